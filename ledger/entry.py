@@ -1,0 +1,34 @@
+"""One change to the ledger: what a commit is made of, and what a line of the journal says."""
+
+from collections.abc import Mapping
+from typing import TypeAlias
+
+import msgspec
+
+from ledger.batch import Batch
+from ledger.task import Json, Task
+
+
+class Meta(msgspec.Struct, frozen=True, kw_only=True):
+    """A value of the ledger's ``meta`` part; ``value`` None removes the key.
+
+    Sections: ``servers`` (client ids, drained), ``drops`` (accepted, not yet moved),
+    ``idempotency``, ``counters`` (of task ids, a day and prefix each).
+    """
+
+    section: str
+    key: str
+    value: Json
+
+
+Record: TypeAlias = Task | Batch | Meta
+
+
+class Transaction(msgspec.Struct, frozen=True, kw_only=True):
+    """Changes that count together or not at all, with who made them and why."""
+
+    records: tuple[Record, ...]
+    op: str  # noun.past_verb: task.accepted, task.submitted, batch.held
+    actor: str = "daemon"
+    reason: str | None = None
+    evidence: Mapping[str, Json] | None = None

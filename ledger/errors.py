@@ -1,0 +1,60 @@
+"""What can go wrong with the ledger.
+
+LedgerError
+├── Conflict        somebody else changed the record first; read it again
+├── IllegalMove     MOVES lacks it: a fault of the caller
+├── UnknownRecord   no such task or batch
+├── LedgerLocked    another process writes this ledger; names the holder
+├── LedgerClosed    writing has ended (disk full, failed sync, closed); nothing was written
+└── LedgerDamaged   bytes on disk are not what was written; `ledger repair` mends it
+"""
+
+
+class LedgerError(Exception):
+    """Root of all errors of the ledger; ``hint`` says what a person should do."""
+
+    hint: str = ""
+
+
+class Conflict(LedgerError):
+    """The record changed since it was read; nothing was written."""
+
+    hint = "Read the record again and decide anew."
+
+
+class IllegalMove(LedgerError):
+    """A task cannot go from its stage to the wanted one; nothing was written."""
+
+    def __init__(self, task_id: str, source: str, target: str) -> None:
+        super().__init__(f"task {task_id} cannot go from {source} to {target}")
+
+
+class UnknownRecord(LedgerError):
+    """No task or batch of this id is in the ledger."""
+
+    def __init__(self, kind: str, record_id: str) -> None:
+        super().__init__(f"no {kind} {record_id}")
+
+    hint = "See `tasks` or `batches` for the ids there are."
+
+
+class LedgerLocked(LedgerError):
+    """Another process holds the ledger's lock; ``holder`` says which."""
+
+    def __init__(self, holder: str) -> None:
+        super().__init__(f"the ledger is in use by {holder}")
+        self.holder = holder
+
+    hint = "Stop that process, or use another state_dir."
+
+
+class LedgerClosed(LedgerError):
+    """The ledger takes no more changes; this one was not written."""
+
+    hint = "Free disk space if it is full; the daemon goes on by itself when it can write again."
+
+
+class LedgerDamaged(LedgerError):
+    """Something in the ledger's files is not as it was written."""
+
+    hint = "See `ledger verify`; `ledger repair` keeps all that is whole and lists the rest."

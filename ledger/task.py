@@ -1,0 +1,156 @@
+"""A task: one workflow run for a row, as it stood after its ``version``-th change."""
+
+from typing import TypeAlias
+
+import msgspec
+
+from ledger.errors import IllegalMove
+from ledger.status import MOVES, STATUS_OF, Stage, Status
+
+#: What JSON can hold; rows keep columns that we know nothing about.
+Json: TypeAlias = "str | int | float | bool | list[Json] | dict[str, Json] | None"
+
+
+class InputFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A picture the task needs; its bytes lie in the content store under ``sha256``."""
+
+    name: str  # as the user called it; shown, never used as a path
+    sha256: str
+    size_bytes: int
+
+
+class OutputFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A result: what the server calls it, and, once proven, where it lies on our disk.
+
+    ``path`` is committed before the download begins; ``sha256`` and ``size_bytes`` only after the
+    file was decoded, synced and renamed to ``path``.
+    """
+
+    node: str
+    filename: str
+    subfolder: str
+    type: str
+    path: str | None = None  # relative to state_dir, absolute when outside it
+    sha256: str | None = None
+    size_bytes: int | None = None
+
+
+class Dependency(msgspec.Struct, frozen=True, kw_only=True):
+    """The family whose newest done task must exist before this one may run."""
+
+    row_id: str
+    workflow_type: str
+
+
+class Publish(msgspec.Struct, frozen=True, kw_only=True):
+    """The outbox of a task: what a table has been told."""
+
+    state: str = "none"
+    attempts: int = 0
+    error: str | None = None
+    tokens: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+class Source(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the row came from; ``line`` is its place in the file (1 = first row of data)."""
+
+    kind: str  # "inbox", "table", "api"
+    name: str
+    line: int | None = None
+    fingerprint: str | None = None  # of values, inputs and occurrence; see intake
+
+
+class Metadata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What only programs read."""
+
+    feishu_row_data: dict[str, Json] = msgspec.field(default_factory=dict)
+    processing_start_time: str | None = None
+    source: Source | None = None
+    template_sha256: str | None = None  # the template the attempt was filled from
+    adopted: bool = False  # outputs were found in the server's folder, not in its history
+
+
+class Task(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of work for one workflow type. Times are UTC text (see ``timestamps``).
+
+    A record is never changed: ``moved`` and ``changed`` return the next version.
+    """
+
+    task_id: str
+    row_id: str
+    batch_id: str
+    row_number: str | int
+    product_name: str = ""
+    model_name: str = ""
+    workflow_type: str
+    status: Status = Status.WAITING
+    stage: Stage = Stage.WAITING
+    priority: int = 0
+    created_at: str
+    updated_at: str
+    started_at: str | None = None  # ComfyUI's execution_start; waiting in its queue is not running
+    finished_at: str | None = None
+    processed_at: str | None = None  # = finished_at, under the requirements' name
+    comfyui_task_id: str | None = None  # the attempt's prompt id, chosen by us
+    server: str | None = None
+    attempt: int = 0  # counts prompt ids; 0 = never submitted
+    auto_retries: int = 0  # failures that were followed by another attempt on our own account
+    lost_by_server: int = 0
+    possible_duplicate: bool = False
+    not_before: str | None = None
+    requested: str | None = None  # an operator's intent: cancel, take_back, reset
+    requested_by: str | None = None
+    blocked_by: str | None = None  # why a waiting task cannot run, in words for a person
+    row: dict[str, Json] = msgspec.field(default_factory=dict)
+    parameters: dict[str, Json] = msgspec.field(default_factory=dict)  # filled into the graph
+    graph_sha256: str | None = None
+    inputs: dict[str, InputFile] = msgspec.field(default_factory=dict)
+    output_files: list[str] = msgspec.field(default_factory=list)
+    outputs: list[OutputFile] = msgspec.field(default_factory=list)
+    error_message: str | None = None
+    error_kind: str | None = None
+    gpu_seconds: float | None = None
+    depends_on: Dependency | None = None
+    retried_from: str | None = None
+    root_task_id: str
+    retry_number: int = 0
+    retry_count: int = 0
+    publish: Publish = msgspec.field(default_factory=Publish)
+    metadata: Metadata = msgspec.field(default_factory=Metadata)
+    version: int = 1
+
+    @property
+    def record_id(self) -> str:
+        """The key in the ledger."""
+        return self.task_id
+
+    @property
+    def family(self) -> tuple[str, str]:
+        """What at most one open task may exist for."""
+        return (self.row_id, self.workflow_type)
+
+    @property
+    def output_prefix(self) -> str:
+        """The folder of this attempt in the server's output folder; unique for ever."""
+        return f"rowkeeper/{self.task_id}-{self.attempt}"
+
+    def changed(self, *, at: str, **fields: object) -> "Task":
+        """Return the next version with *fields* replaced; the stage stays."""
+        return msgspec.structs.replace(
+            self,
+            updated_at=at,
+            version=self.version + 1,
+            **fields,
+        )
+
+    def moved(self, to: Stage, *, at: str, **fields: object) -> "Task":
+        """Return the next version in stage *to*; raises IllegalMove for one that MOVES lacks.
+
+        Ending stages set ``finished_at`` and ``processed_at``, and clear ``requested``.
+        """
+        if to is not self.stage and to not in MOVES[self.stage]:
+            raise IllegalMove(self.task_id, self.stage, to)
+        fields.update(stage=to, status=STATUS_OF[to])
+        if not MOVES[to]:
+            fields.update(finished_at=at, processed_at=at, requested=None, requested_by=None)
+        return self.changed(at=at, **fields)

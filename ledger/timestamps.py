@@ -1,0 +1,16 @@
+"""Moments as the ledger writes them: ``2026-11-21T10:00:00.000Z``, UTC, always with milliseconds.
+
+The fixed width makes their order as text the order in time.
+"""
+
+from datetime import UTC, datetime
+
+
+def to_timestamp(moment: datetime) -> str:
+    """Return *moment* (aware) as the ledger writes it; finer than a millisecond is cut off."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def from_timestamp(text: str) -> datetime:
+    """Return the aware moment that ``to_timestamp`` wrote; raises ValueError for other text."""
+    return datetime.fromisoformat(text)
