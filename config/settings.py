@@ -1,12 +1,27 @@
-"""The settings: one frozen struct a section, each default in its only place.
+"""The settings: one frozen struct a section, each default and each limit in its only place.
 
-Numbers carry their unit in their name. Paths are absolute after loading (see ``load``).
+Numbers carry their unit in their name. Paths are absolute after loading: a default such as
+``inbox`` stands for a place below ``state_dir`` (see ``load``).
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
+from msgspec import Meta
+
+Amount: TypeAlias = Annotated[float, Meta(gt=0)]  # seconds, minutes, megapixels
+Days: TypeAlias = Annotated[int, Meta(ge=0)]
+Count: TypeAlias = Annotated[int, Meta(ge=1)]
+Port: TypeAlias = Annotated[int, Meta(ge=0, le=65535)]
+# The word under "check" names a rule in ``checks``.
+Name: TypeAlias = Annotated[str, Meta(extra={"check": "name"})]
+Url: TypeAlias = Annotated[str, Meta(extra={"check": "url"})]
+NodeInput: TypeAlias = Annotated[str, Meta(extra={"check": "node_input"})]
+# Never shown; may stand in a file of its own, named by the key with ``_file`` behind it.
+Secret: TypeAlias = Annotated[str, Meta(extra={"secret": True})]
+SecretUrl: TypeAlias = Annotated[str, Meta(extra={"secret": True, "check": "webhook"})]
+Headers: TypeAlias = Annotated[dict[str, str], Meta(extra={"secret": True})]
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -17,9 +32,9 @@ class Inbox(Section, frozen=True):
     """The drop folder."""
 
     path: Path = Path("inbox")
-    settle_seconds: float = 2.0
-    rescan_seconds: float = 300.0
-    wait_for_pictures_seconds: float = 30.0
+    settle_seconds: Amount = 2.0
+    rescan_seconds: Amount = 300.0
+    wait_for_pictures_seconds: Annotated[float, Meta(ge=0)] = 30.0
 
 
 class LedgerSettings(Section, frozen=True):
@@ -27,36 +42,36 @@ class LedgerSettings(Section, frozen=True):
 
     kind: Literal["json"] = "json"
     path: Path = Path("ledger")
-    archive_after_days: int = 30
-    history_days: int = 365
+    archive_after_days: Days = 30
+    history_days: Count = 365
 
 
 class Server(Section, frozen=True):
     """One ComfyUI."""
 
-    name: str
-    url: str
-    settle_seconds: float = 10.0
-    max_in_flight: int = 2
-    headers: dict[str, str] = msgspec.field(default_factory=dict)
-    poll_seconds: float = 2.0  # how often its queue is read while work is inside
+    name: Name
+    url: Url
+    settle_seconds: Amount = 10.0
+    max_in_flight: Count = 2
+    headers: Headers = msgspec.field(default_factory=dict)
+    poll_seconds: Amount = 2.0  # how often its queue is read while work is inside
 
 
 class OutputNode(Section, frozen=True):
     """A node whose files are a result; *node* is its title or id."""
 
-    node: str
-    count: int = 1
+    node: Annotated[str, Meta(min_length=1)]
+    count: Count = 1
 
 
 class Workflow(Section, frozen=True):
     """One workflow type: its template and what of a row goes where."""
 
     template: Path
-    max_runtime_minutes: float = 30.0
-    max_auto_retries: int = 2
+    max_runtime_minutes: Amount = 30.0
+    max_auto_retries: Annotated[int, Meta(ge=0)] = 2
     on_uncertain: Literal["rerun", "ask"] = "rerun"
-    inputs: dict[str, str] = msgspec.field(default_factory=dict)
+    inputs: dict[str, NodeInput] = msgspec.field(default_factory=dict)
     outputs: dict[str, str | OutputNode] = msgspec.field(default_factory=dict)
 
 
@@ -64,7 +79,7 @@ class Dispatch(Section, frozen=True):
     """Which row runs next."""
 
     affinity: bool = True
-    max_consecutive_failures: int = 10
+    max_consecutive_failures: Count = 10
     order: Literal["row", "stage"] = "row"
 
 
@@ -72,32 +87,34 @@ class Outputs(Section, frozen=True):
     """Where results go and what they are called."""
 
     path: Path = Path("outputs")
-    name: str = "{batch}/{row_number:04d}_{product_name}_{model_name}_{workflow_type}_{index}{ext}"
-    retention_days: int = 0
+    name: Annotated[str, Meta(extra={"check": "output_name"})] = (
+        "{batch}/{row_number:04d}_{product_name}_{model_name}_{workflow_type}_{index}{ext}"
+    )
+    retention_days: Days = 0
 
 
 class Inputs(Section, frozen=True):
     """The content store of input pictures and what may enter it."""
 
     path: Path = Path("inputs")
-    retention_days: int = 30
+    retention_days: Days = 30
     allow: tuple[Path, ...] = ()
-    max_picture_megapixels: float = 100.0
+    max_picture_megapixels: Amount = 100.0
 
 
 class Sweeps(Section, frozen=True):
     """The periodic stuck check."""
 
-    stuck_every_seconds: float = 300.0
-    max_runtime_minutes: float = 30.0
+    stuck_every_seconds: Amount = 300.0
+    max_runtime_minutes: Amount = 30.0
     auto_recover: bool = True
 
 
 class Web(Section, frozen=True):
     """The HTTP door."""
 
-    host: str = "127.0.0.1"
-    port: int = 8787
+    host: Annotated[str, Meta(min_length=1)] = "127.0.0.1"
+    port: Port = 8787
     admin_token_file: Path = Path("admin-token")
     allowed_hosts: tuple[str, ...] = ()
 
@@ -105,7 +122,7 @@ class Web(Section, frozen=True):
 class Table(Section, frozen=True):
     """One table that work comes from and results go back to."""
 
-    name: str
+    name: Name
     kind: Literal["csv", "xlsx", "feishu-sheet", "feishu-bitable"]
     path: Path | None = None
 
@@ -113,8 +130,8 @@ class Table(Section, frozen=True):
 class Alerts(Section, frozen=True):
     """Where warnings go."""
 
-    feishu_webhook: str = ""
-    feishu_webhook_secret: str = ""
+    feishu_webhook: SecretUrl = ""
+    feishu_webhook_secret: Secret = ""
 
 
 class Log(Section, frozen=True):

@@ -1,0 +1,30 @@
+"""What can be wrong with the settings: all of it is said at once."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing to mend: where it stands, what stands there, and what may stand there."""
+
+    place: str  # "web.port", or the path of a file
+    message: str
+    value: str | None = None  # as in TOML; secrets as ***
+
+    @property
+    def section(self) -> str:
+        """The first word of the place: ``servers`` of ``servers[0].url``."""
+        return self.place.split(".")[0].split("[")[0]
+
+    def __str__(self) -> str:
+        given = "" if self.value is None else f" = {self.value}"
+        return f"{self.place}{given}: {self.message}"
+
+
+class ConfigError(Exception):
+    """The settings cannot be used; ``problems`` holds every reason."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = tuple(problems)

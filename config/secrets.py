@@ -1,0 +1,49 @@
+"""Secrets in files of their own: ``key_file`` stands for the content of a file as ``key``."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from config.errors import Problem
+from config.given import Given, Origin, Raw, Table, plain, shown
+from config.values import NotAllowed, read_path
+
+_MAX_SECRET_BYTES = 64 * 1024
+
+
+def replace_secret_files(
+    table: Table, secrets: Iterable[str], base: Path, place: str
+) -> tuple[Table, list[Problem]]:
+    """Return *table* with each ``<secret>_file`` replaced by the secret it names, and what failed.
+
+    A secret given both ways is a problem; blanks and line ends around the content are dropped.
+    """
+    result, problems = dict(table), list[Problem]()
+    for name in secrets:
+        key = f"{name}_file"
+        if key not in table:
+            continue
+        raw = result.pop(key)
+        where = f"{place}.{key}"
+        if name in table:
+            problems.append(Problem(place=where, message=f"give either {name} or {key}, not both"))
+            continue
+        try:
+            result[name] = _read(raw, base)
+        except NotAllowed as error:
+            problems.append(Problem(place=where, value=shown(raw), message=str(error)))
+    return result, problems
+
+
+def _read(raw: Raw, base: Path) -> Given:
+    path = read_path(plain(raw), raw.base if isinstance(raw, Given) else base)
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MAX_SECRET_BYTES)
+        secret = content.decode("utf-8-sig").strip()
+    except OSError as error:
+        raise NotAllowed(f"cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise NotAllowed("must be a file of UTF-8 text") from error
+    if not secret:
+        raise NotAllowed("the file is empty")
+    return Given(secret, Origin("secret file", str(path)), base)

@@ -1,0 +1,155 @@
+"""Tables of a file against the structs of ``settings``: every problem is found in one walk."""
+
+from enum import Enum
+from pathlib import Path
+from typing import TypeVar
+
+from msgspec import inspect
+
+from config.errors import Problem
+from config.given import FILE, Given, Origin, Raw, Table, plain, quoted, shown
+from config.secrets import replace_secret_files
+from config.settings import Section
+from config.values import NotAllowed, closest, read_leaf
+
+S = TypeVar("S", bound=Section)
+
+
+class Unusable(Enum):
+    """Stands for a value that had a problem; the default takes its place."""
+
+    UNUSABLE = 0
+
+
+UNUSABLE = Unusable.UNUSABLE
+
+
+class Reader:
+    """Reads values and remembers what was wrong and where each came from.
+
+    Relative paths are taken from *base*. ``origins`` has a key for each value that was given.
+    """
+
+    def __init__(self, base: Path) -> None:
+        self.base = base
+        self.problems: list[Problem] = []
+        self.origins: dict[str, Origin] = {}
+
+    def section(self, section: type[S], table: Table) -> S | Unusable:
+        """Return *table* as a *section*; defaults stand where something could not be used."""
+        kind = inspect.type_info(section)
+        assert isinstance(kind, inspect.StructType)  # noqa: S101 - every Section is one
+        value = self._struct(kind, table, "")
+        return value if isinstance(value, section) else UNUSABLE
+
+    def read(self, kind: inspect.Type, raw: Raw, place: str) -> object:
+        """Return *raw* as *kind*, or UNUSABLE with the problem noted."""
+        inner = kind.type if isinstance(kind, inspect.Metadata) else kind
+        match inner:
+            case inspect.StructType():
+                return self._struct(inner, raw, place)
+            case inspect.DictType():
+                return self._dict(inner, raw, place, secret=is_secret(kind))
+            case inspect.VarTupleType():
+                return self._list(inner, raw, place)
+            case inspect.UnionType(types=(first, inspect.StructType() as struct)):
+                return self.read(struct if isinstance(plain(raw), dict) else first, raw, place)
+            case _:
+                return self._leaf(kind, raw, place)
+
+    def _struct(self, kind: inspect.StructType, raw: Raw, place: str) -> object:
+        table = self._table(raw, place)
+        if table is None:
+            return UNUSABLE
+        secrets = [field.name for field in kind.fields if is_secret(field.type)]
+        table, problems = replace_secret_files(table, secrets, self.base, place)
+        self.problems += problems
+        known = {field.name: field for field in kind.fields}
+        self._note_unknown(table, [*known, *(f"{name}_file" for name in secrets)], place)
+        values: dict[str, object] = {}
+        for name, field in known.items():
+            if name in table:
+                values[name] = self.read(field.type, table[name], join(place, name))
+            elif field.required:
+                self._note(join(place, name), None, "is missing")
+                values[name] = UNUSABLE
+        if any(values.get(field.name) is UNUSABLE for field in kind.fields if field.required):
+            return UNUSABLE
+        return kind.cls(**{k: v for k, v in values.items() if v is not UNUSABLE})
+
+    def _dict(self, kind: inspect.DictType, raw: Raw, place: str, *, secret: bool) -> object:
+        table = self._table(raw, place)
+        if table is None:
+            return UNUSABLE
+        if secret:
+            in_files = [key.removesuffix("_file") for key in table if key.endswith("_file")]
+            table, problems = replace_secret_files(table, in_files, self.base, place)
+            self.problems += problems
+        values = {
+            key: self._leaf(kind.value_type, value, join(place, key), secret=True)
+            if secret
+            else self.read(kind.value_type, value, join(place, key))
+            for key, value in table.items()
+        }
+        return {key: value for key, value in values.items() if value is not UNUSABLE}
+
+    def _list(self, kind: inspect.VarTupleType, raw: Raw, place: str) -> object:
+        items = plain(raw)
+        if not isinstance(items, list):
+            many = isinstance(kind.item_type, inspect.StructType)
+            allowed = f"must be written as [[{place}]]" if many else 'must be a list, as in ["a"]'
+            return self._note(place, raw, allowed)
+        if isinstance(raw, Given):
+            items = [Given(item, raw.origin, raw.base) for item in items]
+        self.origins[place] = raw.origin if isinstance(raw, Given) else FILE
+        values = [
+            self.read(kind.item_type, item, f"{place}[{number}]")
+            for number, item in enumerate(items)
+        ]
+        return tuple(value for value in values if value is not UNUSABLE)
+
+    def _leaf(self, kind: inspect.Type, raw: Raw, place: str, *, secret: bool = False) -> object:
+        base = raw.base if isinstance(raw, Given) else self.base
+        origin = raw.origin if isinstance(raw, Given) else FILE
+        try:
+            value = read_leaf(kind, plain(raw), base)
+        except NotAllowed as error:
+            secret = secret or is_secret(kind) or "user and password" in str(error)
+            return self._note(place, raw, str(error), secret=secret)
+        self.origins[place] = origin
+        return value
+
+    def _table(self, raw: Raw, place: str) -> Table | None:
+        table = plain(raw)
+        if isinstance(table, dict):
+            return table
+        self._note(place, raw, f"must be a table, written as [{place}]")
+        return None
+
+    def _note_unknown(self, table: Table, known: list[str], place: str) -> None:
+        for key in table:
+            if key not in known:
+                near = closest(key, known) or f"; known here: {', '.join(sorted(known))}"
+                self._note(join(place, key), None, f"unknown key{near}")
+
+    def _note(self, place: str, raw: Raw, message: str, *, secret: bool = False) -> Unusable:
+        if isinstance(raw, Given) and raw.origin.kind == "env":
+            message += f" (given by {raw.origin.detail})"
+        value = None if raw is None else cut(shown(raw, secret=secret))
+        self.problems.append(Problem(place=place, value=value, message=message))
+        return UNUSABLE
+
+
+def is_secret(kind: inspect.Type) -> bool:
+    """Say whether values of *kind* must never be shown."""
+    return isinstance(kind, inspect.Metadata) and bool((kind.extra or {}).get("secret"))
+
+
+def join(place: str, key: str) -> str:
+    """Return the place of *key* inside *place*, as TOML would write it."""
+    return f"{place}.{quoted(key)}" if place else quoted(key)
+
+
+def cut(text: str) -> str:
+    """Return *text*, shortened to fit a line of a terminal."""
+    return text if len(text) <= 60 else text[:57] + "..."  # noqa: PLR2004 - characters
