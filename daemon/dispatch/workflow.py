@@ -1,0 +1,207 @@
+"""A workflow template: an "Export (API)" file with the settings' mapping, ready to be filled."""
+
+import hashlib
+import random
+from collections.abc import Mapping
+
+import msgspec
+import orjson
+
+from config.settings import OutputNode, Workflow
+from daemon.comfy.server import Graph, Json
+from daemon.dispatch import nodes
+from daemon.dispatch.templates import (
+    Problem,
+    Target,
+    TemplateError,
+    class_of,
+    find_node,
+    find_target,
+    inputs_of,
+    parse,
+    settings_key,
+    title_of,
+)
+from daemon.dispatch.values import converted, is_blank
+from daemon.settle.results import ResultNode, file_stem
+
+#: The column that gets a new random number per attempt unless the row gives one.
+SEED_COLUMN = "seed"
+
+
+class Template(msgspec.Struct, frozen=True, kw_only=True):
+    """A template of which everything the settings name was found."""
+
+    workflow_type: str
+    sha256: str  # of the file's bytes
+    source: bytes
+    targets: dict[str, Target]
+    picture_columns: frozenset[str]  # mapped to an input whose picture is uploaded first
+    result_nodes: tuple[ResultNode, ...]
+
+    @classmethod
+    def load(cls, workflow_type: str, settings: Workflow) -> "Template":
+        """Read the template file (blocking); raises TemplateError with all problems at once."""
+        key = settings_key("workflows", workflow_type, "template")
+        try:
+            source = settings.template.read_bytes()
+        except OSError as error:
+            what = f"{settings.template} cannot be read: {error.strerror}"
+            raise TemplateError(
+                [Problem(key, what, "correct the path or the file's rights")]
+            ) from None
+        return cls.from_bytes(workflow_type, settings, source)
+
+    @classmethod
+    def from_bytes(cls, workflow_type: str, settings: Workflow, source: bytes) -> "Template":
+        """Return the template in *source*; raises TemplateError with all problems at once."""
+        graph = parse(source, settings_key("workflows", workflow_type, "template"))
+        targets, problems = _find_targets(graph, workflow_type, settings.inputs)
+        results, more = _find_results(graph, workflow_type, settings.outputs)
+        if problems or more:
+            raise TemplateError([*problems, *more])
+        return cls(
+            workflow_type=workflow_type,
+            sha256=hashlib.sha256(source).hexdigest(),
+            source=source,
+            targets=targets,
+            picture_columns=frozenset(
+                column
+                for column, target in targets.items()
+                if nodes.loads_picture(class_of(graph[target.node_id]), target.input_name)
+            ),
+            result_nodes=results,
+        )
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """The columns of a row that go into the graph."""
+        return frozenset(self.targets)
+
+    def parameters_for(self, row: Mapping[str, Json], rng: random.Random) -> dict[str, Json]:
+        """Return what *row* fills into this template, with a new seed unless the row gives one.
+
+        Pictures are left out: their parameter is the name the server gave to the upload.
+        """
+        parameters = {
+            column: row[column]
+            for column in self.targets
+            if column not in self.picture_columns and not is_blank(row.get(column))
+        }
+        if SEED_COLUMN in self.targets and SEED_COLUMN not in parameters:
+            parameters[SEED_COLUMN] = draw_seed(rng)
+        return parameters
+
+    def fill(self, parameters: Mapping[str, Json], *, output_prefix: str) -> Graph:
+        """Return the graph for one attempt; the same arguments give byte-identical graphs.
+
+        Unmapped parameters are ignored, blank ones leave the template's own value. Every node
+        that saves does so under *output_prefix*. Raises BadValue for a value that does not fit.
+        """
+        graph = parse(self.source, self.workflow_type)
+        for column, target in self.targets.items():
+            value = parameters.get(column)
+            if not is_blank(value):
+                inputs = inputs_of(graph[target.node_id])
+                present = inputs[target.input_name]
+                inputs[target.input_name] = converted(column, value, present, target.input_name)
+        for node_id, node in graph.items():
+            inputs = inputs_of(node)
+            if nodes.PREFIX_INPUT in inputs or nodes.saves_files(class_of(node), inputs):
+                inputs[nodes.PREFIX_INPUT] = f"{output_prefix}/{file_stem(node_id)}"
+        return graph
+
+
+def encode(graph: Graph) -> bytes:
+    """Return the graph's bytes, in the order of the template."""
+    return orjson.dumps(graph)
+
+
+def graph_sha256(graph: Graph) -> str:
+    """Return the hash by which two graphs are known to be the same."""
+    return hashlib.sha256(encode(graph)).hexdigest()
+
+
+def draw_seed(rng: random.Random) -> int:
+    """Return a new seed; below 2^53, so that every JSON reader keeps all its digits."""
+    return rng.randrange(2**53)
+
+
+def _find_targets(
+    graph: Graph, workflow_type: str, mapping: Mapping[str, str]
+) -> tuple[dict[str, Target], list[Problem]]:
+    targets: dict[str, Target] = {}
+    problems: list[Problem] = []
+    for column, text in mapping.items():
+        key = settings_key("workflows", workflow_type, "inputs", column)
+        target = find_target(graph, text, key)
+        if isinstance(target, Target) and target.input_name == nodes.PREFIX_INPUT:
+            what = f"{nodes.PREFIX_INPUT} is chosen per attempt, so that no file is ever mixed up"
+            target = Problem(key, what, "remove this line; name results with outputs.name")
+        if isinstance(target, Target) and target in targets.values():
+            target = Problem(key, f"{text!r} is filled by another column too", "remove one of them")
+        if isinstance(target, Problem):
+            problems.append(target)
+        else:
+            targets[column] = target
+    return targets, problems
+
+
+def _find_results(
+    graph: Graph, workflow_type: str, mapping: Mapping[str, str | OutputNode]
+) -> tuple[tuple[ResultNode, ...], list[Problem]]:
+    if not mapping:
+        return _all_results(graph, workflow_type)
+    results: dict[str, ResultNode] = {}
+    problems: list[Problem] = []
+    for name, wanted in mapping.items():
+        key = settings_key("workflows", workflow_type, "outputs", name)
+        output = wanted if isinstance(wanted, OutputNode) else OutputNode(node=wanted)
+        node_id = find_node(graph, output.node, key)
+        if isinstance(node_id, str):
+            node_id = _unfit(graph, node_id, output, key, taken=node_id in results) or node_id
+        if isinstance(node_id, Problem):
+            problems.append(node_id)
+        else:
+            results[node_id] = _result(graph, node_id, output.count)
+    return tuple(results.values()), problems
+
+
+def _all_results(graph: Graph, workflow_type: str) -> tuple[tuple[ResultNode, ...], list[Problem]]:
+    """Return every node that saves, for settings that map no outputs."""
+    found = tuple(
+        _result(graph, node_id, 1)
+        for node_id, node in graph.items()
+        if nodes.saves_files(class_of(node), inputs_of(node))
+    )
+    if found:
+        return found, []
+    key = settings_key("workflows", workflow_type, "outputs")
+    what = "the template has no node that saves a file"
+    fix = "add a SaveImage or SaveVideo node in ComfyUI, or name the node that makes the result"
+    return (), [Problem(key, what, fix)]
+
+
+def _unfit(
+    graph: Graph, node_id: str, output: OutputNode, key: str, *, taken: bool
+) -> Problem | None:
+    """Return why the node cannot be a result, or None."""
+    class_type = class_of(graph[node_id])
+    if nodes.is_temporary(class_type):
+        what = f"the files of node {node_id} ({class_type}) are temporary: a restart deletes them"
+        return Problem(key, what, "use a SaveImage or SaveVideo node instead")
+    if output.count < 1:
+        return Problem(key, f"count is {output.count}", "use 1 or more")
+    if taken:
+        return Problem(key, f"node {node_id} is named twice", "remove one of them")
+    return None
+
+
+def _result(graph: Graph, node_id: str, count: int) -> ResultNode:
+    node = graph[node_id]
+    return ResultNode(
+        node_id=node_id,
+        class_type=class_of(node),
+        title=title_of(node) or "",
+        count=count,
+    )
