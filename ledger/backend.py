@@ -1,24 +1,15 @@
 """What a store must keep, whatever it writes to. One contract-test suite runs over all of them."""
 
+import asyncio
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Protocol
 
-import msgspec
-
-from ledger.batch import Batch
-from ledger.entry import Meta, Transaction
+from ledger.entry import Transaction
+from ledger.state import State
 from ledger.task import Task
 
-
-class State(msgspec.Struct, kw_only=True):
-    """Everything a store holds when it is opened."""
-
-    tasks: dict[str, Task] = msgspec.field(default_factory=dict)
-    batches: dict[str, Batch] = msgspec.field(default_factory=dict)
-    meta: list[Meta] = msgspec.field(default_factory=list)
-    archived_fingerprints: set[str] = msgspec.field(default_factory=set)
-    last_seq: int = 0
-    damage: list[str] = msgspec.field(default_factory=list)  # what could not be read, in words
+__all__ = ["Backend", "State"]
 
 
 class Backend(Protocol):
@@ -31,14 +22,41 @@ class Backend(Protocol):
         """
         ...
 
-    async def append(self, transaction: Transaction) -> int:
-        """Make *transaction* durable as a whole and return the seq of its last line.
+    def append(self, transaction: Transaction) -> asyncio.Future[int]:
+        """Return a future of the seq of the last line, done when all of *transaction* is durable.
 
-        Transactions count in the order of the calls. Raises LedgerClosed when nothing more can be
-        written; then this one and all later ones are wholly absent.
+        Never blocks. Transactions count in the order of the calls, and their futures are done in
+        that order. The future raises LedgerClosed when nothing more can be written; then this one
+        and all later ones are wholly absent.
         """
         ...
 
-    async def close(self, state: Sequence[object] = ()) -> None:
+    async def reopen(self) -> None:
+        """Begin writing again after a failure; raises LedgerClosed when it still cannot.
+
+        The state is what was acknowledged; what failed stays absent.
+        """
+        ...
+
+    async def compact(self) -> None:
+        """Fold the changes so far into the state on disk; commits go on meanwhile."""
+        ...
+
+    async def archive(self, tasks: Sequence[Task]) -> dict[str, str]:
+        """Copy finished *tasks* durably into the archive; returns task id → its place there.
+
+        They leave the state only by the transaction that the caller commits afterwards.
+        """
+        ...
+
+    async def find_archived(self, task_id: str) -> Task | None:
+        """Return an archived task, None when the archive has none of this id."""
+        ...
+
+    async def forget_history(self, now: datetime) -> int:
+        """Delete history older than the store keeps it; returns how many files went."""
+        ...
+
+    async def close(self) -> None:
         """End writing; everything acknowledged is on disk, and the store may be opened again."""
         ...

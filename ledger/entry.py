@@ -8,12 +8,17 @@ import msgspec
 from ledger.batch import Batch
 from ledger.task import Json, Task
 
+#: The meta section whose records say that a task (``key``) moved to ``archive/`` (``value``: the
+#: month). It is never kept: applying such a record takes the task out of the state.
+ARCHIVED = "archived"
+
 
 class Meta(msgspec.Struct, frozen=True, kw_only=True):
     """A value of the ledger's ``meta`` part; ``value`` None removes the key.
 
     Sections: ``servers`` (client ids, drained), ``drops`` (accepted, not yet moved),
-    ``idempotency``, ``counters`` (of task ids, a day and prefix each).
+    ``idempotency``, ``counters`` (of task ids, a day and prefix each; they follow from the ids
+    seen and need no records), ``repairs`` (what `ledger repair` could not recover).
     """
 
     section: str

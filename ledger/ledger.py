@@ -1,33 +1,87 @@
-"""The ledger in memory: index, transactions, change feed. Reads never touch the disk."""
+"""The ledger in memory: transactions, change feed, reads. Reads never touch the disk."""
 
+import asyncio
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import TypeAlias
 
+import structlog
+
+from ledger import taskids
+from ledger.archiving import rows_to_archive
 from ledger.backend import Backend
 from ledger.batch import Batch
-from ledger.entry import Record, Transaction
+from ledger.entry import ARCHIVED, Meta, Record, Transaction
+from ledger.errors import LedgerClosed
+from ledger.index import Index
+from ledger.pending import Claim, Pending
+from ledger.state import State
 from ledger.status import Stage
 from ledger.task import Json, Task
 
+log = structlog.get_logger()
+
 Listener: TypeAlias = Callable[[Transaction], None]
+
+#: Records checked or applied in one go; more would hold the loop for longer than 50 ms.
+SLICE = 1000
 
 
 class Ledger:
     """The only door to the records for the one writing process.
 
-    What a read returns is durable: a change is seen only after its transaction is on disk.
+    What a read returns is durable: a change is seen only after its transaction is on disk. A
+    transaction of more than ``SLICE`` records becomes visible slice by slice, tasks first, its
+    batches and meta records last.
     """
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
+        self._listeners: list[Listener] = []
+        self._given: dict[str, int] = {}
+        self._writable = False
+        self._load(State())
+
+    def _load(self, state: State) -> None:
+        self._index = Index(state)
+        self._damage = tuple(state.damage)
+        self._last_seq = state.last_seq
+        self._begin_writing()
+
+    def _begin_writing(self) -> None:
+        self._pending = Pending(self._index)
+        self._checking = asyncio.Lock()
+        self._durable: deque[tuple[Transaction, asyncio.Future[None]]] = deque()
+        self._under_way: set[asyncio.Future[None]] = set()
+        self._applying = False
 
     async def open(self) -> None:
         """Load the state; raises LedgerLocked when another process writes it."""
-        raise NotImplementedError
+        self._load(await self._backend.open())
+        self._writable = True
 
     async def close(self) -> None:
-        """End writing, leave a complete snapshot, release the lock."""
-        raise NotImplementedError
+        """End writing, leave a complete snapshot, release the lock.
+
+        Changes under way are written first.
+        """
+        self._writable = False
+        await self._backend.close()
+        if self._under_way:
+            await asyncio.wait(self._under_way)
+
+    async def reopen(self) -> None:
+        """Write again after a failure; raises LedgerClosed when the disk is still unfit.
+
+        The state stays what was acknowledged.
+        """
+        if self._writable:
+            return
+        await self._backend.reopen()
+        self._begin_writing()
+        self._writable = True
+        log.info("ledger.reopened", last_seq=self._last_seq)
 
     # -- writing ---------------------------------------------------------------------------------
 
@@ -43,80 +97,210 @@ class Ledger:
 
         Raises, with nothing written: Conflict when a record's version is not the known one + 1
         (1 for a new record) or a second open task of a family would come to be, IllegalMove,
-        LedgerClosed.
+        LedgerClosed. Cancelled while it waits, the transaction may still count.
         """
-        raise NotImplementedError
+        if not records:
+            raise ValueError("a transaction has at least one record")
+        async with self._checking:  # a large transaction is checked in slices; others wait for it
+            claim = Claim(self._pending)
+            for number, record in enumerate(records, start=1):
+                claim.add(record)
+                if number % SLICE == 0:
+                    await asyncio.sleep(0)
+            self._must_be_writable()
+            self._pending.take(claim, records)
+            done = self._send(
+                Transaction(records=records, op=op, actor=actor, reason=reason, evidence=evidence)
+            )
+        await asyncio.shield(done)
+
+    def _send(self, transaction: Transaction) -> asyncio.Future[None]:
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._under_way.add(done)
+        written = self._backend.append(transaction)
+        written.add_done_callback(lambda seq: self._written(transaction, seq, done))
+        return done
+
+    def _must_be_writable(self) -> None:
+        if not self._writable:
+            raise LedgerClosed("the ledger takes no changes: it is not open, or a write failed")
+
+    def _written(
+        self, transaction: Transaction, seq: asyncio.Future[int], done: asyncio.Future[None]
+    ) -> None:
+        if (error := seq.exception()) is not None:
+            if self._writable:
+                log.error("ledger.writing_ended", error=str(error))
+            self._writable = False
+            self._under_way.discard(done)
+            done.set_exception(error)
+            done.exception()  # whoever committed may be gone; this is no news to the loop
+            return
+        self._last_seq = seq.result()
+        self._durable.append((transaction, done))
+        if not self._applying:
+            self._apply_durable()
+
+    def _apply_durable(self) -> None:
+        """Apply what is durable in its order; a large transaction gives way to the loop."""
+        self._applying = True
+        while self._durable:
+            transaction = self._durable[0][0]
+            if len(transaction.records) > SLICE:
+                self._apply_slice(iter(_tasks_first(transaction.records)))
+                return
+            self._apply_records(iter(transaction.records))
+            self._tell(*self._durable.popleft())
+        self._applying = False
+
+    def _apply_slice(self, records: Iterator[Record]) -> None:
+        if self._apply_records(records):
+            asyncio.get_running_loop().call_soon(self._apply_slice, records)
+            return
+        self._tell(*self._durable.popleft())
+        self._apply_durable()
+
+    def _apply_records(self, records: Iterator[Record]) -> bool:
+        for number, record in enumerate(records, start=1):
+            self._index.apply(record)
+            self._pending.settle(record)
+            if number == SLICE:
+                return True
+        return False
+
+    def _tell(self, transaction: Transaction, done: asyncio.Future[None]) -> None:
+        for listener in tuple(self._listeners):
+            try:
+                listener(transaction)
+            except Exception:  # the change is durable; a listener's fault is not the committer's
+                log.exception("ledger.listener_failed", op=transaction.op)
+        self._under_way.discard(done)
+        done.set_result(None)
 
     def new_task_ids(self, workflow_type: str, at: str, count: int = 1) -> list[str]:
-        """Return ids never given before: ``img_``/``vid_`` + UTC day of *at* + running number."""
-        raise NotImplementedError
+        """Return ids never given before: ``img_``/``vid_`` + UTC day of *at* + running number.
+
+        An id that was given but never committed may be given again after a restart.
+        """
+        counter = taskids.counter_of(workflow_type, at)
+        seen = self._index.meta("counters").get(counter, 0)
+        first = max(seen if isinstance(seen, int) else 0, self._given.get(counter, 0)) + 1
+        self._given[counter] = first + count - 1
+        return [taskids.task_id(counter, number) for number in range(first, first + count)]
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Call *listener* on the loop after each durable transaction; returns the unsubscriber."""
-        raise NotImplementedError
+        """Call *listener* on the loop after each durable transaction; returns the unsubscriber.
+
+        Listeners are called in the order of the transactions, before the committer goes on. One
+        that raises is logged and called again next time; the commit stands.
+        """
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
 
     @property
     def writable(self) -> bool:
         """False once writing has ended (disk full, failed sync, closed)."""
-        raise NotImplementedError
+        return self._writable
 
     @property
     def damage(self) -> Sequence[str]:
         """What could not be read at opening, in words; while not empty nothing is dispatched."""
-        raise NotImplementedError
+        return self._damage
+
+    @property
+    def last_seq(self) -> int:
+        """The seq of the newest durable line."""
+        return self._last_seq
+
+    # -- upkeep ----------------------------------------------------------------------------------
+
+    async def compact(self) -> None:
+        """Fold the journal into the snapshot; commits go on meanwhile."""
+        await self._backend.compact()
+
+    async def archive_finished(self, now: datetime, older_than_days: float) -> int:
+        """Move rows finished for longer than that to the archive; returns how many tasks went.
+
+        A crash between copy and removal leaves the tasks in both places; the ledger's counts.
+        """
+        moved = 0
+        for tasks in rows_to_archive(self._index, now, older_than_days, at_most=SLICE):
+            places = await self._backend.archive(tasks)
+            gone = [Meta(section=ARCHIVED, key=key, value=place) for key, place in places.items()]
+            await self.commit(*gone, op="task.archived")
+            moved += len(gone)
+        return moved
+
+    async def find_archived(self, task_id: str) -> Task | None:
+        """Return a task that was moved to the archive, or None."""
+        return await self._backend.find_archived(task_id)
+
+    async def forget_history(self, now: datetime) -> int:
+        """Delete closed journals older than the store keeps them; returns how many."""
+        return await self._backend.forget_history(now)
 
     # -- reading ---------------------------------------------------------------------------------
 
+    @property
+    def index(self) -> Index:
+        """All questions that can be asked of the state; the methods below are the usual ones."""
+        return self._index
+
     def task(self, task_id: str) -> Task:
         """Return the task; raises UnknownRecord."""
-        raise NotImplementedError
+        return self._index.task(task_id)
 
     def batch(self, batch_id: str) -> Batch:
         """Return the batch; raises UnknownRecord."""
-        raise NotImplementedError
+        return self._index.batch(batch_id)
 
     def batches(self) -> list[Batch]:
         """Return all batches, oldest first."""
-        raise NotImplementedError
+        return self._index.batches()
 
     def tasks(self, batch_id: str | None = None) -> Iterator[Task]:
         """Yield all tasks (of one batch) in the order of their acceptance, finished ones too."""
-        raise NotImplementedError
+        return self._index.tasks(batch_id)
 
     def in_stage(self, *stages: Stage, server: str | None = None) -> list[Task]:
         """Return the tasks in these open stages (on one server), oldest first.
 
         Cost grows with the answer, not with the ledger.
         """
-        raise NotImplementedError
+        return self._index.in_stage(*stages, server=server)
 
     def waiting(self, batch_id: str, workflow_type: str) -> Iterator[Task]:
         """Yield a batch's waiting tasks of a type: highest priority first, then as accepted.
 
         Lazy: taking the first costs the same with 10 or 1,000,000 waiting.
         """
-        raise NotImplementedError
+        return self._index.waiting(batch_id, workflow_type)
 
     def waiting_types(self, batch_id: str) -> list[str]:
         """Return the workflow types that have waiting tasks in the batch."""
-        raise NotImplementedError
+        return self._index.waiting_types(batch_id)
 
     def newest_of_family(self, row_id: str, workflow_type: str) -> Task | None:
         """Return the family's newest task, open or finished, or None."""
-        raise NotImplementedError
+        return self._index.newest_of_family(row_id, workflow_type)
 
     def newest_done_of_family(self, row_id: str, workflow_type: str) -> Task | None:
         """Return the family's newest task in stage done, or None."""
-        raise NotImplementedError
+        return self._index.newest_done_of_family(row_id, workflow_type)
 
     def counts(self, batch_id: str | None = None) -> dict[Stage, int]:
         """Return how many tasks stand in each stage (of one batch); never by counting."""
-        raise NotImplementedError
+        return self._index.counts(batch_id)
 
     def was_accepted(self, fingerprint: str) -> bool:
         """Say whether a row with this fingerprint was ever accepted, archived rows included."""
-        raise NotImplementedError
+        return self._index.was_accepted(fingerprint)
 
     def meta(self, section: str) -> Mapping[str, Json]:
         """Return a section of the meta part: servers, drops, idempotency, counters."""
-        raise NotImplementedError
+        return self._index.meta(section)
+
+
+def _tasks_first(records: Sequence[Record]) -> list[Record]:
+    """Order a large transaction so that who starts from its batch sees all of it or nothing."""
+    return sorted(records, key=lambda record: not isinstance(record, Task))

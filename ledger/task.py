@@ -1,14 +1,17 @@
 """A task: one workflow run for a row, as it stood after its ``version``-th change."""
 
-from typing import TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
 from ledger.errors import IllegalMove
 from ledger.status import MOVES, STATUS_OF, Stage, Status
 
-#: What JSON can hold; rows keep columns that we know nothing about.
-Json: TypeAlias = "str | int | float | bool | list[Json] | dict[str, Json] | None"
+if TYPE_CHECKING:
+    #: What JSON can hold; rows keep columns that we know nothing about.
+    Json: TypeAlias = "str | int | float | bool | list[Json] | dict[str, Json] | None"
+else:
+    Json = Any  # msgspec cannot decode into a type that names itself
 
 
 class InputFile(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,89 @@
+"""Families: the tasks of one row and workflow type, a first one and its retries."""
+
+from collections import Counter
+from typing import Protocol
+
+from ledger.shelf import Shelf
+from ledger.status import OPEN_STAGES, Stage
+
+
+class Member(Protocol):
+    """What a task must tell of itself to be in a family."""
+
+    @property
+    def task_id(self) -> str: ...  # noqa: D102 - as in Task
+    @property
+    def batch_id(self) -> str: ...  # noqa: D102 - as in Task
+    @property
+    def workflow_type(self) -> str: ...  # noqa: D102 - as in Task
+    @property
+    def stage(self) -> Stage: ...  # noqa: D102 - as in Task
+    @property
+    def family(self) -> tuple[str, str]: ...  # noqa: D102 - as in Task
+
+
+class Families:
+    """Who belongs together, which one is open, and how families stand by their newest task."""
+
+    def __init__(self, tasks: Shelf) -> None:
+        self._tasks = tasks
+        self._members: dict[tuple[str, str], str | tuple[str, ...]] = {}  # mostly one: no tuple
+        self._open: dict[tuple[str, str], str] = {}
+        self._newest_stage: dict[tuple[str, str], Stage] = {}
+        self._counts: dict[str, dict[str, Counter[Stage]]] = {}
+
+    def join(self, task: Member) -> None:
+        """Take in a new task: it is its family's newest from now on."""
+        members = self.members(task.family)
+        self._members[task.family] = (*members, task.task_id) if members else task.task_id
+        self._stands(task, self._newest_stage.get(task.family), task.stage)
+        self._mark_open(task)
+
+    def change(self, task: Member) -> None:
+        """Take in a new version of a known task."""
+        if self.members(task.family)[-1] == task.task_id:
+            self._stands(task, self._newest_stage.get(task.family), task.stage)
+        self._mark_open(task)
+
+    def part(self, task: Member) -> None:
+        """Forget a task that was archived."""
+        left = tuple(each for each in self.members(task.family) if each != task.task_id)
+        if self._open.get(task.family) == task.task_id:
+            del self._open[task.family]
+        before = self._newest_stage.get(task.family)
+        if left:
+            self._members[task.family] = left if len(left) > 1 else left[0]
+            self._stands(task, before, self._tasks.keys_of(left[-1]).stage)
+        else:
+            self._members.pop(task.family, None)
+            self._stands(task, before, None)
+
+    def members(self, family: tuple[str, str]) -> tuple[str, ...]:
+        """Return the ids of the family's tasks, oldest first."""
+        held = self._members.get(family, ())
+        return (held,) if isinstance(held, str) else held
+
+    def open_task(self, family: tuple[str, str]) -> str | None:
+        """Return the id of the family's open task, or None."""
+        return self._open.get(family)
+
+    def counts(self, batch_id: str) -> dict[str, dict[Stage, int]]:
+        """Return, per workflow type, how many families stand in each stage."""
+        types = self._counts.get(batch_id, {})
+        return {name: {stage: count[stage] for stage in Stage} for name, count in types.items()}
+
+    def _mark_open(self, task: Member) -> None:
+        if task.stage in OPEN_STAGES:
+            self._open[task.family] = task.task_id
+        elif self._open.get(task.family) == task.task_id:
+            del self._open[task.family]
+
+    def _stands(self, task: Member, before: Stage | None, after: Stage | None) -> None:
+        count = self._counts.setdefault(task.batch_id, {}).setdefault(task.workflow_type, Counter())
+        if before is not None:
+            count[before] -= 1
+        if after is not None:
+            count[after] += 1
+            self._newest_stage[task.family] = after
+        else:
+            self._newest_stage.pop(task.family, None)

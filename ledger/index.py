@@ -1,0 +1,224 @@
+"""Every question about the state, answered at a cost that grows with the answer only.
+
+``Index(read_state(path))`` answers the same questions for a process that only reads.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+from sortedcontainers import SortedList
+
+from ledger.batch import Batch
+from ledger.entry import ARCHIVED, Record
+from ledger.errors import UnknownRecord
+from ledger.families import Families
+from ledger.shelf import TaskKeys
+from ledger.state import State, apply
+from ledger.status import OPEN_STAGES, Stage
+from ledger.task import Json, Task
+
+
+class Index:
+    """The state and the ways into it; changed only by ``apply``, record by record."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._order: dict[str, int] = {}  # of acceptance, for open tasks
+        self._accepted = 0
+        self._by_batch: dict[str, dict[str, None]] = {}
+        self._by_stage: dict[Stage, dict[str, Task]] = {stage: {} for stage in OPEN_STAGES}
+        self._by_server: dict[tuple[Stage, str], dict[str, Task]] = {}
+        self._waiting: dict[str, dict[str, SortedList]] = {}
+        self._families = Families(state.tasks)
+        self._counts: dict[str, Counter[Stage]] = {}
+        self._total: Counter[Stage] = Counter()
+        self._fingerprints = set(state.archived_fingerprints)
+        for task_id in state.tasks:
+            task = state.tasks.open_task(task_id)
+            self._enter(task or state.tasks.keys_of(task_id), new=True)
+
+    # -- changing --------------------------------------------------------------------------------
+
+    def apply(self, record: Record) -> None:
+        """Take in one durable record."""
+        if isinstance(record, Task):
+            known = record.task_id in self._state.tasks
+            if known:
+                self._leave(record.task_id)
+            apply(self._state, (record,))
+            self._enter(record, new=not known)
+            return
+        if not isinstance(record, Batch) and record.section == ARCHIVED:
+            self._forget(record.key)
+        apply(self._state, (record,))
+
+    def _enter(self, task: Task | TaskKeys, *, new: bool) -> None:
+        if new:
+            self._accepted += 1
+            self._by_batch.setdefault(task.batch_id, {})[task.task_id] = None
+            self._families.join(task)
+            if fingerprint := _fingerprint(task):
+                self._fingerprints.add(fingerprint)
+        else:
+            self._families.change(task)
+        self._count(task.batch_id, task.stage, 1)
+        if isinstance(task, Task) and task.stage in OPEN_STAGES:
+            self._enter_open(task)
+        else:
+            self._order.pop(task.task_id, None)
+
+    def _enter_open(self, task: Task) -> None:
+        order = self._order.setdefault(task.task_id, self._accepted)
+        self._by_stage[task.stage][task.task_id] = task
+        if task.server is not None:
+            self._by_server.setdefault((task.stage, task.server), {})[task.task_id] = task
+        if task.stage is Stage.WAITING:
+            types = self._waiting.setdefault(task.batch_id, {})
+            if task.workflow_type not in types:
+                types[task.workflow_type] = SortedList()
+            types[task.workflow_type].add((-task.priority, order, task.task_id))
+
+    def _leave(self, task_id: str) -> None:
+        before = self._state.tasks.open_task(task_id)
+        if before is None:
+            keys = self._state.tasks.keys_of(task_id)
+            self._count(keys.batch_id, keys.stage, -1)
+            return
+        self._count(before.batch_id, before.stage, -1)
+        del self._by_stage[before.stage][task_id]
+        if before.server is not None:
+            del self._by_server[before.stage, before.server][task_id]
+        if before.stage is Stage.WAITING:
+            types = self._waiting[before.batch_id]
+            waiting = types[before.workflow_type]
+            waiting.remove((-before.priority, self._order[task_id], task_id))
+            if not waiting:
+                del types[before.workflow_type]
+
+    def _forget(self, task_id: str) -> None:
+        if task_id not in self._state.tasks:
+            return
+        keys = self._state.tasks.keys_of(task_id)
+        self._leave(task_id)
+        self._families.part(keys)
+        self._by_batch[keys.batch_id].pop(task_id, None)
+        self._order.pop(task_id, None)
+
+    def _count(self, batch_id: str, stage: Stage, step: int) -> None:
+        self._counts.setdefault(batch_id, Counter())[stage] += step
+        self._total[stage] += step
+
+    # -- asking ----------------------------------------------------------------------------------
+
+    @property
+    def last_seq(self) -> int:
+        """The seq of the newest line the state holds, as of its loading."""
+        return self._state.last_seq
+
+    def find_task(self, task_id: str) -> Task | None:
+        """Return the task, None when it is not in the state (unknown or archived)."""
+        return self._state.tasks.get(task_id)
+
+    def task(self, task_id: str) -> Task:
+        """Return the task; raises UnknownRecord."""
+        if (task := self.find_task(task_id)) is None:
+            raise UnknownRecord("task", task_id)
+        return task
+
+    def find_batch(self, batch_id: str) -> Batch | None:
+        """Return the batch or None."""
+        return self._state.batches.get(batch_id)
+
+    def batch(self, batch_id: str) -> Batch:
+        """Return the batch; raises UnknownRecord."""
+        if (batch := self.find_batch(batch_id)) is None:
+            raise UnknownRecord("batch", batch_id)
+        return batch
+
+    def batches(self) -> list[Batch]:
+        """Return all batches, oldest first."""
+        return list(self._state.batches.values())
+
+    def tasks(self, batch_id: str | None = None) -> Iterator[Task]:
+        """Yield all tasks (of one batch) in the order of their acceptance, finished ones too.
+
+        Commits may happen meanwhile: each task is shown as it stands when its turn comes.
+        """
+        ids = self._state.tasks if batch_id is None else self._by_batch.get(batch_id, {})
+        for task_id in list(ids):
+            if (task := self.find_task(task_id)) is not None:
+                yield task
+
+    def in_stage(self, *stages: Stage, server: str | None = None) -> list[Task]:
+        """Return the tasks in these open stages (on one server), oldest first."""
+        found: list[Task] = []
+        for stage in stages:
+            if stage not in OPEN_STAGES:
+                raise ValueError(f"in_stage is for open stages, not {stage}")
+            held = (
+                self._by_stage[stage]
+                if server is None
+                else self._by_server.get((stage, server), {})
+            )
+            found.extend(held.values())
+        return sorted(found, key=lambda task: self._order[task.task_id])
+
+    def waiting(self, batch_id: str, workflow_type: str) -> Iterator[Task]:
+        """Yield a batch's waiting tasks of a type: highest priority first, then as accepted.
+
+        Safe to go on after commits: a task that left meanwhile is not yielded.
+        """
+        last: tuple[int | float, int, str] = (float("-inf"), 0, "")
+        while True:
+            waiting = self._waiting.get(batch_id, {}).get(workflow_type)
+            if waiting is None or (place := waiting.bisect_right(last)) >= len(waiting):
+                return
+            last = waiting[place]
+            yield self._by_stage[Stage.WAITING][last[2]]
+
+    def waiting_types(self, batch_id: str) -> list[str]:
+        """Return the workflow types that have waiting tasks in the batch."""
+        return list(self._waiting.get(batch_id, {}))
+
+    def open_of_family(self, family: tuple[str, str]) -> str | None:
+        """Return the id of the family's open task, or None."""
+        return self._families.open_task(family)
+
+    def newest_of_family(self, row_id: str, workflow_type: str) -> Task | None:
+        """Return the family's newest task, open or finished, or None."""
+        members = self._families.members((row_id, workflow_type))
+        return self.task(members[-1]) if members else None
+
+    def newest_done_of_family(self, row_id: str, workflow_type: str) -> Task | None:
+        """Return the family's newest task in stage done, or None."""
+        for task_id in reversed(self._families.members((row_id, workflow_type))):
+            if (task := self.task(task_id)).stage is Stage.DONE:
+                return task
+        return None
+
+    def family(self, row_id: str, workflow_type: str) -> list[Task]:
+        """Return all tasks of the family in the state, oldest first."""
+        return [self.task(each) for each in self._families.members((row_id, workflow_type))]
+
+    def counts(self, batch_id: str | None = None) -> dict[Stage, int]:
+        """Return how many tasks stand in each stage (of one batch); never by counting."""
+        counts = self._total if batch_id is None else self._counts.get(batch_id, Counter())
+        return {stage: counts[stage] for stage in Stage}
+
+    def family_counts(self, batch_id: str) -> dict[str, dict[Stage, int]]:
+        """Return, per workflow type, how many families stand in each stage by their newest task."""
+        return self._families.counts(batch_id)
+
+    def was_accepted(self, fingerprint: str) -> bool:
+        """Say whether a row with this fingerprint was ever accepted, archived rows included."""
+        return fingerprint in self._fingerprints
+
+    def meta(self, section: str) -> Mapping[str, Json]:
+        """Return a section of the meta part: servers, drops, idempotency, counters."""
+        return self._state.meta.get(section, {})
+
+
+def _fingerprint(task: Task | TaskKeys) -> str | None:
+    if isinstance(task, TaskKeys):
+        return task.fingerprint
+    return task.metadata.source.fingerprint if task.metadata.source else None

@@ -1,0 +1,85 @@
+"""A store that keeps everything in memory: for tests and dry runs, with a store's semantics."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+
+from ledger.entry import Transaction
+from ledger.errors import LedgerClosed, LedgerLocked
+from ledger.state import State, apply
+from ledger.task import Task
+
+
+class MemoryBackend:
+    """Keeps the transactions as long as the object lives; may be closed and opened again."""
+
+    def __init__(self) -> None:
+        self.transactions: list[Transaction] = []
+        self._last_seq = 0
+        self._archive: dict[str, Task] = {}
+        self._held = False
+        self._failed: Exception | None = None
+
+    async def open(self) -> State:
+        """Return the state after all transactions so far."""
+        if self._held:
+            raise LedgerLocked("this process")
+        self._held, self._failed = True, None
+        state = State(last_seq=self._last_seq)
+        for transaction in self.transactions:
+            apply(state, transaction.records)
+        state.archived_fingerprints = {
+            task.metadata.source.fingerprint
+            for task in self._archive.values()
+            if task.metadata.source and task.metadata.source.fingerprint
+        }
+        return state
+
+    def append(self, transaction: Transaction) -> asyncio.Future[int]:
+        """Keep *transaction*; the future is done on the loop's next round, as with a disk."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[int] = loop.create_future()
+        loop.call_soon(self._keep, transaction, future)
+        return future
+
+    def _keep(self, transaction: Transaction, future: "asyncio.Future[int]") -> None:
+        if self._failed is not None or not self._held:
+            error = LedgerClosed(str(self._failed or "the ledger is closed"))
+            if not future.done():
+                future.set_exception(error)
+            return
+        self.transactions.append(transaction)
+        self._last_seq += len(transaction.records)
+        if not future.done():
+            future.set_result(self._last_seq)
+
+    def fail(self, error: Exception) -> None:
+        """Refuse every transaction from now on, as a full disk does, until ``reopen``."""
+        self._failed = error
+
+    async def reopen(self) -> None:
+        """Take transactions again."""
+        if not self._held:
+            raise LedgerClosed("the ledger is closed")
+        self._failed = None
+
+    async def compact(self) -> None:
+        """Nothing to do: there are no files."""
+
+    async def archive(self, tasks: Sequence[Task]) -> dict[str, str]:
+        """Keep *tasks* aside."""
+        self._archive.update({task.task_id: task for task in tasks})
+        return {task.task_id: (task.finished_at or task.updated_at)[:7] for task in tasks}
+
+    async def find_archived(self, task_id: str) -> Task | None:
+        """Return an archived task."""
+        return self._archive.get(task_id)
+
+    async def forget_history(self, now: datetime) -> int:
+        """There is no history to forget."""
+        return 0
+
+    async def close(self) -> None:
+        """Let go; transactions not yet kept fail."""
+        await asyncio.sleep(0)
+        self._held = False

@@ -1,0 +1,70 @@
+"""The whole state of a ledger, and what a record does to it.
+
+State = newest valid snapshot + all later complete transactions, applied in their order.
+"""
+
+from collections.abc import Iterable
+from typing import TypeAlias
+
+import msgspec
+
+from ledger import taskids
+from ledger.batch import Batch
+from ledger.entry import ARCHIVED, Meta, Record
+from ledger.shelf import Shelf
+from ledger.task import Json, Task
+
+Sections: TypeAlias = dict[str, dict[str, Json]]
+
+#: The sections of ``meta`` that a snapshot always shows, empty or not.
+SECTIONS = ("servers", "drops", "idempotency", "counters")
+
+
+def empty_sections() -> Sections:
+    """Return the meta part of a new ledger."""
+    return {section: {} for section in SECTIONS}
+
+
+class State(msgspec.Struct, kw_only=True):
+    """Everything a store holds when it is opened."""
+
+    tasks: Shelf = msgspec.field(default_factory=Shelf)
+    batches: dict[str, Batch] = msgspec.field(default_factory=dict)
+    meta: Sections = msgspec.field(default_factory=empty_sections)
+    archived_fingerprints: set[str] = msgspec.field(default_factory=set)
+    last_seq: int = 0
+    damage: list[str] = msgspec.field(default_factory=list)  # what could not be read, in words
+
+
+def apply(state: State, records: Iterable[Record]) -> None:
+    """Make *state* what it is after *records*; the same for every store."""
+    for record in records:
+        if isinstance(record, Task):
+            state.tasks.put(record)
+            count_id(state.meta, record.task_id)
+        elif isinstance(record, Batch):
+            state.batches[record.batch_id] = record
+        elif record.section == ARCHIVED:
+            state.tasks.remove(record.key)
+        else:
+            set_meta(state.meta, record)
+
+
+def set_meta(sections: Sections, record: Meta) -> None:
+    """Set or remove one key of the meta part."""
+    section = sections.setdefault(record.section, {})
+    if record.value is None:
+        section.pop(record.key, None)
+    else:
+        section[record.key] = record.value
+
+
+def count_id(sections: Sections, task_id: str) -> None:
+    """Raise the id's counter to its number, so that it is never given again."""
+    if (numbered := taskids.number_of(task_id)) is None:
+        return
+    counter, number = numbered
+    counters = sections.setdefault("counters", {})
+    known = counters.get(counter, 0)
+    if not isinstance(known, int) or known < number:
+        counters[counter] = number
