@@ -18,8 +18,8 @@ class Clock(Protocol):
         """Return seconds that never go back; only differences mean something."""
         ...
 
-    async def pause(self, seconds: float, until: asyncio.Event | None = None) -> None:
-        """Wait *seconds*, or less when *until* is set before."""
+    async def pause(self, seconds: float, *until: asyncio.Event) -> None:
+        """Wait *seconds*, or less when one of the events *until* is set before."""
         ...
 
 
@@ -34,11 +34,18 @@ class SystemClock:
         """Return the machine's monotonic seconds."""
         return time.monotonic()
 
-    async def pause(self, seconds: float, until: asyncio.Event | None = None) -> None:
-        """Wait *seconds*, or less when *until* is set before."""
-        if until is None:
+    async def pause(self, seconds: float, *until: asyncio.Event) -> None:
+        """Wait *seconds*, or less when one of the events *until* is set before."""
+        if not until:
             await asyncio.sleep(seconds)
-            return
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await until.wait()
+        elif len(until) == 1:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await until[0].wait()
+        else:
+            waits = [asyncio.ensure_future(event.wait()) for event in until]
+            try:
+                await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for wait in waits:
+                    wait.cancel()

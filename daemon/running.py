@@ -1,7 +1,7 @@
 """The only place where long-lived asyncio tasks are made; services are watched and stopped here."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from typing import Protocol
 
 import structlog
@@ -43,3 +43,57 @@ async def run_services(
     for task in tasks:
         if not task.cancelled() and (error := task.exception()) is not None:
             raise error
+
+
+class Crew:
+    """A bounded number of short jobs at work at once, each known by a key."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._jobs: dict[str, asyncio.Task[None]] = {}
+
+    def __contains__(self, key: str) -> bool:
+        """Say whether the job *key* is at work."""
+        return key in self._jobs
+
+    def __len__(self) -> int:
+        """Return how many jobs are at work."""
+        return len(self._jobs)
+
+    @property
+    def free(self) -> int:
+        """How many more jobs may be started now."""
+        return max(0, self._limit - len(self._jobs))
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the keys of the jobs at work."""
+        return iter(self._jobs)
+
+    def start(self, key: str, job: Coroutine[object, object, None]) -> None:
+        """Put *job* to work under *key*; a job's exception is kept for ``check``."""
+        task = asyncio.create_task(job, name=key)
+        self._jobs[key] = task
+        task.add_done_callback(lambda done: self._ended(key, done))
+
+    def check(self) -> None:
+        """Raise the first exception a job has ended with, once."""
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
+
+    async def finish(self) -> None:
+        """Wait until no job is at work; when cancelled, the jobs are cancelled too."""
+        try:
+            while self._jobs:
+                await asyncio.wait(self._jobs.values())
+        except asyncio.CancelledError:
+            for task in self._jobs.values():
+                task.cancel()
+            raise
+
+    _failure: BaseException | None = None
+
+    def _ended(self, key: str, task: asyncio.Task[None]) -> None:
+        del self._jobs[key]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._failure = self._failure or error

@@ -4,7 +4,7 @@
 (``client``); what a kind cannot do it says in ``Capabilities``, never by its type.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from enum import StrEnum
 from pathlib import Path
@@ -191,7 +191,7 @@ class WorkflowServer(Protocol):
         """Ask the server to unload its models (``POST /free``)."""
         ...
 
-    async def progress(self, client_id: str) -> AsyncIterator[Progress]:
+    async def progress(self, client_id: str) -> AsyncGenerator[Progress, None]:
         """Yield news while one push connection, opened as *client_id*, lasts; ends when it breaks."""
         yield Progress(prompt_id="", event="")  # pragma: no cover - shows that it is a generator
 

@@ -1,0 +1,96 @@
+"""Says in the ledger why rows wait: ``blocked_by`` on tasks, ``held`` on batches."""
+
+import asyncio
+from collections.abc import Sequence
+
+import structlog
+
+from daemon.clock import Clock
+from daemon.dispatch.ready import ReadyRows
+from daemon.dispatch.servers import ServerState
+from ledger.batch import Batch, BatchStatus
+from ledger.entry import Record
+from ledger.errors import Conflict, LedgerClosed
+from ledger.ledger import Ledger
+from ledger.status import Stage
+from ledger.timestamps import to_timestamp
+
+log = structlog.get_logger()
+
+REVIEW_SECONDS = 2.0
+#: Records a transaction: a batch of 100,000 rows must not make one huge transaction.
+PORTION = 500
+
+
+class Holding:
+    """Keeps the words for people in step with what dispatch found; decides nothing itself."""
+
+    name = "holding"
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        ready: ReadyRows,
+        servers: Sequence[ServerState],
+        clock: Clock,
+    ) -> None:
+        self._ledger = ledger
+        self._ready = ready
+        self._servers = servers
+        self._clock = clock
+        self._blocked: set[str] = set()  # tasks marked as unfit for every server
+        self.wake = asyncio.Event()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Review until *stop* is set."""
+        while not stop.is_set():
+            self.wake.clear()
+            if self._ledger.writable:
+                await self.review()
+            await self._clock.pause(REVIEW_SECONDS, stop)
+
+    async def review(self) -> None:
+        """Write down what changed since the last review."""
+        at = to_timestamp(self._clock.now())
+        working = frozenset(state.name for state in self._servers if state.takes_work)
+        unfit = self._ready.unfit(working) if working else {}
+        marks, self._ready.blocked = self._ready.blocked, {}
+        marks |= dict.fromkeys(self._blocked - unfit.keys())
+        marks |= {task_id: found.reason for task_id, found in unfit.items()}
+        self._blocked = set(unfit)
+        records: list[Record] = []
+        for task_id, reason in marks.items():
+            task = self._ledger.task(task_id)
+            if task.stage is Stage.WAITING and task.blocked_by != reason:
+                records.append(task.changed(at=at, blocked_by=reason))
+        records += self._held(at, working, {i: u.kind for i, u in unfit.items()})
+        for start in range(0, len(records), PORTION):
+            await self._write(records[start : start + PORTION])
+
+    def _held(self, at: str, working: frozenset[str], unfit: dict[str, str]) -> list[Batch]:
+        """Return the batches whose ``held`` must change."""
+        kinds: dict[str, list[str]] = {}
+        for task_id, kind in unfit.items():
+            kinds.setdefault(self._ledger.task(task_id).batch_id, []).append(kind)
+        changed: list[Batch] = []
+        waiting = set(self._ready.batch_ids())
+        for batch in self._ledger.batches():
+            if batch.status is not BatchStatus.RUNNING:
+                continue
+            held: str | None = None
+            if batch.batch_id in waiting and not working:
+                held = "server_unreachable"
+            elif batch.batch_id in kinds:
+                held = kinds[batch.batch_id][0]
+            if held != batch.held:
+                changed.append(batch.changed(at=at, held=held))
+                log.info("batch.held" if held else "batch.released", batch=batch.name, why=held)
+        return changed
+
+    async def _write(self, records: list[Record]) -> None:
+        try:
+            await self._ledger.commit(*records, op="rows.reviewed")
+        except Conflict:  # one of them moved meanwhile: the next review sees it
+            log.debug("holding.overtaken")
+        except LedgerClosed:
+            log.debug("holding.not_written")

@@ -1,0 +1,225 @@
+"""Waiting tasks that may run now, in the order in which they should.
+
+Lives in memory only: built from the ledger at start, kept up to date by its change feed. A task
+is in exactly one place: ready in a queue, parked on the family it depends on, deferred until its
+``not_before``, or taken by a lane.
+"""
+
+import heapq
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
+
+import msgspec
+
+from daemon.clock import Clock
+from ledger.entry import Transaction
+from ledger.ledger import Ledger
+from ledger.status import Stage, Status
+from ledger.task import Task
+from ledger.timestamps import from_timestamp
+
+Family: TypeAlias = tuple[str, str]
+Rank: TypeAlias = tuple[int, str, int, str]
+
+#: Picks of one workflow type in a row while an older row of another type waits.
+AFFINITY_STREAK = 20
+
+
+class QueueKey(msgspec.Struct, frozen=True, kw_only=True):
+    """What the tasks of one queue have in common."""
+
+    batch_id: str
+    workflow_type: str
+    retried: bool  # by hand: runs also in a batch that does not
+    excluded: frozenset[str] = frozenset()  # servers that cannot run it
+
+
+class Unfit(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a task cannot run where it was tried."""
+
+    kind: str  # failure class
+    reason: str
+
+
+class ReadyRows:
+    """Gives each lane its next task; the same task to nobody else."""
+
+    def __init__(self, ledger: Ledger, clock: Clock) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._queues: dict[QueueKey, list[tuple[Rank, str]]] = defaultdict(list)
+        self._place: dict[str, QueueKey] = {}  # ready tasks
+        self._ready_counts: Counter[str] = Counter()  # per batch
+        self._parked: dict[Family, set[str]] = defaultdict(set)
+        self._deferred: list[tuple[float, str]] = []
+        self._taken: set[str] = set()
+        self._excluded: dict[str, frozenset[str]] = {}
+        self._unfit: dict[str, Unfit] = {}  # why the excluding servers cannot run a task
+        self.blocked: dict[str, str | None] = {}  # task id -> reason to mark, None to clear
+
+    def load(self) -> None:
+        """Take in every waiting task of the ledger."""
+        for task in self._ledger.in_stage(Stage.WAITING):
+            self._sort_in(task)
+
+    def follow(self, transaction: Transaction) -> None:
+        """Take in a durable change; the ledger's subscriber."""
+        for record in transaction.records:
+            if isinstance(record, Task):
+                self._follow_task(record)
+
+    def take(
+        self, server: str, last_type: str | None, streak: int, runs: Callable[[str], bool]
+    ) -> Task | None:
+        """Return the next task for *server* and keep it from all others, or None.
+
+        *runs* says whether a batch's waiting rows may run. *last_type* is preferred among equal
+        priorities, but not for more than AFFINITY_STREAK picks (*streak* so far).
+        """
+        self._wake_deferred()
+        heads = list(self._heads(server, runs))
+        if not heads:
+            return None
+        top = min(rank[0] for rank, _, _ in heads)
+        heads = [head for head in heads if head[0][0] == top]
+        same = [head for head in heads if head[2].workflow_type == last_type]
+        _, task_id, key = min(same if same and streak < AFFINITY_STREAK else heads)[:3]
+        heapq.heappop(self._queues[key])
+        self._unplace(task_id)
+        self._taken.add(task_id)
+        return self._ledger.task(task_id)
+
+    def give_back(self, task_id: str) -> None:
+        """Say that a taken task was dealt with; it is sorted in again if it still waits."""
+        self._taken.discard(task_id)
+        task = self._ledger.task(task_id)
+        if task.stage is Stage.WAITING:
+            self._sort_in(task)
+
+    def exclude(self, task_id: str, server: str, kind: str, reason: str) -> None:
+        """Note that *server* cannot run the task, and why."""
+        self._excluded[task_id] = self._excluded.get(task_id, frozenset()) | {server}
+        self._unfit[task_id] = Unfit(kind=kind, reason=f"{kind}: {reason}")
+
+    def readmit(self, server: str) -> None:
+        """Forget what *server* could not run; it may have learnt."""
+        for task_id, excluded in list(self._excluded.items()):
+            if server in excluded:
+                self._excluded[task_id] = excluded - {server}
+                if task_id in self._place:
+                    self._sort_in(self._ledger.task(task_id))
+
+    def unfit(self, servers: frozenset[str]) -> dict[str, "Unfit"]:
+        """Return the ready tasks that none of *servers* can run, each with the reason."""
+        return {
+            task_id: unfit
+            for task_id, unfit in self._unfit.items()
+            if task_id in self._place and self._excluded[task_id] >= servers
+        }
+
+    def ready_count(self, batch_id: str) -> int:
+        """Return how many tasks of the batch are ready, whoever can run them."""
+        return self._ready_counts[batch_id]
+
+    def batch_ids(self) -> list[str]:
+        """Return the batches that have ready tasks."""
+        return [batch_id for batch_id, count in self._ready_counts.items() if count > 0]
+
+    def seconds_to_next(self) -> float | None:
+        """Return how long until a deferred task may run, or None."""
+        if not self._deferred:
+            return None
+        return max(0.0, self._deferred[0][0] - self._clock.now().timestamp())
+
+    def _heads(
+        self, server: str, runs: Callable[[str], bool]
+    ) -> Iterator[tuple[Rank, str, QueueKey]]:
+        for key in list(self._queues):
+            queue = self._queues[key]
+            while queue and self._place.get(queue[0][1]) != key:
+                heapq.heappop(queue)  # moved on meanwhile
+            if not queue:
+                del self._queues[key]
+            elif server not in key.excluded and (key.retried or runs(key.batch_id)):
+                yield (*queue[0], key)
+
+    def _follow_task(self, task: Task) -> None:
+        if task.stage is Stage.WAITING:
+            self._sort_in(task)
+            self._release(task.family)
+            return
+        self._unplace(task.task_id)
+        if task.status in (Status.DONE, Status.FAILED, Status.CANCELLED):
+            self._excluded.pop(task.task_id, None)
+            self._unfit.pop(task.task_id, None)
+            self._release(task.family)
+
+    def _release(self, family: Family) -> None:
+        for task_id in self._parked.pop(family, ()):
+            task = self._ledger.task(task_id)
+            if task.stage is Stage.WAITING:
+                self._sort_in(task)
+
+    def _sort_in(self, task: Task) -> None:
+        if task.task_id in self._taken:
+            return  # the lane gives it back
+        self._unplace(task.task_id)
+        if task.depends_on is not None and not self._dependency_met(task):
+            return
+        if task.not_before is not None:
+            due = from_timestamp(task.not_before).timestamp()
+            if due > self._clock.now().timestamp():
+                heapq.heappush(self._deferred, (due, task.task_id))
+                return
+        key = QueueKey(
+            batch_id=task.batch_id,
+            workflow_type=task.workflow_type,
+            retried=task.retried_from is not None,
+            excluded=self._excluded.get(task.task_id, frozenset()),
+        )
+        self._place[task.task_id] = key
+        self._ready_counts[key.batch_id] += 1
+        heapq.heappush(self._queues[key], (_rank(task), task.task_id))
+
+    def _unplace(self, task_id: str) -> None:
+        if (key := self._place.pop(task_id, None)) is not None:
+            self._ready_counts[key.batch_id] -= 1
+            if not self._ready_counts[key.batch_id]:
+                del self._ready_counts[key.batch_id]
+
+    def _dependency_met(self, task: Task) -> bool:
+        dependency = task.depends_on
+        if dependency is None:
+            return True
+        family = (dependency.row_id, dependency.workflow_type)
+        reason: str | None = None
+        met = self._ledger.newest_done_of_family(*family) is not None
+        if not met:
+            self._parked[family].add(task.task_id)
+            newest = self._ledger.newest_of_family(*family)
+            if newest is None or newest.status in (Status.FAILED, Status.CANCELLED):
+                what = f"{newest.task_id} {newest.status}" if newest else "no task"
+                reason = f"dependency: {dependency.workflow_type} ({what})"
+        if reason is not None or (task.blocked_by or "").startswith("dependency:"):
+            self.blocked[task.task_id] = reason
+        return met
+
+    def _wake_deferred(self) -> None:
+        now = self._clock.now().timestamp()
+        while self._deferred and self._deferred[0][0] <= now:
+            _, task_id = heapq.heappop(self._deferred)
+            task = self._ledger.task(task_id)
+            if task.stage is Stage.WAITING and task_id not in self._place:
+                self._sort_in(task)
+
+
+def _rank(task: Task) -> Rank:
+    """Return the place in line: priority, age, then the row's place in its file."""
+    ordinal = task.row_id.rpartition(":")[2]
+    return (
+        -task.priority,
+        task.created_at,
+        int(ordinal) if ordinal.isdecimal() else 0,
+        task.task_id,
+    )

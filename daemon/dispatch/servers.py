@@ -1,0 +1,121 @@
+"""What dispatch knows of each server: does it answer, may it get work, what did it run last."""
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from config.settings import Server
+from daemon.clock import Clock
+from daemon.comfy.server import AnswerLost, Health, Unreachable, WorkflowServer
+from ledger.entry import Meta
+from ledger.errors import LedgerClosed
+from ledger.ledger import Ledger
+from ledger.task import Json
+
+log = structlog.get_logger()
+
+#: Between two questions to a server that answers.
+HEALTH_SECONDS = 10.0
+#: First and longest pause before asking a silent server again; each doubles the one before.
+BACKOFF_SECONDS = (0.5, 30.0)
+
+
+class ServerState:
+    """One server as seen by dispatch. Nothing here survives a restart except the ledger's part."""
+
+    def __init__(self, settings: Server, client: WorkflowServer, ledger: Ledger) -> None:
+        self.settings = settings
+        self.client = client
+        self._ledger = ledger
+        self.health: Health | None = None  # None: it does not answer
+        self.last_type: str | None = None
+        self.streak = 0  # tasks of last_type in a row
+        self.uploaded: dict[str, str] = {}  # sha256 -> the server's name for it
+        self.node_classes_age = 0  # counts how often /object_info was read anew
+
+    @property
+    def name(self) -> str:
+        """The server's name in the settings."""
+        return self.settings.name
+
+    @property
+    def takes_work(self) -> bool:
+        """Whether it answers, is new enough and is not drained."""
+        return self.health is not None and self.health.usable and not self.memory.get("drained")
+
+    @property
+    def memory(self) -> dict[str, Json]:
+        """What the ledger remembers of it: client_id, drained, version, reachable."""
+        value = self._ledger.meta("servers").get(self.name)
+        return value if isinstance(value, dict) else {}
+
+    async def remember(self, **values: Json) -> None:
+        """Keep *values* in the ledger's memory of the server, if they are news."""
+        known = self.memory
+        if any(known.get(key) != value for key, value in values.items()):
+            await self._ledger.commit(
+                Meta(section="servers", key=self.name, value=known | values), op="server.noted"
+            )
+
+    def ran(self, workflow_type: str) -> None:
+        """Note that a task of this type was submitted."""
+        self.streak = self.streak + 1 if workflow_type == self.last_type else 1
+        self.last_type = workflow_type
+
+    def lost(self) -> None:
+        """Note that it does not answer; it may have been restarted and forgotten everything."""
+        self.health = None
+        self.uploaded.clear()
+
+
+class HealthWatch:
+    """Asks one server how it is, often enough; backs off while it does not answer."""
+
+    def __init__(self, state: ServerState, clock: Clock, changed: Callable[[], None]) -> None:
+        self.name = f"health:{state.name}"
+        self._state = state
+        self._clock = clock
+        self._changed = changed
+        self._lost_at: float | None = None
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Ask until *stop* is set."""
+        pause_seconds = BACKOFF_SECONDS[0]
+        while not stop.is_set():
+            if await self.ask():
+                pause_seconds = BACKOFF_SECONDS[0]
+                await self._clock.pause(HEALTH_SECONDS, stop)
+            else:
+                await self._clock.pause(pause_seconds, stop)
+                pause_seconds = min(2 * pause_seconds, BACKOFF_SECONDS[1])
+
+    async def ask(self) -> bool:
+        """Ask once and note the answer; returns whether the server answered."""
+        state = self._state
+        before = state.health
+        try:
+            state.health = await state.client.health()
+        except (Unreachable, AnswerLost) as error:
+            state.lost()
+            if self._lost_at is None:
+                self._lost_at = self._clock.monotonic()
+                log.warning("server.unreachable", server=state.name, error=str(error))
+            await self._note(reachable=False)
+        else:
+            if self._lost_at is not None:
+                seconds = round(self._clock.monotonic() - self._lost_at, 1)
+                log.info("server.back", server=state.name, after_seconds=seconds)
+                self._lost_at = None
+            if before is None and not state.health.usable:
+                log.warning("server.unusable", server=state.name, why=state.health.why_not)
+            await self._note(reachable=True, version=state.health.version)
+        if (before is None) != (state.health is None):
+            self._changed()
+        return state.health is not None
+
+    async def _note(self, **values: Json) -> None:
+        try:
+            await self._state.remember(**values)
+        except LedgerClosed:  # writing comes back by itself; health does not depend on it
+            log.debug("server.not_noted", server=self._state.name)

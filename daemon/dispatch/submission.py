@@ -1,0 +1,237 @@
+"""One task into one server: the intent in the ledger, the post, the answer in the ledger.
+
+The protocol that keeps it to one GPU run a task: what is posted stands in the ledger first
+(server, prompt id, graph hash); a lost answer is never repeated blindly but settled from evidence
+(``Settlement``); only when queue, history and output folder all deny it is the very same graph
+posted again, marked ``possible_duplicate``.
+"""
+
+import random
+import uuid
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from config.settings import Workflow
+from daemon.clock import Clock
+from daemon.comfy.server import AnswerLost, Graph, Refused, Unreachable
+from daemon.dispatch.preflight import Finding, check_graph
+from daemon.dispatch.servers import ServerState
+from daemon.dispatch.workflow import Template, graph_sha256
+from daemon.settle.failure import after_failure, waiting_again
+from daemon.settle.settlement import ticket_of
+from ledger.ledger import Ledger
+from ledger.status import Stage
+from ledger.task import InputFile, Json, Task
+from ledger.timestamps import to_timestamp
+
+log = structlog.get_logger()
+
+#: Suffixes that ComfyUI's LoadImage is sure to offer; others are uploaded as .png (it looks at
+#: the bytes, not at the name).
+PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tiff"})
+
+
+class TaskFiles(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the bytes of a record's files lie on this machine."""
+
+    input_path: Callable[[str], Path]  # sha256 -> file in the content store
+    output_path: Callable[[str], Path]  # a record's path -> absolute path
+
+
+class CannotRun(Exception):
+    """This server cannot run the task; another one may."""
+
+    def __init__(self, findings: list[Finding]) -> None:
+        super().__init__("; ".join(finding.message for finding in findings))
+        self.kind = findings[0].kind
+
+
+class FilesGone(Exception):
+    """Input files of the task are no longer on disk; the text names them."""
+
+
+class Submission:
+    """Submits tasks, and submits them again when nobody can know whether they arrived."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        clock: Clock,
+        workflows: Mapping[str, Workflow],
+        templates: Mapping[str, Template],
+        files: TaskFiles,
+    ) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._workflows = workflows
+        self._templates = templates
+        self._random = random.SystemRandom()
+        self._files = files
+
+    async def submit(self, task: Task, state: ServerState) -> None:
+        """Submit a waiting *task* to a server that takes work.
+
+        Raises CannotRun with nothing posted and the task unchanged. A kill leaves it waiting
+        (inputs may be uploaded: harmless), or ``submitting`` (settled at the next start).
+        """
+        try:
+            prepared, graph = await self._prepare(task, state)
+        except (FilesGone, ValueError) as error:
+            await self._ledger.commit(
+                self._failed(task, "bad_input", str(error)), op="task.refused"
+            )
+            return
+        except Refused as error:
+            await self._refused(task, state, error)
+            return
+        await self._ledger.commit(
+            prepared, op="task.submitting", evidence={"server": state.name, "graph": "filled"}
+        )
+        await self._post(prepared, graph, state)
+
+    async def submit_again(self, task: Task, state: ServerState) -> None:
+        """Post the very same prompt once more after nobody knew it; marks the task first.
+
+        When the template changed since, the same graph cannot be made: a new attempt, marked too.
+        """
+        at = to_timestamp(self._clock.now())
+        template = self._templates[task.workflow_type]
+        graph = template.fill(task.parameters, output_prefix=task.output_prefix)
+        reason = "in neither queue, history nor output folder"
+        if graph_sha256(graph) != task.graph_sha256:
+            again = waiting_again(task, at=at, possible_duplicate=True)
+            await self._ledger.commit(
+                again, op="task.given_up", reason=f"{reason}; the template changed since"
+            )
+            return
+        marked = task.changed(at=at, possible_duplicate=True)
+        await self._ledger.commit(marked, op="task.submitting_again", reason=reason)
+        log.warning("task.submitted_again", task=task.task_id, server=state.name, reason=reason)
+        await self._post(marked, graph, state)
+        ticket = ticket_of(marked)
+        sighting = (await state.client.look_up([ticket]))[ticket.prompt_id]
+        if sighting.copies > 1:  # the first post was only late
+            await state.client.delete_pending_copy(ticket)
+
+    async def _post(self, task: Task, graph: Graph, state: ServerState) -> None:
+        client_id = str(state.memory["client_id"])
+        try:
+            await state.client.submit(graph, ticket_of(task), client_id)
+        except Refused as error:
+            await self._refused(task, state, error)
+        except Unreachable as error:
+            state.lost()
+            if not task.possible_duplicate:  # else the first post may still show up
+                at = to_timestamp(self._clock.now())
+                await self._ledger.commit(
+                    waiting_again(task, at=at), op="task.not_sent", reason=str(error)
+                )
+        except AnswerLost as error:  # stays submitting; the lane settles it from evidence
+            log.warning("task.answer_lost", task=task.task_id, server=state.name, error=str(error))
+        else:
+            queued = task.moved(Stage.QUEUED, at=to_timestamp(self._clock.now()))
+            await self._ledger.commit(queued, op="task.queued")
+            state.ran(task.workflow_type)
+            log.info("task.submitted", task=task.task_id, batch=task.batch_id, server=state.name)
+
+    async def _refused(self, task: Task, state: ServerState, error: Refused) -> None:
+        """Write down a refusal: by the server's fault waiting again, else failed."""
+        at = to_timestamp(self._clock.now())
+        log.warning(
+            "task.refused", task=task.task_id, server=state.name, kind=error.kind, error=str(error)
+        )
+        if error.kind == "missing_input":
+            state.uploaded.clear()  # its input folder was emptied; the next attempt uploads anew
+        after = after_failure(
+            task,
+            error.kind,
+            str(error),
+            at=at,
+            max_auto_retries=self._workflows[task.workflow_type].max_auto_retries,
+        )
+        await self._ledger.commit(after, op="task.refused", reason=str(error))
+
+    def _failed(self, task: Task, kind: str, message: str) -> Task:
+        at = to_timestamp(self._clock.now())
+        return task.moved(Stage.FAILED, at=at, error_kind=kind, error_message=message)
+
+    async def _prepare(self, task: Task, state: ServerState) -> tuple[Task, Graph]:
+        """Return the task as it will stand when submitted, and its graph; uploads the inputs."""
+        template = self._templates[task.workflow_type]
+        attempt = msgspec.structs.replace(task, attempt=task.attempt + 1)
+        pictures = self._pictures(task, template)
+        own: dict[str, Json] = {
+            "row_number": task.row_number,
+            "product_name": task.product_name,
+            "model_name": task.model_name,
+        }
+        parameters = template.parameters_for(own | task.row, self._random)
+        wanted = {column: _upload_name(picture) for column, (picture, _) in pictures.items()}
+        graph = template.fill(parameters | wanted, output_prefix=attempt.output_prefix)
+        if findings := check_graph(graph, await state.client.node_classes()):
+            raise CannotRun(findings)
+        for column, (picture, path) in pictures.items():
+            name = state.uploaded.get(picture.sha256)
+            if name is None:
+                name = await state.client.upload(path, _upload_name(picture))
+                state.uploaded[picture.sha256] = name
+            parameters[column] = name
+        graph = template.fill(parameters, output_prefix=attempt.output_prefix)
+        at = to_timestamp(self._clock.now())
+        prepared = task.moved(
+            Stage.SUBMITTING,
+            at=at,
+            server=state.name,
+            comfyui_task_id=str(uuid.uuid4()),
+            attempt=attempt.attempt,
+            not_before=None,
+            blocked_by=None,
+            error_kind=None,
+            error_message=None,
+            inputs=task.inputs | {column: picture for column, (picture, _) in pictures.items()},
+            parameters=parameters,
+            graph_sha256=graph_sha256(graph),
+            metadata=msgspec.structs.replace(
+                task.metadata,
+                processing_start_time=task.metadata.processing_start_time or at,
+                template_sha256=template.sha256,
+                adopted=False,
+            ),
+        )
+        return prepared, graph
+
+    def _pictures(self, task: Task, template: Template) -> dict[str, tuple[InputFile, Path]]:
+        """Return each picture column's file; stage two takes the picture that stage one made."""
+        pictures: dict[str, tuple[InputFile, Path]] = {}
+        for column in sorted(template.picture_columns):
+            if (picture := task.inputs.get(column)) is not None and task.depends_on is None:
+                pictures[column] = (picture, self._files.input_path(picture.sha256))
+            elif task.depends_on is not None:
+                pictures[column] = self._stage_one_picture(task)
+            else:
+                raise FilesGone(f"the row names no picture for {column}")
+        if gone := [picture.name for picture, path in pictures.values() if not path.is_file()]:
+            raise FilesGone(f"input files are gone: {', '.join(gone)}")
+        return pictures
+
+    def _stage_one_picture(self, task: Task) -> tuple[InputFile, Path]:
+        dependency = task.depends_on
+        done = dependency and self._ledger.newest_done_of_family(
+            dependency.row_id, dependency.workflow_type
+        )
+        if not done:
+            raise FilesGone("the picture of stage one is not there")
+        output = done.outputs[0]
+        path = self._files.output_path(output.path or "")
+        picture = InputFile(
+            name=path.name, sha256=output.sha256 or "", size_bytes=output.size_bytes or 0
+        )
+        return picture, path
+
+
+def _upload_name(picture: InputFile) -> str:
+    suffix = Path(picture.name).suffix.lower()
+    return picture.sha256 + (suffix if suffix in PICTURE_SUFFIXES else ".png")

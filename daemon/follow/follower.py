@@ -1,0 +1,129 @@
+"""Follows the prompts inside one server until they end; carries out operators' intents."""
+
+import asyncio
+from collections import OrderedDict
+
+import structlog
+
+from config.settings import Server
+from daemon.clock import Clock
+from daemon.comfy.server import AnswerLost, Unreachable, WorkflowServer
+from daemon.follow.news import EARLY_NEWS, News
+from daemon.settle.settlement import Settlement, ticket_of
+from ledger.entry import Transaction
+from ledger.errors import LedgerClosed
+from ledger.ledger import Ledger
+from ledger.status import Stage
+from ledger.task import Task
+
+log = structlog.get_logger()
+
+#: Longest pause before a server that does not answer is asked again.
+LONGEST_BACKOFF_SECONDS = 30.0
+#: Polls during which a running prompt of ours may be silent on the push channel.
+SILENT_POLLS = 2
+
+
+class Follower:
+    """Asks one server about all its prompts together, on a timer and when there is news."""
+
+    def __init__(
+        self,
+        server: WorkflowServer,
+        settings: Server,
+        ledger: Ledger,
+        settlement: Settlement,
+        clock: Clock,
+    ) -> None:
+        self.name = f"follow:{server.name}"
+        self.news = News(server, ledger, clock, self._heard)
+        self._server = server
+        self._settings = settings
+        self._ledger = ledger
+        self._settlement = settlement
+        self._clock = clock
+        self._wake = asyncio.Event()
+        self._early: OrderedDict[str, None] = OrderedDict()  # prompts with unread news
+        self._polled_at = float("-inf")
+        self._cancelled: set[str] = set()  # prompts whose intent was carried out
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Follow until *stop*; what runs then runs on and is found again at the next start."""
+        unsubscribe = self._ledger.subscribe(self._follow_ledger)
+        backoff_seconds = self._settings.poll_seconds
+        try:
+            while not stop.is_set():
+                pause_seconds = self._settings.poll_seconds
+                self._wake.clear()
+                try:
+                    again_seconds = await self._look()
+                except (Unreachable, AnswerLost) as error:
+                    log.debug("follow.unreachable", server=self._server.name, error=str(error))
+                    pause_seconds = backoff_seconds
+                    backoff_seconds = min(2 * backoff_seconds, LONGEST_BACKOFF_SECONDS)
+                    await self._clock.pause(pause_seconds, stop)
+                    continue
+                except LedgerClosed:
+                    log.debug("follow.ledger_closed", server=self._server.name)
+                else:
+                    backoff_seconds = self._settings.poll_seconds
+                    pause_seconds = min(pause_seconds, again_seconds)
+                await self._clock.pause(pause_seconds, stop, self._wake)
+        finally:
+            unsubscribe()
+
+    async def _look(self) -> float:
+        """Look after the prompts that need it; returns how soon absent ones want another look."""
+        inside = self._ledger.in_stage(Stage.QUEUED, Stage.RUNNING, server=self._server.name)
+        if not inside or not self._ledger.writable:
+            return self._settings.poll_seconds
+        now = self._clock.monotonic()
+        if now - self._polled_at >= self._settings.poll_seconds:
+            self._polled_at = now
+            self._early.clear()
+            await self._carry_out(inside)
+            await self._check_ears(inside, now)
+            looked_after = inside
+        else:
+            looked_after = [task for task in inside if task.comfyui_task_id in self._early]
+            for task in looked_after:
+                self._early.pop(task.comfyui_task_id or "", None)
+        if not looked_after:
+            return self._settings.poll_seconds
+        settled = await self._settlement.settle(self._server, self._settings, looked_after)
+        again = settled.look_again_in_seconds
+        return self._settings.poll_seconds if again is None else max(again, 0.05)
+
+    async def _carry_out(self, inside: list[Task]) -> None:
+        """Cancel the prompts of tasks with a committed intent; the next looks show the end."""
+        for task in inside:
+            prompt_id = task.comfyui_task_id or ""
+            if task.requested is not None and prompt_id not in self._cancelled:
+                await self._server.cancel(ticket_of(task))
+                self._cancelled.add(prompt_id)
+        self._cancelled &= {task.comfyui_task_id or "" for task in inside}
+
+    async def _check_ears(self, inside: list[Task], now: float) -> None:
+        """Connect the push channel anew when a running prompt has been silent for too long."""
+        heard_at = self.news.last_frame_at
+        if heard_at is None or not any(task.stage is Stage.RUNNING for task in inside):
+            return
+        if now - heard_at > SILENT_POLLS * self._settings.poll_seconds:
+            await self.news.connect_anew()
+
+    def _heard(self, prompt_id: str, event: str) -> None:
+        """Take news of a prompt: it began or ended, so look at it now."""
+        self._early[prompt_id] = None
+        while len(self._early) > EARLY_NEWS:
+            self._early.popitem(last=False)
+        self._wake.set()
+
+    def _follow_ledger(self, transaction: Transaction) -> None:
+        """Look at once at a prompt that became ours after its news, or that has an intent."""
+        for record in transaction.records:
+            if not isinstance(record, Task) or record.server != self._server.name:
+                continue
+            if record.stage in (Stage.QUEUED, Stage.RUNNING) and (
+                record.comfyui_task_id in self._early or record.requested is not None
+            ):
+                self._wake.set()

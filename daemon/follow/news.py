@@ -1,0 +1,125 @@
+"""News of one server over its push channel: wakes the follower, keeps each prompt's progress.
+
+Never the truth: sockets go silent or deaf in practice, so whatever is missed here the poll finds.
+"""
+
+import asyncio
+import uuid
+from collections.abc import Callable
+
+import msgspec
+import structlog
+
+from daemon.clock import Clock
+from daemon.comfy.server import Progress, Unreachable, WorkflowServer
+from ledger.entry import Meta
+from ledger.errors import LedgerClosed
+from ledger.ledger import Ledger
+
+log = structlog.get_logger()
+
+RECONNECT_SECONDS = (0.5, 30.0)
+#: Prompts whose news came before our own ledger said that they were queued.
+EARLY_NEWS = 256
+
+
+class NodeProgress(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a prompt is, as last heard."""
+
+    node: str | None
+    value: float | None
+    maximum: float | None
+
+
+class News:
+    """Listens under the client id that prompts are submitted with."""
+
+    def __init__(
+        self,
+        server: WorkflowServer,
+        ledger: Ledger,
+        clock: Clock,
+        heard: Callable[[str, str], None],
+    ) -> None:
+        self.name = f"news:{server.name}"
+        self._server = server
+        self._ledger = ledger
+        self._clock = clock
+        self._heard = heard  # prompt id, event: "started" or "ended"
+        self._renew = asyncio.Event()
+        self.progress: dict[str, NodeProgress] = {}  # prompt id -> news
+        self.last_frame_at: float | None = None  # monotonic; None: not connected
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Listen until *stop*; reconnect with growing pauses."""
+        pause_seconds = RECONNECT_SECONDS[0]
+        while not stop.is_set():
+            self._renew.clear()
+            try:
+                if await self._listen(stop):
+                    pause_seconds = RECONNECT_SECONDS[0]
+            except Unreachable:
+                log.debug("news.unreachable", server=self._server.name)
+            self.last_frame_at = None
+            await self._clock.pause(pause_seconds, stop)
+            pause_seconds = min(2 * pause_seconds, RECONNECT_SECONDS[1])
+
+    async def connect_anew(self) -> None:
+        """Leave a deaf connection; the next one, and the next prompts, get a new client id.
+
+        ComfyUI's handler of the old connection may remove the new socket of the same id when it
+        ends (source of 0.3.64), so a new id is the only sure cure.
+        """
+        memory = self._ledger.meta("servers").get(self._server.name)
+        known = memory if isinstance(memory, dict) else {}
+        log.info("news.deaf", server=self._server.name)
+        try:
+            await self._ledger.commit(
+                Meta(
+                    section="servers",
+                    key=self._server.name,
+                    value=known | {"client_id": uuid.uuid4().hex},
+                ),
+                op="server.client_renewed",
+            )
+        except LedgerClosed:
+            return
+        self._renew.set()
+
+    async def _listen(self, stop: asyncio.Event) -> bool:
+        """Hear one connection to its end; returns whether anything was heard."""
+        memory = self._ledger.meta("servers").get(self._server.name)
+        client_id = str(memory["client_id"]) if isinstance(memory, dict) else ""
+        feed = aiter(self._server.progress(client_id))
+        heard_any = False
+        ends = [asyncio.ensure_future(event.wait()) for event in (stop, self._renew)]
+        self.last_frame_at = self._clock.monotonic()
+        try:
+            while True:
+                frame = asyncio.ensure_future(anext(feed))
+                await asyncio.wait([frame, *ends], return_when=asyncio.FIRST_COMPLETED)
+                if not frame.done():
+                    frame.cancel()
+                    await asyncio.gather(frame, return_exceptions=True)
+                    return heard_any
+                try:
+                    news = frame.result()
+                except StopAsyncIteration:
+                    return heard_any
+                heard_any = True
+                self._take(news)
+        finally:
+            for end in ends:
+                end.cancel()
+            await feed.aclose()
+
+    def _take(self, news: Progress) -> None:
+        self.last_frame_at = self._clock.monotonic()
+        if news.event == "node":
+            self.progress[news.prompt_id] = NodeProgress(
+                node=news.node, value=news.value, maximum=news.maximum
+            )
+            return
+        if news.event == "ended":
+            self.progress.pop(news.prompt_id, None)
+        self._heard(news.prompt_id, news.event)

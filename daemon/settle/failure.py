@@ -1,0 +1,48 @@
+"""What a failure makes of a task: waiting for another attempt, or failed for good. Pure."""
+
+import random
+from datetime import timedelta
+
+from daemon.retrying import failure_class, retried_again, retry_delay_seconds
+from ledger.status import Stage
+from ledger.task import Task
+from ledger.timestamps import from_timestamp, to_timestamp
+
+#: Of an error text; a table cell and a log line must stay readable.
+MAX_MESSAGE_CHARACTERS = 2_000
+
+
+def after_failure(task: Task, kind: str, message: str, *, at: str, max_auto_retries: int) -> Task:
+    """Return *task* after a failure of class *kind* at the moment *at*.
+
+    Waiting again, with a growing delay in ``not_before``, while the policy of its class allows
+    (see ``retrying``); else failed. The message stays readable in both cases.
+    """
+    message = message[:MAX_MESSAGE_CHARACTERS]
+    if retried_again(kind, task.auto_retries, max_auto_retries):
+        counted = int(failure_class(kind).counts_as_retry)
+        delay = retry_delay_seconds(task.auto_retries + counted, random.random)
+        return waiting_again(
+            task,
+            at=at,
+            auto_retries=task.auto_retries + counted,
+            not_before=to_timestamp(from_timestamp(at) + timedelta(seconds=delay)),
+            error_kind=kind,
+            error_message=message,
+        )
+    return task.moved(Stage.FAILED, at=at, error_kind=kind, error_message=message)
+
+
+def waiting_again(task: Task, *, at: str, **fields: object) -> Task:
+    """Return *task* waiting for a new attempt; what belonged to the old one is cleared."""
+    fresh: dict[str, object] = {
+        "comfyui_task_id": None,
+        "server": None,
+        "started_at": None,
+        "outputs": [],
+        "graph_sha256": None,
+        "requested": None,
+        "requested_by": None,
+        "blocked_by": None,
+    }
+    return task.moved(Stage.WAITING, at=at, **(fresh | fields))

@@ -1,0 +1,218 @@
+"""Finds out what became of prompts on a server and writes it into the ledger.
+
+Dispatch (lost answers), follow (every poll) and recovery (at start) all settle tasks here.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TypeAlias
+
+import msgspec
+import structlog
+
+from config.settings import Server, Workflow
+from daemon.clock import Clock
+from daemon.comfy.server import Sighting, State, Ticket, WorkflowServer
+from daemon.settle.adoption import probe_outputs
+from daemon.settle.failure import after_failure, waiting_again
+from daemon.settle.results import ResultNode
+from daemon.settle.verdict import Decision, Probe, Verdict, judge
+from ledger.errors import Conflict
+from ledger.ledger import Ledger
+from ledger.status import Stage
+from ledger.task import Json, OutputFile, Task
+from ledger.timestamps import to_timestamp
+
+log = structlog.get_logger()
+
+ResultsOf: TypeAlias = Callable[[Task], Sequence[ResultNode]]
+
+
+class Settled(msgspec.Struct, kw_only=True):
+    """What is left to do after a look at some tasks."""
+
+    submit_again: list[Task] = msgspec.field(default_factory=list)
+    look_again_in_seconds: float | None = None  # absent ones; None when there are none
+
+
+class Settlement:
+    """Gives tasks that may be inside a server their verdict, from evidence only."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        clock: Clock,
+        workflows: Mapping[str, Workflow],
+        results_of: ResultsOf,
+    ) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._workflows = workflows
+        self._results_of = results_of
+        self._absent_since: dict[str, float] = {}  # prompt id -> monotonic seconds
+
+    async def settle(
+        self, server: WorkflowServer, settings: Server, tasks: Sequence[Task]
+    ) -> Settled:
+        """Look at *tasks* (submitting, queued, running; all on *server*) once and act on it.
+
+        One read of the queue whatever their number. A task that somebody else moved meanwhile is
+        left to him. Raises Unreachable or AnswerLost; then nothing was decided.
+        """
+        tickets = [ticket_of(task) for task in tasks]
+        sightings = await server.look_up(tickets)
+        settled = Settled()
+        verdicts = await asyncio.gather(
+            *(self._judge(server, settings, task, sightings, settled) for task in tasks)
+        )
+        await asyncio.gather(
+            *(
+                self._act(task, verdict, sightings[ticket.prompt_id], settled)
+                for task, ticket, verdict in zip(tasks, tickets, verdicts, strict=True)
+            )
+        )
+        return settled
+
+    async def _judge(
+        self,
+        server: WorkflowServer,
+        settings: Server,
+        task: Task,
+        sightings: Mapping[str, Sighting],
+        settled: Settled,
+    ) -> Verdict:
+        prompt_id = task.comfyui_task_id or ""
+        sighting = sightings[prompt_id]
+        absent_seconds = self._absent_seconds(prompt_id, sighting)
+        left_seconds = settings.settle_seconds - absent_seconds
+        probe: Probe | None = None
+        while True:
+            verdict = judge(
+                task,
+                sighting,
+                settled=left_seconds <= 0,
+                probe=probe,
+                ask_when_uncertain=self._workflows[task.workflow_type].on_uncertain == "ask"
+                if task.workflow_type in self._workflows
+                else True,
+            )
+            if verdict.decision is Decision.LOOK_AGAIN:
+                known = settled.look_again_in_seconds
+                settled.look_again_in_seconds = max(left_seconds, known or 0.0)
+            if verdict.decision is not Decision.PROBE:
+                return verdict
+            probe = await probe_outputs(server, task, self._results_of(task))
+
+    def _absent_seconds(self, prompt_id: str, sighting: Sighting) -> float:
+        if sighting.state is not State.ABSENT:
+            self._absent_since.pop(prompt_id, None)
+            return 0.0
+        now = self._clock.monotonic()
+        return now - self._absent_since.setdefault(prompt_id, now)
+
+    async def _act(
+        self, task: Task, verdict: Verdict, sighting: Sighting, settled: Settled
+    ) -> None:
+        changed = self._conclude(task, verdict, sighting)
+        if verdict.decision is Decision.SUBMIT_AGAIN:
+            settled.submit_again.append(task)
+        if changed is None:
+            return
+        self._absent_since.pop(task.comfyui_task_id or "", None)
+        try:
+            await self._ledger.commit(
+                changed,
+                op=f"task.{verdict.decision}",
+                reason=verdict.reason,
+                evidence=_evidence(task, verdict, sighting),
+            )
+        except Conflict:  # somebody with newer knowledge was first
+            log.debug("settlement.overtaken", task=task.task_id)
+            return
+        log.info(
+            "task.settled",
+            task=task.task_id,
+            batch=task.batch_id,
+            server=task.server,
+            verdict=verdict.decision.value,
+            stage=changed.stage.value,
+            reason=verdict.reason,
+        )
+
+    def _conclude(self, task: Task, verdict: Verdict, sighting: Sighting) -> Task | None:
+        """Return the task's next version, or None when the ledger need not change."""
+        at = to_timestamp(self._clock.now())
+        match verdict.decision:
+            case Decision.KEEP | Decision.LOOK_AGAIN | Decision.PROBE | Decision.SUBMIT_AGAIN:
+                return None
+            case Decision.FOLLOW:
+                stage = Stage.QUEUED if sighting.state is State.PENDING else Stage.RUNNING
+                started = task.started_at or at if stage is Stage.RUNNING else task.started_at
+                return task.moved(stage, at=at, started_at=started, blocked_by=None)
+            case Decision.COLLECT:
+                return _collecting(task, verdict, sighting, at)
+            case Decision.FAIL:
+                workflow = self._workflows.get(task.workflow_type)
+                return after_failure(
+                    task,
+                    verdict.failure or "execution_error",
+                    verdict.message,
+                    at=at,
+                    max_auto_retries=workflow.max_auto_retries if workflow else 0,
+                )
+            case Decision.RUN_AGAIN:
+                begun = int(task.stage is Stage.RUNNING)
+                return waiting_again(task, at=at, lost_by_server=task.lost_by_server + begun)
+            case Decision.AS_REQUESTED:
+                if task.requested == "cancel":
+                    return task.moved(Stage.CANCELLED, at=at)
+                return waiting_again(task, at=at)
+            case Decision.ASK:
+                return _asking(task, at)
+
+
+def ticket_of(task: Task) -> Ticket:
+    """Return what ties the task's present attempt to its prompt."""
+    return Ticket(prompt_id=task.comfyui_task_id or "", task_id=task.task_id, attempt=task.attempt)
+
+
+def _collecting(task: Task, verdict: Verdict, sighting: Sighting, at: str) -> Task:
+    gpu_seconds = None
+    started_at = task.started_at
+    if sighting.started_at is not None:
+        started_at = to_timestamp(datetime.fromtimestamp(sighting.started_at, UTC))
+        if sighting.ended_at is not None:
+            gpu_seconds = round(sighting.ended_at - sighting.started_at, 3)
+    outputs = [
+        OutputFile(node=ref.node, filename=ref.filename, subfolder=ref.subfolder, type=ref.type)
+        for ref in verdict.files
+    ]
+    return task.moved(
+        Stage.COLLECTING,
+        at=at,
+        outputs=outputs,
+        started_at=started_at,
+        gpu_seconds=gpu_seconds,
+        blocked_by=None,
+        metadata=msgspec.structs.replace(task.metadata, adopted=verdict.adopted),
+    )
+
+
+def _asking(task: Task, at: str) -> Task | None:
+    if task.blocked_by is not None:
+        return None
+    return task.changed(
+        at=at,
+        blocked_by="uncertain: nobody can know whether ComfyUI ran it; "
+        'a person decides (on_uncertain = "ask")',
+    )
+
+
+def _evidence(task: Task, verdict: Verdict, sighting: Sighting) -> dict[str, Json]:
+    evidence: dict[str, Json] = {"server": task.server, "sighting": sighting.state.value}
+    if verdict.files:
+        evidence["files"] = [f"{ref.subfolder}/{ref.filename}" for ref in verdict.files]
+    if verdict.failure:
+        evidence["failure"] = verdict.failure
+    return evidence

@@ -1,0 +1,142 @@
+"""From evidence to verdict, without any I/O: the table of recovery as one function.
+
+The same verdicts serve at start, while following, and after a lost answer.
+"""
+
+from enum import StrEnum
+
+import msgspec
+
+from daemon.comfy.server import FileRef, Sighting, State
+from daemon.retrying import POISON_AFTER_LOSSES
+from ledger.status import Stage
+from ledger.task import Task
+
+
+class Decision(StrEnum):
+    """What to do with a task."""
+
+    KEEP = "keep"  #: nothing new
+    FOLLOW = "follow"  #: it waits in the server's queue, or runs
+    COLLECT = "collect"  #: it ended well; fetch its outputs
+    FAIL = "fail"  #: it ended badly; the policy of its failure class decides
+    LOOK_AGAIN = "look_again"  #: absent, but a lost submission may still show up
+    PROBE = "probe"  #: absent for sure; ask the output folder
+    SUBMIT_AGAIN = "submit_again"  #: the same prompt once more; nobody can know
+    ASK = "ask"  #: the same, but a person wants to decide
+    RUN_AGAIN = "run_again"  #: the server forgot it; a new attempt
+    AS_REQUESTED = "as_requested"  #: an operator wanted it gone, and it is
+
+
+class Probe(msgspec.Struct, frozen=True, kw_only=True):
+    """What the output folder says of an attempt."""
+
+    complete: bool
+    files: tuple[FileRef, ...] = ()
+    finding: str = ""  # one sentence for the journal
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What to do, and the sentence that says why."""
+
+    decision: Decision
+    reason: str
+    files: tuple[FileRef, ...] = ()
+    failure: str | None = None  # failure class, with FAIL
+    message: str = ""  # for a person, with FAIL
+    adopted: bool = False
+
+
+def judge(
+    task: Task,
+    sighting: Sighting,
+    *,
+    settled: bool,
+    probe: Probe | None = None,
+    ask_when_uncertain: bool = False,
+) -> Verdict:
+    """Return the verdict on *task* (submitting, queued or running).
+
+    *settled*: it has been absent for ``settle_seconds``. *probe*: the folder's answer, once asked.
+    """
+    match sighting.state:
+        case State.PENDING | State.RUNNING:
+            return _inside(task, sighting)
+        case State.SUCCEEDED:
+            return _ended_well(sighting)
+        case State.FAILED:
+            return _ended_badly(sighting)
+        case State.INTERRUPTED:
+            return Verdict(
+                decision=Decision.FAIL,
+                reason="history: interrupted",
+                failure="interrupted",
+                message="interrupted in ComfyUI",
+            )
+        case State.ABSENT:
+            return _absent(task, settled=settled, probe=probe, ask=ask_when_uncertain)
+
+
+def _inside(task: Task, sighting: Sighting) -> Verdict:
+    wanted = Stage.QUEUED if sighting.state is State.PENDING else Stage.RUNNING
+    if task.stage is wanted or task.stage is Stage.RUNNING:
+        return Verdict(decision=Decision.KEEP, reason=f"queue: {sighting.state}")
+    return Verdict(decision=Decision.FOLLOW, reason=f"queue: {sighting.state}")
+
+
+def _ended_well(sighting: Sighting) -> Verdict:
+    files = tuple(ref for ref in sighting.outputs if ref.type == "output") or sighting.outputs
+    if files:
+        return Verdict(decision=Decision.COLLECT, reason="history: success", files=files)
+    return Verdict(
+        decision=Decision.FAIL,
+        reason="history: success without files",
+        failure="bad_output",
+        message="ComfyUI reports success but names no output file",
+    )
+
+
+def _ended_badly(sighting: Sighting) -> Verdict:
+    error = sighting.error
+    if error is None:
+        return Verdict(
+            decision=Decision.FAIL,
+            reason="history: error",
+            failure="execution_error",
+            message="ComfyUI reports an error without a message",
+        )
+    where = f"{error.node_type} (node {error.node_id}): " if error.node_id else ""
+    return Verdict(
+        decision=Decision.FAIL,
+        reason="history: error",
+        failure="out_of_memory" if error.out_of_memory else "execution_error",
+        message=f"{where}{error.message}",
+    )
+
+
+def _absent(task: Task, *, settled: bool, probe: Probe | None, ask: bool) -> Verdict:
+    if not settled:
+        return Verdict(decision=Decision.LOOK_AGAIN, reason="in neither queue nor history")
+    if task.requested is not None:
+        return Verdict(
+            decision=Decision.AS_REQUESTED,
+            reason=f"in neither queue nor history; {task.requested} was requested",
+        )
+    if probe is None:
+        return Verdict(
+            decision=Decision.PROBE, reason="in neither queue nor history after settling"
+        )
+    reason = f"in neither queue nor history after settling; {probe.finding}"
+    if probe.complete:
+        return Verdict(decision=Decision.COLLECT, reason=reason, files=probe.files, adopted=True)
+    if task.stage is Stage.SUBMITTING:
+        return Verdict(decision=Decision.ASK if ask else Decision.SUBMIT_AGAIN, reason=reason)
+    begun = task.stage is Stage.RUNNING
+    if begun and task.lost_by_server + 1 >= POISON_AFTER_LOSSES:
+        return Verdict(
+            decision=Decision.FAIL,
+            reason=reason,
+            failure="poison",
+            message=f"the server died {POISON_AFTER_LOSSES} times while it executed this row",
+        )
+    return Verdict(decision=Decision.RUN_AGAIN, reason=reason)
