@@ -18,7 +18,11 @@ Graph: TypeAlias = dict[str, dict[str, Json]]
 
 
 class Unreachable(Exception):
-    """Nothing was received by the server: it refused the connection or could not be found."""
+    """No server is there to speak with.
+
+    A change was surely not carried out: nothing was sent, or a proxy turned it away. A read may be
+    asked again at any time, so whatever kept its answer back is this, a 5xx and nonsense too.
+    """
 
 
 class AnswerLost(Exception):
@@ -29,7 +33,8 @@ class Refused(Exception):
     """The server answered that it will not do this (4xx, or node errors); nothing runs.
 
     ``kind`` is a failure class of ``retrying`` (``rejected``, ``missing_node``, ``missing_model``,
-    ``missing_input``); the text names node and input and holds no path of the server.
+    ``missing_input``; for an upload ``bad_input``); the text names node and input and holds no path
+    of the server.
     """
 
     def __init__(self, kind: str, message: str) -> None:
@@ -192,7 +197,7 @@ class WorkflowServer(Protocol):
         ...
 
     async def progress(self, client_id: str) -> AsyncGenerator[Progress, None]:
-        """Yield news while one push connection, opened as *client_id*, lasts; ends when it breaks."""
+        """Yield news while one push connection, opened as *client_id*, lasts."""
         yield Progress(prompt_id="", event="")  # pragma: no cover - shows that it is a generator
 
     async def close(self) -> None:
