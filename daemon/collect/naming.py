@@ -1,0 +1,202 @@
+"""What result files are called (pure).
+
+Whatever a row says, a name never leaves the outputs folder, fits every common file system, and is
+the same each time it is made for the same task.
+"""
+
+import difflib
+import re
+import string
+import unicodedata
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+
+import msgspec
+
+from ledger.task import Json, Task
+
+#: File systems allow 255; the rest is room for what a download adds (``.part`` and its note).
+MAX_COMPONENT_BYTES = 240
+
+#: Placeholders that always have a value; every other one means a column of the row.
+PLACEHOLDERS = frozenset(
+    {
+        "batch",
+        "task_id",
+        "row_id",
+        "row_number",
+        "product_name",
+        "model_name",
+        "workflow_type",
+        "attempt",
+        "index",
+        "ext",
+    }
+)
+_KEPT_WHOLE = frozenset({"index", "ext", "task_id"})
+_SPEC = re.compile(r"([<>^]?[0-9]{0,3}[ds]?)|(\.[0-9]{1,2}f)")
+_FORBIDDEN = frozenset('/\\:*?"<>|')
+_BIDI = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_EDGES = re.compile(r"^[\s.]+|[\s.]+$")
+_RESERVED = re.compile(
+    r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])(\..*)?", re.IGNORECASE
+)
+
+
+class Piece(msgspec.Struct, kw_only=True):
+    """A stretch of a path component: the template's own text or a filled placeholder."""
+
+    text: str
+    keep: bool = False  # never cut to make the component fit
+
+
+def output_path(template: str, task: Task, index: int, ext: str) -> PurePosixPath:
+    """Return the relative path of the task's *index*-th result; *ext* begins with a dot.
+
+    Slashes of *template* make folders, those in values never do. Each component has at most
+    MAX_COMPONENT_BYTES bytes; long values are cut, index and extension are kept.
+    """
+    components: list[list[Piece]] = [[]]
+    for literal, field, spec in _parsed(template):
+        first, *others = literal.split("/")
+        components[-1].append(Piece(text=_safe(first)))
+        components.extend([Piece(text=_safe(other))] for other in others)
+        if field is not None:
+            text = _value(field, spec, task, index, ext)
+            components[-1].append(Piece(text=text, keep=field in _KEPT_WHOLE))
+    # A component with a placeholder has two pieces or more, and stays when all are empty.
+    named = [pieces for pieces in components if len(pieces) > 1 or pieces[0].text]
+    return PurePosixPath(*(_fitted(pieces) for pieces in named))
+
+
+def with_suffix(path: PurePosixPath, task_id: str) -> PurePosixPath:
+    """Return *path* with the task's id before the extension, for when *path* is taken."""
+    pieces = [
+        Piece(text=path.stem),
+        Piece(text="_" + _safe(task_id), keep=True),
+        Piece(text=path.suffix, keep=True),
+    ]
+    return path.with_name(_fitted(pieces))
+
+
+def check_name_template(template: str) -> list[str]:
+    """Return what is wrong with the setting ``outputs.name``, in words for a person."""
+    try:
+        parts = list(_parsed(template))
+    except ValueError as error:
+        return [f"its braces do not fit: {error}"]
+    problems = [problem for part in parts for problem in _check_placeholder(*part[1:])]
+    fields = {field for _, field, _ in parts}
+    if "index" not in fields:
+        problems.append("it needs {index}: a task may have several files")
+    if not template.endswith("{ext}"):
+        problems.append("it must end with {ext}")
+    if not {"row_number", "row_id", "task_id"} & fields:
+        problems.append("it needs {row_number}, {row_id} or {task_id}: rows would share a name")
+    if template.startswith("/"):
+        problems.append("it must not begin with /: outputs.path says where the files lie")
+    if any(part.strip() in (".", "..") for part in template.split("/")):
+        problems.append("it must not contain . or .. as a folder")
+    return problems
+
+
+def _check_placeholder(field: str | None, spec: str) -> Iterator[str]:
+    if field is None:
+        return
+    if not field.strip() or field.strip().isdigit():
+        yield f"{{{field}}} has no name: name a column"
+    elif not _SPEC.fullmatch(spec):
+        yield f"{{{field}:{spec}}}: only a width such as :04d can follow the colon"
+    elif field not in PLACEHOLDERS and (
+        near := difflib.get_close_matches(field, PLACEHOLDERS, n=1, cutoff=0.85)
+    ):
+        yield f"{{{field}}} is unknown: did you mean {{{near[0]}}}?"
+
+
+def _parsed(template: str) -> Iterator[tuple[str, str | None, str]]:
+    """Yield literal text and the placeholder after it; raises ValueError for unpaired braces."""
+    for literal, field, spec, conversion in string.Formatter().parse(template):
+        if conversion:
+            raise ValueError(f"!{conversion} cannot be used")
+        yield literal, field, spec or ""
+
+
+def _value(field: str, spec: str, task: Task, index: int, ext: str) -> str:
+    """Return the safe text of a placeholder; columns that the row lacks are empty."""
+    known: dict[str, Json] = {
+        "batch": task.batch_id,
+        "task_id": task.task_id,
+        "row_id": task.row_id,
+        "row_number": task.row_number,
+        "product_name": task.product_name,
+        "model_name": task.model_name,
+        "workflow_type": task.workflow_type,
+        "attempt": task.attempt,
+        "index": index,
+        "ext": _extension(ext),
+    }
+    if field in known:
+        return _safe(_formatted(known[field], spec))
+    return _safe(_formatted(task.row.get(field, task.parameters.get(field)), spec))
+
+
+def _formatted(value: Json, spec: str) -> str:
+    """Return *value* by *spec* where it fits (``04d`` and a number), else as plain text."""
+    if value is None:
+        return ""
+    if isinstance(value, str) and spec.endswith("d") and re.fullmatch(r"\s*\d{1,18}\s*", value):
+        value = int(value)
+    if spec and _SPEC.fullmatch(spec) and isinstance(value, str | int | float):
+        try:
+            return format(value, spec)
+        except ValueError:
+            return str(value)
+    return str(value)
+
+
+def _extension(ext: str) -> str:
+    """Return *ext* when it is a plain extension, else nothing: servers may send anything."""
+    return ext.lower() if re.fullmatch(r"\.[A-Za-z0-9]{1,10}", ext) else ""
+
+
+def _safe(text: str) -> str:
+    """Return *text* in NFC with every character that some file system refuses as ``_``."""
+    return "".join(
+        "_" if char in _FORBIDDEN or _is_unprintable(char) else char
+        for char in unicodedata.normalize("NFC", text)
+    )
+
+
+def _is_unprintable(char: str) -> bool:
+    return char in _BIDI or unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp")
+
+
+def _fitted(pieces: list[Piece]) -> str:
+    """Return the pieces as one path component, the longest cut until it fits."""
+    pieces = [
+        Piece(text=_cut(piece.text, MAX_COMPONENT_BYTES), keep=piece.keep) for piece in pieces
+    ]
+    while (excess := len((name := _component(pieces)).encode()) - MAX_COMPONENT_BYTES) > 0:
+        cuttable = [piece for piece in pieces if not piece.keep and piece.text] or pieces
+        longest, *others = sorted(cuttable, key=_size_bytes, reverse=True)
+        ahead = _size_bytes(longest) - (_size_bytes(others[0]) if others else 0)
+        longest.text = _cut(longest.text, _size_bytes(longest) - min(excess, max(ahead, 4)))
+    return name
+
+
+def _size_bytes(piece: Piece) -> int:
+    return len(piece.text.encode())
+
+
+def _cut(text: str, size_bytes: int) -> str:
+    """Return the longest beginning of *text* within *size_bytes*, cut between characters."""
+    return text.encode()[: max(0, size_bytes)].decode(errors="ignore")
+
+
+def _component(pieces: list[Piece]) -> str:
+    """Return the pieces joined, as a name that means nothing special to any system."""
+    joined = unicodedata.normalize("NFC", "".join(piece.text for piece in pieces))
+    name = _EDGES.sub("", joined)
+    if not name:
+        return "_"
+    return f"_{name}" if _RESERVED.fullmatch(name) else name
