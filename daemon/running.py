@@ -81,14 +81,18 @@ class Crew:
             failure, self._failure = self._failure, None
             raise failure
 
+    def cancel(self) -> None:
+        """Cancel all jobs; ``finish`` waits for their end."""
+        for task in self._jobs.values():
+            task.cancel()
+
     async def finish(self) -> None:
         """Wait until no job is at work; when cancelled, the jobs are cancelled too."""
         try:
             while self._jobs:
                 await asyncio.wait(self._jobs.values())
         except asyncio.CancelledError:
-            for task in self._jobs.values():
-                task.cancel()
+            self.cancel()
             raise
 
     _failure: BaseException | None = None

@@ -1,0 +1,1 @@
+"""Fetches and proves outputs: ``naming`` (pure), ``download``, ``proof``, then ``collector``."""

@@ -8,6 +8,7 @@ import structlog
 from config.settings import Server
 from daemon.clock import Clock
 from daemon.comfy.server import AnswerLost, Health, Unreachable, WorkflowServer
+from daemon.dispatch.ready import ReadyRows
 from ledger.entry import Meta
 from ledger.errors import LedgerClosed
 from ledger.ledger import Ledger
@@ -19,6 +20,8 @@ log = structlog.get_logger()
 HEALTH_SECONDS = 10.0
 #: First and longest pause before asking a silent server again; each doubles the one before.
 BACKOFF_SECONDS = (0.5, 30.0)
+#: How often rows that a server could not run are tried on it anew: it may have got the model.
+READMIT_SECONDS = 60.0
 
 
 class ServerState:
@@ -32,7 +35,6 @@ class ServerState:
         self.last_type: str | None = None
         self.streak = 0  # tasks of last_type in a row
         self.uploaded: dict[str, str] = {}  # sha256 -> the server's name for it
-        self.node_classes_age = 0  # counts how often /object_info was read anew
 
     @property
     def name(self) -> str:
@@ -72,11 +74,15 @@ class ServerState:
 class HealthWatch:
     """Asks one server how it is, often enough; backs off while it does not answer."""
 
-    def __init__(self, state: ServerState, clock: Clock, changed: Callable[[], None]) -> None:
+    def __init__(
+        self, state: ServerState, clock: Clock, ready: ReadyRows, changed: Callable[[], None]
+    ) -> None:
         self.name = f"health:{state.name}"
         self._state = state
         self._clock = clock
+        self._ready = ready
         self._changed = changed
+        self._readmitted_at = clock.monotonic()
         self._lost_at: float | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -110,6 +116,11 @@ class HealthWatch:
             if before is None and not state.health.usable:
                 log.warning("server.unusable", server=state.name, why=state.health.why_not)
             await self._note(reachable=True, version=state.health.version)
+        now = self._clock.monotonic()
+        back = before is None and state.health is not None
+        if back or now - self._readmitted_at >= READMIT_SECONDS:
+            self._readmitted_at = now
+            self._ready.readmit(state.name)
         if (before is None) != (state.health is None):
             self._changed()
         return state.health is not None

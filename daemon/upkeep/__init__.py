@@ -1,0 +1,1 @@
+"""What keeps the daemon's promises over time: recovery at start, sweeps, retention."""

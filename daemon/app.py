@@ -1,0 +1,263 @@
+"""The composition root: everything is made here, in the order of the flow, and run until told.
+
+Read ``run`` top-down; it is the whole life of the daemon.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeAlias, TypeVar
+
+import structlog
+
+from config.settings import Settings, Workflow
+from daemon import failpoint
+from daemon.clock import Clock, SystemClock
+from daemon.collect.collector import Collector, OutputFolder
+from daemon.comfy.client import ComfyClient
+from daemon.comfy.server import WorkflowServer
+from daemon.dispatch.holding import Holding
+from daemon.dispatch.lane import Lane
+from daemon.dispatch.ready import ReadyRows
+from daemon.dispatch.servers import HealthWatch, ServerState
+from daemon.dispatch.submission import Submission, TaskFiles
+from daemon.dispatch.templates import TemplateError
+from daemon.dispatch.workflow import Template, load_templates
+from daemon.follow.follower import Follower
+from daemon.intake.accept import Door
+from daemon.intake.columns import WorkflowNeeds
+from daemon.intake.contents import ContentStore
+from daemon.intake.inbox import Inbox
+from daemon.running import Service, run_services
+from daemon.settle.results import ResultNode
+from daemon.settle.settlement import Settlement
+from daemon.upkeep.batches import BatchKeeper
+from daemon.upkeep.completion import Completion
+from daemon.upkeep.ledger_watch import LedgerWatch
+from daemon.upkeep.recovery import Recovery
+from ledger.entry import Transaction
+from ledger.jsondir.files import Disk
+from ledger.jsondir.store import JsonDirBackend
+from ledger.ledger import Ledger
+from ledger.task import Task
+
+log = structlog.get_logger()
+
+#: What a service may still take after the stop signal; running GPU work is left running.
+GRACE_SECONDS = 10.0
+
+T = TypeVar("T")
+Observer: TypeAlias = Callable[[Ledger], None]
+Reload: TypeAlias = Callable[[], Settings]
+
+
+class Workflows:
+    """The workflow types of the settings with their templates; replaced whole by a reload."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Load all templates; raises TemplateError with every problem of every one."""
+        self.settings: dict[str, Workflow] = {}
+        self.templates: dict[str, Template] = {}
+        self.needs: dict[str, WorkflowNeeds] = {}
+        self.load(settings)
+
+    def load(self, settings: Settings) -> None:
+        """Take over *settings*; raises TemplateError and keeps what there was."""
+        templates = load_templates(settings.workflows)
+        _replace(self.settings, settings.workflows)
+        _replace(self.templates, templates)
+        _replace(
+            self.needs,
+            {
+                name: WorkflowNeeds(
+                    picture_columns=template.picture_columns, columns=template.columns
+                )
+                for name, template in templates.items()
+            },
+        )
+
+    def results_of(self, task: Task) -> Sequence[ResultNode]:
+        """Return the result nodes of the task's attempt; none when the template changed since."""
+        template = self.templates.get(task.workflow_type)
+        if template is None or template.sha256 != task.metadata.template_sha256:
+            return ()
+        return template.result_nodes
+
+
+async def run(
+    settings: Settings,
+    *,
+    once: bool = False,
+    clock: Clock | None = None,
+    reload: Reload | None = None,
+    observer: Observer | None = None,
+) -> int:
+    """Run the daemon until a signal, or with *once* until nothing is left to do.
+
+    Returns the exit code: 0, or 1 when *once* leaves failed or blocked rows. Raises LedgerLocked,
+    TemplateError. *observer* sees the ledger once it is open. SIGTERM and SIGINT stop it (a second
+    one at once), SIGHUP has *reload* read the workflows anew.
+    """
+    clock = clock or SystemClock()
+    stop = asyncio.Event()
+    workflows = Workflows(settings)
+    for folder in (settings.inbox.path, settings.outputs.path, settings.inputs.path):
+        folder.mkdir(parents=True, exist_ok=True)
+    ledger = Ledger(
+        JsonDirBackend(
+            settings.ledger.path,
+            disk=Disk(reached=failpoint.reach),
+            archive_after_days=settings.ledger.archive_after_days,
+            history_days=settings.ledger.history_days,
+        )
+    )
+    await ledger.open()
+    clients: dict[str, WorkflowServer] = {
+        server.name: ComfyClient(server.name, server.url, clock=clock, headers=server.headers)
+        for server in settings.servers
+    }
+    try:
+        with _signals(stop, lambda: _reload(workflows, reload)):
+            return await _serve(settings, ledger, clients, workflows, clock, stop, once, observer)
+    finally:
+        for client in clients.values():
+            await client.close()
+        await ledger.close()
+
+
+async def _serve(  # noqa: PLR0917 - the one place where everything meets
+    settings: Settings,
+    ledger: Ledger,
+    clients: dict[str, WorkflowServer],
+    workflows: Workflows,
+    clock: Clock,
+    stop: asyncio.Event,
+    once: bool,  # noqa: FBT001
+    observer: Observer | None,
+) -> int:
+    if observer is not None:
+        observer(ledger)
+    if ledger.damage:
+        log.error("ledger.damaged", damage=list(ledger.damage), hint="see `ledger repair`")
+    states = [ServerState(server, clients[server.name], ledger) for server in settings.servers]
+    for state in states:
+        await state.remember(client_id=state.memory.get("client_id") or uuid.uuid4().hex)
+    settlement = Settlement(ledger, clock, workflows.settings, workflows.results_of)
+
+    servers = {state.name: (state.client, state.settings) for state in states}
+    await Recovery(ledger, servers, settlement, clock).recover()
+
+    contents = ContentStore(
+        settings.inputs.path, max_picture_megapixels=settings.inputs.max_picture_megapixels
+    )
+    folder = OutputFolder(
+        path=settings.outputs.path, state_dir=settings.state_dir, name=settings.outputs.name
+    )
+    door = Door(ledger, contents, workflows.needs, clock, settings.inputs)
+    inbox = Inbox(settings.inbox, door, ledger, clock)
+    completion = Completion(ledger, inbox, clock)
+    services: list[Service] = [
+        inbox,
+        *_dispatch(states, ledger, workflows, settlement, contents, folder, clock),
+        *_follow(states, ledger, settlement, clock),
+        Collector(ledger, clients, workflows.settings, folder, clock),
+        BatchKeeper(ledger, clock),
+        LedgerWatch(ledger, clock),
+    ]
+    if once:
+        services.append(completion)
+    await run_services(services, stop, grace_seconds=GRACE_SECONDS)
+    return 1 if once and completion.left_undone else 0
+
+
+def _dispatch(  # noqa: PLR0917 - as above
+    states: Sequence[ServerState],
+    ledger: Ledger,
+    workflows: Workflows,
+    settlement: Settlement,
+    contents: ContentStore,
+    folder: OutputFolder,
+    clock: Clock,
+) -> list[Service]:
+    """Return the services that bring waiting rows to servers, wired to the ledger's feed."""
+    ready = ReadyRows(ledger, clock)
+    ready.load()
+    files = TaskFiles(input_path=contents.path_of, output_path=folder.absolute)
+    submission = Submission(ledger, clock, workflows.settings, workflows.templates, files)
+    lanes = [
+        Lane(
+            state,
+            ledger=ledger,
+            ready=ready,
+            submission=submission,
+            settlement=settlement,
+            clock=clock,
+        )
+        for state in states
+    ]
+    holding = Holding(ledger, ready, states, clock)
+
+    def follow(transaction: Transaction) -> None:
+        ready.follow(transaction)
+        for lane in lanes:
+            lane.wake.set()
+
+    ledger.subscribe(follow)
+
+    def changed() -> None:
+        for lane in lanes:
+            lane.wake.set()
+
+    watches = [HealthWatch(state, clock, ready, changed) for state in states]
+    return [*watches, *lanes, holding]
+
+
+def _follow(
+    states: Sequence[ServerState], ledger: Ledger, settlement: Settlement, clock: Clock
+) -> list[Service]:
+    """Return the services that follow prompts, and hear news of them."""
+    followers = [
+        Follower(state.client, state.settings, ledger, settlement, clock) for state in states
+    ]
+    return [service for follower in followers for service in (follower, follower.news)]
+
+
+def _reload(workflows: Workflows, reload: Reload | None) -> None:
+    """Read the workflows anew; what is wrong with them is logged, and the old ones stay."""
+    if reload is None:
+        return
+    try:
+        workflows.load(reload())
+    except (TemplateError, ValueError) as error:
+        log.error("settings.not_reloaded", error=str(error))  # noqa: TRY400 - the text says it all
+    else:
+        log.info("settings.reloaded", workflows=sorted(workflows.settings))
+
+
+@contextlib.contextmanager
+def _signals(stop: asyncio.Event, reload: Callable[[], None]) -> Iterator[None]:
+    """Stop on the first SIGTERM or SIGINT, end at once on the second; SIGHUP reloads."""
+    loop = asyncio.get_running_loop()
+
+    def ask_to_stop(number: signal.Signals) -> None:
+        if stop.is_set():
+            os._exit(128 + number)  # the ledger is safe to leave at any instant
+        log.info("daemon.stopping", signal=number.name)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ask_to_stop, number)
+    loop.add_signal_handler(signal.SIGHUP, reload)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.remove_signal_handler(number)
+
+
+def _replace(target: dict[str, T], source: dict[str, T]) -> None:
+    target.clear()
+    target.update(source)

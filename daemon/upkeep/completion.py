@@ -1,0 +1,71 @@
+"""For ``run --once``: notices that nothing is left to do."""
+
+import asyncio
+from typing import Protocol
+
+import structlog
+
+from daemon.clock import Clock
+from ledger.ledger import Ledger
+from ledger.status import OPEN_STAGES, Stage
+from ledger.entry import Transaction
+from ledger.task import Task
+
+log = structlog.get_logger()
+
+#: How often it is asked; the answer costs next to nothing.
+ASK_SECONDS = 0.1
+#: Rows must stay blocked for so long: a block may be lifted by the next look at a server.
+BLOCKED_SECONDS = 3.0
+
+
+class Intake(Protocol):
+    """What still may bring rows."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether the first scan is over and no drop lies there unfinished."""
+        ...
+
+
+class Completion:
+    """Sets *stop* when every row has ended or is blocked and the inbox is empty."""
+
+    name = "completion"
+
+    def __init__(self, ledger: Ledger, intake: Intake, clock: Clock) -> None:
+        self._ledger = ledger
+        self._intake = intake
+        self._clock = clock
+        self._failed = 0
+
+    @property
+    def left_undone(self) -> bool:
+        """Whether a row failed while we watched, or some are blocked."""
+        return self._failed > 0 or any(self._ledger.in_stage(stage) for stage in OPEN_STAGES)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Watch until nothing is left to do, then stop the daemon."""
+        unsubscribe = self._ledger.subscribe(self._follow)
+        idle_since: float | None = None
+        try:
+            while not stop.is_set():
+                now = self._clock.monotonic()
+                open_tasks = self._ledger.in_stage(*OPEN_STAGES)
+                if not self._intake.idle or any(task.blocked_by is None for task in open_tasks):
+                    idle_since = None
+                else:
+                    idle_since = now if idle_since is None else idle_since
+                    if now - idle_since >= (BLOCKED_SECONDS if open_tasks else 0.0):
+                        stop.set()
+                        return
+                await self._clock.pause(ASK_SECONDS, stop)
+        finally:
+            unsubscribe()
+
+    def _follow(self, transaction: Transaction) -> None:
+        self._failed += sum(
+            1
+            for record in transaction.records
+            if isinstance(record, Task) and record.stage is Stage.FAILED
+        )

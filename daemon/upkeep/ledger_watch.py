@@ -1,0 +1,35 @@
+"""Brings a ledger that had to stop writing (disk full, failed sync) back when it can write."""
+
+import asyncio
+
+import structlog
+
+from daemon.clock import Clock
+from ledger.errors import LedgerClosed
+from ledger.ledger import Ledger
+
+log = structlog.get_logger()
+
+ASK_SECONDS = 5.0
+
+
+class LedgerWatch:
+    """Tries to reopen a closed ledger; everything else waits for it and then goes on."""
+
+    name = "ledger-watch"
+
+    def __init__(self, ledger: Ledger, clock: Clock) -> None:
+        self._ledger = ledger
+        self._clock = clock
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Watch until *stop*."""
+        while not stop.is_set():
+            if not self._ledger.writable:
+                try:
+                    await self._ledger.reopen()
+                except LedgerClosed as error:
+                    log.error("ledger.cannot_write", error=str(error))  # noqa: TRY400 - no fault
+                else:
+                    log.info("ledger.writes_again")
+            await self._clock.pause(ASK_SECONDS, stop)

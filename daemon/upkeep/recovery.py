@@ -1,0 +1,125 @@
+"""Before new work is accepted: settles the work that was open when the last process ended.
+
+Every task in submitting, queued and running gets its verdict from evidence (``Settlement``), many
+at a time, one read of the queue per server and portion. A server that is down postpones its own
+tasks only; they stay as they are and the steps settle them when it is back. Tasks in
+``collecting`` need no verdict: their download resumes behind the opened doors.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
+
+import msgspec
+import structlog
+
+from config.settings import Server
+from daemon.clock import Clock
+from daemon.comfy.server import AnswerLost, Unreachable, WorkflowServer
+from daemon.settle.settlement import Settlement
+from ledger.ledger import Ledger
+from ledger.status import IN_FLIGHT_STAGES, Stage
+from ledger.task import Task
+
+log = structlog.get_logger()
+
+#: Tasks asked about at a time, so that memory does not grow with the number of open tasks.
+PORTION = 200
+#: A server that has not answered for so long does not hold up the others any more.
+PATIENCE_SECONDS = 60.0
+
+
+class Recovered(msgspec.Struct, frozen=True, kw_only=True):
+    """What recovery found; each number counts tasks."""
+
+    open: int
+    settled: int
+    postponed: int  # their server does not answer
+    collecting: int  # their download goes on behind the opened doors
+
+
+Report: TypeAlias = Callable[[str, int, int], None]  # server, settled so far, of how many
+
+
+class Recovery:
+    """Settles the open work of an earlier process."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        servers: Mapping[str, tuple[WorkflowServer, Server]],
+        settlement: Settlement,
+        clock: Clock,
+        report: Report = lambda _server, _settled, _total: None,
+    ) -> None:
+        self._ledger = ledger
+        self._servers = servers
+        self._settlement = settlement
+        self._clock = clock
+        self._report = report
+
+    async def recover(self) -> Recovered:
+        """Give every open task its verdict, all servers at once; a dead one holds up nobody."""
+        open_tasks = self._ledger.in_stage(*IN_FLIGHT_STAGES)
+        collecting = len(self._ledger.in_stage(Stage.COLLECTING))
+        for workflow_type, count in sorted(Counter(t.workflow_type for t in open_tasks).items()):
+            log.info("recovery.found", workflow_type=workflow_type, tasks=count)
+        by_server: dict[str, list[Task]] = {}
+        for task in open_tasks:
+            by_server.setdefault(task.server or "", []).append(task)
+        settled = await asyncio.gather(
+            *(self._recover_server(name, tasks) for name, tasks in by_server.items())
+        )
+        recovered = Recovered(
+            open=len(open_tasks),
+            settled=sum(settled),
+            postponed=len(open_tasks) - sum(settled),
+            collecting=collecting,
+        )
+        log.info("recovery.ended", **msgspec.structs.asdict(recovered))
+        return recovered
+
+    async def _recover_server(self, name: str, tasks: Sequence[Task]) -> int:
+        """Return how many of the server's tasks were settled."""
+        if name not in self._servers:
+            log.error("recovery.unknown_server", server=name, tasks=len(tasks))
+            return 0
+        server, settings = self._servers[name]
+        ordered = sorted(tasks, key=lambda task: task.workflow_type)
+        settled = 0
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS + settings.settle_seconds):
+                absent = await self._look(server, settings, ordered)
+                settled = len(tasks) - len(absent)
+                self._report(name, settled, len(tasks))
+                if absent:
+                    await self._clock.pause(settings.settle_seconds)
+                    await self._look(server, settings, absent)
+        except (Unreachable, AnswerLost, TimeoutError) as error:
+            log.warning(
+                "recovery.postponed",
+                server=name,
+                tasks=len(tasks) - settled,
+                error=str(error) or "it does not answer",
+            )
+            return settled
+        self._report(name, len(tasks), len(tasks))
+        return len(tasks)
+
+    async def _look(
+        self, server: WorkflowServer, settings: Server, tasks: Sequence[Task]
+    ) -> list[Task]:
+        """Settle *tasks* in portions; returns those that were absent and must settle first."""
+        absent: list[Task] = []
+        for start in range(0, len(tasks), PORTION):
+            portion = tasks[start : start + PORTION]
+            settled = await self._settlement.settle(server, settings, portion)
+            if settled.look_again_in_seconds is not None:
+                absent += [
+                    task
+                    for task in portion
+                    if (now := self._ledger.task(task.task_id)).version == task.version
+                    and now.stage in (Stage.SUBMITTING, Stage.QUEUED, Stage.RUNNING)
+                ]
+        return absent
