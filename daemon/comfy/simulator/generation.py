@@ -1,0 +1,21 @@
+"""The two recorded generations of ComfyUI, and what differs between them."""
+
+import msgspec
+
+#: Versions whose answers were recorded; any other behaves like the nearest older one of them.
+RECORDED = ("0.3.64", "0.33.0")
+
+
+class Generation(msgspec.Struct, frozen=True):
+    """A version of ComfyUI and what it can do."""
+
+    version: str
+
+    @property
+    def modern(self) -> bool:
+        """Whether it behaves like 0.33: jobs API, strict prompt ids, a cache kept over prompts."""
+        return self._numbers >= (0, 4)
+
+    @property
+    def _numbers(self) -> tuple[int, ...]:
+        return tuple(int(part) for part in self.version.split(".") if part.isdigit())
