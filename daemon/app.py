@@ -50,7 +50,8 @@ log = structlog.get_logger()
 GRACE_SECONDS = 10.0
 
 T = TypeVar("T")
-Observer: TypeAlias = Callable[[Ledger], None]
+#: Makes one more service that watches the ledger: a progress display, for example.
+Observer: TypeAlias = Callable[[Ledger], Service]
 Reload: TypeAlias = Callable[[], Settings]
 
 
@@ -98,8 +99,8 @@ async def run(
     """Run the daemon until a signal, or with *once* until nothing is left to do.
 
     Returns the exit code: 0, or 1 when *once* leaves failed or blocked rows. Raises LedgerLocked,
-    TemplateError. *observer* sees the ledger once it is open. SIGTERM and SIGINT stop it (a second
-    one at once), SIGHUP has *reload* read the workflows anew.
+    TemplateError. The service that *observer* makes runs beside the others. SIGTERM and SIGINT
+    stop it (a second one at once), SIGHUP has *reload* read the workflows anew.
     """
     clock = clock or SystemClock()
     stop = asyncio.Event()
@@ -138,8 +139,6 @@ async def _serve(  # noqa: PLR0917 - the one place where everything meets
     once: bool,  # noqa: FBT001
     observer: Observer | None,
 ) -> int:
-    if observer is not None:
-        observer(ledger)
     if ledger.damage:
         log.error("ledger.damaged", damage=list(ledger.damage), hint="see `ledger repair`")
     states = [ServerState(server, clients[server.name], ledger) for server in settings.servers]
@@ -167,6 +166,8 @@ async def _serve(  # noqa: PLR0917 - the one place where everything meets
         BatchKeeper(ledger, clock),
         LedgerWatch(ledger, clock),
     ]
+    if observer is not None:
+        services.append(observer(ledger))
     if once:
         services.append(completion)
     await run_services(services, stop, grace_seconds=GRACE_SECONDS)
