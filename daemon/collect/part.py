@@ -1,0 +1,142 @@
+"""The file a download grows in: ``<final>.part``, with a note beside it of what it is a part of.
+
+All functions block; they run in threads.
+"""
+
+import hashlib
+import os
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from daemon import failpoint
+from daemon.comfy.server import FileHead
+
+#: Bytes read or written at a time.
+PIECE_BYTES = 1 << 20
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+class Note(msgspec.Struct, frozen=True, kw_only=True):
+    """What the bytes in a part were taken from, and when the machine was started.
+
+    After a power cut a part may hold bytes that never reached the disk, so another boot makes it
+    worthless.
+    """
+
+    size_bytes: int
+    last_modified: str | None
+    boot_id: str
+
+
+class Part:
+    """A growing file and the hash of what is in it.
+
+    The lock keeps ``close`` behind a write whose waiter was cancelled: a write into a closed
+    descriptor could hit the next file that gets its number.
+    """
+
+    def __init__(self, path: Path, head: FileHead) -> None:
+        """Open *path*, keeping its bytes when they are surely the beginning of this file."""
+        self._path = path
+        _make_folder(path.parent)
+        self._lock = threading.Lock()
+        kept = _is_resumable(path, head)
+        if not kept:
+            discard(path)
+            _write_note(path, head)
+        self._file = path.open("r+b" if kept else "xb", buffering=0)
+        try:
+            self._read_back()
+        except BaseException:
+            self._file.close()
+            raise
+
+    def _read_back(self) -> None:
+        self._hash = hashlib.sha256()
+        self.size_bytes = 0
+        if self._file.readable():
+            while piece := self._file.read(PIECE_BYTES):
+                self._hash.update(piece)
+                self.size_bytes += len(piece)
+
+    def truncate(self) -> None:
+        """Forget all bytes: the server sends the file from its start."""
+        with self._lock:
+            self._file.truncate(0)
+            self._file.seek(0)
+            self._hash = hashlib.sha256()
+            self.size_bytes = 0
+
+    def write(self, chunks: list[bytes]) -> None:
+        """Append the chunks."""
+        with self._lock:
+            for chunk in chunks:
+                rest = memoryview(chunk)
+                while rest:  # a write may take less than it was given
+                    rest = rest[self._file.write(rest) :]
+                self._hash.update(chunk)
+                self.size_bytes += len(chunk)
+        failpoint.reach("download.in_the_middle")
+
+    def finish(self) -> str:
+        """Make the bytes durable and return their sha256."""
+        with self._lock:
+            failpoint.reach("download.before_fsync")
+            os.fsync(self._file.fileno())
+            failpoint.reach("download.after_fsync")
+            return self._hash.hexdigest()
+
+    def close(self) -> None:
+        """Let go of the file; its bytes stay for the next attempt."""
+        with self._lock:
+            self._file.close()
+
+
+def discard(path: Path) -> None:
+    """Remove a part and its note; missing ones are no error."""
+    path.unlink(missing_ok=True)
+    _note_of(path).unlink(missing_ok=True)
+
+
+def sync_folder(path: Path) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _make_folder(path: Path) -> None:
+    """Make the folder and those above it, durably."""
+    if not path.is_dir():
+        _make_folder(path.parent)
+        path.mkdir(exist_ok=True)
+        sync_folder(path.parent)
+
+
+def _note_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.note")
+
+
+def _note_for(head: FileHead) -> Note:
+    boot_id = ""
+    with suppress(OSError):
+        boot_id = _BOOT_ID.read_text().strip()
+    return Note(size_bytes=head.size_bytes, last_modified=head.last_modified, boot_id=boot_id)
+
+
+def _write_note(path: Path, head: FileHead) -> None:
+    _note_of(path).write_bytes(msgspec.json.encode(_note_for(head)))
+
+
+def _is_resumable(path: Path, head: FileHead) -> bool:
+    """Say whether the part was taken from this very file since the machine was started."""
+    try:
+        note = msgspec.json.decode(_note_of(path).read_bytes(), type=Note)
+        return note == _note_for(head) and path.stat().st_size <= head.size_bytes
+    except (OSError, msgspec.DecodeError):
+        return False

@@ -1,0 +1,125 @@
+"""Proves that a fetched file is what it should be, and puts it in its place."""
+
+import asyncio
+import filecmp
+import os
+from pathlib import Path
+from typing import BinaryIO
+
+import structlog
+from PIL import Image
+
+from daemon import failpoint
+from daemon.collect import containers
+from daemon.collect.part import discard, sync_folder
+from daemon.collect.sort import Sort, expected_sort, seen_sort
+
+log = structlog.get_logger()
+
+#: Bigger pictures are checked in their structure only: decoding takes 4 bytes a pixel.
+MAX_DECODED_PIXELS = 300_000_000
+#: Bytes per call into a decoder, which holds the interpreter's lock meanwhile.
+DECODER_BLOCK_BYTES = 16_384
+
+
+class BadOutput(Exception):
+    """A result is empty, cut off, or not what its name says; the text says which and why."""
+
+
+async def prove(path: Path) -> str:
+    """Return what the file is once that was proven; raises BadOutput.
+
+    Pictures are decoded to their last pixel and frame, videos are walked through box by box.
+    Of a kind that nobody knows only that it is not empty is proven, and the log says so.
+    A ``.part`` at the end of the name is not looked at.
+    """
+    return await asyncio.to_thread(_prove, path)
+
+
+def _prove(path: Path) -> str:
+    name = path.name.removesuffix(".part")
+    with path.open("rb") as file:
+        size_bytes = os.fstat(file.fileno()).st_size
+        if size_bytes == 0:
+            raise BadOutput(f"{name} is empty")
+        head = file.read(32)
+        expected, seen = expected_sort(name), seen_sort(head)
+        if seen is None and expected is not None:
+            raise BadOutput(f"{name} is no {expected.value} file: it begins with {head[:8]!r}")
+        if seen is None:
+            log.warning("output.unproven", file=name, size_bytes=size_bytes)
+            return f"{size_bytes} bytes of an unknown kind, not looked into"
+        try:
+            return _look_into(file, size_bytes, seen)
+        except containers.Broken as error:
+            raise BadOutput(f"{name} is broken: {error}") from error
+
+
+def _look_into(file: BinaryIO, size_bytes: int, sort: Sort) -> str:
+    """Return what is in a file of this sort; raises Broken."""
+    match sort:
+        case Sort.MP4:
+            return containers.check_mp4(file, size_bytes)
+        case Sort.MATROSKA:
+            return containers.check_matroska(file, size_bytes)
+        case Sort.WAV | Sort.AVI:
+            return containers.check_riff(file, size_bytes)
+        case Sort.GLB:
+            return containers.check_glb(file, size_bytes)
+        case Sort.FLAC | Sort.MP3 | Sort.OGG | Sort.SVG:
+            return f"{sort.value}, {size_bytes} bytes"
+        case Sort.GIF:
+            containers.check_gif_end(file, size_bytes)
+        case Sort.WEBP:
+            containers.check_riff(file, size_bytes)
+    return _decode(file, sort)
+
+
+def _decode(file: BinaryIO, sort: Sort) -> str:
+    """Return the picture's size once every pixel of every frame was decoded; raises Broken.
+
+    The plugin is called directly: ``Image.open`` would refuse big results as decompression bombs,
+    by a limit that belongs to the whole process.
+    """
+    Image.init()
+    factory, _ = Image.OPEN[sort.value.upper()]
+    file.seek(0)
+    try:
+        with factory(file, "") as picture:
+            width, height = picture.size
+            if width * height > MAX_DECODED_PIXELS:
+                picture.verify()
+                return f"{sort.value}, {width} x {height}, too big to be decoded"
+            picture.decodermaxblock = DECODER_BLOCK_BYTES
+            frames = getattr(picture, "n_frames", 1)
+            for frame in range(frames):
+                picture.seek(frame)
+                picture.load()
+    except MemoryError:
+        raise
+    except Exception as error:  # Pillow's plugins raise whatever the bytes lead them to
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the disk's fault, not the file's
+        raise containers.Broken(f"it cannot be decoded ({error})") from error
+    return f"{sort.value}, {width} x {height}, {frames} frame(s)"
+
+
+async def place(part: Path, final: Path) -> None:
+    """Give the synced *part* its final name, durably; a crash leaves one of the two.
+
+    Never over another file: raises FileExistsError, unless *final* holds the same bytes (then an
+    earlier attempt came this far, and *part* is removed).
+    """
+    await asyncio.to_thread(_place, part, final)
+
+
+def _place(part: Path, final: Path) -> None:
+    failpoint.reach("download.before_rename")
+    if final.exists() or final.is_symlink():
+        if not filecmp.cmp(part, final, shallow=False):
+            raise FileExistsError(f"{final} exists and holds something else")
+    else:
+        part.rename(final)
+    failpoint.reach("download.after_rename")
+    discard(part)
+    sync_folder(final.parent)
