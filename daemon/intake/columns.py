@@ -1,0 +1,98 @@
+"""The columns of a job file: English keys, Chinese headings, and which of them are pictures."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from ledger.task import Json
+
+#: Every column with a meaning of its own, by key, with its Chinese heading.
+HEADINGS: dict[str, str] = {
+    "row_number": "编号",
+    "product_name": "产品名",
+    "model_name": "模特名",
+    "workflow_type": "工作流类型",
+    "product_image": "产品图",
+    "model_image": "模特图",
+    "image": "图片",
+    "prompt": "提示词",
+    "priority": "优先级",
+}
+_KEYS = {heading: key for key, heading in HEADINGS.items()} | {key: key for key in HEADINGS}
+
+#: Columns that our own reports add; read back as if they were not there.
+REPORT_LINE, REPORT_REASON = "rowkeeper_line", "rowkeeper_reason"
+
+
+class WorkflowNeeds(msgspec.Struct, frozen=True):
+    """What one workflow type takes from a row."""
+
+    picture_columns: frozenset[str]
+    columns: frozenset[str]  # all mapped columns, pictures included
+
+
+def key_of(heading: str) -> str:
+    """Return the key of a heading, or the heading itself, without outer blanks, if unknown."""
+    bare = heading.strip().strip("\ufeff").strip()
+    return _KEYS.get(bare) or _KEYS.get(bare.casefold().replace(" ", "_")) or bare
+
+
+def shown(key: str) -> str:
+    """Return how a reason names a column: ``产品图 (product_image)``."""
+    heading = HEADINGS.get(key)
+    return f"{heading} ({key})" if heading else f"“{key}”"
+
+
+def known_columns(needs: Mapping[str, WorkflowNeeds]) -> frozenset[str]:
+    """Return every column that means something to us or to one of the workflows."""
+    mapped: frozenset[str] = frozenset().union(*(need.columns for need in needs.values()))
+    pictures: frozenset[str] = frozenset().union(*(n.picture_columns for n in needs.values()))
+    return frozenset(HEADINGS) | mapped | pictures
+
+
+def tidy(value: Json) -> Json:
+    """Return *value* without outer blanks and without what JSON cannot carry.
+
+    Lone surrogates become U+FFFD, whole numbers beyond 64 bits text, NaN and infinities None.
+    """
+    match value:
+        case str():
+            return clean_text(value).strip()
+        case bool():
+            return value
+        case int():
+            return value if -(2**63) <= value < 2**63 else str(value)
+        case float():
+            return value if abs(value) != float("inf") and value == value else None  # noqa: PLR0124 - NaN
+        case list():
+            return [tidy(part) for part in value]
+        case dict():
+            return {clean_text(key): tidy(part) for key, part in value.items()}
+        case _:
+            return value
+
+
+def clean_text(text: str) -> str:
+    """Return *text* with each lone surrogate (a file name that is not UTF-8) as U+FFFD."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+def as_text(value: Json) -> str | None:
+    """Return a cell's value as people write it, or None when no single cell can hold it."""
+    match value:
+        case None:
+            return ""
+        case str():
+            return value
+        case bool():
+            return "true" if value else "false"
+        case float() if value.is_integer():
+            return str(int(value))
+        case int() | float():
+            return str(value)
+        case _:
+            return None

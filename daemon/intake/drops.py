@@ -1,0 +1,156 @@
+"""What lies in the inbox, and what of it is one drop.
+
+A job file in the inbox is a drop; pictures that lie beside it are shared by all job files there
+and stay when it moves. A sub-folder with a job file is a drop, and moves as a whole with all that
+is in it. A sub-folder without one is left alone: it may still be on its way, or hold pictures.
+"""
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from daemon.intake.jobfile import JOB_SUFFIXES
+from daemon.intake.safeopen import kind_of
+from daemon.intake.settling import Sight
+
+ACCEPTED, REJECTED, DUPLICATES = OUR_FOLDERS = ("accepted", "rejected", "duplicates")
+_UNFINISHED = (".tmp", ".part", ".crdownload", ".swp")
+#: Files that people take for job files; they get an answer instead of silence.
+_NEARLY_JOBS = frozenset({".xls", ".xlsm", ".xlsb", ".ods", ".et", ".numbers", ".tsv", ".txt"})
+MAX_FILES_IN_A_DROP = 20_000
+
+
+class DropPlace(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a drop lies, and how its files looked when it was found."""
+
+    name: str  # of the file or folder in the inbox
+    job: Path | None  # the job file, relative to the inbox; None when there is no telling
+    sight: Sight  # of the job file, else of the entry itself
+    files: dict[Path, Sight]  # all that must come to rest, relative to the inbox
+    problem: str | None = None  # why it is refused unread
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """One look into the inbox."""
+
+    places: tuple[DropPlace, ...]  # the longest unchanged first
+    waiting_folders: int  # sub-folders in which a job file may yet appear
+    inode: int  # of the inbox itself
+
+
+def find_drops(inbox: Path) -> Found:
+    """Return what lies in *inbox*. Costs one ``stat`` an entry; opens nothing.
+
+    Raises OSError when the inbox itself cannot be read.
+    """
+    places: list[DropPlace] = []
+    waiting_folders = 0
+    with os.scandir(inbox) as entries:
+        for entry in entries:
+            if _never_touched(entry.name) or entry.name in OUR_FOLDERS:
+                continue
+            try:
+                place = _place(inbox, entry)
+                waiting_folders += place is None and entry.is_dir(follow_symlinks=False)
+            except FileNotFoundError:
+                continue
+            if place is not None:
+                places.append(place)
+    places.sort(key=lambda place: (place.sight.mtime_ns, place.name))
+    return Found(places=tuple(places), waiting_folders=waiting_folders, inode=inbox.stat().st_ino)
+
+
+def sight_of(status: os.stat_result) -> Sight:
+    """Return what tells this file from another, or from itself after a write."""
+    return Sight(status.st_size, status.st_mtime_ns, status.st_ino)
+
+
+def _never_touched(name: str) -> bool:
+    return name.startswith((".", "~$")) or name.lower().endswith(_UNFINISHED)
+
+
+def _suffix(name: str) -> str:
+    return os.path.splitext(name)[1].lower()  # noqa: PTH122 - a name, no path
+
+
+def _place(inbox: Path, entry: os.DirEntry[str]) -> DropPlace | None:
+    """Return the drop that *entry* is; None when it is none."""
+    status = entry.stat(follow_symlinks=False)
+    if stat.S_ISDIR(status.st_mode):
+        return _folder(inbox, entry.name, sight_of(status))
+    if stat.S_ISLNK(status.st_mode) and entry.is_dir():
+        return _linked_folder(inbox, entry.name, sight_of(status))
+    suffix, sight, problem = _suffix(entry.name), sight_of(status), None
+    if suffix in _NEARLY_JOBS:
+        problem = f"{suffix} is no job file: save it as .xlsx, “CSV UTF-8” (.csv), .json or .jsonl"
+    elif suffix not in JOB_SUFFIXES:
+        return None
+    elif not stat.S_ISREG(status.st_mode):
+        problem = f"it is no file but {kind_of(status.st_mode)}; put the file itself here"
+    job = None if problem else Path(entry.name)
+    files = {Path(entry.name): sight}
+    return DropPlace(name=entry.name, job=job, sight=sight, files=files, problem=problem)
+
+
+def _linked_folder(inbox: Path, name: str, sight: Sight) -> DropPlace | None:
+    try:
+        names = os.listdir(inbox / name)  # noqa: PTH208 - names only
+    except OSError:
+        return None
+    if not any(_suffix(n) in JOB_SUFFIXES and not _never_touched(n) for n in names):
+        return None
+    problem = "it is no folder but a link to one; put the folder itself here"
+    return _hopeless(name, sight, problem)
+
+
+def _folder(inbox: Path, name: str, sight: Sight) -> DropPlace | None:
+    """Return the drop that the folder is; None while it holds no job file."""
+    files: dict[Path, Sight] = {}
+    jobs: list[tuple[Path, os.stat_result]] = []
+    try:
+        for path, status in _walk(inbox, Path(name)):
+            files[path] = sight_of(status)
+            if path.parent == Path(name) and _suffix(path.name) in JOB_SUFFIXES:
+                jobs.append((path, status))
+            if len(files) > MAX_FILES_IN_A_DROP:
+                return _hopeless(name, sight, f"it holds more than {MAX_FILES_IN_A_DROP} files")
+    except PermissionError:
+        return _hopeless(name, sight, "the daemon may not read the folder (permission denied)")
+    if not jobs:
+        return None
+    job, status = jobs[0]
+    problem = None
+    if len(jobs) > 1:
+        names = ", ".join(sorted(path.name for path, _ in jobs)[:5])
+        problem = f"the folder holds {len(jobs)} job files ({names}); make a folder for each"
+    elif not stat.S_ISREG(status.st_mode):
+        problem = f"its job file {job.name} is no file but {kind_of(status.st_mode)}"
+    return DropPlace(
+        name=name,
+        job=None if problem else job,
+        sight=sight if problem else sight_of(status),
+        files=files,
+        problem=problem,
+    )
+
+
+def _hopeless(name: str, sight: Sight, problem: str) -> DropPlace:
+    return DropPlace(name=name, job=None, sight=sight, files={Path(name): sight}, problem=problem)
+
+
+def _walk(inbox: Path, folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    """Yield all entries below *folder* that are no folders, relative to *inbox*."""
+    try:
+        with os.scandir(inbox / folder) as entries:
+            for entry in entries:
+                if _never_touched(entry.name):
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    yield from _walk(inbox, folder / entry.name)
+                else:
+                    yield folder / entry.name, entry.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return

@@ -1,0 +1,171 @@
+"""Putting a drop away once its verdict is in the ledger: reports, the move, then forgetting it.
+
+The verdict's transaction holds a ``drops`` record of what is left to do; it is removed last. So
+whatever a crash interrupts is done again from the record, and doing it twice changes nothing.
+"""
+
+import asyncio
+import base64
+import hashlib
+import os
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from daemon import failpoint
+from daemon.intake.columns import clean_text
+from daemon.intake.drops import ACCEPTED, DUPLICATES, REJECTED, DropPlace, sight_of
+from daemon.intake.moving import move_into
+from daemon.intake.reports import error_report, rows_report, write_report
+from daemon.intake.rows import RefusedRow
+from daemon.intake.settling import Sight
+from ledger.entry import Meta
+from ledger.errors import LedgerError
+from ledger.ledger import Ledger
+
+log = structlog.get_logger()
+
+SECTION = "drops"
+_ENCODED = "base64:"  # how a name that is not UTF-8 stands in the ledger
+
+
+class Filing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is left to do with a drop whose rows are decided."""
+
+    name: str  # of the entry in the inbox, see ``to_text``
+    job: str | None = None  # the job file, relative to the inbox
+    sight: Sight  # of the job file, else of the entry
+    sha256: str | None = None  # of the job file, if it was read
+    goes_to: str  # folder, relative to the inbox
+    decided_at: str
+    error: str | None = None
+    headings: dict[str, str] = {}
+    rejected: tuple[RefusedRow, ...] = ()
+    duplicates: tuple[RefusedRow, ...] = ()
+
+    def as_meta(self, key: str) -> Meta:
+        """Return the ledger's record of it."""
+        return Meta(section=SECTION, key=key, value=msgspec.to_builtins(self))
+
+
+def new_filing(
+    place: DropPlace,
+    at: str,
+    *,
+    sha256: str | None = None,
+    accepted_rows: int = 0,
+    error: str | None = None,
+    headings: dict[str, str] | None = None,
+    rejected: tuple[RefusedRow, ...] = (),
+    duplicates: tuple[RefusedRow, ...] = (),
+) -> Filing:
+    """Return what is to be done with the drop at *place* after its verdict."""
+    if accepted_rows:
+        goes_to = f"{ACCEPTED}/{at[:10]}"
+    else:
+        goes_to = DUPLICATES if duplicates and not rejected else REJECTED
+    return Filing(
+        name=to_text(place.name),
+        job=to_text(str(place.job)) if place.job else None,
+        sight=place.sight,
+        sha256=sha256,
+        goes_to=goes_to,
+        decided_at=at,
+        error=error,
+        headings=headings or {},
+        rejected=rejected,
+        duplicates=duplicates,
+    )
+
+
+class FilingClerk:
+    """Does what the ``drops`` records ask for."""
+
+    def __init__(self, ledger: Ledger, inbox: Path) -> None:
+        self._ledger = ledger
+        self._inbox = inbox
+
+    def pending(self) -> dict[str, Filing]:
+        """Return what is left to do, by key."""
+        records = self._ledger.meta(SECTION)
+        return {key: msgspec.convert(value, Filing) for key, value in records.items()}
+
+    async def finish_all(self) -> None:
+        """Finish all that is pending; what cannot be moved now stays pending, logged."""
+        for key, filing in self.pending().items():
+            await self.finish(key, filing)
+
+    async def finish(self, key: str, filing: Filing) -> None:
+        """Write the reports, move the drop, forget it."""
+        try:
+            await asyncio.to_thread(self._put_away, filing)
+        except OSError as error:
+            log.warning("drop.not_moved", drop=filing.name, to=filing.goes_to, error=str(error))
+            return
+        failpoint.reach("intake.before_forgetting")
+        forgotten = Meta(section=SECTION, key=key, value=None)
+        try:
+            await self._ledger.commit(forgotten, op="drop.filed", actor="inbox")
+        except LedgerError as error:
+            log.warning("drop.not_forgotten", drop=filing.name, error=str(error))
+            return
+        failpoint.reach("intake.forgotten")
+
+    def _put_away(self, filing: Filing) -> None:
+        for folder, ending, content in _reports(filing):
+            failpoint.reach(f"intake.before_report{ending}")
+            name = clean_text(from_text(filing.name))
+            write_report(self._inbox / folder, name, ending, content)
+            failpoint.reach(f"intake.after_report{ending}")
+        source = self._inbox / from_text(filing.name)
+        failpoint.reach("intake.before_move")
+        if self._is_the_same(filing):
+            moved = move_into(source, self._inbox / filing.goes_to)
+            log.info("drop.moved", drop=filing.name, to=str(moved.relative_to(self._inbox)))
+        failpoint.reach("intake.after_move")
+
+    def _is_the_same(self, filing: Filing) -> bool:
+        """Say whether what lies there is what was decided on; it may be gone, or a newer drop."""
+        path = self._inbox / from_text(filing.job or filing.name)
+        try:
+            if sight_of(path.lstat()) == filing.sight:
+                return True
+            return filing.sha256 is not None and _sha256(path) == filing.sha256
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+
+
+def _reports(filing: Filing) -> list[tuple[str, str, bytes]]:
+    """Return folder, ending of the name, and content of each report."""
+    reports: list[tuple[str, str, bytes]] = []
+    if filing.rejected:
+        content = rows_report(filing.rejected, filing.headings)
+        reports.append((REJECTED, ".rejected.csv", content))
+    if filing.duplicates:
+        content = rows_report(filing.duplicates, filing.headings)
+        reports.append((DUPLICATES, ".duplicates.csv", content))
+    if filing.error:
+        name = clean_text(from_text(filing.name))
+        content = error_report(name, filing.error, filing.decided_at)
+        reports.append((REJECTED, ".error.txt", content))
+    return reports
+
+
+def to_text(name: str) -> str:
+    """Return *name*, a path, as text that JSON can carry and ``from_text`` reads back."""
+    if clean_text(name) == name and not name.startswith(_ENCODED):
+        return name
+    return _ENCODED + base64.b64encode(os.fsencode(name)).decode()
+
+
+def from_text(text: str) -> str:
+    """Return the path that ``to_text`` wrote."""
+    if not text.startswith(_ENCODED):
+        return text
+    return os.fsdecode(base64.b64decode(text.removeprefix(_ENCODED)))
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,88 @@
+"""A grid of cells under a line of headings → rows; what CSV and XLSX have in common."""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from daemon.intake.columns import REPORT_LINE, REPORT_REASON, key_of, shown, tidy
+from daemon.intake.errors import Unreadable
+from ledger.task import Json
+
+MAX_ROWS = 100_000
+MAX_COLUMNS = 500
+
+
+class RawRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One row as it stood in the file: cells by key, blank ones left out."""
+
+    line: int  # its place in the file: 1 = first row of data, blank rows not counted
+    values: dict[str, Json]
+    problem: str | None = None  # why it cannot be read; then the values are what could be
+
+
+class JobFile(msgspec.Struct, frozen=True, kw_only=True):
+    """What a job file says."""
+
+    rows: tuple[RawRow, ...]
+    options: dict[str, Json] = msgspec.field(default_factory=dict)
+    headings: dict[str, str] = msgspec.field(default_factory=dict)  # key → as the file has it
+
+
+class Line(msgspec.Struct, frozen=True):
+    """One line of a grid, with what is wrong with its cells, if anything."""
+
+    cells: Sequence[Json]
+    problem: str | None = None
+
+
+def read_grid(lines: Iterable[Line]) -> JobFile:
+    """Return the rows under the first line that is not blank.
+
+    Raises Unreadable when there is no such line, two headings mean the same, or there are more
+    than MAX_ROWS rows or MAX_COLUMNS columns.
+    """
+    keys: list[str] | None = None
+    headings: dict[str, str] = {}
+    rows: list[RawRow] = []
+    for line in lines:
+        cells = [tidy(cell) for cell in line.cells]
+        if all(cell in (None, "") for cell in cells) and not line.problem:
+            continue
+        if len(cells) > MAX_COLUMNS and any(c not in (None, "") for c in cells[MAX_COLUMNS:]):
+            raise Unreadable(f"the file has more than {MAX_COLUMNS} columns")
+        if keys is None:
+            keys, headings = _read_headings(cells)
+            continue
+        if len(rows) >= MAX_ROWS:
+            raise Unreadable(f"the file has more than {MAX_ROWS} rows; split it")
+        rows.append(_read_row(len(rows) + 1, keys, cells, line.problem))
+    if keys is None:
+        raise Unreadable("the file is empty: it needs a line of headings and a line for each row")
+    return JobFile(rows=tuple(rows), headings=headings)
+
+
+def _read_headings(cells: Sequence[Json]) -> tuple[list[str], dict[str, str]]:
+    headings: dict[str, str] = {}
+    keys: list[str] = []
+    for cell in cells:
+        heading = "" if cell is None else str(cell)
+        key = key_of(heading)
+        if key and key in headings:
+            same = f"“{headings[key]}” and “{heading}” mean the same"
+            raise Unreadable(f"two columns are {shown(key)}: {same}; keep one of them")
+        keys.append(key)
+        if key:
+            headings[key] = heading.strip()
+    return keys, headings
+
+
+def _read_row(line: int, keys: list[str], cells: list[Json], problem: str | None) -> RawRow:
+    values: dict[str, Json] = {
+        key: cell
+        for key, cell in zip(keys, cells, strict=False)
+        if key and key not in (REPORT_LINE, REPORT_REASON) and cell not in (None, "")
+    }
+    nameless = [cell for key, cell in zip(keys, cells, strict=False) if not key]
+    if not problem and any(c not in (None, "") for c in [*cells[len(keys) :], *nameless]):
+        problem = "a cell stands under no heading (a comma inside a text needs quotes around it)"
+    return RawRow(line=line, values=values, problem=problem)

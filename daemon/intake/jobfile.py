@@ -1,0 +1,165 @@
+"""The bytes of a job file → its rows; pure. ``read_job_file`` is the way in.
+
+A fault of one row makes that row a problem, a fault of the file makes it Unreadable.
+"""
+
+import csv
+import io
+from collections.abc import Callable, Iterator
+
+import orjson
+
+from daemon.intake.columns import REPORT_LINE, REPORT_REASON, key_of, shown, tidy
+from daemon.intake.errors import Unreadable
+from daemon.intake.grid import MAX_ROWS, JobFile, Line, RawRow, read_grid
+from daemon.intake.workbook import read_workbook
+from ledger.task import Json
+
+MAX_JOB_FILE_BYTES = 64 * 1024 * 1024
+
+_FOREIGN = {
+    b"PK\x03\x04": "an Excel workbook or zip archive",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook (.xls); save it as .xlsx",
+    b"%PDF": "a PDF document",
+    b"\x89PNG": "a PNG picture",
+    b"\xff\xd8\xff": "a JPEG picture",
+}
+
+
+def read_job_file(name: str, data: bytes, known: frozenset[str]) -> JobFile:
+    """Return the rows of the job file *name*; *known* are the columns that mean something.
+
+    Raises Unreadable, with the reason for its maker, when no row can be taken from it.
+    """
+    suffix = name[name.rfind(".") :].lower()
+    if suffix not in _READERS:
+        raise Unreadable(f"{suffix} is no job file; use {', '.join(_READERS)}")
+    if len(data) > MAX_JOB_FILE_BYTES:
+        raise Unreadable(too_big(len(data)))
+    if not data.strip():
+        raise Unreadable("the file is empty")
+    job = _READERS[suffix](data)
+    if not job.rows:
+        raise Unreadable("the file holds no rows, only headings or blanks")
+    _refuse_strange_columns(job, known)
+    return job
+
+
+def too_big(size_bytes: int) -> str:
+    """Return the reason for which a job file of this size is not read."""
+    size, limit = size_bytes / 1e6, MAX_JOB_FILE_BYTES / 1e6
+    return f"the file is too big for a job file: {size:.0f} MB, at most {limit:.0f} MB are read"
+
+
+def _refuse_strange_columns(job: JobFile, known: frozenset[str]) -> None:
+    readable = [row for row in job.rows if row.problem is None]
+    if not readable or any(known.intersection(row.values) for row in readable):
+        return
+    found = list(job.headings.values()) or list(readable[0].values)
+    wanted = ", ".join(shown(key) for key in ("product_name", "workflow_type", "product_image"))
+    listed = ", ".join(f"“{name[:40]}”" for name in found[:10]) or "none"
+    raise Unreadable(f"no column is known: found {listed}; expected some of {wanted}, …")
+
+
+def _decode(data: bytes) -> str:
+    for magic, kind in _FOREIGN.items():
+        if data.startswith(magic):
+            raise Unreadable(f"the content is no text but {kind}")
+    encodings = ("utf-8-sig", "gb18030")
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        encodings = ("utf-16", "utf-16")
+    for encoding in encodings:
+        try:
+            return data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    raise Unreadable("the content is no text in UTF-8 or GBK; save it as “CSV UTF-8”")
+
+
+def _read_csv(data: bytes) -> JobFile:
+    text = _decode(data)
+    return read_grid(_csv_lines(text, _delimiter(text)))
+
+
+def _delimiter(text: str) -> str:
+    first = (text.lstrip()[:10_000].splitlines() or [""])[0]
+    return max(",;\t", key=first.count)
+
+
+def _csv_lines(text: str, delimiter: str) -> Iterator[Line]:
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    try:
+        for cells in reader:
+            yield Line(cells)
+    except csv.Error as error:
+        reason = f"line {reader.line_num} is no CSV: {error} (look for a quote that is not closed)"
+        raise Unreadable(reason) from error
+
+
+def _read_json(data: bytes) -> JobFile:
+    content = _loads(_decode(data).encode())
+    options: Json = {}
+    if isinstance(content, dict) and "rows" in content:
+        options = content.get("options") or {}
+        content = content["rows"]
+        if not isinstance(content, list):
+            raise Unreadable("“rows” is no list")
+    if not isinstance(options, dict):
+        raise Unreadable("“options” is no object")
+    if isinstance(content, dict):
+        content = [content]
+    if not isinstance(content, list):
+        raise Unreadable('the JSON is neither an object, nor a list, nor {"rows": […]}')
+    if len(content) > MAX_ROWS:
+        raise Unreadable(f"the file has more than {MAX_ROWS} rows; split it")
+    rows = tuple(object_row(line, item) for line, item in enumerate(content, 1))
+    return JobFile(rows=rows, options={str(k): tidy(v) for k, v in options.items()})
+
+
+def _read_jsonl(data: bytes) -> JobFile:
+    rows: list[RawRow] = []
+    for text in _decode(data).split("\n"):  # not splitlines: U+2028 may stand inside a text
+        if not text.strip():
+            continue
+        if len(rows) >= MAX_ROWS:
+            raise Unreadable(f"the file has more than {MAX_ROWS} rows; split it")
+        try:
+            rows.append(object_row(len(rows) + 1, _loads(text.encode())))
+        except Unreadable as error:
+            rows.append(RawRow(line=len(rows) + 1, values={}, problem=str(error)))
+    if rows and all(row.problem for row in rows):
+        raise Unreadable(f"no line can be read; the first: {rows[0].problem}")
+    return JobFile(rows=tuple(rows))
+
+
+def _loads(data: bytes) -> Json:
+    try:
+        content: Json = orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise Unreadable(f"the content is no JSON: {error}") from error
+    return content
+
+
+def object_row(line: int, item: Json) -> RawRow:
+    """Return the row that a JSON object says; anything else makes a row with a problem."""
+    if not isinstance(item, dict):
+        return RawRow(line=line, values={}, problem="the row is no JSON object")
+    values: dict[str, Json] = {}
+    problem = None
+    for name, value in item.items():
+        key, value = key_of(str(tidy(name))), tidy(value)  # noqa: PLW2901 - the tidied one counts
+        if value in (None, "") or key in (REPORT_LINE, REPORT_REASON):
+            continue
+        if key in values and values[key] != value:
+            problem = f"{shown(key)} stands there twice with different values"
+        values[key] = value
+    return RawRow(line=line, values=values, problem=problem)
+
+
+_READERS: dict[str, Callable[[bytes], JobFile]] = {
+    ".csv": _read_csv,
+    ".xlsx": read_workbook,
+    ".json": _read_json,
+    ".jsonl": _read_jsonl,
+}
+JOB_SUFFIXES = frozenset(_READERS)

@@ -1,0 +1,43 @@
+"""Is this file a picture that a server can load? Decodes it whole to know."""
+
+from pathlib import Path
+
+from PIL import Image, UnidentifiedImageError
+
+from daemon.intake.errors import BadPicture
+
+FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "TIFF")
+
+
+def check_picture(path: Path, max_megapixels: float) -> None:
+    """Return when the picture at *path* decodes to its last byte; raises BadPicture otherwise.
+
+    Its size is read from the header first, so that a decompression bomb is never unpacked.
+    Blocks for as long as decoding takes and holds the decoded picture in memory.
+    """
+    try:
+        with Image.open(path, formats=FORMATS) as picture:
+            _refuse_too_large(*picture.size, max_megapixels)
+            if picture.format == "JPEG":
+                picture.draft(None, (1, 1))  # reads every byte, unpacks 1/64
+            picture.load()
+    except BadPicture:
+        raise
+    except UnidentifiedImageError as error:
+        known = "PNG, JPEG, WebP, GIF, BMP, TIFF"
+        raise BadPicture(f"its content is no picture ({known} are read)") from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise BadPicture("it would unpack to far too many pixels") from error
+    except Exception as error:
+        # decoders answer damaged bytes with SyntaxError, struct.error, OverflowError, …
+        reason = str(error).replace(str(path), "it")[:200]
+        raise BadPicture(f"it cannot be decoded: {reason or type(error).__name__}") from error
+
+
+def _refuse_too_large(width: int, height: int, max_megapixels: float) -> None:
+    if width * height <= max_megapixels * 1e6:
+        return
+    raise BadPicture(
+        f"it has {width}x{height} = {width * height / 1e6:.0f} megapixels,"
+        f" at most {max_megapixels:g} are taken (inputs.max_picture_megapixels)"
+    )

@@ -1,0 +1,46 @@
+"""Reading the job file of a drop, provided that it is still the one that was looked at."""
+
+import hashlib
+import os
+from pathlib import Path
+
+from daemon.intake.drops import DropPlace, sight_of
+from daemon.intake.errors import Unreadable, Vanished
+from daemon.intake.grid import JobFile
+from daemon.intake.jobfile import MAX_JOB_FILE_BYTES, read_job_file, too_big
+from daemon.intake.safeopen import open_inside, reason_of
+
+
+def read_job(inbox: Path, place: DropPlace, known: frozenset[str]) -> tuple[JobFile, str]:
+    """Return the rows of the drop at *place* and the sha256 of its job file.
+
+    Raises Unreadable with the reason, or Vanished when the file went away or changed since it
+    was looked at; a file over the limit is not read at all.
+    """
+    if place.problem or place.job is None:
+        raise Unreadable(place.problem or "it has no job file")
+    try:
+        descriptor = open_inside(inbox, place.job)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise Vanished(str(place.job)) from error
+    except OSError as error:
+        raise Unreadable(f"the job file cannot be taken: {reason_of(error)}") from error
+    try:
+        data = _read_unchanged(descriptor, place)
+    except OSError as error:
+        raise Unreadable(f"the job file cannot be taken: {reason_of(error)}") from error
+    finally:
+        os.close(descriptor)
+    return read_job_file(place.job.name, data, known), hashlib.sha256(data).hexdigest()
+
+
+def _read_unchanged(descriptor: int, place: DropPlace) -> bytes:
+    if sight_of(os.fstat(descriptor)) != place.sight:
+        raise Vanished(str(place.job))
+    if place.sight.size_bytes > MAX_JOB_FILE_BYTES:
+        raise Unreadable(too_big(place.sight.size_bytes))
+    with os.fdopen(descriptor, "rb", closefd=False) as file:
+        data = file.read(MAX_JOB_FILE_BYTES + 1)
+    if sight_of(os.fstat(descriptor)) != place.sight or len(data) != place.sight.size_bytes:
+        raise Vanished(str(place.job))
+    return data

@@ -1,0 +1,87 @@
+"""Accepted rows → the batch and tasks that the ledger holds; pure but for the random id."""
+
+import secrets
+import unicodedata
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from daemon.intake.columns import WorkflowNeeds
+from daemon.intake.rows import FIELDS, WantedRow, own_picture_columns
+from ledger.batch import Batch
+from ledger.task import Dependency, InputFile, Json, Metadata, Source, Task
+
+_BASE32 = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's: no i, l, o, u
+_MAX_SLUG_CHARACTERS = 40
+
+
+class AcceptedRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A row whose pictures lie in the content store."""
+
+    wanted: WantedRow
+    inputs: dict[str, InputFile]
+    fingerprint: str
+
+
+def new_batch_id(name: str) -> str:
+    """Return a batch id for the drop *name*: its slug and six random characters."""
+    return f"{slug(name)}-{''.join(secrets.choice(_BASE32) for _ in range(6))}"
+
+
+def slug(name: str) -> str:
+    """Return *name* in lower case with only letters, digits and single hyphens; CJK stays."""
+    plain = unicodedata.normalize("NFC", name).lower()
+    words = "".join(char if char.isalnum() else " " for char in plain).split()
+    return "-".join(words)[:_MAX_SLUG_CHARACTERS].strip("-") or "job"
+
+
+def new_batch(
+    batch_id: str, source: Source, at: str, options: Mapping[str, Json] | None = None
+) -> Batch:
+    """Return the batch that *source* begins."""
+    return Batch(
+        batch_id=batch_id,
+        name=source.name,
+        source=source,
+        created_at=at,
+        updated_at=at,
+        options=dict(options or {}),
+    )
+
+
+def new_tasks(
+    row: AcceptedRow,
+    task_ids: Sequence[str],
+    batch: Batch,
+    needs: Mapping[str, WorkflowNeeds],
+) -> list[Task]:
+    """Return a task for each stage of the row; the second waits for the first one's picture."""
+    types = row.wanted.workflow_types
+    row_id = f"{batch.batch_id}:{row.wanted.line}"
+    tasks = []
+    for stage, (workflow_type, task_id) in enumerate(zip(types, task_ids, strict=True)):
+        columns = own_picture_columns(types, stage, needs)
+        source = msgspec.structs.replace(
+            batch.source, line=row.wanted.line, fingerprint=row.fingerprint if not stage else None
+        )
+        first = Dependency(row_id=row_id, workflow_type=types[0])
+        tasks.append(
+            Task(
+                task_id=task_id,
+                root_task_id=task_id,
+                row_id=row_id,
+                batch_id=batch.batch_id,
+                row_number=row.wanted.row_number,
+                product_name=row.wanted.product_name,
+                model_name=row.wanted.model_name,
+                workflow_type=workflow_type,
+                priority=row.wanted.priority,
+                created_at=batch.created_at,
+                updated_at=batch.created_at,
+                row={k: v for k, v in row.wanted.values.items() if k not in FIELDS | columns},
+                inputs={k: file for k, file in row.inputs.items() if k in columns},
+                depends_on=first if stage else None,
+                metadata=Metadata(source=source),
+            )
+        )
+    return tasks

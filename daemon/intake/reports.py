@@ -1,0 +1,95 @@
+"""What comes back to whoever made a drop: rejected rows, duplicates, or why nothing was taken."""
+
+import csv
+import hashlib
+import io
+import itertools
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import orjson
+
+from daemon.intake.columns import REPORT_LINE, REPORT_REASON
+from daemon.intake.contents import sync_folder
+from daemon.intake.rows import RefusedRow
+
+_MAX_NAME_BYTES = 200  # of 255, so that endings and numbers have room
+
+
+def rows_report(rows: Sequence[RefusedRow], headings: Mapping[str, str]) -> bytes:
+    """Return *rows* as CSV that opens in Excel and can, once corrected, be dropped again.
+
+    The first two columns say where the row stood and why it did not run; read back, they are
+    ignored. *headings* are those of the file it came from, by key.
+    """
+    keys = list(dict.fromkeys([*headings, *(key for row in rows for key in row.values)]))
+    keys = [key for key in keys if key not in (REPORT_LINE, REPORT_REASON)]
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow([REPORT_LINE, REPORT_REASON, *(headings.get(key, key) for key in keys)])
+    for row in rows:
+        writer.writerow([row.line, row.reason, *(_cell(row.values.get(key)) for key in keys)])
+    return b"\xef\xbb\xbf" + text.getvalue().encode()
+
+
+def error_report(name: str, reason: str, at: str) -> bytes:
+    """Return the text that lies beside a drop of which nothing could be taken."""
+    return (
+        f"{name}: nothing of it was taken.\n\nWhy: {reason}.\nWhen: {at}\n\n"
+        "Correct it and put it into the inbox again.\n"
+    ).encode()
+
+
+def write_report(folder: Path, name: str, ending: str, content: bytes) -> Path:
+    """Write *content* into *folder* as *name* + *ending*, numbered when that is taken.
+
+    A file that says the same already is that report: so a crash and a second call leave one.
+    The report and its name survive a power loss on return.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    draft = folder / f".{hashlib.sha256(name.encode() + content).hexdigest()[:24]}.tmp"
+    with draft.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        target = _name_draft(draft, free_names(folder, name, ending), content)
+    finally:
+        draft.unlink(missing_ok=True)
+    sync_folder(folder)
+    return target
+
+
+def _name_draft(draft: Path, targets: Iterator[Path], content: bytes) -> Path:
+    """Give *draft* the first of *targets* that no other file has."""
+    for target in targets:
+        try:
+            os.link(draft, target)
+        except FileExistsError:
+            if target.is_file() and target.read_bytes() == content:
+                return target
+        except OSError:  # a file system without links
+            if not os.path.lexists(target):
+                return draft.rename(target)
+        else:
+            return target
+    raise AssertionError("there is always a further number")
+
+
+def free_names(folder: Path, name: str, ending: str) -> Iterator[Path]:
+    """Yield paths in *folder* to try: *name* + *ending*, then with a number between them."""
+    head = os.fsencode(name)[:_MAX_NAME_BYTES]
+    yield folder / (_shortened(head) + ending)
+    for number in itertools.count(2):
+        yield folder / f"{_shortened(head)}-{number}{ending}"
+
+
+def _shortened(name: bytes) -> str:
+    if len(name) < _MAX_NAME_BYTES:
+        return os.fsdecode(name)
+    return name.decode(errors="ignore") or "drop"  # cut between characters, not inside one
+
+
+def _cell(value: object) -> object:
+    return orjson.dumps(value).decode() if isinstance(value, bool | list | dict) else value

@@ -1,0 +1,134 @@
+"""A raw row → the work it wants, or every reason why it cannot be taken; pure."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from daemon.intake.columns import HEADINGS, WorkflowNeeds, as_text, shown
+from daemon.intake.grid import RawRow
+from ledger.task import Json
+
+DEFAULT_WORKFLOW_TYPE = "图片合成"
+#: The picture column of a second stage that the first stage fills.
+HANDED_ON = "image"
+MAX_PRIORITY = 1_000_000_000
+#: Columns that become fields of the task; the rest stays in its ``row``.
+FIELDS = frozenset({"row_number", "product_name", "model_name", "workflow_type", "priority"})
+
+
+class RefusedRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A row that does not run, with the reason: rejected, or a duplicate."""
+
+    line: int
+    values: dict[str, object]  # as in the file
+    reason: str
+
+
+class WantedRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A row that can run once its pictures are proven."""
+
+    line: int
+    values: dict[str, Json]  # as in the file
+    workflow_types: tuple[str, ...]  # one, or two stages
+    row_number: str | int
+    product_name: str = ""
+    model_name: str = ""
+    priority: int = 0
+    pictures: dict[str, str]  # column → path as the row names it
+
+
+def plan_row(raw: RawRow, needs: Mapping[str, WorkflowNeeds]) -> WantedRow | RefusedRow:
+    """Return the work that *raw* wants, or the refusal with every reason at once."""
+    if raw.problem:
+        return RefusedRow(line=raw.line, values=dict(raw.values), reason=raw.problem)
+    problems = [
+        f"{shown(key)} is neither text nor a number"
+        for key in HEADINGS
+        if as_text(raw.values.get(key)) is None
+    ]
+    types: tuple[str, ...] = ()
+    pictures: dict[str, str] = {}
+    priority = 0
+    if not problems:
+        types = _workflow_types(raw, needs, problems)
+        pictures = _pictures(raw, types, needs, problems)
+        priority = _priority(raw, problems)
+    if problems:
+        return RefusedRow(line=raw.line, values=dict(raw.values), reason="; ".join(problems))
+    return WantedRow(
+        line=raw.line,
+        values=raw.values,
+        workflow_types=types,
+        row_number=_row_number(raw),
+        product_name=as_text(raw.values.get("product_name")) or "",
+        model_name=as_text(raw.values.get("model_name")) or "",
+        priority=priority,
+        pictures=pictures,
+    )
+
+
+def own_picture_columns(
+    types: tuple[str, ...], stage: int, needs: Mapping[str, WorkflowNeeds]
+) -> frozenset[str]:
+    """Return the picture columns that the row itself fills for the stage at index *stage*."""
+    columns = needs[types[stage]].picture_columns
+    return columns - {HANDED_ON} if stage else columns
+
+
+def _workflow_types(
+    raw: RawRow, needs: Mapping[str, WorkflowNeeds], problems: list[str]
+) -> tuple[str, ...]:
+    text = (as_text(raw.values.get("workflow_type")) or DEFAULT_WORKFLOW_TYPE).replace("＋", "+")
+    types = (text,) if text in needs else tuple(part.strip() for part in text.split("+"))
+    known = ", ".join(needs)
+    column = shown("workflow_type")
+    unknown = [name for name in types if name not in needs]
+    if unknown:
+        problems.append(f"{column} “{'+'.join(unknown)[:80]}” is unknown; known are: {known}")
+        return ()
+    if len(types) > 2 or len(set(types)) < len(types):  # noqa: PLR2004 - two stages
+        problems.append(f"{column} joins at most two different types by “+”")
+        return ()
+    if len(types) > 1 and HANDED_ON not in needs[types[1]].picture_columns:
+        problems.append(f"{column}: {types[1]} takes no picture of a first stage")
+        return ()
+    return types
+
+
+def _pictures(
+    raw: RawRow,
+    types: tuple[str, ...],
+    needs: Mapping[str, WorkflowNeeds],
+    problems: list[str],
+) -> dict[str, str]:
+    pictures: dict[str, str] = {}
+    for stage in range(len(types)):
+        for column in sorted(own_picture_columns(types, stage, needs)):
+            named = as_text(raw.values.get(column))
+            if named:
+                pictures[column] = named
+            elif named is None:
+                problems.append(f"{shown(column)} names no file")
+            else:
+                problems.append(f"{shown(column)} is missing; {types[stage]} needs it")
+    return pictures
+
+
+def _priority(raw: RawRow, problems: list[str]) -> int:
+    text = as_text(raw.values.get("priority")) or "0"
+    try:
+        priority = int(text[:20])
+    except ValueError:
+        priority = MAX_PRIORITY + 1
+    if abs(priority) > MAX_PRIORITY:
+        problems.append(f"{shown('priority')} “{text[:20]}” is no whole number up to a billion")
+        return 0
+    return priority
+
+
+def _row_number(raw: RawRow) -> str | int:
+    text = as_text(raw.values.get("row_number"))
+    if not text:
+        return raw.line
+    plain = text.isascii() and text.isdigit() and len(text) <= 15  # noqa: PLR2004 - below 2^53
+    return int(text) if plain and str(int(text)) == text else text

@@ -1,0 +1,118 @@
+"""The bytes of an ``.xlsx`` workbook → the rows of its first sheet; pure, in bounded memory."""
+
+import datetime as dt
+import io
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+
+import openpyxl
+from openpyxl.cell.cell import ERROR_CODES
+from openpyxl.utils import get_column_letter
+from openpyxl.utils.exceptions import InvalidFileException
+
+from daemon.intake.errors import Unreadable
+from daemon.intake.grid import MAX_COLUMNS, JobFile, Line, read_grid
+from ledger.task import Json
+
+#: A workbook is a zip: what it may grow to when unpacked. Shared texts are held in memory.
+MAX_UNPACKED_BYTES = 512 * 1024 * 1024
+MAX_SHARED_TEXT_BYTES = 64 * 1024 * 1024
+MAX_SHEET_LINES = 1_048_576  # Excel's own limit; a forged line number would count for ever
+
+
+def read_workbook(data: bytes) -> JobFile:
+    """Return the rows of the first sheet; dates become ISO text, formulas their stored results.
+
+    Raises Unreadable for what is no workbook or unpacks to too much.
+    """
+    try:
+        has_formulas = _look_inside(data)
+        values = _lines(data, data_only=True)
+        if not has_formulas:
+            return read_grid(_without_formulas(values))
+        return read_grid(_with_formulas(values, _lines(data, data_only=False)))
+    except Unreadable:
+        raise
+    except (zipfile.BadZipFile, InvalidFileException) as error:
+        raise Unreadable(f"the content is no .xlsx workbook: {error}") from error
+    except Exception as error:
+        # openpyxl answers a damaged workbook with nearly every kind of exception there is
+        reason = f"the workbook is damaged ({type(error).__name__}: {str(error)[:200]})"
+        raise Unreadable(reason + "; open it and save it anew") from error
+
+
+def _look_inside(data: bytes) -> bool:
+    """Refuse what unpacks to too much; say whether the sheets hold formulas."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        parts = archive.infolist()
+        shared = sum(p.file_size for p in parts if p.filename.lower().endswith("strings.xml"))
+        if sum(p.file_size for p in parts) > MAX_UNPACKED_BYTES or shared > MAX_SHARED_TEXT_BYTES:
+            raise Unreadable("the workbook unpacks to more than is read; split it")
+        sheets = [part for part in parts if "/worksheets/" in part.filename]
+        return any(_holds_formula(archive, part) for part in sheets)
+
+
+def _holds_formula(archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> bool:
+    tail = b""
+    with archive.open(part) as stream:
+        while chunk := stream.read(1024 * 1024):
+            if b"<f>" in tail + chunk or b"<f " in tail + chunk:
+                return True
+            tail = chunk[-3:]
+    return False
+
+
+def _lines(data: bytes, *, data_only: bool) -> Iterator[Sequence[object]]:
+    book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=data_only)
+    try:
+        if not book.worksheets:
+            raise Unreadable("the workbook has no sheet with cells")
+        sheet = book.worksheets[0]
+        sheet.reset_dimensions()  # the declared size may be forged or forgotten
+        for number, cells in enumerate(sheet.iter_rows(values_only=True), 1):
+            if number > MAX_SHEET_LINES:
+                raise Unreadable("the sheet has more lines than Excel knows")
+            if len(cells) > MAX_COLUMNS and any(c is not None for c in cells[MAX_COLUMNS:]):
+                raise Unreadable(f"the sheet has more than {MAX_COLUMNS} columns")
+            yield cells[:MAX_COLUMNS]
+    finally:
+        book.close()
+
+
+def _without_formulas(values: Iterable[Sequence[object]]) -> Iterator[Line]:
+    for number, cells in enumerate(values, 1):
+        yield Line([_rendered(cell) for cell in cells], _error_in(cells, number))
+
+
+def _with_formulas(
+    values: Iterable[Sequence[object]], formulas: Iterable[Sequence[object]]
+) -> Iterator[Line]:
+    for number, (cells, written) in enumerate(zip(values, formulas, strict=True), 1):
+        problem = _error_in(cells, number)
+        for column, (cell, source) in enumerate(zip(cells, written, strict=False), 1):
+            if cell is None and source is not None:
+                place = f"{get_column_letter(column)}{number}"
+                problem = f"cell {place} holds a formula without a stored result; save it in Excel"
+        yield Line([_rendered(cell) for cell in cells], problem)
+
+
+def _error_in(cells: Sequence[object], number: int) -> str | None:
+    for column, cell in enumerate(cells, 1):
+        if isinstance(cell, str) and cell in ERROR_CODES:
+            return f"cell {get_column_letter(column)}{number} holds the error {cell}"
+    return None
+
+
+def _rendered(cell: object) -> Json:
+    match cell:
+        case None | bool() | int() | str():
+            return cell
+        case float():
+            return int(cell) if cell.is_integer() else cell
+        case dt.datetime():
+            midnight = cell.time() == dt.time()
+            return cell.date().isoformat() if midnight else cell.isoformat(sep=" ")
+        case dt.date() | dt.time():
+            return cell.isoformat()
+        case _:
+            return str(cell)
