@@ -1,7 +1,5 @@
 """Answers as ComfyUI gives them: JSON, an empty one, the 500 of an unhandled exception."""
 
-from collections.abc import Mapping
-
 import orjson
 from aiohttp import web
 
@@ -12,7 +10,7 @@ class Broken(Exception):
     """The real server stumbles over this request: 500 with a line of text."""
 
 
-def json_answer(body: "Json | Mapping[str, Json]", status: int = 200) -> web.Response:
+def json_answer(body: Json, status: int = 200) -> web.Response:
     """Return *body* as JSON."""
     return web.json_response(body=orjson.dumps(body), status=status)
 

@@ -65,6 +65,8 @@ class ResultCache:
 
     def put(self, key: str, result: Result) -> None:
         """Keep a result; the longest unused ones go when there is too much."""
+        if (replaced := self._results.pop(key, None)) is not None:
+            self._bytes -= _size_bytes(replaced)
         self._results[key] = result
         self._bytes += _size_bytes(result)
         while self._bytes > _LIMIT_BYTES and len(self._results) > 1:

@@ -1,5 +1,6 @@
 """Which node classes each generation has; only core nodes that need no model files."""
 
+from daemon.comfy.server import Json
 from daemon.comfy.simulator import images, saving
 from daemon.comfy.simulator.generation import Generation
 from daemon.comfy.simulator.nodetypes import Field, NodeType, NodeTypes
@@ -208,20 +209,23 @@ def _save_video_fields(*, new: bool) -> dict[str, Field]:
             "codec": Field(kind="COMBO", options={**about}, choices=("auto", "h264")),
         }
     kind = "COMFY_DYNAMICCOMBO_V3"
-    codec = {
-        "tooltip": "The output video codec.",
-        "options": [{"key": key, "inputs": {"required": {}}} for key in ("auto", "h264")],
-    }
-    containers = [
-        {"key": key, "inputs": {"required": {"codec": [kind, codec]}}} for key in ("auto", "mp4")
-    ]
-    about_format = {"tooltip": "The output container.", "options": containers}
+    codecs = [_key("auto"), _key("h264")]
+    codec = _dynamic("The output video codec.", *codecs)
+    containers = [_key(key, codec=[kind, codec]) for key in ("auto", "mp4")]
     return {
         "video": video,
         "filename_prefix": prefix,
-        "format": Field(kind=kind, options=about_format),
+        "format": Field(kind=kind, options=_dynamic("The output container.", *containers)),
         "codec": Field(kind=kind, options={**codec, "hidden": True}, optional=True),
     }
+
+
+def _dynamic(tooltip: str, *keys: Json) -> dict[str, Json]:
+    return {"tooltip": tooltip, "options": [*keys]}
+
+
+def _key(name: str, **required: Json) -> Json:
+    return {"key": name, "inputs": {"required": required}}
 
 
 def _choice(*choices: str) -> Field:

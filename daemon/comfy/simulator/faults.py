@@ -38,7 +38,7 @@ _RESTART_SECONDS = 0.1
 
 
 class Rule(msgspec.Struct, kw_only=True):
-    """One order: strike with *probability*, or the *next* so many times; *target* None is anybody."""
+    """One order: strike with *probability*, or the *next* so many times; no target: anybody."""
 
     fault: Fault
     target: str | None = None
@@ -80,7 +80,7 @@ class Faults:
         target: str | None = None,
         seconds: float | None = None,
     ) -> None:
-        """Let a fault strike with *probability* from now on; 0 ends it. Replaces an earlier order."""
+        """Let a fault strike with *probability* from now on, in place of an earlier order."""
         if not 0 <= probability <= 1:
             raise ValueError(f"the probability of {name} lies between 0 and 1, not {probability}")
         self.clear(name, target=target)
@@ -109,7 +109,7 @@ class Faults:
         ]
 
     def strike(self, fault: Fault, *targets: str) -> Rule | None:
-        """Throw the dice for *fault* on one of *targets*; the rule that struck, or None. Counted."""
+        """Throw the dice for *fault* on *targets*; return the rule that struck, and count it."""
         for rule in self._rules:
             if rule.fault is not fault or (rule.target is not None and rule.target not in targets):
                 continue

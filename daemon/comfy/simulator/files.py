@@ -2,16 +2,14 @@
 
 import asyncio
 import mimetypes
-import os
 from pathlib import Path
 
 from aiohttp import web
 from aiohttp.web_request import FileField
 
-from daemon.comfy.server import Json
 from daemon.comfy.simulator.answers import json_answer
 from daemon.comfy.simulator.faults import Fault
-from daemon.comfy.simulator.folders import KINDS, split_annotation
+from daemon.comfy.simulator.folders import KINDS, inside, split_annotation
 from daemon.comfy.simulator.machine import Machine
 
 #: What the real server accepts in one request unless told otherwise.
@@ -33,8 +31,8 @@ class Files:
         if not name or name.startswith("/") or ".." in name or kind not in KINDS:
             return web.Response(status=400)
         root = self._machine.folder / kind
-        folder = Path(os.path.normpath(root / query.get("subfolder", "")))
-        if not folder.is_relative_to(root):
+        folder = inside(root, query.get("subfolder", ""))
+        if folder is None:
             return web.Response(status=403)
         path = folder / Path(name).name
         if not path.is_file():
@@ -56,8 +54,8 @@ class Files:
         if not isinstance(image, FileField) or not image.filename or kind not in KINDS:
             return web.Response(status=400)
         root, subfolder = self._machine.folder / kind, str(form.get("subfolder", ""))
-        path = Path(os.path.normpath(root / subfolder / image.filename))
-        if not path.is_relative_to(root):
+        path = inside(root, subfolder, image.filename)
+        if path is None:
             return web.Response(status=400)
         overwrite = form.get("overwrite") in {"true", "1"}
         content = await asyncio.to_thread(image.file.read)
@@ -69,10 +67,10 @@ class Files:
         kind = request.match_info["kind"]
         if kind not in KINDS:
             return json_answer({"error": "Invalid directory type"}, 400)
-        names: list[Json] = [*await asyncio.to_thread(_newest, self._machine.folder / kind)]
+        names = await asyncio.to_thread(_newest, self._machine.folder / kind)
         if self._machine.generation.modern:
             names = [f"{name} [{kind}]" for name in names]
-        return json_answer(names)
+        return json_answer([*names])
 
 
 def _store(path: Path, content: bytes, *, overwrite: bool) -> str:

@@ -1,7 +1,7 @@
 """The folders of one simulated server on disk, and who may reach what in them."""
 
 import os
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 KINDS = ("input", "output", "temp")
 
@@ -24,14 +24,20 @@ def input_path(base: Path, name: str) -> Path:
     """Return where LoadImage looks for *name*; raises ValueError outside the folder."""
     plain, kind = split_annotation(name, "input")
     root = base / kind
-    path = Path(os.path.normpath(root / plain))
-    if not path.is_relative_to(root):
+    path = inside(root, plain)
+    if path is None:
         raise ValueError(f"{name} lies outside the {kind} folder")
     return path
 
 
+def inside(root: Path, *parts: str) -> Path | None:
+    """Return the path *parts* lead to, or None when it lies outside *root*; looks at no disk."""
+    path = Path(os.path.normpath(root.joinpath(*parts)))
+    return path if path.is_relative_to(root) else None
+
+
 def input_files(base: Path) -> list[str]:
-    """Return the pictures at the top of the input folder, sorted, as ``/object_info`` lists them."""
+    """Return the pictures at the top of the input folder, sorted."""
     endings = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
     with os.scandir(base / "input") as entries:
         return sorted(e.name for e in entries if e.is_file() and e.name.lower().endswith(endings))
@@ -43,11 +49,10 @@ def next_free_name(output: Path, prefix: str) -> tuple[Path, str, int]:
     The folder is made. The counter is one more than the highest of ``<base>_<counter>_…`` there.
     Raises ValueError when the prefix leads out of the output folder.
     """
-    relative = os.path.normpath(prefix)
-    folder = Path(os.path.normpath(output / os.path.dirname(relative)))  # noqa: PTH120 - a prefix, no path
-    if not folder.is_relative_to(output):
+    whole = PurePosixPath(os.path.normpath(prefix))
+    folder, base = inside(output, str(whole.parent)), whole.name
+    if folder is None:
         raise ValueError("**** ERROR: Saving image outside the output folder is not allowed.")
-    base = os.path.basename(relative)  # noqa: PTH119 - a prefix, no path
     folder.mkdir(parents=True, exist_ok=True)
     taken = [0]
     with os.scandir(folder) as entries:

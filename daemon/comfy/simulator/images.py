@@ -16,7 +16,7 @@ _FILTERS = {
     "lanczos": Image.Resampling.LANCZOS,
 }
 _BLENDS: dict[str, Callable[[Image.Image, Image.Image], Image.Image]] = {
-    "normal": lambda first, second: second,
+    "normal": lambda _, second: second,
     "multiply": ImageChops.multiply,
     "screen": ImageChops.screen,
     "overlay": ImageChops.overlay,
@@ -27,7 +27,8 @@ _BLENDS: dict[str, Callable[[Image.Image, Image.Image], Image.Image]] = {
 
 def load_image(bench: Bench, given: Mapping[str, Value]) -> Result:
     """Read every frame of an input picture, upright, with its transparency as the mask."""
-    frames, masks = [], []
+    frames: list[Image.Image] = []
+    masks: list[Image.Image] = []
     with Image.open(input_path(bench.folder, text(given["image"]))) as picture:
         for page in ImageSequence.Iterator(picture):
             frame = ImageOps.exif_transpose(page)
@@ -39,7 +40,7 @@ def load_image(bench: Bench, given: Mapping[str, Value]) -> Result:
     return Result((tuple(frames), tuple(masks)))
 
 
-def empty_image(bench: Bench, given: Mapping[str, Value]) -> Result:
+def empty_image(_bench: Bench, given: Mapping[str, Value]) -> Result:
     """Make pictures of one colour."""
     number = whole(given["color"])
     color = (number >> 16 & 255, number >> 8 & 255, number & 255)
@@ -47,7 +48,7 @@ def empty_image(bench: Bench, given: Mapping[str, Value]) -> Result:
     return Result(((picture,) * whole(given["batch_size"]),))
 
 
-def image_scale(bench: Bench, given: Mapping[str, Value]) -> Result:
+def image_scale(_bench: Bench, given: Mapping[str, Value]) -> Result:
     """Scale to width and height; a zero keeps the ratio, ``center`` cuts instead of stretching."""
     images = pictures(given["image"])
     width, height = whole(given["width"]), whole(given["height"])
@@ -62,7 +63,7 @@ def image_scale(bench: Bench, given: Mapping[str, Value]) -> Result:
     return Result((_each(images, lambda i: i.resize((width, height), method)),))
 
 
-def image_blend(bench: Bench, given: Mapping[str, Value]) -> Result:
+def image_blend(_bench: Bench, given: Mapping[str, Value]) -> Result:
     """Mix two pictures in a blend mode; the second is fitted to the size of the first."""
     factor, blend = number(given["blend_factor"]), _BLENDS[text(given["blend_mode"])]
     mixed = []
@@ -74,7 +75,7 @@ def image_blend(bench: Bench, given: Mapping[str, Value]) -> Result:
     return Result((tuple(mixed),))
 
 
-def image_composite_masked(bench: Bench, given: Mapping[str, Value]) -> Result:
+def image_composite_masked(_bench: Bench, given: Mapping[str, Value]) -> Result:
     """Paste the source at (x, y), through the mask when there is one."""
     corner = (whole(given["x"]), whole(given["y"]))
     masks = pictures(given["mask"]) if "mask" in given else None
@@ -89,7 +90,7 @@ def image_composite_masked(bench: Bench, given: Mapping[str, Value]) -> Result:
     return Result((tuple(pasted),))
 
 
-def image_add_noise(bench: Bench, given: Mapping[str, Value]) -> Result:
+def image_add_noise(_bench: Bench, given: Mapping[str, Value]) -> Result:
     """Add noise that depends on nothing but the seed and the size."""
     source, strength = random.Random(whole(given["seed"])), number(given["strength"])
 
@@ -102,7 +103,7 @@ def image_add_noise(bench: Bench, given: Mapping[str, Value]) -> Result:
     return Result((_each(pictures(given["image"]), noisy),))
 
 
-def repeat_image_batch(bench: Bench, given: Mapping[str, Value]) -> Result:
+def repeat_image_batch(_bench: Bench, given: Mapping[str, Value]) -> Result:
     """Repeat the batch."""
     return Result((pictures(given["image"]) * whole(given["amount"]),))
 

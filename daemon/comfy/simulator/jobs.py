@@ -1,5 +1,7 @@
 """``/api/jobs`` of the newer generation: the same prompts, seen as jobs."""
 
+from collections.abc import Iterator
+
 from aiohttp import web
 
 from daemon.comfy.server import Json
@@ -103,15 +105,13 @@ def _finished_job(entry: Finished) -> dict[str, Json]:
     return job
 
 
-def _files(outputs: dict[str, Json]) -> list[Json]:
-    """Return every file of the outputs with its node and kind."""
-    found: list[Json] = []
+def _files(outputs: dict[str, Json]) -> Iterator[Json]:
+    """Yield every file of the outputs with its node and kind."""
     for node_id, report in outputs.items():
         for kind, listed in report.items() if isinstance(report, dict) else ():
             for file in listed if isinstance(listed, list) else ():
                 if isinstance(file, dict):
-                    found.append({**file, "nodeId": node_id, "mediaType": kind})
-    return found
+                    yield {**file, "nodeId": node_id, "mediaType": kind}
 
 
 def _created(job: dict[str, Json]) -> float:

@@ -53,6 +53,7 @@ class Machine:
         self.cache = ResultCache(folder, keeps_all=generation.modern)
         self.interrupted = asyncio.Event()
         self.posts = 0  # the next prompt's number
+        self.current_node: str | None = None
         self._types = node_types(generation)
 
     @property

@@ -10,7 +10,7 @@ from daemon.comfy.simulator.faults import Faults
 from daemon.comfy.simulator.simulator import Simulator
 
 
-async def serve(
+async def serve(  # noqa: PLR0917 - in the order of the command line
     folder: Path,
     host: str,
     port: int,
@@ -37,6 +37,11 @@ async def serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         with contextlib.suppress(NotImplementedError):  # a loop without signals
             loop.add_signal_handler(number, stop.set)
-    async with simulator:
-        announce(simulator.url)
-        await stop.wait()
+    try:
+        async with simulator:
+            announce(simulator.url)
+            await stop.wait()
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            with contextlib.suppress(NotImplementedError):
+                loop.remove_signal_handler(number)

@@ -157,7 +157,7 @@ class Prompts:
         return -number if body.get("front") else number
 
     def _graph(self, given: Json) -> Graph:
-        """Return the graph; raises Broken where the real server stumbles (a list, an old UI file)."""
+        """Return the graph; raises Broken where the real server stumbles over it."""
         if not isinstance(given, dict):
             raise Broken
         graph: Graph = {}

@@ -89,7 +89,7 @@ class PromptQueue:
         return self.running
 
     def finish(self, outcome: Outcome) -> None:
-        """Move the running prompt to the history in one step; an older one of its id is replaced."""
+        """Move the running prompt to the history, in one step; replaces an older one of its id."""
         if self.running is None:
             return
         if len(self.history) > _HISTORY_LIMIT:

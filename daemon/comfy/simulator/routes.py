@@ -82,7 +82,7 @@ def _add(app: web.Application, method: str, path: str, handler: _Handler) -> Non
         app.router.add_route(method, path, handler)
 
 
-async def _nothing(request: web.Request) -> web.Response:
+async def _nothing(_request: web.Request) -> web.Response:
     return web.Response(status=404)
 
 

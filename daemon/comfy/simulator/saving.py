@@ -19,7 +19,7 @@ _WEBP_METHODS = {"default": 4, "fastest": 0, "slowest": 6}
 
 
 def save_image(bench: Bench, given: Mapping[str, Value]) -> Result:
-    """Write ``<prefix>_00001_.png`` for each picture, with the graph inside as the real one does."""
+    """Write ``<prefix>_00001_.png`` for each picture, with the graph inside."""
     output = bench.folder / "output"
     folder, base, counter = next_free_name(output, text(given["filename_prefix"]))
     about = PngInfo()
@@ -55,7 +55,7 @@ def save_animated_webp(bench: Bench, given: Mapping[str, Value]) -> Result:
     return Result((), {"images": [_entry(output, path)], "animated": [True]})
 
 
-def create_video(bench: Bench, given: Mapping[str, Value]) -> Result:
+def create_video(_bench: Bench, given: Mapping[str, Value]) -> Result:
     """Put pictures and a speed together; nothing is encoded yet."""
     return Result((Video(pictures(given["images"]), number(given["fps"])),))
 

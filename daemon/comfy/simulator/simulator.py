@@ -1,7 +1,6 @@
 """The life of one simulated server: start, stop, restart, refuse."""
 
 import asyncio
-import contextlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -49,6 +48,7 @@ class Simulator:
         self.executions = Executions(self._folder)
         self._life: _Life | None = None
         self._outage: asyncio.Task[None] | None = None
+        self._stopping = asyncio.Event()
 
     @property
     def url(self) -> str:
@@ -77,11 +77,11 @@ class Simulator:
 
     async def stop(self) -> None:
         """Die as a killed process does: connections break, the running prompt leaves no file."""
-        if self._outage is not None and self._outage is not asyncio.current_task():
-            self._outage.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._outage
+        self._stopping.set()
+        if self._outage is not None:
+            await self._outage
         await self._end_life()
+        self._stopping.clear()
 
     async def restart(self, seconds: float = 0.0) -> None:
         """Stop, be away for *seconds*, start again with everything forgotten but the files."""
@@ -91,9 +91,11 @@ class Simulator:
 
     async def refuse(self, seconds: float) -> None:
         """Refuse connections and drop the open ones for *seconds*; work goes on meanwhile."""
-        if self._life is not None:
-            await self._life.close_door()
-            await self._clock.pause(seconds)
+        if self._life is None:
+            return
+        await self._life.close_door()
+        await self._clock.pause(seconds, self._stopping)
+        if self._life is not None and not self._stopping.is_set():
             await self._life.open_door(self._host, self._port)
 
     async def __aenter__(self) -> Self:
@@ -120,8 +122,9 @@ class Simulator:
             await self.refuse(outage.seconds)
             return
         await self._end_life()
-        await self._clock.pause(outage.seconds)
-        await self.start()
+        await self._clock.pause(outage.seconds, self._stopping)
+        if not self._stopping.is_set():
+            await self.start()
 
     async def _end_life(self) -> None:
         life, self._life = self._life, None
@@ -149,7 +152,7 @@ class _Life:
             await self._runner.cleanup()
             raise
         self._tasks = [
-            asyncio.create_task(self._executor.run(), name="simulator-executor"),
+            asyncio.create_task(self._executor.work(), name="simulator-executor"),
             asyncio.create_task(self._machine.sockets.publish(), name="simulator-sockets"),
         ]
         address: tuple[str, int] = self._runner.addresses[0]
@@ -166,14 +169,17 @@ class _Life:
         self._break_connections()
 
     async def end(self) -> None:
-        """Break everything off; returns when no thread of it works any more."""
+        """Break everything off; no thread of it works any more then. Raises what broke it before."""
         self._executor.kill()
         for task in self._tasks:
             task.cancel()
         self._break_connections()
         await self._runner.cleanup()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        ends = await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.to_thread(self._thread.shutdown, cancel_futures=True)
+        for end in ends:
+            if isinstance(end, Exception):
+                raise end
 
     def _break_connections(self) -> None:
         server = self._runner.server

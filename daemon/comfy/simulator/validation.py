@@ -8,7 +8,7 @@ from daemon.comfy.server import Graph, Json
 from daemon.comfy.simulator.folders import input_path
 from daemon.comfy.simulator.generation import Generation
 from daemon.comfy.simulator.nodetypes import Field, NodeType, NodeTypes
-from daemon.comfy.simulator.prompt import inputs, link
+from daemon.comfy.simulator.prompt import inputs, link, running_order
 
 _WIDGETS = {"INT": int, "FLOAT": float, "STRING": str, "BOOLEAN": bool}
 
@@ -28,7 +28,7 @@ class Validator:
         self._generation, self._types, self._folder = generation, types, folder
 
     def check(self, graph: Graph) -> Verdict:
-        """Return the verdict; widget values in *graph* are converted in place, as the real one does."""
+        """Return the verdict; converts widget values in *graph* in place, as the real one does."""
         for node_id, node in graph.items():
             class_name = node.get("class_type")
             if not isinstance(class_name, str) or class_name not in self._types:
@@ -58,6 +58,10 @@ class Validator:
                     "class_type": graph[node_id]["class_type"],
                 }
         if good:
+            try:
+                running_order(graph, good, ())
+            except ValueError as circle:
+                return Verdict(error=_error("exception_during_validation", str(circle)))
             return Verdict(outputs=tuple(good), node_errors=node_errors)
         kind = "prompt_outputs_failed_validation"
         error = _error(kind, "Prompt outputs failed validation", "\n".join(details))
@@ -66,7 +70,7 @@ class Validator:
     def _inspect(
         self, graph: Graph, node_id: str, found: dict[str, list[Json]], seen: set[str]
     ) -> bool:
-        """Check a node and what it depends on; errors go to *found* by node. True when all is well."""
+        """Check a node and its sources; errors go to *found*. True when all is well."""
         if node_id in seen:
             return node_id not in found
         seen.add(node_id)
@@ -125,7 +129,7 @@ class Validator:
         about: dict[str, Json] = {"input_name": name, "input_config": _config(field, node_type)}
         if field.kind in _WIDGETS:
             try:
-                given[name] = _WIDGETS[field.kind](given[name])  # type: ignore[arg-type]
+                given[name] = _WIDGETS[field.kind](given[name])
             except (TypeError, ValueError) as wrong:
                 message = f"Failed to convert an input value to a {field.kind} value"
                 more = {**about, "received_value": given[name], "exception_message": str(wrong)}

@@ -28,7 +28,7 @@ class Killed(BaseException):
 
 
 class Bench:
-    """Where a node works: its folders, the graph it belongs to, and whether the server still lives.
+    """Where a node works: its folder, its graph, and whether the server still lives.
 
     Used by the worker thread; ``dead`` is set by the event loop.
     """
@@ -54,7 +54,7 @@ class Bench:
 
 
 class Result(msgspec.Struct, frozen=True):
-    """What a node gave: a value per output, and what it reports under ``outputs`` of the history."""
+    """What a node gave: a value per output, and its report for ``outputs`` of the history."""
 
     values: tuple[Value, ...] = ()
     report: dict[str, Json] | None = None

@@ -26,6 +26,7 @@ def mp4(clip: Video) -> bytes:
         stream.thread_count = 1
         for picture in clip.frames:
             fitted = picture if picture.size == (width, height) else picture.resize((width, height))
-            container.mux(stream.encode(av.VideoFrame.from_image(fitted)))
+            frame = av.VideoFrame.from_image(fitted)  # type: ignore[no-untyped-call] # PyAV
+            container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return content.getvalue()

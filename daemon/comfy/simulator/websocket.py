@@ -27,6 +27,9 @@ class Websocket:
         sockets.add(client_id, socket)
         try:
             sockets.post("status", {"status": machine.queue_info(), "sid": client_id}, client_id)
+            running = machine.queue.running
+            if running is not None and running.client_id == client_id and machine.current_node:
+                sockets.post("executing", {"node": machine.current_node}, client_id)
             if machine.faults.strike(Fault.SILENT_WEBSOCKET, client_id) or (
                 again and machine.faults.strike(Fault.DEAF_RECONNECT, client_id)
             ):
