@@ -64,18 +64,23 @@ async def _fetch_once(server: WorkflowServer, ref: FileRef, path: Path) -> Fetch
         raise BadOutput(f"{ref.filename} is empty on the server")
     part = await asyncio.to_thread(Part, path, head)
     try:
-        if part.size_bytes < head.size_bytes:
-            async with server.open_file(ref, part.size_bytes) as download:
-                await _check_offer(download, part, head, ref)
-                await _pour(download.chunks(), part, head.size_bytes - part.size_bytes)
-        if part.size_bytes != head.size_bytes:
-            raise BadOutput(f"{ref.filename} has {part.size_bytes} bytes, not {head.size_bytes}")
-        return Fetched(sha256=await asyncio.to_thread(part.finish), size_bytes=part.size_bytes)
+        return await _complete(server, ref, part, head)
     except BadOutput:
         await asyncio.to_thread(discard, path)
         raise
     finally:
         await asyncio.to_thread(part.close)
+
+
+async def _complete(server: WorkflowServer, ref: FileRef, part: Part, head: FileHead) -> Fetched:
+    """Fetch what *part* lacks and sync it."""
+    if part.size_bytes < head.size_bytes:
+        async with server.open_file(ref, part.size_bytes) as download:
+            await _check_offer(download, part, head, ref)
+            await _pour(download.chunks(), part, head.size_bytes - part.size_bytes)
+    if part.size_bytes != head.size_bytes:
+        raise BadOutput(f"{ref.filename} has {part.size_bytes} bytes, not {head.size_bytes}")
+    return Fetched(sha256=await asyncio.to_thread(part.finish), size_bytes=part.size_bytes)
 
 
 async def _check_offer(download: Download, part: Part, head: FileHead, ref: FileRef) -> None:
