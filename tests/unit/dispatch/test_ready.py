@@ -1,0 +1,139 @@
+"""Which waiting row runs next."""
+
+import pytest
+
+from daemon.dispatch.ready import AFFINITY_STREAK, ReadyRows
+from ledger.ledger import Ledger
+from ledger.memory import MemoryBackend
+from ledger.status import Stage
+from ledger.task import Dependency, Task
+from tests.fakes.clock import FakeClock
+from tests.fakes.records import AT, batch_record, task_record
+
+VIDEO = "图生视频"
+
+
+class Rows:
+    """A ledger in memory with the ready rows that follow it."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.ledger = Ledger(MemoryBackend())
+        self.ready = ReadyRows(self.ledger, self.clock)
+
+    async def open(self, *tasks: Task) -> "Rows":
+        await self.ledger.open()
+        await self.ledger.commit(batch_record(), *tasks, op="rows.accepted")
+        self.ready.load()
+        self.ledger.subscribe(self.ready.follow)
+        return self
+
+    def take(self, last_type: str | None = None, streak: int = 0, server: str = "a") -> str | None:
+        task = self.ready.take(server, last_type, streak, lambda _: True)
+        return None if task is None else task.task_id
+
+    async def move(self, task_id: str, *stages: Stage, **fields: object) -> None:
+        for stage in stages:
+            moved = self.ledger.task(task_id).moved(stage, at=AT, **fields)
+            await self.ledger.commit(moved, op="test.moved")
+
+
+@pytest.fixture
+def rows() -> Rows:
+    return Rows()
+
+
+def ids(*numbers: int) -> list[str]:
+    return [f"img_20261121_{number:06}" for number in numbers]
+
+
+async def test_rows_come_by_priority_then_in_the_order_of_their_file(rows: Rows) -> None:
+    await rows.open(task_record(1), task_record(2, priority=5), task_record(3), task_record(11))
+    assert [rows.take() for _ in range(5)] == [*ids(2, 1, 3, 11), None]
+
+
+async def test_no_row_is_given_to_two_lanes(rows: Rows) -> None:
+    await rows.open(task_record(1))
+    assert rows.take(server="a") == ids(1)[0]
+    assert rows.take(server="b") is None
+
+
+async def test_a_row_that_was_not_submitted_comes_back(rows: Rows) -> None:
+    await rows.open(task_record(1))
+    task_id = rows.take()
+    rows.ready.give_back(str(task_id))
+    assert rows.take() == task_id
+
+
+async def test_rows_of_a_batch_that_does_not_run_stay_but_retried_ones_go(rows: Rows) -> None:
+    await rows.open(task_record(1), task_record(2, retried_from="img_20261120_000001"))
+    task = rows.ready.take("a", None, 0, lambda _: False)
+    assert task is not None
+    assert task.task_id == ids(2)[0]
+    assert rows.ready.take("a", None, 0, lambda _: False) is None
+
+
+async def test_the_type_that_ran_last_is_preferred_but_not_for_ever(rows: Rows) -> None:
+    await rows.open(task_record(1), task_record(2, workflow_type=VIDEO), task_record(3))
+    assert rows.take(last_type=VIDEO, streak=1) == ids(2)[0]
+    assert rows.take(last_type=VIDEO, streak=AFFINITY_STREAK) == ids(1)[0]
+
+
+async def test_a_video_waits_for_its_picture(rows: Rows) -> None:
+    picture = task_record(1)
+    video = task_record(
+        2,
+        row_id=picture.row_id,
+        workflow_type=VIDEO,
+        depends_on=Dependency(row_id=picture.row_id, workflow_type=picture.workflow_type),
+    )
+    await rows.open(picture, video)
+    assert [rows.take(), rows.take()] == [picture.task_id, None]
+    await rows.move(picture.task_id, Stage.SUBMITTING, Stage.QUEUED, Stage.COLLECTING, Stage.DONE)
+    assert rows.take() == video.task_id
+
+
+async def test_a_video_whose_picture_failed_is_blocked_with_the_reason(rows: Rows) -> None:
+    picture = task_record(1)
+    video = task_record(
+        2,
+        row_id=picture.row_id,
+        workflow_type=VIDEO,
+        depends_on=Dependency(row_id=picture.row_id, workflow_type=picture.workflow_type),
+    )
+    await rows.open(picture, video)
+    await rows.move(picture.task_id, Stage.FAILED)
+    assert rows.take() is None
+    assert rows.ready.blocked == {video.task_id: f"dependency: 图片合成 ({picture.task_id} 失败)"}
+
+
+async def test_a_row_with_a_delay_waits_until_its_moment(rows: Rows) -> None:
+    await rows.open(task_record(1, not_before="2026-11-21T10:00:30.000Z"))
+    assert rows.take() is None
+    assert rows.ready.seconds_to_next() == pytest.approx(30)
+    rows.clock.advance(30)
+    assert rows.take() == ids(1)[0]
+
+
+async def test_a_server_that_cannot_run_a_row_is_not_asked_until_it_may_have_learnt(
+    rows: Rows,
+) -> None:
+    await rows.open(task_record(1))
+    task_id = str(rows.take(server="a"))
+    rows.ready.exclude(task_id, "a", "missing_node", "no Sampler")
+    rows.ready.give_back(task_id)
+    assert rows.take(server="a") is None
+    assert rows.ready.unfit(frozenset({"a"}))[task_id].kind == "missing_node"
+    assert rows.ready.unfit(frozenset({"a", "b"})) == {}
+    rows.ready.readmit("a")
+    assert rows.take(server="a") == task_id
+
+
+async def test_rows_waiting_in_an_earlier_process_are_ready_after_the_start(rows: Rows) -> None:
+    await rows.open(task_record(1), task_record(2))
+    later = ReadyRows(rows.ledger, rows.clock)
+    later.load()
+    task = later.take("a", None, 0, lambda _: True)
+    assert task is not None
+    assert later.batch_ids() == ["spring-abc234"]
+    assert later.ready_count("spring-abc234") == 1

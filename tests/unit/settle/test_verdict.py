@@ -1,0 +1,115 @@
+"""The table of recovery, line by line."""
+
+import pytest
+
+from daemon.comfy.server import FileRef, NodeError, Sighting, State
+from daemon.settle.verdict import Decision, Probe, judge
+from ledger.status import Stage
+from tests.fakes.records import task_record
+
+FILE = FileRef(node="40", filename="40_00001_.png", subfolder="rowkeeper/x-1", type="output")
+PREVIEW = FileRef(node="41", filename="p.png", subfolder="", type="temp")
+ABSENT = Sighting(state=State.ABSENT)
+INSIDE = (Stage.SUBMITTING, Stage.QUEUED, Stage.RUNNING)
+
+
+@pytest.mark.parametrize("stage", INSIDE)
+def test_a_success_in_the_history_is_collected_from_every_stage(stage: Stage) -> None:
+    sighting = Sighting(state=State.SUCCEEDED, outputs=(PREVIEW, FILE))
+    verdict = judge(task_record(stage=stage), sighting, settled=False)
+    assert (verdict.decision, verdict.files, verdict.adopted) == (Decision.COLLECT, (FILE,), False)
+
+
+def test_a_success_without_any_file_is_a_bad_output() -> None:
+    verdict = judge(task_record(stage=Stage.RUNNING), Sighting(state=State.SUCCEEDED), settled=True)
+    assert (verdict.decision, verdict.failure) == (Decision.FAIL, "bad_output")
+
+
+@pytest.mark.parametrize(
+    ("out_of_memory", "kind"), [(True, "out_of_memory"), (False, "execution_error")]
+)
+def test_an_error_in_the_history_fails_with_the_nodes_message(
+    out_of_memory: bool, kind: str
+) -> None:
+    error = NodeError(
+        node_id="10", node_type="LoadImage", message="Truncated", out_of_memory=out_of_memory
+    )
+    verdict = judge(
+        task_record(stage=Stage.RUNNING), Sighting(state=State.FAILED, error=error), settled=False
+    )
+    assert (verdict.decision, verdict.failure) == (Decision.FAIL, kind)
+    assert verdict.message == "LoadImage (node 10): Truncated"
+
+
+def test_an_interrupted_prompt_fails_as_interrupted() -> None:
+    verdict = judge(
+        task_record(stage=Stage.QUEUED), Sighting(state=State.INTERRUPTED), settled=False
+    )
+    assert (verdict.decision, verdict.failure) == (Decision.FAIL, "interrupted")
+
+
+@pytest.mark.parametrize(
+    ("stage", "state", "decision"),
+    [
+        (Stage.SUBMITTING, State.PENDING, Decision.FOLLOW),
+        (Stage.SUBMITTING, State.RUNNING, Decision.FOLLOW),
+        (Stage.QUEUED, State.PENDING, Decision.KEEP),
+        (Stage.QUEUED, State.RUNNING, Decision.FOLLOW),
+        (Stage.RUNNING, State.RUNNING, Decision.KEEP),
+        (Stage.RUNNING, State.PENDING, Decision.KEEP),
+    ],
+)
+def test_a_prompt_in_the_queue_is_followed(stage: Stage, state: State, decision: Decision) -> None:
+    assert judge(task_record(stage=stage), Sighting(state=state), settled=True).decision is decision
+
+
+@pytest.mark.parametrize("stage", INSIDE)
+def test_an_absent_prompt_is_given_time_to_show_up(stage: Stage) -> None:
+    verdict = judge(task_record(stage=stage), ABSENT, settled=False)
+    assert verdict.decision is Decision.LOOK_AGAIN
+
+
+@pytest.mark.parametrize("stage", INSIDE)
+def test_a_settled_absence_asks_the_output_folder_and_adopts_what_is_complete(stage: Stage) -> None:
+    task = task_record(stage=stage)
+    assert judge(task, ABSENT, settled=True).decision is Decision.PROBE
+    verdict = judge(task, ABSENT, settled=True, probe=Probe(complete=True, files=(FILE,)))
+    assert (verdict.decision, verdict.files, verdict.adopted) == (Decision.COLLECT, (FILE,), True)
+
+
+@pytest.mark.parametrize("stage", [Stage.QUEUED, Stage.RUNNING])
+def test_a_forgotten_prompt_without_outputs_runs_again(stage: Stage) -> None:
+    verdict = judge(task_record(stage=stage), ABSENT, settled=True, probe=Probe(complete=False))
+    assert verdict.decision is Decision.RUN_AGAIN
+
+
+@pytest.mark.parametrize(
+    ("ask", "decision"), [(False, Decision.SUBMIT_AGAIN), (True, Decision.ASK)]
+)
+def test_when_nobody_can_know_the_setting_decides(ask: bool, decision: Decision) -> None:
+    verdict = judge(
+        task_record(stage=Stage.SUBMITTING),
+        ABSENT,
+        settled=True,
+        probe=Probe(complete=False),
+        ask_when_uncertain=ask,
+    )
+    assert verdict.decision is decision
+
+
+def test_the_third_death_of_a_server_over_one_row_is_blamed_on_the_row() -> None:
+    probe = Probe(complete=False)
+    second = judge(
+        task_record(stage=Stage.RUNNING, lost_by_server=1), ABSENT, settled=True, probe=probe
+    )
+    third = judge(
+        task_record(stage=Stage.RUNNING, lost_by_server=2), ABSENT, settled=True, probe=probe
+    )
+    assert second.decision is Decision.RUN_AGAIN
+    assert (third.decision, third.failure) == (Decision.FAIL, "poison")
+
+
+@pytest.mark.parametrize("stage", INSIDE)
+def test_an_operators_intent_is_met_once_the_server_denies_the_prompt(stage: Stage) -> None:
+    verdict = judge(task_record(stage=stage, requested="cancel"), ABSENT, settled=True)
+    assert verdict.decision is Decision.AS_REQUESTED
