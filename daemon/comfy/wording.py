@@ -4,6 +4,7 @@ import re
 
 #: Longer texts are cut: the message lands in a table cell.
 LONGEST_MESSAGE = 500
+_LONGEST_READ = 20_000  # a node may put a whole log into its message
 
 _QUOTED_PATH = re.compile(r"""(['"`])(?:file://)?(?:~?/|[A-Za-z]:[\\/]|\\\\)([^'"`\n]*)\1""")
 _POSIX_PATH = re.compile(
@@ -19,7 +20,8 @@ _TRACE_LINE = re.compile(r"""^\s*(?:File ".*", line \d+|[\^~]+\s*$)""")
 
 def cleaned(text: str, longest: int = LONGEST_MESSAGE) -> str:
     """Return *text* as one line of at most *longest* characters, paths cut to the file's name."""
-    return shortened(without_paths(" ".join(without_traceback(text).split())), longest)
+    line = " ".join(without_traceback(text[:_LONGEST_READ]).split())
+    return shortened(without_paths(line), longest)
 
 
 def shortened(text: str, longest: int) -> str:
