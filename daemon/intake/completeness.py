@@ -7,7 +7,7 @@ from pathlib import Path
 from config.settings import Inbox
 from daemon.clock import Clock
 from daemon.intake.columns import WorkflowNeeds, known_columns
-from daemon.intake.drops import DropPlace
+from daemon.intake.drops import DropPlace, sight_of
 from daemon.intake.errors import BadPicture, IntakeError
 from daemon.intake.lease import Writers, writers_of
 from daemon.intake.reading import read_job
@@ -30,6 +30,7 @@ class Completeness:
         self._needs = needs
         self._allow = allow
         self._clock = clock
+        self._actual_inbox = Path(os.path.realpath(inbox.path))
         self._settling = Settling(inbox.settle_seconds)
         self._named: dict[str, tuple[Sight, float, tuple[Path, ...]]] = {}
 
@@ -65,18 +66,21 @@ class Completeness:
             known = (place.sight, self._clock.monotonic(), self._pictures_of(place))
             self._named[place.name] = known
         _, since, pictures = known
+        rests = [self._rest_of_picture(place, picture) for picture in pictures]
         waited = self._clock.monotonic() - since
         if waited >= self._inbox.wait_for_pictures_seconds:
-            return True
-        arrived = [self._has_arrived(picture) for picture in pictures]
-        return all(arrived)
+            return False not in rests  # what is missing now is missing
+        return all(rests)
 
-    def _has_arrived(self, picture: Path) -> bool:
+    def _rest_of_picture(self, place: DropPlace, picture: Path) -> bool | None:
+        """Say whether a picture is at rest; None when it is not there."""
+        inside = picture.is_relative_to(self._actual_inbox)
+        if inside and picture.relative_to(self._actual_inbox) in place.files:
+            return True  # a drop's own files are at rest by now
         try:
-            status = picture.stat()
+            return self._at_rest(picture, sight_of(picture.stat()))
         except OSError:
-            return False
-        return self._at_rest(picture, Sight(status.st_size, status.st_mtime_ns, status.st_ino))
+            return None
 
     def _pictures_of(self, place: DropPlace) -> tuple[Path, ...]:
         """Return the pictures that the job file names and that may lie where it says."""

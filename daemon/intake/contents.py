@@ -28,6 +28,7 @@ class ContentStore:
     def __init__(self, root: Path, *, max_picture_megapixels: float) -> None:
         self._root = root
         self._max_megapixels = max_picture_megapixels
+        self._cleared = False
         self._one_at_a_time = asyncio.Lock()  # decoding 100 megapixels takes some 400 MB
 
     def path_of(self, sha256: str) -> Path:
@@ -41,13 +42,15 @@ class ContentStore:
 
         The copy is checked, not the original: what was checked is what is kept. Raises BadPicture
         with the reason, Postponed when our own disk will not take it. A crash leaves at most a
-        file in ``incoming/``, which ``clear_incoming`` removes.
+        file in ``incoming/``, which the next process removes.
         """
         async with self._one_at_a_time:
+            if not self._cleared:
+                await asyncio.to_thread(self._clear_incoming)
+                self._cleared = True
             return await asyncio.to_thread(self._keep, named, root, allow)
 
-    def clear_incoming(self) -> None:
-        """Remove copies that a crash left half done; to be called before the first ``keep``."""
+    def _clear_incoming(self) -> None:
         incoming = self._root / "incoming"
         for path in incoming.iterdir() if incoming.is_dir() else ():
             path.unlink(missing_ok=True)

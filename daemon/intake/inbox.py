@@ -71,6 +71,12 @@ class Inbox:
         self._looking = asyncio.Lock()
         self._woken = asyncio.Event()
         self._old_moves_due = 0.0
+        self._last: Scan | None = None
+
+    @property
+    def idle(self) -> bool:
+        """Whether we have looked at least once and no drop was left lying there."""
+        return self._last is not None and self._last.settling == 0
 
     async def run(self, stop: asyncio.Event) -> None:
         """Watch the inbox until *stop* is set; a drop being taken is finished first."""
@@ -82,7 +88,7 @@ class Inbox:
                 if scan.inode is not None and scan.inode != watch.inode:
                     await asyncio.to_thread(watch.begin, scan.inode)
                     continue  # what came between looking and watching
-                await self._pause(scan, stop, watched=watch.alive)
+                await self._pause(scan, stop, watched=watch.alive and scan.inode is not None)
         finally:
             await asyncio.to_thread(watch.end)
 
@@ -93,21 +99,25 @@ class Inbox:
         the remaining drops are left for the next time.
         """
         async with self._looking:
-            await self._finish_old_moves()
-            decided = {(f.name, f.sight) for f in self._taker.clerk.pending().values()}
-            try:
-                found, ready = await asyncio.to_thread(self._look, decided)
-            except OSError as error:
-                log.warning("inbox.unreadable", path=str(self._settings.path), error=str(error))
-                return Scan()
-            taken, postponed = await self._take(ready, stop)
-            return Scan(
-                taken=taken,
-                settling=len(found.places) - taken,
-                postponed=postponed,
-                waiting_folders=found.waiting_folders,
-                inode=found.inode,
-            )
+            self._last = await self._scan(stop)
+            return self._last
+
+    async def _scan(self, stop: asyncio.Event | None) -> Scan:
+        await self._finish_old_moves()
+        decided = {(f.name, f.sight) for f in self._taker.clerk.pending().values()}
+        try:
+            found, ready = await asyncio.to_thread(self._look, decided)
+        except OSError as error:
+            log.warning("inbox.unreadable", path=str(self._settings.path), error=str(error))
+            return Scan()
+        taken, postponed = await self._take(ready, stop)
+        return Scan(
+            taken=taken,
+            settling=len(found.places) - taken,
+            postponed=postponed,
+            waiting_folders=found.waiting_folders,
+            inode=found.inode,
+        )
 
     async def _take(self, ready: list[DropPlace], stop: asyncio.Event | None) -> tuple[int, bool]:
         """Return how many were decided, and whether the rest had to be postponed."""
