@@ -36,6 +36,7 @@ class Template(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str  # of the file's bytes
     source: bytes
     targets: dict[str, Target]
+    own_values: dict[str, Json]  # column -> what the template has where the row gives nothing
     picture_columns: frozenset[str]  # mapped to an input whose picture is uploaded first
     result_nodes: tuple[ResultNode, ...]
 
@@ -65,6 +66,10 @@ class Template(msgspec.Struct, frozen=True, kw_only=True):
             sha256=hashlib.sha256(source).hexdigest(),
             source=source,
             targets=targets,
+            own_values={
+                column: inputs_of(graph[target.node_id])[target.input_name]
+                for column, target in targets.items()
+            },
             picture_columns=frozenset(
                 column
                 for column, target in targets.items()
@@ -92,6 +97,12 @@ class Template(msgspec.Struct, frozen=True, kw_only=True):
             parameters[SEED_COLUMN] = draw_seed(rng)
         return parameters
 
+    def check_values(self, row: Mapping[str, Json]) -> None:
+        """Raise BadValue when a value of *row* does not fit its input."""
+        for column, target in self.targets.items():
+            if not is_blank(row.get(column)):
+                converted(column, row[column], self.own_values[column], target.input_name)
+
     def fill(self, parameters: Mapping[str, Json], *, output_prefix: str) -> Graph:
         """Return the graph for one attempt; the same arguments give byte-identical graphs.
 
@@ -102,14 +113,28 @@ class Template(msgspec.Struct, frozen=True, kw_only=True):
         for column, target in self.targets.items():
             value = parameters.get(column)
             if not is_blank(value):
-                inputs = inputs_of(graph[target.node_id])
-                present = inputs[target.input_name]
-                inputs[target.input_name] = converted(column, value, present, target.input_name)
+                inputs_of(graph[target.node_id])[target.input_name] = converted(
+                    column, value, self.own_values[column], target.input_name
+                )
         for node_id, node in graph.items():
             inputs = inputs_of(node)
             if nodes.PREFIX_INPUT in inputs or nodes.saves_files(class_of(node), inputs):
                 inputs[nodes.PREFIX_INPUT] = f"{output_prefix}/{file_stem(node_id)}"
         return graph
+
+
+def load_templates(workflows: Mapping[str, Workflow]) -> dict[str, Template]:
+    """Read all templates (blocking); raises TemplateError with every problem of every one."""
+    templates: dict[str, Template] = {}
+    problems: list[Problem] = []
+    for workflow_type, settings in workflows.items():
+        try:
+            templates[workflow_type] = Template.load(workflow_type, settings)
+        except TemplateError as error:
+            problems += error.problems
+    if problems:
+        raise TemplateError(problems)
+    return templates
 
 
 def encode(graph: Graph) -> bytes:

@@ -1,0 +1,221 @@
+"""Asks of a graph, before anything is posted, whether a server can run it (pure).
+
+What ComfyUI would refuse is told here with node and input, from the server's ``/object_info``.
+Where only the server can know (inputs that a node checks itself), nothing is said: a finding keeps
+a row waiting, so a wrong one would keep it waiting for ever.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import msgspec
+
+from daemon.comfy.server import Graph, Json
+from daemon.dispatch.declared import Declared, declared_inputs, is_output_class
+from daemon.dispatch.templates import class_of, inputs_of, is_link, title_of
+from daemon.dispatch.values import BadValue
+from daemon.dispatch.workflow import Template
+from ledger.task import Task
+
+MISSING_NODE, MISSING_MODEL, REJECTED = "missing_node", "missing_model", "rejected"
+
+_MODEL_INPUT = re.compile(r".*_name[0-9]*|.*(ckpt|lora|vae|unet|clip|checkpoint|controlnet).*")
+_MODEL_FILE = re.compile(r".*\.(safetensors|ckpt|pth?|bin|gguf|sft|onnx)", re.IGNORECASE)
+_NO_MODEL = frozenset({"sampler_name", "scheduler_name"})
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a server cannot run a graph; ``kind`` is a failure class of ``retrying``."""
+
+    kind: str
+    node_id: str
+    input_name: str | None
+    message: str
+
+
+def check_graph(graph: Graph, node_classes: Mapping[str, Json]) -> list[Finding]:
+    """Return why a server with these classes would refuse *graph*; the gravest kind first.
+
+    Only nodes that lead to an output are looked into, as the server does; unknown classes count
+    everywhere. Pictures to be uploaded need not be there yet.
+    """
+    findings = [
+        _finding(graph, node_id, MISSING_NODE, "this server does not have it")
+        for node_id, node in graph.items()
+        if not node_classes.get(class_of(node))
+    ]
+    if findings:
+        return findings
+    for node_id in _leading_to_outputs(graph, node_classes):
+        findings += _check_node(graph, node_id, node_classes)
+    return sorted(findings, key=lambda finding: finding.kind != MISSING_MODEL)
+
+
+def _leading_to_outputs(graph: Graph, node_classes: Mapping[str, Json]) -> list[str]:
+    """Return the ids of all output nodes and of what they hang on, in the graph's order."""
+    todo = [
+        node_id for node_id, node in graph.items() if is_output_class(node_classes[class_of(node)])
+    ]
+    found: set[str] = set()
+    while todo:
+        node_id = todo.pop()
+        if node_id in found or node_id not in graph:
+            continue
+        found.add(node_id)
+        todo += [source for _, source in _links(graph, node_id)]
+    return [node_id for node_id in graph if node_id in found]
+
+
+def _links(graph: Graph, node_id: str) -> Iterator[tuple[str, str]]:
+    """Yield the wired inputs of a node, each with the node it hangs on."""
+    for name, value in inputs_of(graph[node_id]).items():
+        if isinstance(value, list) and is_link(value):
+            yield name, str(value[0])
+
+
+def _check_node(graph: Graph, node_id: str, node_classes: Mapping[str, Json]) -> Iterator[Finding]:
+    for name, source in _links(graph, node_id):
+        if source not in graph:
+            yield _finding(
+                graph, node_id, REJECTED, f"hangs on node {source}, which is not there", name
+            )
+    inputs = inputs_of(graph[node_id])
+    for declared in declared_inputs(node_classes[class_of(graph[node_id])]):
+        if declared.name not in inputs:
+            if declared.required:
+                yield _finding(graph, node_id, REJECTED, "is required but missing", declared.name)
+        elif not is_link(inputs[declared.name]) and not declared.is_upload:
+            yield from _check_value(graph, node_id, declared, _unwrapped(inputs[declared.name]))
+
+
+def _check_value(graph: Graph, node_id: str, declared: Declared, value: Json) -> Iterator[Finding]:
+    """Yield what is wrong with a value that stands in the graph itself."""
+    if declared.options is not None:
+        for chosen in value if declared.is_multiple and isinstance(value, list) else [value]:
+            if chosen not in declared.options and (kind := _kind_of_choice(declared, chosen)):
+                what = f"{chosen!r} is not among what this server offers{_shown(declared.options)}"
+                yield _finding(graph, node_id, kind, what, declared.name)
+    elif declared.type in ("INT", "FLOAT"):
+        what = _out_of_bounds(declared, value)
+        if what is not None:
+            yield _finding(graph, node_id, REJECTED, what, declared.name)
+
+
+def _kind_of_choice(declared: Declared, chosen: Json) -> str | None:
+    """Return the failure class of a choice that is not offered, or None when nobody can know."""
+    if isinstance(chosen, str) and _MODEL_FILE.fullmatch(chosen):
+        return MISSING_MODEL
+    if declared.is_custom:  # such nodes may fill their lists in the browser and check them alone
+        return None
+    is_model = _MODEL_INPUT.fullmatch(declared.name) and declared.name not in _NO_MODEL
+    return MISSING_MODEL if is_model else REJECTED
+
+
+def _out_of_bounds(declared: Declared, value: Json) -> str | None:
+    """Return what is wrong with a number as ComfyUI reads it, or None."""
+    try:
+        number = int(value) if declared.type == "INT" else float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        return f"{value!r} is not a {'whole ' if declared.type == 'INT' else ''}number"
+    if declared.minimum is not None and number < declared.minimum:
+        return f"{number} is smaller than {declared.minimum}"
+    if declared.maximum is not None and number > declared.maximum:
+        return f"{number} is bigger than {declared.maximum}"
+    return None
+
+
+def _finding(
+    graph: Graph, node_id: str, kind: str, what: str, input_name: str | None = None
+) -> Finding:
+    node = graph[node_id]
+    title = title_of(node)
+    called = class_of(node) if title in (None, class_of(node)) else f"{class_of(node)} {title!r}"
+    where = f"node {node_id} ({called})" + (f", input {input_name}" if input_name else "")
+    return Finding(kind=kind, node_id=node_id, input_name=input_name, message=f"{where}: {what}")
+
+
+def _unwrapped(value: Json) -> Json:
+    """Return a value without the wrapping that keeps a list from being taken for a wire."""
+    return value["__value__"] if isinstance(value, dict) and "__value__" in value else value
+
+
+def _shown(options: Sequence[Json]) -> str:
+    if not options:
+        return " (it offers nothing)"
+    if len(options) > 8:  # noqa: PLR2004 - more do not help a reader
+        return f" ({len(options)} others)"
+    return f" ({', '.join(str(option) for option in options)})"
+
+
+# -- the report of `check` -----------------------------------------------------------------------
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """How many waiting rows could run; a row with several troubles counts for its first."""
+
+    total: int
+    ready: int
+    troubles: dict[str, int]  # in words: "missing picture", "wrong model", ... -> rows
+    reasons: dict[str, int]  # full message -> rows, the most frequent first
+
+    def __str__(self) -> str:
+        parts = [f"{self.ready} of {self.total} rows ready"]
+        return ", ".join(parts + [f"{count} {what}" for what, count in self.troubles.items()])
+
+
+TROUBLES = {
+    "missing_picture": "missing picture",
+    MISSING_MODEL: "wrong model",
+    MISSING_NODE: "missing node",
+    "bad_input": "bad value",
+    REJECTED: "refused by the server",
+    "no_workflow": "unknown workflow type",
+}
+
+
+def check_rows(
+    tasks: Iterable[Task],
+    templates: Mapping[str, Template],
+    findings: Mapping[str, Mapping[str, Sequence[Finding]]],
+) -> Report:
+    """Return the report on waiting *tasks*; the two tasks of a two-stage row are one row.
+
+    *findings* are those of each template's own graph: workflow type -> server -> findings. A row
+    is ready when some server can run each of its tasks; without any server, only the row is judged.
+    """
+    rows: dict[str, tuple[str, str] | None] = {}
+    best = {name: _of_best_server(by_server) for name, by_server in findings.items()}
+    for task in tasks:
+        trouble = _trouble(task, templates.get(task.workflow_type), best)
+        rows[task.row_id] = rows.get(task.row_id) or trouble
+    found = [trouble for trouble in rows.values() if trouble is not None]
+    kinds = Counter(kind for kind, _ in found)
+    return Report(
+        total=len(rows),
+        ready=len(rows) - len(found),
+        troubles={words: kinds[kind] for kind, words in TROUBLES.items() if kinds[kind]},
+        reasons=dict(Counter(message for _, message in found).most_common()),
+    )
+
+
+def _of_best_server(by_server: Mapping[str, Sequence[Finding]]) -> Sequence[Finding]:
+    return min(by_server.values(), key=len, default=())
+
+
+def _trouble(
+    task: Task, template: Template | None, best: Mapping[str, Sequence[Finding]]
+) -> tuple[str, str] | None:
+    """Return kind and message of the first thing that keeps the task from running, or None."""
+    if template is None:
+        return "no_workflow", f"the settings have no workflow {task.workflow_type}"
+    if task.depends_on is None:  # else its picture is the one that stage one makes
+        for column in sorted(template.picture_columns - task.inputs.keys()):
+            return "missing_picture", f"the row names no picture for {column}"
+    try:
+        template.check_values(task.row)
+    except BadValue as error:
+        return "bad_input", str(error)
+    for finding in best.get(task.workflow_type, ()):
+        return finding.kind, finding.message
+    return None
