@@ -31,7 +31,7 @@ def override(table: Table, env: Mapping[str, str], cwd: Path) -> tuple[Table, li
         if variable not in known:
             has_section = "__" in variable
             alike = [name for name in known if ("__" in name) is has_section]
-            near = closest(variable, alike)
+            near = closest(variable, alike, likeness=0.75)
             if has_section or near:
                 problems.append(Problem(place=variable, message=f"unknown setting{near}"))
             continue

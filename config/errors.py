@@ -22,7 +22,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.place}{given}: {self.message}"
 
 
-class ConfigError(Exception):
+class ConfigError(ValueError):
     """The settings cannot be used; ``problems`` holds every reason."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:

@@ -47,7 +47,7 @@ def shown(raw: Raw, *, secret: bool = False) -> str:
     """Return *raw* as TOML would write it, cut to a line; secrets as ``***``."""
     value = plain(raw)
     if secret and value != "":
-        return "***"
+        return '"***"'
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, dict):

@@ -49,12 +49,12 @@ def read_leaf(kind: inspect.Type, raw: Raw, base: Path) -> Leaf:
             raise TypeError(f"settings of {kind} are not known here")
 
 
-def closest(word: str, known: Iterable[str]) -> str:
+def closest(word: str, known: Iterable[str], *, likeness: float = 0.6) -> str:
     """Return ``; did you mean …?`` for a word near a known one, else nothing."""
     from difflib import get_close_matches  # noqa: PLC0415 - only for those who mistyped
 
     by_lower = {name.lower(): name for name in known}
-    near = get_close_matches(word.lower(), by_lower, n=1, cutoff=0.75)
+    near = get_close_matches(word.lower(), by_lower, n=1, cutoff=likeness)
     return f"; did you mean {by_lower[near[0]]}?" if near else ""
 
 
