@@ -97,9 +97,9 @@ def _check_value(graph: Graph, node_id: str, declared: Declared, value: Json) ->
                 what = f"{chosen!r} is not among what this server offers{_shown(declared.options)}"
                 yield _finding(graph, node_id, kind, what, declared.name)
     elif declared.type in ("INT", "FLOAT"):
-        what = _out_of_bounds(declared, value)
-        if what is not None:
-            yield _finding(graph, node_id, REJECTED, what, declared.name)
+        wrong = _out_of_bounds(declared, value)
+        if wrong is not None:
+            yield _finding(graph, node_id, REJECTED, wrong, declared.name)
 
 
 def _kind_of_choice(declared: Declared, chosen: Json) -> str | None:
