@@ -115,8 +115,8 @@ async def place(part: Path, final: Path) -> None:
 
 def _place(part: Path, final: Path) -> None:
     failpoint.reach("download.before_rename")
-    if final.exists() or final.is_symlink():
-        if not filecmp.cmp(part, final, shallow=False):
+    if os.path.lexists(final):
+        if not final.exists() or not filecmp.cmp(part, final, shallow=False):
             raise FileExistsError(f"{final} exists and holds something else")
     else:
         part.rename(final)
