@@ -1,0 +1,59 @@
+"""`check`: looks at everything a run needs and says what to do; changes nothing."""
+
+from collections.abc import Iterator, Sequence
+
+import click
+from ledger.jsondir.reader import read_state
+
+from config.errors import ConfigError
+from daemon.cli.commands import help_words, json_option
+from daemon.cli.findings import Finding, look_at_ledger, look_at_machine
+from daemon.cli.invocation import Invocation, pass_invocation
+
+FINE, FAILED, BAD_CONFIG = 0, 1, 2
+
+
+@click.command(help=help_words("help.check"))
+@json_option
+@pass_invocation
+def check(invocation: Invocation) -> int:
+    """Print a line for each thing looked at; 2 for bad settings or templates, 1 for the rest."""
+    findings = list[Finding]()
+    for finding in _look(invocation):
+        findings.append(finding)
+        if not invocation.as_json:
+            invocation.show(str(finding))
+    if invocation.as_json:
+        invocation.answer({"ok": _exit_code(findings) == FINE, "checks": findings})
+    return _exit_code(findings)
+
+
+def _look(invocation: Invocation) -> Iterator[Finding]:
+    try:
+        loaded = invocation.loaded
+    except ConfigError as error:
+        for problem in error.problems:
+            yield Finding(level="fail", name="config", message=str(problem), is_config=True)
+        return
+    import asyncio  # noqa: PLC0415 - only when there is something to ask
+
+    from daemon.cli import server_findings as remote  # noqa: PLC0415 - likewise
+
+    settings, words = loaded.settings, invocation.words
+    yield from look_at_machine(loaded, words)
+    state = read_state(settings.ledger.path)
+    yield from look_at_ledger(state, settings, words)
+    templates, found = remote.load_templates(settings, words)
+    yield from found
+    answers = asyncio.run(remote.ask_servers(settings, words))
+    yield from (answer.finding for answer in answers.values())
+    judged = remote.judge(templates, answers)
+    yield from remote.look_at_workflows(judged, words)
+    yield from remote.look_at_rows(state, templates, judged, words)
+
+
+def _exit_code(findings: Sequence[Finding]) -> int:
+    failed = [finding for finding in findings if finding.level == "fail"]
+    if any(finding.is_config for finding in failed):
+        return BAD_CONFIG
+    return FAILED if failed else FINE

@@ -1,0 +1,175 @@
+"""`submit`'s way into the inbox: files come in whole, as one drop, over no existing name."""
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePath
+
+import msgspec
+
+from daemon.intake.columns import HEADINGS
+from daemon.intake.drops import OUR_FOLDERS
+from daemon.intake.errors import Unreadable
+from daemon.intake.grid import RawRow
+from daemon.intake.jobfile import JOB_SUFFIXES, read_job_file
+
+_PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
+#: Names the inbox never touches, so nothing of the kind can be submitted.
+_NEVER_TAKEN = (".tmp", ".part", ".crdownload", ".swp")
+
+
+class CannotSubmit(Exception):
+    """The files make no drop; ``word`` is a key of the catalogue, ``values`` fill it."""
+
+    def __init__(self, word: str, **values: object) -> None:
+        super().__init__(word)
+        self.word = word
+        self.values = values
+
+
+class Drop(msgspec.Struct, frozen=True):
+    """What becomes one entry of the inbox: a file (no ``folder``), or a folder with members."""
+
+    name: str
+    members: tuple[tuple[Path, PurePath], ...]  # source, place inside the drop
+    folder: bool
+    rows: int | None = None  # of its job file, if it could be read
+
+
+def plan_drops(paths: Sequence[Path], columns: Iterable[str] = ()) -> list[Drop]:
+    """Return the drops that *paths* make; raises CannotSubmit.
+
+    A folder is a drop. A job file with pictures, given beside it or named by its rows and lying
+    below its own folder, becomes one folder. Job files without pictures are a drop each.
+    *columns* mean something besides the usual ones.
+    """
+    known = frozenset(HEADINGS).union(columns)
+    for path in paths:
+        if not path.exists():
+            raise CannotSubmit("submit.missing", name=path)
+        if _is_never_taken(path.name):
+            raise CannotSubmit("submit.hidden", name=path)
+    folders = [path for path in paths if path.is_dir()]
+    jobs = [path for path in paths if path.is_file() and path.suffix.lower() in JOB_SUFFIXES]
+    loose = [path for path in paths if path not in folders and path not in jobs]
+    if loose and not jobs:
+        raise CannotSubmit("submit.no_job")
+    if loose and len(jobs) > 1:
+        raise CannotSubmit("submit.many_jobs", names=", ".join(job.name for job in jobs))
+    return [*map(_folder_drop, folders), *(_job_drop(job, loose, known) for job in jobs)]
+
+
+def place(drop: Drop, inbox: Path) -> str:
+    """Put *drop* into *inbox* and return the name it got there.
+
+    A crash leaves either nothing that the inbox would take, or the whole drop; what was half
+    written lies under a name beginning with ``.submit-`` and may be deleted.
+    """
+    inbox.mkdir(parents=True, exist_ok=True)
+    hidden = inbox / f".submit-{secrets.token_hex(6)}.part"
+    try:
+        if drop.folder:
+            hidden.mkdir()
+        for source, inside in drop.members:
+            target = hidden / inside if drop.folder else hidden
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
+            _sync(target)
+        for folder in [hidden, *hidden.rglob("*")] if drop.folder else []:
+            if folder.is_dir():
+                _sync(folder)
+        name = _rename_to_free_name(hidden, inbox, drop.name)
+    except BaseException:
+        shutil.rmtree(hidden, ignore_errors=True)
+        hidden.unlink(missing_ok=True)
+        raise
+    _sync(inbox)
+    return name
+
+
+def _is_never_taken(name: str) -> bool:
+    return name.startswith((".", "~$")) or name.lower().endswith(_NEVER_TAKEN)
+
+
+def _folder_drop(folder: Path) -> Drop:
+    folder = folder.absolute()
+    members = tuple(
+        (path, path.relative_to(folder))
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not _is_never_taken(path.name)
+    )
+    if not any(len(at.parts) == 1 and at.suffix.lower() in JOB_SUFFIXES for _, at in members):
+        raise CannotSubmit("submit.no_job")
+    return Drop(folder.resolve().name, members, folder=True)
+
+
+def _job_drop(job: Path, loose: Sequence[Path], columns: frozenset[str]) -> Drop:
+    rows = _rows_of(job, columns)
+    count = None if rows is None else len(rows)
+    pictures = list(dict.fromkeys([*loose, *_named_pictures(job, rows or ())]))
+    if not pictures:
+        return Drop(job.name, ((job, PurePath(job.name)),), folder=False, rows=count)
+    home = job.absolute().parent
+    members = {PurePath(job.name): job}
+    for picture in pictures:
+        where = picture.absolute()
+        inside = PurePath(where.relative_to(home) if where.is_relative_to(home) else where.name)
+        if inside in members and members[inside].absolute() != where:
+            raise CannotSubmit("submit.same_name", name=inside)
+        members[inside] = picture
+    name = job.name.removesuffix(job.suffix)
+    sources = tuple((source, inside) for inside, source in members.items())
+    return Drop(name, sources, folder=True, rows=count)
+
+
+def _rows_of(job: Path, columns: frozenset[str]) -> Sequence[RawRow] | None:
+    try:
+        return read_job_file(job.name, job.read_bytes(), columns).rows
+    except Unreadable:
+        return None  # the inbox will say why
+
+
+def _named_pictures(job: Path, rows: Iterable[RawRow]) -> list[Path]:
+    """Return the pictures below the job file's folder that its cells name."""
+    cells = dict.fromkeys(cell for row in rows for cell in _texts(row.values.values()))
+    named = [job.parent / cell for cell in cells]
+    return [path for path in named if path.is_file()]
+
+
+def _texts(values: Iterable[object]) -> Iterable[str]:
+    for value in values:
+        if isinstance(value, str) and PurePath(value).suffix.lower() in _PICTURE_SUFFIXES:
+            path = PurePath(value)
+            if not path.is_absolute() and ".." not in path.parts and "\0" not in value:
+                yield value
+
+
+def _rename_to_free_name(hidden: Path, inbox: Path, wanted: str) -> str:
+    stem, dot, rest = wanted.partition(".")
+    for number in range(1, 10_000):
+        name = wanted if number == 1 else f"{stem}-{number}{dot}{rest}"
+        target = inbox / name
+        if name in OUR_FOLDERS or target.exists() or target.is_symlink():
+            continue
+        if hidden.is_dir():
+            hidden.rename(target)  # fails on a folder that came to be meanwhile and holds files
+            return name
+        try:
+            os.link(hidden, target)  # unlike a rename, never over an existing name
+        except FileExistsError:
+            continue
+        except OSError:  # a file system without hard links
+            hidden.rename(target)
+            return name
+        hidden.unlink()
+        return name
+    raise FileExistsError(f"{inbox} is full of files called {wanted}")
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,108 @@
+"""What the doctor finds, and the part of it that lies on this machine."""
+
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from config.load import Loaded
+from config.settings import Settings
+from daemon.cli.render import size
+from daemon.cli.words import Words
+from ledger.jsondir.lock import read_holder
+from ledger.state import State
+
+#: Less free space than this ends writing soon, and soon at all.
+_NO_SPACE_BYTES, _LITTLE_SPACE_BYTES = 200 * 2**20, 2 * 2**30
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the report: what was looked at, how it is, what to do."""
+
+    level: Literal["ok", "warn", "fail"]
+    name: str
+    message: str
+    is_config: bool = False  # a person must change the settings or a template
+
+    def __str__(self) -> str:
+        return f"{self.level:<4} {self.name}: {self.message}"
+
+
+def look_at_machine(loaded: Loaded, words: Words) -> Iterator[Finding]:
+    """Yield what can be said of settings, folders, lock, ledger and disk; changes nothing."""
+    settings = loaded.settings
+    file = words("check.settings", file=loaded.file) if loaded.file else words("check.no_file")
+    yield Finding(level="ok", name="config", message=file)
+    folders = {
+        "state_dir": settings.state_dir,
+        "inbox": settings.inbox.path,
+        "ledger": settings.ledger.path,
+        "outputs": settings.outputs.path,
+        "inputs": settings.inputs.path,
+    }
+    for name, path in folders.items():
+        yield _folder(name, path, words)
+    yield _lock(settings, words)
+    for path in _one_of_each_disk(folders.values()):
+        yield _disk(path, words)
+
+
+def look_at_ledger(state: State, settings: Settings, words: Words) -> Iterator[Finding]:
+    """Yield what is wrong with the ledger, or that nothing is."""
+    for what in state.damage:
+        message = words("check.ledger_damaged", what=what)
+        yield Finding(level="fail", name="ledger", message=message)
+    if not state.damage:
+        known = settings.ledger.path.is_dir()
+        message = words("check.ledger_absent")
+        if known:
+            message = words("check.ledger_ok", tasks=len(state.tasks), batches=len(state.batches))
+        yield Finding(level="ok", name="ledger", message=message)
+
+
+def _folder(name: str, path: Path, words: Words) -> Finding:
+    if path.is_dir():
+        above, key = path, "check.folder"
+    else:
+        above, key = _nearest_existing(path), "check.folder_missing"
+    reason = ""
+    if (path.exists() and not path.is_dir()) or not above.is_dir():
+        reason = words("check.no_folder")
+    elif not os.access(above, os.W_OK | os.X_OK):
+        reason = words("check.no_right")
+    if reason:
+        message = words("check.folder_bad", path=path, reason=reason)
+        return Finding(level="fail", name=name, message=message)
+    return Finding(level="ok", name=name, message=words(key, path=path))
+
+
+def _lock(settings: Settings, words: Words) -> Finding:
+    holder = read_holder(settings.ledger.path)
+    message = words("check.lock_free")
+    if holder is not None:
+        message = words("check.lock_held", pid=holder.pid, host=holder.host, since=holder.since)
+    return Finding(level="ok", name="lock", message=message)
+
+
+def _disk(path: Path, words: Words) -> Finding:
+    free_bytes = shutil.disk_usage(path).free
+    free = size(free_bytes)
+    if free_bytes >= _LITTLE_SPACE_BYTES:
+        return Finding(level="ok", name="disk", message=words("check.disk", path=path, free=free))
+    level: Literal["warn", "fail"] = "fail" if free_bytes < _NO_SPACE_BYTES else "warn"
+    return Finding(level=level, name="disk", message=words("check.disk_low", path=path, free=free))
+
+
+def _one_of_each_disk(paths: Iterable[Path]) -> list[Path]:
+    disks: dict[int, Path] = {}
+    for path in paths:
+        above = _nearest_existing(path)
+        disks.setdefault(above.stat().st_dev, above)
+    return list(disks.values())
+
+
+def _nearest_existing(path: Path) -> Path:
+    return next(above for above in (path, *path.parents) if above.exists())

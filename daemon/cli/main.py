@@ -1,0 +1,104 @@
+"""The command line: which command is where, and what exit code an error means."""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from config.errors import ConfigError
+from daemon import failpoint
+from daemon.cli.commands import LazyGroup, help_words
+from daemon.cli.invocation import Invocation
+from daemon.cli.words import Words, language_of
+from ledger.errors import LedgerError, LedgerLocked
+
+#: Every command, in the order of `--help`.
+COMMANDS = {
+    "run": "daemon.cli.run:run",
+    "check": "daemon.cli.doctor:check",
+    "status": "daemon.cli.read:status",
+    "tasks": "daemon.cli.read:tasks",
+    "task": "daemon.cli.read:task",
+    "submit": "daemon.cli.submit:submit",
+    "ledger": "daemon.cli.ledger:ledger",
+    "config": "daemon.cli.config:config",
+    "demo": "daemon.cli.demo:demo",
+    "simulate": "daemon.cli.simulate:simulate",
+}
+FAILED, BAD_USAGE, LEDGER_IN_USE = 1, 2, 3
+
+
+@click.group(
+    cls=LazyGroup,
+    invoke_without_command=True,
+    help=help_words("help.main"),
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.option(
+    "--config", type=click.Path(path_type=Path, dir_okay=False), help=help_words("option.config")
+)
+@click.option("--json", "as_json", is_flag=True, help=help_words("option.json"))
+@click.version_option(package_name="rowkeeper")
+@click.pass_context
+def rowkeeper(ctx: click.Context, config: Path | None, *, as_json: bool) -> int | None:
+    """Hand the global options to the command; without one, run the daemon."""
+    ctx.obj = Invocation(config, os.environ, as_json=as_json)
+    if ctx.invoked_subcommand is not None:
+        return None
+    command = rowkeeper.get_command(ctx, "run")
+    assert command is not None  # noqa: S101 - it stands in the table
+    return int(ctx.invoke(command) or 0)
+
+
+rowkeeper.places = COMMANDS
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and end the process with the exit code of the contract."""
+    _arm_failpoints()
+    sys.exit(exit_code(arguments))
+
+
+def exit_code(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code; errors are told on stderr."""
+    try:
+        answer = rowkeeper.main(arguments, prog_name="rowkeeper", standalone_mode=False)
+        sys.stdout.flush()
+    except click.UsageError as error:
+        error.show()
+        return BAD_USAGE
+    except click.ClickException as error:
+        error.show()
+        return FAILED
+    except ConfigError as error:
+        return _tell_problems(error)
+    except LedgerLocked as error:
+        click.echo(f"{error}. {error.hint}", err=True)
+        return LEDGER_IN_USE
+    except LedgerError as error:
+        click.echo(f"{error}. {error.hint}", err=True)
+        return FAILED
+    except (click.Abort, KeyboardInterrupt):
+        return FAILED
+    except BrokenPipeError:  # the reader of our output, `head` for example, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    return answer if isinstance(answer, int) else 0
+
+
+def _tell_problems(error: ConfigError) -> int:
+    for problem in error.problems:
+        click.echo(str(problem), err=True)
+    words = Words(language_of(os.environ))
+    click.echo(words("config.fix", count=len(error.problems)), err=True)
+    return BAD_USAGE
+
+
+def _arm_failpoints() -> None:
+    """Let the crash tests kill this very program, or list the places it passes."""
+    if record := os.environ.get("ROWKEEPER_FAILPOINT_RECORD"):
+        failpoint.arm(failpoint.record_to(record))
+    elif order := os.environ.get("ROWKEEPER_FAILPOINT"):
+        failpoint.arm(failpoint.kill_at(order))

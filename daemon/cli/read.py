@@ -1,0 +1,83 @@
+"""`status`, `tasks` and `task`: they read the ledger beside a running daemon, without a lock."""
+
+from datetime import UTC, datetime
+
+import click
+import msgspec
+from ledger.jsondir.reader import history, read_state
+
+from daemon.cli import views
+from daemon.cli.commands import help_words, json_option
+from daemon.cli.invocation import Invocation, pass_invocation
+from daemon.cli.stages import stages_named
+from daemon.cli.summary import report
+from ledger.errors import UnknownRecord
+from ledger.status import Stage
+
+
+@click.command(help=help_words("help.status"))
+@json_option
+@pass_invocation
+def status(invocation: Invocation) -> None:
+    """Print servers, batches with counts and what is on the servers now."""
+    settings = invocation.settings
+    found = report(read_state(settings.ledger.path), settings, datetime.now(UTC))
+    if invocation.as_json:
+        invocation.answer(found)
+    else:
+        invocation.show(views.status(found, settings, invocation.words))
+
+
+@click.command(help=help_words("help.tasks"))
+@click.option("--status", "wanted", callback=stages_named, help=help_words("option.status"))
+@click.option("--type", "workflow_type", help=help_words("option.type"))
+@click.option("--batch", help=help_words("option.batch"))
+@click.option("--failed", is_flag=True, help=help_words("option.failed"))
+@json_option
+@pass_invocation
+def tasks(
+    invocation: Invocation,
+    *,
+    wanted: frozenset[Stage] | None,
+    workflow_type: str | None,
+    batch: str | None,
+    failed: bool,
+) -> None:
+    """List the tasks that match every option given."""
+    state = read_state(invocation.settings.ledger.path)
+    if batch is not None and batch not in state.batches:
+        raise UnknownRecord("batch", batch)
+    found = [
+        task
+        for task in state.tasks.values()
+        if (wanted is None or task.stage in wanted)
+        and (workflow_type in (None, task.workflow_type))
+        and (batch in (None, task.batch_id))
+        and (not failed or task.stage is Stage.FAILED)
+    ]
+    if invocation.as_json:
+        invocation.answer({"tasks": found})
+    elif found:
+        invocation.show(views.tasks(found, invocation.words))
+    else:
+        invocation.say("tasks.none")
+
+
+@click.command(help=help_words("help.task"))
+@click.argument("task_id", metavar="ID")
+@json_option
+@pass_invocation
+def task(invocation: Invocation, task_id: str) -> None:
+    """Print one task in full, with its history and the other runs of its row."""
+    path = invocation.settings.ledger.path
+    tasks_known = read_state(path).tasks
+    if task_id not in tasks_known:
+        raise UnknownRecord("task", task_id)
+    one = tasks_known[task_id]
+    family = [each for each in tasks_known.values() if each.family == one.family]
+    changes = history(path, task_id)
+    if invocation.as_json:
+        record = msgspec.to_builtins(one)
+        invocation.answer(record | {"history": changes, "family": [t.task_id for t in family]})
+    else:
+        invocation.show(views.task(one, family, changes, invocation.words))

@@ -1,0 +1,80 @@
+"""Plain text for terminals: tables whose columns stay straight with Chinese in them."""
+
+import unicodedata
+from collections.abc import Sequence
+from datetime import datetime
+
+_GAP = "  "
+_WIDEST_CELL = 60
+
+
+def width(text: str) -> int:
+    """Return how many columns of a terminal *text* takes."""
+    return sum(_char_width(char) for char in text)
+
+
+def cut(text: str, widest: int) -> str:
+    """Return *text* on one line, ended by … where it would be wider than *widest* columns."""
+    text = printable(text)
+    if width(text) <= widest:
+        return text
+    taken, used = [], 1
+    for char in text:
+        used += _char_width(char)
+        if used > widest:
+            break
+        taken.append(char)
+    return "".join(taken) + "…"
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Return *rows* below *heads*; numbers stand right, a column without any value is left out."""
+    cells = [[_cell(value) for value in row] for row in rows]
+    used = [n for n in range(len(heads)) if not rows or any(row[n] for row in cells)]
+    widths = [max(width(heads[n]), *(width(row[n]) for row in cells), 0) for n in used]
+    right = [bool(rows) and all(isinstance(row[n], int | float) for row in rows) for n in used]
+    lines = [[heads[n] for n in used], *([row[n] for n in used] for row in cells)]
+    return "\n".join(
+        _GAP.join(
+            _padded(cell, wide, to_right=to_right)
+            for cell, wide, to_right in zip(line, widths, right, strict=True)
+        ).rstrip()
+        for line in lines
+    )
+
+
+def printable(text: str) -> str:
+    """Return *text* on one line, without characters that would steer the terminal."""
+    text = " ".join(text.split())
+    return "".join(char if unicodedata.category(char) != "Cc" else "�" for char in text)
+
+
+def local_time(timestamp: str | None) -> str:
+    """Return a moment of the ledger as the clock on the wall shows it."""
+    if timestamp is None:
+        return ""
+    return datetime.fromisoformat(timestamp).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def size(size_bytes: float) -> str:
+    """Return an amount of bytes for people."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size_bytes < 1024:  # noqa: PLR2004 - the step from one unit to the next
+            return f"{size_bytes:.0f} {unit}" if unit == "B" else f"{size_bytes:.1f} {unit}"
+        size_bytes /= 1024
+    return f"{size_bytes:.1f} TiB"
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else cut(str(value), _WIDEST_CELL)
+
+
+def _padded(text: str, wide: int, *, to_right: bool) -> str:
+    blanks = " " * (wide - width(text))
+    return blanks + text if to_right else text + blanks
+
+
+def _char_width(char: str) -> int:
+    if unicodedata.combining(char) or unicodedata.category(char) in ("Cc", "Cf"):
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1

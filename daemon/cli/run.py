@@ -1,0 +1,31 @@
+"""`run`: the daemon in the foreground."""
+
+import click
+
+from config.errors import ConfigError, Problem
+from config.settings import Settings
+from daemon.cli.commands import help_words
+from daemon.cli.invocation import Invocation, pass_invocation
+
+
+@click.command(help=help_words("help.run"))
+@click.option("--once", is_flag=True, help=help_words("option.once"))
+@pass_invocation
+def run(invocation: Invocation, *, once: bool = False) -> int:
+    """Run the daemon until a signal ends it, or with *once* until nothing is left to do."""
+    settings = invocation.settings  # before the slow imports: bad settings are told at once
+    import asyncio  # noqa: PLC0415 - commands that only read must not pay for it
+
+    from daemon import app, logs  # noqa: PLC0415 - likewise
+    from daemon.dispatch.templates import TemplateError  # noqa: PLC0415 - likewise
+
+    def reload() -> Settings:
+        return invocation.read_again().settings
+
+    logs.set_up(settings.log)
+    try:
+        return asyncio.run(app.run(settings, once=once, reload=reload))
+    except TemplateError as error:
+        raise ConfigError(
+            [Problem(place=key, message=f"{what}; {fix}") for key, what, fix in error.problems]
+        ) from error

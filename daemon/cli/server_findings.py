@@ -1,0 +1,130 @@
+"""The doctor's part that needs templates and servers: who answers, and who can run what."""
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+
+import msgspec
+
+from config.settings import Server, Settings
+from daemon.cli.findings import Finding
+from daemon.cli.words import Words
+from daemon.clock import SystemClock
+from daemon.comfy.client import ComfyClient
+from daemon.comfy.server import AnswerLost, Json, Refused, Unreachable
+from daemon.dispatch import preflight
+from daemon.dispatch.templates import TemplateError, parse
+from daemon.dispatch.workflow import Template
+from ledger.state import State
+from ledger.status import Stage
+
+_ANSWER_SECONDS = 20.0
+_REASONS_SHOWN = 5
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What a server said; without *node_classes* it can get no work."""
+
+    finding: Finding
+    node_classes: Mapping[str, Json] | None = None
+
+
+def load_templates(settings: Settings, words: Words) -> tuple[dict[str, Template], list[Finding]]:
+    """Return the templates that can be used, and a finding for each workflow or its problems."""
+    templates, findings = dict[str, Template](), list[Finding]()
+    for name, workflow in settings.workflows.items():
+        try:
+            templates[name] = Template.load(name, workflow)
+        except TemplateError as error:
+            findings += [
+                Finding(level="fail", name=key, message=f"{what}; {fix}", is_config=True)
+                for key, what, fix in error.problems
+            ]
+        else:
+            message = words("check.workflow_ok", path=workflow.template)
+            findings.append(Finding(level="ok", name=f"workflow {name}", message=message))
+    return templates, findings
+
+
+async def ask_servers(settings: Settings, words: Words) -> dict[str, Answer]:
+    """Ask every server at once how it is and which node classes it has."""
+    answers = await asyncio.gather(*(_ask(server, words) for server in settings.servers))
+    return {server.name: each for server, each in zip(settings.servers, answers, strict=True)}
+
+
+async def _ask(server: Server, words: Words) -> Answer:
+    name = f"server {server.name}"
+    client = ComfyClient(server.name, server.url, clock=SystemClock(), headers=server.headers)
+    try:
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            health = await client.health()
+            if not health.usable:
+                reason = health.why_not or health.version
+                message = words("check.server_old", url=server.url, reason=reason)
+                return Answer(Finding(level="fail", name=name, message=message))
+            node_classes = await client.node_classes()
+    except (Unreachable, AnswerLost, Refused, TimeoutError) as error:
+        reason = str(error) or words("check.no_answer", seconds=_ANSWER_SECONDS)
+        message = words("check.server_down", url=server.url, reason=reason)
+        return Answer(Finding(level="fail", name=name, message=message))
+    finally:
+        await client.close()
+    message = words("check.server_ok", url=server.url, version=health.version)
+    return Answer(Finding(level="ok", name=name, message=message), node_classes)
+
+
+def judge(
+    templates: Mapping[str, Template], answers: Mapping[str, Answer]
+) -> dict[str, dict[str, list[preflight.Finding]]]:
+    """Return why servers that answered cannot run a workflow: type -> server -> reasons."""
+    able = {
+        name: answer.node_classes
+        for name, answer in answers.items()
+        if answer.node_classes is not None
+    }
+    return {
+        workflow_type: {
+            server: preflight.check_graph(parse(template.source, workflow_type), node_classes)
+            for server, node_classes in able.items()
+        }
+        for workflow_type, template in templates.items()
+    }
+
+
+def look_at_workflows(
+    judged: Mapping[str, Mapping[str, Sequence[preflight.Finding]]], words: Words
+) -> Iterator[Finding]:
+    """Yield for each workflow who can run it; that nobody can is a failure."""
+    for workflow_type, by_server in judged.items():
+        name = f"workflow {workflow_type}"
+        for server, reasons in by_server.items():
+            if not reasons:
+                message = words("check.server_runs", server=server)
+                yield Finding(level="ok", name=name, message=message)
+            for each in reasons:
+                message = words("check.server_cannot", server=server, reason=each.message)
+                yield Finding(level="warn", name=name, message=message)
+        if by_server and all(by_server.values()):
+            yield Finding(level="fail", name=name, message=words("check.nobody_runs"))
+
+
+def look_at_rows(
+    state: State,
+    templates: Mapping[str, Template],
+    judged: Mapping[str, Mapping[str, Sequence[preflight.Finding]]],
+    words: Words,
+) -> Iterator[Finding]:
+    """Yield how many waiting rows could run, and what keeps the others from it."""
+    waiting = [task for task in state.tasks.values() if task.stage is Stage.WAITING]
+    if not waiting:
+        yield Finding(level="ok", name="rows", message=words("check.rows_none"))
+        return
+    report = preflight.check_rows(waiting, templates, judged)
+    parts = [words("check.rows", ready=report.ready, total=report.total)]
+    parts += [
+        words("check.rows_of", count=count, what=words(f"trouble.{trouble}"))
+        for trouble, count in report.troubles.items()
+    ]
+    level = "ok" if report.ready == report.total else "warn"
+    yield Finding(level=level, name="rows", message=words("check.comma").join(parts))
+    for reason, count in list(report.reasons.items())[:_REASONS_SHOWN]:
+        yield Finding(level="warn", name="rows", message=f"{count} × {reason}")

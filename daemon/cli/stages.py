@@ -1,0 +1,33 @@
+"""The words people use for where a task stands."""
+
+import click
+
+from ledger.status import STATUS_OF, Stage, Status
+from ledger.task import Task
+
+_IN_ENGLISH = {
+    "pending": Status.WAITING,
+    "processing": Status.PROCESSING,
+    "completed": Status.DONE,
+}
+
+
+def stages_named(
+    ctx: click.Context, param: click.Parameter, given: str | None
+) -> frozenset[Stage] | None:
+    """Return the stages that 在处理中, ``processing`` or a stage such as ``running`` means."""
+    if given is None:
+        return None
+    word = given.strip().lower()
+    if word in list(Stage):
+        return frozenset({Stage(word)})
+    status = _IN_ENGLISH.get(word, word)
+    if status in list(Status):
+        return frozenset(stage for stage, shown in STATUS_OF.items() if shown == status)
+    known = ", ".join([*Status, *Stage, *_IN_ENGLISH])
+    raise click.BadParameter(f"{given} is none of: {known}", ctx, param)
+
+
+def remark(task: Task) -> str:
+    """Return the one thing worth saying about where *task* stands."""
+    return task.error_message or task.blocked_by or task.requested or ""

@@ -1,0 +1,81 @@
+"""`submit FILE…`: the same as dropping the files into the inbox, with the verdict printed."""
+
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import click
+from ledger.jsondir.reader import read_state
+
+from daemon.cli.commands import help_words, json_option
+from daemon.cli.drop import CannotSubmit, Drop, place, plan_drops
+from daemon.cli.holder import holder_of
+from daemon.cli.invocation import Invocation, pass_invocation
+from daemon.cli.verdict import Verdict, Watch
+
+_LOOK_EVERY_SECONDS = 0.1
+
+
+@click.command(help=help_words("help.submit"))
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE…")
+@click.option(
+    "--timeout",
+    "timeout_seconds",
+    default=60.0,
+    show_default=True,
+    type=click.FloatRange(0),
+    help=help_words("option.timeout"),
+)
+@json_option
+@pass_invocation
+def submit(invocation: Invocation, files: Sequence[Path], *, timeout_seconds: float) -> int:
+    """Drop *files* and tell what became of them: 1 when something was rejected, else 0."""
+    settings = invocation.settings
+    columns = {column for each in settings.workflows.values() for column in each.inputs}
+    try:
+        drops = plan_drops(files, columns)
+    except CannotSubmit as error:
+        raise click.UsageError(invocation.words(error.word, **error.values)) from error
+    verdicts = list(_submit(invocation, drops, timeout_seconds))
+    if invocation.as_json:
+        invocation.answer({"submitted": verdicts})
+    return 1 if any(verdict.is_bad for verdict in verdicts) else 0
+
+
+def _submit(
+    invocation: Invocation, drops: Sequence[Drop], timeout_seconds: float
+) -> Iterator[Verdict]:
+    settings = invocation.settings
+    known_batches = frozenset(read_state(settings.ledger.path).batches)
+    watch = Watch(settings.inbox.path, known_batches)
+    names = [place(drop, settings.inbox.path) for drop in drops]
+    if holder_of(settings.ledger.path) is None:
+        for name in names:
+            invocation.say("submit.later", name=name)
+            yield Verdict(name=name, pending=True)
+        return
+    deadline = time.monotonic() + timeout_seconds
+    while any(watch.is_pending(name) for name in names) and time.monotonic() < deadline:
+        time.sleep(_LOOK_EVERY_SECONDS)  # another process decides; there is nothing to wait on
+    for name, drop in zip(names, drops, strict=True):
+        if watch.is_pending(name):
+            invocation.say("submit.undecided", name=name, seconds=timeout_seconds)
+            yield Verdict(name=name, pending=True)
+            continue
+        verdict = watch.verdict(name, drop.rows, read_state(settings.ledger.path))
+        _tell(invocation, verdict)
+        yield verdict
+
+
+def _tell(invocation: Invocation, verdict: Verdict) -> None:
+    name, reports = verdict.name, ", ".join(verdict.reports)
+    if verdict.batch_id is not None:
+        invocation.say(
+            "submit.accepted", name=name, batch=verdict.batch_id, rows=verdict.accepted_rows
+        )
+    if verdict.rejected_rows:
+        invocation.say("submit.rejected", name=name, rows=verdict.rejected_rows, path=reports)
+    if verdict.duplicate_rows:
+        invocation.say("submit.duplicates", name=name, rows=verdict.duplicate_rows, path=reports)
+    if verdict.unreadable is not None:
+        invocation.say("submit.unreadable", name=name, reason=verdict.unreadable)

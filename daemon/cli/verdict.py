@@ -1,0 +1,96 @@
+"""What became of a drop, read from the ledger and the folders of the inbox."""
+
+import csv
+import re
+from pathlib import Path
+
+import msgspec
+
+from daemon.intake.drops import DUPLICATES, REJECTED
+from ledger.state import State
+
+_REJECTED, _DUPLICATES, _ERROR = ".rejected.csv", ".duplicates.csv", ".error.txt"
+#: Ending of a report's name -> the folder it lies in.
+_PLACES = {_REJECTED: REJECTED, _DUPLICATES: DUPLICATES, _ERROR: REJECTED}
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What the inbox answered; a drop may be all of these in parts."""
+
+    name: str
+    pending: bool = False  # still in the inbox
+    batch_id: str | None = None
+    accepted_rows: int = 0
+    rejected_rows: int = 0
+    duplicate_rows: int = 0
+    unreadable: str | None = None  # why the whole drop was refused
+    reports: tuple[str, ...] = ()  # files that say more
+
+    @property
+    def is_bad(self) -> bool:
+        """Whether something of it will not run that was meant to."""
+        return bool(self.rejected_rows) or self.unreadable is not None
+
+
+class Watch:
+    """Tells the inbox's answers to a drop from those that lay there before."""
+
+    def __init__(self, inbox: Path, known_batches: frozenset[str]) -> None:
+        self._inbox = inbox
+        self._known_batches = known_batches
+        self._known_reports = frozenset(path for ending in _PLACES for path in self._all(ending))
+
+    def is_pending(self, name: str) -> bool:
+        """Say whether the drop *name* still waits in the inbox."""
+        return (self._inbox / name).exists()
+
+    def verdict(self, name: str, rows: int | None, state: State) -> Verdict:
+        """Return what became of the drop *name*, with *rows* rows if known, that left the inbox."""
+        batch_id, accepted_rows = self._accepted(name, state)
+        reports = {ending: self._new_report(name, ending) for ending in _PLACES}
+        told = accepted_rows + sum(map(_rows_in, filter(None, reports.values())))
+        # A report that would say the same as one that lies there is not written again.
+        untold = rows - told if rows is not None and reports[_ERROR] is None else 0
+        for ending in (_REJECTED, _DUPLICATES):
+            old = self._inbox / _PLACES[ending] / (name + ending)
+            if reports[ending] is None and old in self._known_reports and _rows_in(old) == untold:
+                reports[ending], untold = old, 0
+        error = reports[_ERROR]
+        return Verdict(
+            name=name,
+            batch_id=batch_id,
+            accepted_rows=accepted_rows,
+            rejected_rows=_rows_in(reports[_REJECTED]),
+            duplicate_rows=_rows_in(reports[_DUPLICATES]),
+            unreadable=None if error is None else _reason_in(error),
+            reports=tuple(str(path) for path in reports.values() if path is not None),
+        )
+
+    def _accepted(self, name: str, state: State) -> tuple[str | None, int]:
+        for batch in state.batches.values():
+            if batch.batch_id not in self._known_batches and batch.source.name == name:
+                mine = (task for task in state.tasks.values() if task.batch_id == batch.batch_id)
+                return batch.batch_id, len({task.row_id for task in mine})
+        return None, 0
+
+    def _new_report(self, name: str, ending: str) -> Path | None:
+        called = re.compile(re.escape(name) + r"(-\d+)?" + re.escape(ending))
+        new = (path for path in self._all(ending) if path not in self._known_reports)
+        return next((path for path in new if called.fullmatch(path.name)), None)
+
+    def _all(self, ending: str) -> list[Path]:
+        folder = self._inbox / _PLACES[ending]
+        return sorted(path for path in folder.glob("*") if path.name.endswith(ending))
+
+
+def _rows_in(report: Path | None) -> int:
+    if report is None or report.suffix != ".csv":
+        return 0
+    with report.open(encoding="utf-8-sig", newline="") as file:
+        return max(0, sum(1 for _ in csv.reader(file)) - 1)
+
+
+def _reason_in(report: Path) -> str:
+    text = report.read_text("utf-8", errors="replace")
+    _, _, why = text.partition("Why: ")
+    return (why or text).strip().split("\n")[0]

@@ -1,0 +1,132 @@
+"""The answers of the read commands as text."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from config.settings import Settings
+from daemon.cli.render import local_time, printable, table
+from daemon.cli.stages import remark
+from daemon.cli.summary import BatchReport, Report, ServerReport
+from daemon.cli.words import Words
+from ledger.jsondir.journal import Line
+from ledger.shelf import decode_task
+from ledger.status import Status
+from ledger.task import Task
+
+
+def status(report: Report, settings: Settings, words: Words) -> str:
+    """Return servers, batches and in-flight tasks below each other."""
+    parts = [words("servers.title"), _servers(report.servers, words), ""]
+    if report.batches:
+        parts += [words("batches.title"), batches(report.batches, words), ""]
+    else:
+        parts += [words("batches.none", inbox=settings.inbox.path), ""]
+    if report.in_flight:
+        parts += [words("in_flight.title"), tasks(report.in_flight, words)]
+    else:
+        parts += [words("in_flight.none")]
+    if report.stuck:
+        parts += ["", words("stuck.some", count=report.stuck)]
+    if report.damage:
+        parts += ["", words("damage.some"), *(f"  {what}" for what in report.damage)]
+    return "\n".join(parts)
+
+
+def batches(reports: Sequence[BatchReport], words: Words) -> str:
+    """Return a line for each batch; counts that are 0 everywhere are left out."""
+    counts = ("total", "completed", "processing", "pending", "failed", "cancelled", "blocked")
+    heads = ["batch", "status", *counts, "held"]
+    rows = [
+        [
+            report.batch_id,
+            words(f"batch.{report.status}"),
+            *(getattr(report.statistics, name) for name in counts),
+            report.held,
+        ]
+        for report in reports
+    ]
+    kept = [
+        n for n, head in enumerate(heads) if head not in counts[2:] or any(row[n] for row in rows)
+    ]
+    return table(
+        [words(f"column.{heads[n]}") for n in kept], [[row[n] for n in kept] for row in rows]
+    )
+
+
+def tasks(found: Sequence[Task], words: Words) -> str:
+    """Return a line for each task."""
+    heads = (
+        "task", "row", "product", "model", "type", "status", "server", "updated", "remark",
+    )  # fmt: skip
+    rows = [
+        [
+            task.task_id,
+            task.row_number,
+            task.product_name,
+            task.model_name,
+            task.workflow_type,
+            stage(task, words),
+            task.server,
+            local_time(task.updated_at),
+            remark(task),
+        ]
+        for task in found
+    ]
+    return table([words(f"column.{head}") for head in heads], rows)
+
+
+def task(one: Task, family: Sequence[Task], history: Sequence[Line], words: Words) -> str:
+    """Return every field of a task that says something, its family and its history."""
+    fields = msgspec.to_builtins(one)
+    lines = [f"{key:<18} {_plain(value)}" for key, value in fields.items() if _says(value)]
+    if len(family) > 1:
+        lines += ["", words("task.family"), tasks(family, words)]
+    return "\n".join([*lines, "", words("task.history"), changes(history, words)])
+
+
+def changes(history: Sequence[Line], words: Words) -> str:
+    """Return a line for each change of a task."""
+    rows = [
+        [line.seq, local_time(line.at), line.op, _stage_in(line, words), line.actor, line.reason]
+        for line in history
+    ]
+    heads = ("seq", "at", "op", "stage", "actor", "reason")
+    return table([words(f"column.{head}") for head in heads], rows)
+
+
+def stage(one: Task, words: Words) -> str:
+    """Return the status, with the stage where that says more: ``在处理中 (running)``."""
+    if one.status is not Status.PROCESSING:
+        return str(one.status)
+    return f"{one.status} ({words(f'stage.{one.stage}')})"
+
+
+def _servers(reports: Sequence[ServerReport], words: Words) -> str:
+    rows = [
+        [one.name, one.url, _server_state(one, words), one.version, one.in_flight]
+        for one in reports
+    ]
+    heads = ("name", "address", "state", "version", "in_flight")
+    return table([words(f"column.{head}") for head in heads], rows)
+
+
+def _server_state(server: ServerReport, words: Words) -> str:
+    if server.url is None:
+        return words("servers.unlisted")
+    if server.drained:
+        return words("servers.drained")
+    return words("servers.unreachable" if server.reachable is False else "servers.open")
+
+
+def _stage_in(line: Line, words: Words) -> str:
+    return "" if line.task is None else words(f"stage.{decode_task(line.task).stage}")
+
+
+def _says(value: object) -> bool:
+    return value not in (None, "", [], {}, False)
+
+
+def _plain(value: object) -> str:
+    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return printable(text)

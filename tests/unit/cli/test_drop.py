@@ -1,0 +1,148 @@
+"""What `submit` puts into the inbox is whole, one drop, and lies over nothing."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from daemon.cli.drop import CannotSubmit, place, plan_drops
+from daemon.intake.drops import find_drops
+
+CSV = "编号,产品名,产品图\n1,A,pics/a.png\n2,B,../b.png\n3,C,missing.png\n"
+
+
+@pytest.fixture
+def job(tmp_path):
+    folder = tmp_path / "from"
+    (folder / "pics").mkdir(parents=True)
+    (folder / "pics" / "a.png").write_bytes(b"a")
+    (tmp_path / "b.png").write_bytes(b"b")
+    (folder / "spring.csv").write_text(CSV, "utf-8")
+    return folder / "spring.csv"
+
+
+def tree(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def refused(*paths: Path) -> str:
+    with pytest.raises(CannotSubmit) as caught:
+        plan_drops(paths)
+    return caught.value.word
+
+
+def test_a_job_file_brings_the_pictures_that_its_rows_name_below_its_folder(job, tmp_path):
+    (drop,) = plan_drops([job])
+    assert drop.rows == 3
+    assert place(drop, tmp_path / "inbox") == "spring"
+    assert tree(tmp_path / "inbox") == {"spring/spring.csv", "spring/pics/a.png"}
+
+
+def test_a_job_file_without_pictures_stays_a_file(tmp_path):
+    job = tmp_path / "plain.json"
+    job.write_text('[{"prompt": "x"}]')
+    (drop,) = plan_drops([job])
+    assert place(drop, tmp_path / "inbox") == "plain.json"
+    assert tree(tmp_path / "inbox") == {"plain.json"}
+
+
+def test_a_file_that_cannot_be_read_as_a_job_is_left_to_the_inbox_to_judge(tmp_path):
+    job = tmp_path / "broken.json"
+    job.write_text("{")
+    (drop,) = plan_drops([job])
+    assert drop.rows is None
+    assert not drop.folder
+
+
+def test_pictures_given_beside_a_job_file_come_with_it(job, tmp_path):
+    (drop,) = plan_drops([job, tmp_path / "b.png"])
+    place(drop, tmp_path / "inbox")
+    assert tree(tmp_path / "inbox" / "spring") == {"spring.csv", "pics/a.png", "b.png"}
+
+
+def test_a_folder_comes_whole_but_for_what_the_inbox_never_touches(job, tmp_path):
+    (job.parent / ".hidden").write_text("")
+    (job.parent / "half.part").write_text("")
+    (drop,) = plan_drops([job.parent])
+    assert place(drop, tmp_path / "inbox") == "from"
+    assert tree(tmp_path / "inbox" / "from") == {"spring.csv", "pics/a.png"}
+
+
+def test_several_job_files_are_a_drop_each(job, tmp_path):
+    other = tmp_path / "other.jsonl"
+    other.write_text('{"prompt": "x"}\n')
+    assert [drop.name for drop in plan_drops([job, other])] == ["spring", "other.jsonl"]
+
+
+def test_what_makes_no_drop_is_refused_before_anything_is_copied(job, tmp_path):
+    picture, other = tmp_path / "b.png", job.with_name("other.csv")
+    other.write_text(CSV, "utf-8")
+    (tmp_path / "empty").mkdir()
+    (job.parent / "~$spring.xlsx").write_text("")
+    assert refused(tmp_path / "none.csv") == "submit.missing"
+    assert refused(picture) == "submit.no_job"
+    assert refused(tmp_path / "empty") == "submit.no_job"
+    assert refused(job, other, picture) == "submit.many_jobs"
+    assert refused(job.parent / "~$spring.xlsx") == "submit.hidden"
+
+
+def test_two_files_cannot_have_the_same_place_in_a_drop(job, tmp_path):
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "b.png").write_bytes(b"other")
+    assert refused(job, tmp_path / "b.png", tmp_path / "x" / "b.png") == "submit.same_name"
+
+
+def test_an_existing_name_is_never_taken(job, tmp_path):
+    inbox = tmp_path / "inbox"
+    (drop,) = plan_drops([job])
+    assert [place(drop, inbox) for _ in range(3)] == ["spring", "spring-2", "spring-3"]
+    plain = tmp_path / "p.rerun.csv"
+    plain.write_text("prompt\nx\n")
+    (drop,) = plan_drops([plain])
+    assert [place(drop, inbox) for _ in range(2)] == ["p.rerun.csv", "p-2.rerun.csv"]
+
+
+def test_a_drop_never_takes_the_name_of_a_folder_of_the_inbox_itself(job, tmp_path):
+    named = job.with_name("accepted.csv")
+    job.rename(named)
+    (drop,) = plan_drops([named])
+    assert place(drop, tmp_path / "inbox") == "accepted-2"
+
+
+def test_the_inbox_sees_the_drop_only_when_it_is_whole(job, tmp_path, monkeypatch):
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    seen = []
+    real = os.fsync
+
+    def look(descriptor: int) -> None:
+        seen.append([found.name for found in find_drops(inbox).places])
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", look)
+    (drop,) = plan_drops([job])
+    place(drop, inbox)
+    assert len(seen) >= 4
+    assert all(names == [] for names in seen[:-1])
+    assert seen[-1] == ["spring"]
+
+
+def test_a_copy_that_fails_leaves_nothing_behind(job, tmp_path):
+    inbox = tmp_path / "inbox"
+    (drop,) = plan_drops([job])
+    (job.parent / "pics" / "a.png").unlink()
+    with pytest.raises(FileNotFoundError):
+        place(drop, inbox)
+    assert list(inbox.iterdir()) == []
+
+
+def test_a_file_system_without_hard_links_works_too(tmp_path, monkeypatch):
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "link", refuse)
+    job = tmp_path / "plain.csv"
+    job.write_text("prompt\nx\n")
+    (drop,) = plan_drops([job])
+    assert place(drop, tmp_path / "inbox") == "plain.csv"
+    assert tree(tmp_path / "inbox") == {"plain.csv"}

@@ -1,0 +1,79 @@
+"""The catalogue says the same in both languages."""
+
+import ast
+import string
+from pathlib import Path
+
+import pytest
+
+import daemon.cli
+from daemon.cli.catalogue import CATALOGUE
+from daemon.cli.words import Words, language_of
+from daemon.dispatch.preflight import TROUBLES
+from ledger.batch import BatchStatus
+from ledger.status import Stage
+
+SOURCES = sorted(Path(daemon.cli.__file__).parent.glob("*.py"))
+
+
+def placeholders(sentence: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(sentence) if name}
+
+
+def test_both_languages_have_the_same_sentences_in_the_same_order():
+    assert list(CATALOGUE["zh"]) == list(CATALOGUE["en"])
+
+
+@pytest.mark.parametrize("key", CATALOGUE["en"])
+def test_both_languages_fill_the_same_placeholders(key):
+    assert placeholders(CATALOGUE["zh"][key]) == placeholders(CATALOGUE["en"][key])
+
+
+def keys_in_code() -> set[str]:
+    """Return every literal that looks like a key of the catalogue."""
+    areas = {key.partition(".")[0] for key in CATALOGUE["en"]}
+    found = set()
+    for source in SOURCES:
+        if source.name == "catalogue.py":
+            continue
+        for node in ast.walk(ast.parse(source.read_text("utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                area, dot, rest = node.value.partition(".")
+                if dot and area in areas and rest.replace(".", "").replace("_", "").isalpha():
+                    found.add(node.value)
+    return found
+
+
+def test_every_sentence_is_said_somewhere():
+    made = {"column", "stage", "batch", "trouble"}  # put together from records
+    said = keys_in_code()
+    unsaid = {key for key in CATALOGUE["en"] if key.partition(".")[0] not in made} - said
+    assert not unsaid
+
+
+def test_every_stage_batch_status_and_trouble_has_a_word():
+    wanted = {f"stage.{stage}" for stage in Stage}
+    wanted |= {f"batch.{status}" for status in BatchStatus}
+    wanted |= {f"trouble.{trouble}" for trouble in TROUBLES.values()}
+    assert wanted <= CATALOGUE["en"].keys()
+
+
+@pytest.mark.parametrize(
+    ("env", "wanted", "language"),
+    [
+        ({"LANG": "zh_CN.UTF-8"}, "auto", "zh"),
+        ({"LANG": "en_US.UTF-8"}, "auto", "en"),
+        ({"LANG": "zh_CN.UTF-8", "LC_ALL": "C"}, "auto", "en"),
+        ({"LANG": "C", "LC_MESSAGES": "zh_TW"}, "auto", "zh"),
+        ({"LANG": "zh_CN", "LC_ALL": ""}, "auto", "zh"),
+        ({}, "auto", "en"),
+        ({"LANG": "zh_CN"}, "en", "en"),
+        ({}, "zh", "zh"),
+    ],
+)
+def test_the_language_is_that_of_the_settings_else_of_the_locale(env, wanted, language):
+    assert language_of(env, wanted) == language
+
+
+def test_a_sentence_is_filled():
+    assert Words("zh")("stuck.some", count=3) == "有 3 个任务运行超时。"
