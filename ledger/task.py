@@ -63,7 +63,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     fingerprint: str | None = None  # of values, inputs and occurrence; see intake
 
 
-class Metadata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Metadata(msgspec.Struct, frozen=True, kw_only=True):
     """What only programs read."""
 
     feishu_row_data: dict[str, Json] = msgspec.field(default_factory=dict)

@@ -44,6 +44,7 @@ class RichBars:
             BarColumn,
             MofNCompleteColumn,
             Progress,
+            TaskID,
             TextColumn,
         )
 
@@ -53,7 +54,7 @@ class RichBars:
             MofNCompleteColumn(),
             TextColumn("{task.fields[activity]}"),
         )
-        self._ids: dict[str, int] = {}
+        self._ids: dict[str, TaskID] = {}
         self._bars.start()
 
     def draw(self, batch_id: str, done: int, failed: int, total: int, activity: str) -> None:
@@ -62,7 +63,7 @@ class RichBars:
             self._ids[batch_id] = self._bars.add_task(batch_id, total=total, activity="")
         text = f"{activity}  ✗ {failed}" if failed else activity
         self._bars.update(
-            self._ids[batch_id],  # type: ignore[arg-type] - rich's TaskID is an int
+            self._ids[batch_id],
             completed=done + failed,
             total=total,
             activity=text,

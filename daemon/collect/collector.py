@@ -11,6 +11,7 @@ from config.settings import Workflow
 from daemon.clock import Clock
 from daemon.collect.download import fetch
 from daemon.collect.naming import output_path, with_suffix
+from daemon.collect.part import discard
 from daemon.collect.proof import BadOutput, place, prove
 from daemon.comfy.server import AnswerLost, FileRef, Unreachable, WorkflowServer
 from daemon.running import Crew
@@ -107,6 +108,8 @@ class Collector:
     async def _collect(self, task: Task) -> None:
         try:
             await self._fetch_all(task)
+        except FileExistsError as error:  # somebody put a file there after the name was chosen
+            await self._choose_other_names(task.task_id, str(error))
         except (Unreachable, AnswerLost, OSError) as error:  # passes; the prompt is safe
             self._postpone(task, error)
         except BadOutput as error:
@@ -184,6 +187,9 @@ class Collector:
     def _free_paths(self, task: Task, taken: set[str | None]) -> list[str]:
         paths: list[str] = []
         for index, output in enumerate(task.outputs, start=1):
+            if output.path is not None:
+                paths.append(output.path)
+                continue
             suffix = Path(output.filename).suffix
             relative = output_path(self._folder.name, task, index, suffix)
             path = self._folder.path / relative
@@ -220,7 +226,7 @@ class Collector:
             except FileNotFoundError as error:
                 raise BadOutput(f"the server no longer has {output.filename}") from error
             except BadOutput:
-                await asyncio.to_thread(part.unlink, missing_ok=True)
+                await asyncio.to_thread(discard, part)
                 if last_try:
                     raise
         await place(part, final)
@@ -252,7 +258,21 @@ class Collector:
             if output.path is not None:
                 path = self._folder.absolute(output.path)
                 await asyncio.to_thread(path.unlink, missing_ok=True)
-                await asyncio.to_thread(_part_of(path).unlink, missing_ok=True)
+                await asyncio.to_thread(discard, _part_of(path))
+
+    async def _choose_other_names(self, task_id: str, reason: str) -> None:
+        """Give up the names of files that are not proven yet; the next look chooses free ones."""
+        task = self._ledger.task(task_id)
+        unnamed = [
+            output if output.sha256 is not None else msgspec.structs.replace(output, path=None)
+            for output in task.outputs
+        ]
+        renamed = task.changed(at=to_timestamp(self._clock.now()), outputs=unnamed)
+        log.warning("task.name_taken", task=task_id, error=reason)
+        try:
+            await self._ledger.commit(renamed, op="task.name_taken", reason=reason)
+        except (Conflict, LedgerClosed) as error:
+            self._postpone(task, error)
 
     def _follow_ledger(self, transaction: Transaction) -> None:
         if any(

@@ -90,7 +90,7 @@ class News:
         """Hear one connection to its end; returns whether anything was heard."""
         memory = self._ledger.meta("servers").get(self._server.name)
         client_id = str(memory["client_id"]) if isinstance(memory, dict) else ""
-        feed = aiter(self._server.progress(client_id))
+        feed = self._server.progress(client_id)
         heard_any = False
         ends = [asyncio.ensure_future(event.wait()) for event in (stop, self._renew)]
         self.last_frame_at = self._clock.monotonic()
