@@ -35,23 +35,24 @@ class Line(msgspec.Struct, frozen=True):
     problem: str | None = None
 
 
-def read_grid(lines: Iterable[Line]) -> JobFile:
+def read_grid(lines: Iterable[Line], known: frozenset[str]) -> JobFile:
     """Return the rows under the first line that is not blank.
 
-    Raises Unreadable when there is no such line, two headings mean the same, or there are more
-    than MAX_ROWS rows or MAX_COLUMNS columns.
+    Raises Unreadable when there is no such line, none of its headings is *known*, two of them
+    mean the same, or there are more than MAX_ROWS rows or MAX_COLUMNS columns.
     """
     keys: list[str] | None = None
     headings: dict[str, str] = {}
     rows: list[RawRow] = []
     for line in lines:
+        if len(line.cells) > MAX_COLUMNS:
+            raise Unreadable(f"the file has more than {MAX_COLUMNS} columns")
         cells = [tidy(cell) for cell in line.cells]
         if all(cell in (None, "") for cell in cells) and not line.problem:
             continue
-        if len(cells) > MAX_COLUMNS and any(c not in (None, "") for c in cells[MAX_COLUMNS:]):
-            raise Unreadable(f"the file has more than {MAX_COLUMNS} columns")
         if keys is None:
             keys, headings = _read_headings(cells)
+            refuse_strange_columns(keys, headings.values(), known)
             continue
         if len(rows) >= MAX_ROWS:
             raise Unreadable(f"the file has more than {MAX_ROWS} rows; split it")
@@ -59,6 +60,17 @@ def read_grid(lines: Iterable[Line]) -> JobFile:
     if keys is None:
         raise Unreadable("the file is empty: it needs a line of headings and a line for each row")
     return JobFile(rows=tuple(rows), headings=headings)
+
+
+def refuse_strange_columns(
+    keys: Iterable[str], found: Iterable[str], known: frozenset[str]
+) -> None:
+    """Raise Unreadable when none of *keys* is known; *found* is how the file calls them."""
+    if known.intersection(keys):
+        return
+    wanted = ", ".join(shown(key) for key in ("product_name", "workflow_type", "product_image"))
+    listed = ", ".join(f"“{name[:40]}”" for name in list(found)[:10]) or "none"
+    raise Unreadable(f"no column is known: found {listed}; expected some of {wanted}, …")
 
 
 def _read_headings(cells: Sequence[Json]) -> tuple[list[str], dict[str, str]]:

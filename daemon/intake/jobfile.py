@@ -5,17 +5,27 @@ A fault of one row makes that row a problem, a fault of the file makes it Unread
 
 import csv
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import orjson
 
 from daemon.intake.columns import REPORT_LINE, REPORT_REASON, key_of, shown, tidy
 from daemon.intake.errors import Unreadable
-from daemon.intake.grid import MAX_ROWS, JobFile, Line, RawRow, read_grid
+from daemon.intake.grid import (
+    MAX_ROWS,
+    JobFile,
+    Line,
+    RawRow,
+    read_grid,
+    refuse_strange_columns,
+)
 from daemon.intake.workbook import read_workbook
 from ledger.task import Json
 
-MAX_JOB_FILE_BYTES = 64 * 1024 * 1024
+MAX_JOB_FILE_BYTES = 32 * 1024 * 1024  # reading takes some ten times that
+_MAX_LINE_CHARACTERS = 1_000_000
+_MAX_JSON_PARTS = 500_000  # small parts take far more memory than text
+_HOPELESS_LINES = 1000  # so many lines of JSONL without a readable one are enough
 
 _FOREIGN = {
     b"PK\x03\x04": "an Excel workbook or zip archive",
@@ -38,10 +48,9 @@ def read_job_file(name: str, data: bytes, known: frozenset[str]) -> JobFile:
         raise Unreadable(too_big(len(data)))
     if not data.strip():
         raise Unreadable("the file is empty")
-    job = _READERS[suffix](data)
+    job = _READERS[suffix](data, known)
     if not job.rows:
         raise Unreadable("the file holds no rows, only headings or blanks")
-    _refuse_strange_columns(job, known)
     return job
 
 
@@ -49,16 +58,6 @@ def too_big(size_bytes: int) -> str:
     """Return the reason for which a job file of this size is not read."""
     size, limit = size_bytes / 1e6, MAX_JOB_FILE_BYTES / 1e6
     return f"the file is too big for a job file: {size:.0f} MB, at most {limit:.0f} MB are read"
-
-
-def _refuse_strange_columns(job: JobFile, known: frozenset[str]) -> None:
-    readable = [row for row in job.rows if row.problem is None]
-    if not readable or any(known.intersection(row.values) for row in readable):
-        return
-    found = list(job.headings.values()) or list(readable[0].values)
-    wanted = ", ".join(shown(key) for key in ("product_name", "workflow_type", "product_image"))
-    listed = ", ".join(f"“{name[:40]}”" for name in found[:10]) or "none"
-    raise Unreadable(f"no column is known: found {listed}; expected some of {wanted}, …")
 
 
 def _decode(data: bytes) -> str:
@@ -76,9 +75,9 @@ def _decode(data: bytes) -> str:
     raise Unreadable("the content is no text in UTF-8 or GBK; save it as “CSV UTF-8”")
 
 
-def _read_csv(data: bytes) -> JobFile:
+def _read_csv(data: bytes, known: frozenset[str]) -> JobFile:
     text = _decode(data)
-    return read_grid(_csv_lines(text, _delimiter(text)))
+    return read_grid(_csv_lines(text, _delimiter(text)), known)
 
 
 def _delimiter(text: str) -> str:
@@ -87,7 +86,7 @@ def _delimiter(text: str) -> str:
 
 
 def _csv_lines(text: str, delimiter: str) -> Iterator[Line]:
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    reader = csv.reader(_short_lines(text, newline=""), delimiter=delimiter, strict=True)
     try:
         for cells in reader:
             yield Line(cells)
@@ -96,8 +95,19 @@ def _csv_lines(text: str, delimiter: str) -> Iterator[Line]:
         raise Unreadable(reason) from error
 
 
-def _read_json(data: bytes) -> JobFile:
-    content = _loads(_decode(data).encode())
+def _short_lines(text: str, newline: str) -> Iterator[str]:
+    """Yield the lines; one of megabytes would become millions of cells."""
+    for line in io.StringIO(text, newline=newline):
+        if len(line) > _MAX_LINE_CHARACTERS:
+            raise Unreadable(f"a line is longer than {_MAX_LINE_CHARACTERS} characters")
+        yield line
+
+
+def _read_json(data: bytes, known: frozenset[str]) -> JobFile:
+    data = _decode(data).encode()
+    if max(data.count(b"{"), data.count(b"["), data.count(b",") // 10) > _MAX_JSON_PARTS:
+        raise Unreadable("the JSON has far too many parts for a job file; split it")
+    content = _loads(data)
     options: Json = {}
     if isinstance(content, dict) and "rows" in content:
         options = content.get("options") or {}
@@ -113,12 +123,13 @@ def _read_json(data: bytes) -> JobFile:
     if len(content) > MAX_ROWS:
         raise Unreadable(f"the file has more than {MAX_ROWS} rows; split it")
     rows = tuple(object_row(line, item) for line, item in enumerate(content, 1))
+    _refuse_strange_keys(rows, known)
     return JobFile(rows=rows, options={str(k): tidy(v) for k, v in options.items()})
 
 
-def _read_jsonl(data: bytes) -> JobFile:
+def _read_jsonl(data: bytes, known: frozenset[str]) -> JobFile:
     rows: list[RawRow] = []
-    for text in _decode(data).split("\n"):  # not splitlines: U+2028 may stand inside a text
+    for text in _short_lines(_decode(data), newline="\n"):
         if not text.strip():
             continue
         if len(rows) >= MAX_ROWS:
@@ -127,9 +138,24 @@ def _read_jsonl(data: bytes) -> JobFile:
             rows.append(object_row(len(rows) + 1, _loads(text.encode())))
         except Unreadable as error:
             rows.append(RawRow(line=len(rows) + 1, values={}, problem=str(error)))
+        if len(rows) == _HOPELESS_LINES:
+            _refuse_hopeless(rows)
+    _refuse_hopeless(rows)
+    _refuse_strange_keys(rows, known)
+    return JobFile(rows=tuple(rows))
+
+
+def _refuse_hopeless(rows: Sequence[RawRow]) -> None:
     if rows and all(row.problem for row in rows):
         raise Unreadable(f"no line can be read; the first: {rows[0].problem}")
-    return JobFile(rows=tuple(rows))
+
+
+def _refuse_strange_keys(rows: Sequence[RawRow], known: frozenset[str]) -> None:
+    """Raise Unreadable when no row that can be read has a known key."""
+    readable = [row.values for row in rows if row.problem is None]
+    keys = dict.fromkeys(key for values in readable for key in values)
+    if readable and keys:
+        refuse_strange_columns(keys, keys, known)
 
 
 def _loads(data: bytes) -> Json:
@@ -156,7 +182,7 @@ def object_row(line: int, item: Json) -> RawRow:
     return RawRow(line=line, values=values, problem=problem)
 
 
-_READERS: dict[str, Callable[[bytes], JobFile]] = {
+_READERS: dict[str, Callable[[bytes, frozenset[str]], JobFile]] = {
     ".csv": _read_csv,
     ".xlsx": read_workbook,
     ".json": _read_json,

@@ -20,7 +20,7 @@ MAX_SHARED_TEXT_BYTES = 64 * 1024 * 1024
 MAX_SHEET_LINES = 1_048_576  # Excel's own limit; a forged line number would count for ever
 
 
-def read_workbook(data: bytes) -> JobFile:
+def read_workbook(data: bytes, known: frozenset[str]) -> JobFile:
     """Return the rows of the first sheet; dates become ISO text, formulas their stored results.
 
     Raises Unreadable for what is no workbook or unpacks to too much.
@@ -29,8 +29,9 @@ def read_workbook(data: bytes) -> JobFile:
         has_formulas = _look_inside(data)
         values = _lines(data, data_only=True)
         if not has_formulas:
-            return read_grid(_without_formulas(values))
-        return read_grid(_with_formulas(values, _lines(data, data_only=False)))
+            return read_grid(_without_formulas(values), known)
+        both = _with_formulas(values, _lines(data, data_only=False))
+        return read_grid(both, known)
     except Unreadable:
         raise
     except (zipfile.BadZipFile, InvalidFileException) as error:

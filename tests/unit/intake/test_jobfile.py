@@ -1,0 +1,242 @@
+import datetime as dt
+import io
+import time
+import tracemalloc
+import zipfile
+
+import openpyxl
+import orjson
+import pytest
+
+from daemon.intake import jobfile, workbook
+from daemon.intake.columns import HEADINGS
+from daemon.intake.errors import Unreadable
+from daemon.intake.grid import MAX_COLUMNS
+
+KNOWN = frozenset(HEADINGS) | {"seed"}
+CHINESE = "编号,产品名,产品图\n1,茶壶,a.png\n2,茶杯,b.png\n"
+ROWS = [
+    {"row_number": "1", "product_name": "茶壶", "product_image": "a.png"},
+    {"row_number": "2", "product_name": "茶杯", "product_image": "b.png"},
+]
+
+
+def read(name: str, data: bytes | str) -> list[dict]:
+    job = jobfile.read_job_file(name, data if isinstance(data, bytes) else data.encode(), KNOWN)
+    return [row.values for row in job.rows]
+
+
+def why(name: str, data: bytes | str) -> str:
+    with pytest.raises(Unreadable) as caught:
+        read(name, data)
+    return str(caught.value)
+
+
+def book(*lines, formulas=()) -> bytes:
+    made = openpyxl.Workbook()
+    for line in lines:
+        made.active.append(line)
+    for place, formula in formulas:
+        made.active[place] = formula
+    out = io.BytesIO()
+    made.save(out)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gbk", "utf-16"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_csv_is_read_in_every_usual_encoding_and_with_every_usual_delimiter(encoding, delimiter):
+    assert read("a.csv", CHINESE.replace(",", delimiter).encode(encoding)) == ROWS
+
+
+def test_english_keys_and_chinese_headings_mean_the_same():
+    assert read("a.csv", "row_number, Product Name ,产品图\n1,茶壶,a.png") == ROWS[:1]
+
+
+def test_blank_lines_and_blank_cells_and_outer_blanks_do_not_count():
+    data = "\n\n 编号 ,产品名,产品图,,\n 1 ,　茶壶 ,a.png,,\n,,,\n2,茶杯,b.png\n\n"
+    assert read("a.csv", data) == ROWS
+
+
+def test_columns_of_other_names_are_kept_as_they_are():
+    assert read("a.csv", "产品名,Notes to self\n茶壶,x y")[0]["Notes to self"] == "x y"
+
+
+def test_a_row_with_a_cell_too_many_is_a_problem_of_that_row_only():
+    job = jobfile.read_job_file("a.csv", "产品名,提示词\n壶,a, b\n杯,c".encode(), KNOWN)
+    assert "quotes" in job.rows[0].problem
+    assert job.rows[1].problem is None
+
+
+def test_a_quote_that_is_never_closed_swallows_no_rows_silently():
+    assert "not closed" in why("a.csv", '产品名,提示词\n壶,"a\n杯,b\n碗,c\n')
+
+
+def test_two_columns_of_the_same_meaning_are_refused():
+    assert "mean the same" in why("a.csv", "产品名,product_name\na,b")
+
+
+def test_reports_of_ours_can_be_dropped_again_after_correction():
+    assert read("a.csv", "rowkeeper_line,rowkeeper_reason,产品名\n3,x,壶") == [
+        {"product_name": "壶"}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "reason"),
+    [
+        ("a.csv", b"", "empty"),
+        ("a.csv", b" \n \r\n", "empty"),
+        ("a.csv", b"\xef\xbb\xbf", "empty"),
+        ("a.csv", "产品名,产品图\n", "no rows"),
+        ("a.csv", "colour,size\nred,3\n", "no column is known: found “colour”, “size”"),
+        ("a.csv", b"\x89PNG\r\n\x1a\n\x00\x00", "PNG picture"),
+        ("a.csv", b"PK\x03\x04 and so on", "Excel workbook"),
+        ("a.csv", b"\xff\x00\x81\xff" * 20, "no text in UTF-8 or GBK"),
+        ("a.csv", "产品名\n" + "x" * 200_000, "field larger"),
+        ("a.csv", "产品名\n" + "x," * 500_001, "a line is longer"),
+        ("a.csv", ",".join(map(str, range(MAX_COLUMNS + 1))), "columns"),
+        ("a.xlsx", b"PK\x03\x04 and so on", "no .xlsx workbook"),
+        ("a.xlsx", "产品名\n壶", "no .xlsx workbook"),
+        ("a.json", "{", "no JSON"),
+        ("a.json", "3", "neither an object"),
+        ("a.json", '{"rows": 3}', "“rows” is no list"),
+        ("a.json", '{"rows": [{}], "options": [1]}', "“options” is no object"),
+        ("a.json", "[]", "no rows"),
+        ("a.json", "[" * 100_000, "no JSON"),
+        ("a.json", '{"products": [1]}', "no column is known"),
+        ("a.json", '[{"prompt": "\\ud800"}]', "no JSON"),
+        ("a.jsonl", "nonsense\n3", "no line can be read"),
+        ("a.doc", "x", "no job file"),
+    ],
+)
+def test_a_file_that_cannot_be_read_says_why(name, data, reason):
+    assert reason in why(name, data)
+
+
+def test_more_rows_than_allowed_are_refused_in_every_format(monkeypatch):
+    monkeypatch.setattr("daemon.intake.grid.MAX_ROWS", 1)
+    monkeypatch.setattr("daemon.intake.jobfile.MAX_ROWS", 1)
+    assert "split it" in why("a.csv", CHINESE)
+    assert "split it" in why("a.json", orjson.dumps(ROWS))
+    assert "split it" in why("a.jsonl", b"\n".join(map(orjson.dumps, ROWS)))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [ROWS, {"rows": ROWS}, [{"编号": "1", "产品名": "茶壶 ", "产品图": "a.png"}, ROWS[1]]],
+)
+def test_json_rows_come_as_a_list_or_with_options(data):
+    assert read("a.json", orjson.dumps(data)) == ROWS
+
+
+def test_one_json_object_is_one_row_and_options_are_handed_on():
+    assert read("a.json", orjson.dumps(ROWS[0])) == ROWS[:1]
+    data = orjson.dumps({"rows": ROWS, "options": {"rerun": True}})
+    assert jobfile.read_job_file("a.json", data, KNOWN).options == {"rerun": True}
+
+
+def test_a_bad_item_in_json_is_a_problem_of_that_row_only():
+    data = orjson.dumps([ROWS[0], 3, {"产品名": "a", "product_name": "b"}])
+    problems = [row.problem for row in jobfile.read_job_file("a.json", data, KNOWN).rows]
+    assert problems[0] is None
+    assert "no JSON object" in problems[1]
+    assert "twice" in problems[2]
+
+
+def test_a_bad_line_in_jsonl_is_a_problem_of_that_row_only():
+    data = b"\n".join([orjson.dumps(ROWS[0]), b"{oops", b"", orjson.dumps(ROWS[1])])
+    rows = jobfile.read_job_file("a.jsonl", data, KNOWN).rows
+    assert [row.line for row in rows] == [1, 2, 3]
+    assert "no JSON" in rows[1].problem
+    assert rows[2].values == ROWS[1]
+
+
+def test_xlsx_cells_become_what_people_see():
+    when = dt.datetime(2026, 11, 21)  # noqa: DTZ001 - Excel knows no time zones
+    data = book(
+        ["编号", "产品名", "日期", "钟点", "价格", "数量"],
+        [7, "茶壶", when, when.replace(hour=9, minute=30), 2.5, 3.0],
+    )
+    assert read("a.xlsx", data) == [
+        {
+            "row_number": 7,
+            "product_name": "茶壶",
+            "日期": "2026-11-21",
+            "钟点": "2026-11-21 09:30:00",
+            "价格": 2.5,
+            "数量": 3,
+        }
+    ]
+
+
+def with_results(data: bytes, formula: str, result: str) -> bytes:
+    """Store a result beside a formula, as Excel does."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as source, zipfile.ZipFile(out, "w") as target:
+        for name in source.namelist():
+            part = source.read(name)
+            if name.endswith("sheet1.xml"):
+                old = f"<f>{formula}</f><v></v>".encode()
+                old = old if old in part else f"<f>{formula}</f><v />".encode()
+                assert old in part
+                part = part.replace(old, f"<f>{formula}</f><v>{result}</v>".encode())
+            target.writestr(name, part)
+    return out.getvalue()
+
+
+def test_of_a_formula_its_stored_result_counts():
+    data = book(["产品名", "数量"], ["壶", "=1+1"])
+    assert read("a.xlsx", with_results(data, "1+1", "2")) == [{"product_name": "壶", "数量": 2}]
+
+
+def test_a_formula_without_a_stored_result_is_a_problem_of_its_row_not_a_blank():
+    data = book(["产品名", "数量"], ["壶", "=1+1"], ["杯", 5])
+    rows = jobfile.read_job_file("a.xlsx", data, KNOWN).rows
+    assert "cell B2" in rows[0].problem
+    assert rows[1].problem is None
+
+
+def test_an_error_in_a_cell_is_a_problem_of_its_row():
+    data = book(["产品名", "数量"], ["壶", "#REF!"])
+    assert "cell B2 holds the error #REF!" in (
+        jobfile.read_job_file("a.xlsx", data, KNOWN).rows[0].problem
+    )
+
+
+def test_a_workbook_that_unpacks_to_too_much_is_not_unpacked(monkeypatch):
+    monkeypatch.setattr(workbook, "MAX_UNPACKED_BYTES", 1000)
+    assert "unpacks" in why("a.xlsx", book(["产品名"], ["壶"]))
+
+
+def test_a_forged_sheet_size_and_line_number_cannot_hold_the_reader_up(monkeypatch):
+    monkeypatch.setattr(workbook, "MAX_SHEET_LINES", 10_000)
+    out = io.BytesIO()
+    made = io.BytesIO(book(["产品名"], ["壶"]))
+    with zipfile.ZipFile(made) as source, zipfile.ZipFile(out, "w") as target:
+        for name in source.namelist():
+            part = source.read(name)
+            part = part.replace(b'<row r="2"', b'<row r="99999999"')
+            part = part.replace(b'"A1:A2"', b'"A1:XFD1048576"')
+            target.writestr(name, part)
+    begun = time.perf_counter()
+    assert "more lines" in why("a.xlsx", out.getvalue())
+    assert time.perf_counter() - begun < 2
+
+
+@pytest.mark.parametrize("filler", [b"\x00", b"a", b"\xd6", b"[1,", b'"', b"x,\n", b"{},"])
+def test_garbage_up_to_the_limit_is_answered_quickly_and_in_bounded_memory(filler, monkeypatch):
+    monkeypatch.setattr(jobfile, "MAX_JOB_FILE_BYTES", 4_000_000)
+    garbage = (filler * 4_000_000)[:4_000_000]
+    for name in ("a.csv", "a.json", "a.jsonl", "a.xlsx"):
+        tracemalloc.start()
+        begun = time.perf_counter()
+        why(name, garbage)
+        taken, (_, peak) = time.perf_counter() - begun, tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert taken < 5, name
+        assert peak < 100_000_000, name
+
+
+def test_the_very_big_file_is_refused_by_its_size():
+    assert "too big" in why("a.csv", b"x" * (jobfile.MAX_JOB_FILE_BYTES + 1))
