@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import platform
 import sys
 
 import msgspec
@@ -55,7 +54,7 @@ class About:
         }
         if modern:
             package: dict[str, Json] = {"name": "rowkeeper-simulator"}
-            package |= {"installed": platform.python_version(), "required": None}
+            package |= {"installed": "0", "required": "0"}
             system |= {"comfy_package_versions": [package], "deploy_environment": "local-git"}
         device: dict[str, Json] = {"name": "cpu", "type": "cpu", "index": None}
         for kind in ("vram", "torch_vram"):

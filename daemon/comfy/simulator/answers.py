@@ -12,7 +12,7 @@ class Broken(Exception):
 
 def json_answer(body: Json, status: int = 200) -> web.Response:
     """Return *body* as JSON."""
-    return web.json_response(body=orjson.dumps(body), status=status)
+    return web.json_response(text=orjson.dumps(body).decode(), status=status)
 
 
 def broken_answer() -> web.Response:

@@ -63,7 +63,7 @@ def _changes(*, new: bool) -> list[NodeType]:
         ),
         NodeType(
             name="ImageBlend",
-            title="Blend Images",
+            title="Blend Images" if new else None,
             work=images.image_blend,
             fields={
                 "image1": _IMAGE,
@@ -173,6 +173,7 @@ def _savers(*, new: bool) -> list[NodeType]:
             fields=_save_video_fields(new=new),
             outputs=("VIDEO",) if new else (),
             output_names=("video",) if new else None,
+            tooltips=("The input video, unchanged.",) if new else None,
             category="video" if new else "image/video",
             module="comfy_extras.nodes_video",
             description="Saves the input videos to your ComfyUI output directory.",

@@ -83,7 +83,8 @@ class Faults:
         """Let a fault strike with *probability* from now on, in place of an earlier order."""
         if not 0 <= probability <= 1:
             raise ValueError(f"the probability of {name} lies between 0 and 1, not {probability}")
-        self.clear(name, target=target)
+        place = (_fault(name), target)
+        self._rules = [r for r in self._rules if r.next or (r.fault, r.target) != place]
         if probability > 0:
             self._order(name, target, seconds, probability=probability)
 

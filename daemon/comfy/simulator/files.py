@@ -49,6 +49,9 @@ class Files:
 
     async def upload_image(self, request: web.Request) -> web.Response:
         """Store a picture; the same bytes under the same name are kept once, others renamed."""
+        size_bytes = request.content_length or 0  # the real one reads it all; same answer
+        if size_bytes > UPLOAD_LIMIT_BYTES:
+            raise web.HTTPRequestEntityTooLarge(UPLOAD_LIMIT_BYTES, size_bytes)
         form = await request.post()
         image, kind = form.get("image"), str(form.get("type", "input"))
         if not isinstance(image, FileField) or not image.filename or kind not in KINDS:

@@ -31,7 +31,7 @@ class NodeType(msgspec.Struct, frozen=True, kw_only=True):
     """A node class: what it takes, what it gives, and the function that does it."""
 
     name: str
-    title: str
+    title: str | None  # None: the real one has none either
     work: Work
     fields: dict[str, Field]
     outputs: tuple[str, ...]
@@ -42,6 +42,7 @@ class NodeType(msgspec.Struct, frozen=True, kw_only=True):
     saves: bool = False  # an output node
     new_schema: bool = False
     essentials: str | None = None
+    tooltips: tuple[str, ...] | None = None  # one per output; new schema only
 
     def described(self, *, modern: bool) -> dict[str, Json]:
         """Return the entry of ``/object_info``, with the keys of the generation and schema."""
@@ -82,14 +83,14 @@ class NodeType(msgspec.Struct, frozen=True, kw_only=True):
             return {}
         tooltips: list[Json] = [None] * count
         return {
-            "output_tooltips": tooltips,
+            "output_tooltips": [*self.tooltips] if self.tooltips else tooltips,
             "deprecated": False,
             "experimental": False,
             "api_node": False,
         }
 
     def _modern_keys(self) -> dict[str, Json]:
-        words: list[Json] = [self.title.lower()]
+        words: list[Json] = [(self.title or self.name).lower()]
         keys: dict[str, Json] = {
             "is_input_list": False,
             "has_intermediate_output": False,

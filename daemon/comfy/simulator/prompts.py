@@ -167,7 +167,8 @@ class Prompts:
             elif self._machine.generation.modern or not isinstance(node, list):
                 raise Broken
             else:
-                graph[node_id] = {}  # the older one only misses its class
+                graph[node_id] = {}  # the older one misses its class, and looks no further
+                break
         return graph
 
     def _extra_data(self, body: dict[str, Json]) -> dict[str, Json]:

@@ -169,7 +169,7 @@ class _Life:
         self._break_connections()
 
     async def end(self) -> None:
-        """Break everything off; no thread of it works any more then. Raises what broke it before."""
+        """Break everything off, its thread too; raises what had broken it before."""
         self._executor.kill()
         for task in self._tasks:
             task.cancel()
