@@ -4,7 +4,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import msgspec
 
@@ -19,10 +19,13 @@ from ledger.state import State
 _NO_SPACE_BYTES, _LITTLE_SPACE_BYTES = 200 * 2**20, 2 * 2**30
 
 
+Level: TypeAlias = Literal["ok", "warn", "fail"]
+
+
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """One line of the report: what was looked at, how it is, what to do."""
 
-    level: Literal["ok", "warn", "fail"]
+    level: Level
     name: str
     message: str
     is_config: bool = False  # a person must change the settings or a template
@@ -92,7 +95,7 @@ def _disk(path: Path, words: Words) -> Finding:
     free = size(free_bytes)
     if free_bytes >= _LITTLE_SPACE_BYTES:
         return Finding(level="ok", name="disk", message=words("check.disk", path=path, free=free))
-    level: Literal["warn", "fail"] = "fail" if free_bytes < _NO_SPACE_BYTES else "warn"
+    level: Level = "fail" if free_bytes < _NO_SPACE_BYTES else "warn"
     return Finding(level=level, name="disk", message=words("check.disk_low", path=path, free=free))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from config.settings import Server, Settings
-from daemon.cli.findings import Finding
+from daemon.cli.findings import Finding, Level
 from daemon.cli.words import Words
 from daemon.clock import SystemClock
 from daemon.comfy.client import ComfyClient
@@ -124,7 +124,7 @@ def look_at_rows(
         words("check.rows_of", count=count, what=words(f"trouble.{trouble}"))
         for trouble, count in report.troubles.items()
     ]
-    level = "ok" if report.ready == report.total else "warn"
+    level: Level = "ok" if report.ready == report.total else "warn"
     yield Finding(level=level, name="rows", message=words("check.comma").join(parts))
     for reason, count in list(report.reasons.items())[:_REASONS_SHOWN]:
         yield Finding(level="warn", name="rows", message=f"{count} × {reason}")

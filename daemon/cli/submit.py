@@ -9,9 +9,9 @@ from ledger.jsondir.reader import read_state
 
 from daemon.cli.commands import help_words, json_option
 from daemon.cli.drop import CannotSubmit, Drop, place, plan_drops
-from daemon.cli.holder import holder_of
 from daemon.cli.invocation import Invocation, pass_invocation
 from daemon.cli.verdict import Verdict, Watch
+from ledger.jsondir.lock import read_holder
 
 _LOOK_EVERY_SECONDS = 0.1
 
@@ -49,7 +49,7 @@ def _submit(
     known_batches = frozenset(read_state(settings.ledger.path).batches)
     watch = Watch(settings.inbox.path, known_batches)
     names = [place(drop, settings.inbox.path) for drop in drops]
-    if holder_of(settings.ledger.path) is None:
+    if read_holder(settings.ledger.path) is None:
         for name in names:
             invocation.say("submit.later", name=name)
             yield Verdict(name=name, pending=True)
