@@ -2,7 +2,6 @@
 
 import asyncio
 import csv
-import json
 import os
 import signal
 import sys
@@ -11,6 +10,13 @@ from pathlib import Path
 
 from PIL import Image
 
+from config.load import load
+from config.settings import Settings
+from daemon.clock import Clock
+from daemon.app import run as run_app
+from daemon.comfy.simulator.executions import read_executions
+
+from ledger.batch import Batch
 from ledger.jsondir.check import verify
 from ledger.jsondir.reader import read_state
 from ledger.status import Stage
@@ -129,10 +135,22 @@ class World:
         process = await self.daemon(*arguments, **environment)
         return await finish(process, seconds)
 
+    def settings(self) -> Settings:
+        return load(self.config, {}).settings
+
+    async def run_here(self, seconds: float = 60, clock: Clock | None = None) -> int:
+        """Run the daemon in this process until nothing is left to do; returns its exit code."""
+        async with asyncio.timeout(seconds):
+            return await run_app(self.settings(), once=True, clock=clock)
+
     def tasks(self) -> list[Task]:
         """Return the tasks as another process reads them, in the order of acceptance."""
         state = read_state(self.ledger)
         return [state.tasks[task_id] for task_id in state.tasks]
+
+    def batches(self) -> list[Batch]:
+        """Return the batches as another process reads them."""
+        return list(read_state(self.ledger).batches.values())
 
     def stages(self) -> Counter[Stage]:
         """Return how many tasks stand in each stage."""
@@ -190,8 +208,7 @@ async def kill(process: asyncio.subprocess.Process) -> None:
 
 def executions(folder: Path) -> Counter[str]:
     """Return how often each task's graph was begun on the simulator with this folder."""
-    lines = (folder / "executions.jsonl").read_text("utf-8").splitlines()
-    return Counter(json.loads(line)["task_id"] for line in lines)
+    return Counter(run.task_id for run in read_executions(folder) if run.task_id)
 
 
 TWO_ROWS = [
