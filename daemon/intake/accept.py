@@ -10,7 +10,7 @@ import msgspec
 from config.settings import Inputs
 from daemon import failpoint
 from daemon.clock import Clock
-from daemon.intake.columns import WorkflowNeeds, clean_text, shown
+from daemon.intake.columns import WorkflowNeeds, clean_text, shown, tidy
 from daemon.intake.contents import ContentStore
 from daemon.intake.errors import BadPicture
 from daemon.intake.fingerprint import fingerprint, likeness
@@ -113,7 +113,7 @@ class Door:
         return verdict
 
     def _plan(self, rows: Sequence[RawRow]) -> list[WantedRow | RefusedRow]:
-        return [plan_row(row, self._needs) for row in rows]
+        return [plan_row(_tidied(row), self._needs) for row in rows]
 
     async def _keep_pictures(
         self, rows: Sequence[WantedRow], root: Path
@@ -168,6 +168,14 @@ class Door:
             ),
         )
         return verdict, [batch, *tasks] if tasks else []
+
+
+def _tidied(row: RawRow) -> RawRow:
+    values: dict[str, Json] = {}
+    for key, value in row.values.items():
+        if (tidied := tidy(value)) not in (None, ""):
+            values[clean_text(key)] = tidied
+    return msgspec.structs.replace(row, values=values)
 
 
 def _with_inputs(

@@ -6,7 +6,7 @@ from PIL import Image, UnidentifiedImageError
 
 from daemon.intake.errors import BadPicture
 
-FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "TIFF")
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 
 
 def check_picture(path: Path, max_megapixels: float) -> None:
