@@ -165,9 +165,10 @@ async def test_a_prompt_of_which_a_part_was_dropped_is_refused_and_does_not_run_
     async with Simulator(tmp_path / "slow", version=version, seconds_per_job=30) as simulator:
         client, mine = client_of(simulator), ticket()
         name = await client.upload(picture, "a.png")
+        two_outputs = graph(name) | {"3": graph(name, "x/kept")["2"]}
         simulator.faults.next("node_errors_in_200")
         with pytest.raises(Refused):
-            await client.submit(graph(name), mine, CLIENT_ID)
+            await client.submit(two_outputs, mine, CLIENT_ID)
         await look(client, mine, until={State.ABSENT, State.INTERRUPTED})
 
 
