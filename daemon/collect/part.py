@@ -72,13 +72,15 @@ class Part:
 
     def write(self, chunks: list[bytes]) -> None:
         """Append the chunks."""
+        # In one piece: each call that lets go of the interpreter's lock may wait 5 ms to get it
+        # back from a busy event loop.
+        piece = b"".join(chunks)
         with self._lock:
-            for chunk in chunks:
-                rest = memoryview(chunk)
-                while rest:  # a write may take less than it was given
-                    rest = rest[self._file.write(rest) :]
-                self._hash.update(chunk)
-                self.size_bytes += len(chunk)
+            rest = memoryview(piece)
+            while rest:  # a write may take less than it was given
+                rest = rest[self._file.write(rest) :]
+            self._hash.update(piece)
+            self.size_bytes += len(piece)
         failpoint.reach("download.in_the_middle")
 
     def finish(self) -> str:
