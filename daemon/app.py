@@ -17,6 +17,7 @@ from config.settings import Settings, Workflow
 from daemon import failpoint
 from daemon.clock import Clock, SystemClock
 from daemon.collect.collector import Collector, OutputFolder
+from daemon.collect.naming import check_name_template
 from daemon.comfy.client import ComfyClient
 from daemon.comfy.server import WorkflowServer
 from daemon.dispatch.holding import Holding
@@ -24,7 +25,7 @@ from daemon.dispatch.lane import Lane
 from daemon.dispatch.ready import ReadyRows
 from daemon.dispatch.servers import HealthWatch, ServerState
 from daemon.dispatch.submission import Submission, TaskFiles
-from daemon.dispatch.templates import TemplateError
+from daemon.dispatch.templates import Problem, TemplateError
 from daemon.dispatch.workflow import Template, load_templates
 from daemon.follow.follower import Follower
 from daemon.intake.accept import Door
@@ -68,6 +69,9 @@ class Workflows:
     def load(self, settings: Settings) -> None:
         """Take over *settings*; raises TemplateError and keeps what there was."""
         templates = load_templates(settings.workflows)
+        if wrong := check_name_template(settings.outputs.name):
+            fix = "see the placeholders in `config example`"
+            raise TemplateError([Problem("outputs.name", what, fix) for what in wrong])
         _replace(self.settings, settings.workflows)
         _replace(self.templates, templates)
         _replace(
