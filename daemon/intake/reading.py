@@ -4,6 +4,7 @@ import hashlib
 import os
 from pathlib import Path
 
+from daemon import failpoint
 from daemon.intake.drops import DropPlace, sight_of
 from daemon.intake.errors import Unreadable, Vanished
 from daemon.intake.grid import JobFile
@@ -19,12 +20,14 @@ def read_job(inbox: Path, place: DropPlace, known: frozenset[str]) -> tuple[JobF
     """
     if place.problem or place.job is None:
         raise Unreadable(place.problem or "it has no job file")
+    failpoint.reach("intake.before_read")
     try:
         descriptor = open_inside(inbox, place.job)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise Vanished(str(place.job)) from error
     except OSError as error:
         raise Unreadable(f"the job file cannot be taken: {reason_of(error)}") from error
+    failpoint.reach("intake.opened")
     try:
         data = _read_unchanged(descriptor, place)
     except OSError as error:
