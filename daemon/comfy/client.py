@@ -6,7 +6,7 @@ The wire is in ``connection``, what comes over it in ``messages``; ``lookup``, `
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, aclosing
 from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import quote
@@ -169,8 +169,9 @@ class ComfyClient:
 
     async def progress(self, client_id: str) -> AsyncGenerator[Progress, None]:
         """Yield news while one push connection, opened as *client_id*, lasts."""
-        async for news in push.progress(self._connection, client_id):
-            yield news
+        async with aclosing(push.progress(self._connection, client_id)) as feed:
+            async for news in feed:
+                yield news
 
     async def close(self) -> None:
         """Release the connections."""

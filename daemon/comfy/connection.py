@@ -41,6 +41,7 @@ class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
     upload_bytes_per_second: float = 128 * 1024.0  # slower than this is as good as dead
     idle_seconds: float = 60.0  # a download in which nothing arrives so long has ended
     websocket_heartbeat_seconds: float = 60.0  # its loop may stall for half of this unharmed
+    websocket_close_seconds: float = 2.0  # a farewell nobody answers must not hold up a stop
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -66,8 +67,8 @@ class Connection:
         self.outages = 0
         self._shown = str(URL(url).with_user(None)).rstrip("/")  # a password never reaches a log
         self._headers = dict(headers)
-        told_apart = any(header.lower() == "authorization" for header in headers)
-        self._base = self._shown if told_apart else url.rstrip("/")  # aiohttp takes one of them
+        has_own_login = any(header.lower() == "authorization" for header in headers)
+        self._base = self._shown if has_own_login else url.rstrip("/")  # aiohttp takes one of them
         self._reading: aiohttp.ClientSession | None = None
         self._changing: aiohttp.ClientSession | None = None
 
@@ -158,6 +159,7 @@ class Connection:
                 return await self._read_session().ws_connect(
                     self._base + path,
                     params=params,
+                    timeout=aiohttp.ClientWSTimeout(ws_close=self.timeouts.websocket_close_seconds),
                     heartbeat=self.timeouts.websocket_heartbeat_seconds,
                     max_msg_size=max_bytes,
                 )

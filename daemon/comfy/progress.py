@@ -1,6 +1,6 @@
 """The push channel: websocket frames become news about prompts; a hint, never the truth."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 
 import aiohttp
 import msgspec
@@ -16,7 +16,7 @@ LARGEST_FRAME_BYTES = 64 * 1024 * 1024
 _ENDING_FRAMES = frozenset({"execution_error", "execution_interrupted"})
 
 
-async def progress(connection: Connection, client_id: str) -> AsyncIterator[Progress]:
+async def progress(connection: Connection, client_id: str) -> AsyncGenerator[Progress, None]:
     """Yield news while one connection lasts; raises Unreachable when there is none to be had."""
     params = {"clientId": client_id}
     websocket = await connection.open_websocket("/ws", params, LARGEST_FRAME_BYTES)

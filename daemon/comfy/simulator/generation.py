@@ -11,6 +11,11 @@ class Generation(msgspec.Struct, frozen=True):
 
     version: str
 
+    def __post_init__(self) -> None:
+        """Raise ValueError for a version that is not numbers and dots."""
+        if not all(part.isdigit() for part in self.version.split(".")):
+            raise ValueError(f"a version of ComfyUI looks like 0.33.0, not {self.version!r}")
+
     @property
     def modern(self) -> bool:
         """Whether it behaves like 0.33: jobs API, strict prompt ids, a cache kept over prompts."""
@@ -18,4 +23,4 @@ class Generation(msgspec.Struct, frozen=True):
 
     @property
     def _numbers(self) -> tuple[int, ...]:
-        return tuple(int(part) for part in self.version.split(".") if part.isdigit())
+        return tuple(int(part) for part in self.version.split("."))
