@@ -15,6 +15,8 @@ __all__ = ["Backend", "State"]
 class Backend(Protocol):
     """A store of transactions."""
 
+    archive_after_days: float  # rows finished for longer may leave the state
+
     async def open(self) -> State:
         """Take the store for writing and return its state.
 

@@ -8,6 +8,8 @@ import msgspec
 from ledger.batch import Batch
 from ledger.task import Json, Task
 
+_encode = msgspec.json.Encoder().encode
+
 #: The meta section whose records say that a task (``key``) moved to ``archive/`` (``value``: the
 #: month). It is never kept: applying such a record takes the task out of the state.
 ARCHIVED = "archived"
@@ -37,3 +39,11 @@ class Transaction(msgspec.Struct, frozen=True, kw_only=True):
     actor: str = "daemon"
     reason: str | None = None
     evidence: Mapping[str, Json] | None = None
+
+
+def must_be_json(value: object) -> None:
+    """Raise ValueError for what a store could not write, such as half a surrogate pair."""
+    try:
+        _encode(value)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"not to be written as JSON: {error}") from error

@@ -6,7 +6,8 @@ LedgerError
 ├── UnknownRecord   no such task or batch
 ├── LedgerLocked    another process writes this ledger; names the holder
 ├── LedgerClosed    writing has ended (disk full, failed sync, closed); nothing was written
-└── LedgerDamaged   bytes on disk are not what was written; `ledger repair` mends it
+├── LedgerDamaged   bytes on disk are not what was written; `ledger repair` mends it
+└── LedgerTooNew    a newer rowkeeper wrote it; this one leaves it alone
 """
 
 
@@ -58,3 +59,12 @@ class LedgerDamaged(LedgerError):
     """Something in the ledger's files is not as it was written."""
 
     hint = "See `ledger verify`; `ledger repair` keeps all that is whole and lists the rest."
+
+
+class LedgerTooNew(LedgerError):
+    """The files were written in a format that this version does not know; nothing was touched."""
+
+    def __init__(self, found: int, known: int) -> None:
+        super().__init__(f"the ledger has format {found}, this version knows up to {known}")
+
+    hint = "Use the rowkeeper that wrote this ledger, or a newer one."

@@ -12,7 +12,7 @@ from ledger import taskids
 from ledger.archiving import rows_to_archive
 from ledger.backend import Backend
 from ledger.batch import Batch
-from ledger.entry import ARCHIVED, Meta, Record, Transaction
+from ledger.entry import ARCHIVED, Meta, Record, Transaction, must_be_json
 from ledger.errors import LedgerClosed
 from ledger.index import Index
 from ledger.pending import Claim, Pending
@@ -97,14 +97,17 @@ class Ledger:
 
         Raises, with nothing written: Conflict when a record's version is not the known one + 1
         (1 for a new record) or a second open task of a family would come to be, IllegalMove,
-        LedgerClosed. Cancelled while it waits, the transaction may still count.
+        LedgerClosed, ValueError for what JSON cannot hold. Cancelled while it waits, the
+        transaction may still count.
         """
         if not records:
             raise ValueError("a transaction has at least one record")
+        must_be_json([op, actor, reason, evidence and dict(evidence)])
         async with self._checking:  # a large transaction is checked in slices; others wait for it
             claim = Claim(self._pending)
             for number, record in enumerate(records, start=1):
                 claim.add(record)
+                must_be_json(record)
                 if number % SLICE == 0:
                     await asyncio.sleep(0)
             self._must_be_writable()
@@ -218,13 +221,15 @@ class Ledger:
         """Fold the journal into the snapshot; commits go on meanwhile."""
         await self._backend.compact()
 
-    async def archive_finished(self, now: datetime, older_than_days: float) -> int:
-        """Move rows finished for longer than that to the archive; returns how many tasks went.
+    async def archive_finished(self, now: datetime) -> int:
+        """Move rows finished before *now* - ``archive_after_days`` to the archive; returns how many.
 
         A crash between copy and removal leaves the tasks in both places; the ledger's counts.
         """
         moved = 0
-        for tasks in rows_to_archive(self._index, now, older_than_days, at_most=SLICE):
+        for tasks in rows_to_archive(
+            self._index, now, self._backend.archive_after_days, at_most=SLICE
+        ):
             places = await self._backend.archive(tasks)
             gone = [Meta(section=ARCHIVED, key=key, value=place) for key, place in places.items()]
             await self.commit(*gone, op="task.archived")

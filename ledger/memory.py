@@ -13,7 +13,8 @@ from ledger.task import Task
 class MemoryBackend:
     """Keeps the transactions as long as the object lives; may be closed and opened again."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, archive_after_days: float = 30) -> None:
+        self.archive_after_days = archive_after_days
         self.transactions: list[Transaction] = []
         self._last_seq = 0
         self._archive: dict[str, Task] = {}

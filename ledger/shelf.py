@@ -63,11 +63,12 @@ class Shelf(Mapping[str, Task]):
         """Hold *task*; it takes the place of its version before."""
         self._held[task.task_id] = task if task.stage in OPEN_STAGES else encode_task(task)
 
-    def put_encoded(self, encoded: bytes) -> None:
-        """Hold a task given as JSON; decoded wholly only when it is open."""
+    def put_encoded(self, encoded: bytes) -> str:
+        """Hold a task given as JSON and return its id; decoded wholly only when it is open."""
         keys = _keys.decode(encoded)
         open_ = keys.stage in OPEN_STAGES
         self._held[keys.task_id] = decode_task(encoded) if open_ else encoded
+        return keys.task_id
 
     def remove(self, task_id: str) -> None:
         """Forget the task, if it is here."""

@@ -1,0 +1,142 @@
+"""Finished tasks that left the state: ``archive/YYYY-MM.jsonl.gz``, by the month they ended.
+
+A month's file is a row of gzip members; ``YYYY-MM.index.jsonl`` says in which member a task lies,
+and is what makes the member count. A crash before it was written leaves bytes behind the last
+known member; they are cut off by the next writer.
+"""
+
+import gzip
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from ledger.jsondir.files import Disk
+from ledger.jsondir.journals import ARCHIVE
+from ledger.shelf import decode_task, encode_task
+from ledger.task import Task
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """Where an archived task lies, and by what it is looked for."""
+
+    task_id: str
+    row_id: str
+    workflow_type: str
+    batch_id: str
+    fingerprint: str | None
+    member_at: int  # offset of its gzip member in the month's file, bytes
+    member_bytes: int
+    line: int  # in the member, the first is 0
+
+
+_entries = msgspec.json.Decoder(Entry)
+
+
+def put(folder: Path, disk: Disk, tasks: Sequence[Task]) -> dict[str, str]:
+    """Copy *tasks* durably; returns the month of each by its id."""
+    months: dict[str, list[Task]] = {}
+    for task in tasks:
+        months.setdefault((task.finished_at or task.updated_at)[:7], []).append(task)
+    disk.make_folder(folder / ARCHIVE)
+    for month, of_month in months.items():
+        _put_month(folder / ARCHIVE, disk, month, of_month)
+    return {task.task_id: month for month, of_month in months.items() for task in of_month}
+
+
+def _put_month(archive: Path, disk: Disk, month: str, tasks: Sequence[Task]) -> None:
+    content, index = archive / f"{month}.jsonl.gz", archive / f"{month}.index.jsonl"
+    known = list(_read_index(index))
+    end = max((entry.member_at + entry.member_bytes for entry in known), default=0)
+    if index.exists():
+        disk.cut(index, _whole_lines_bytes(index))
+    if content.exists():
+        disk.cut(content, end)
+    lines = b"".join(encode_task(task) + b"\n" for task in tasks)
+    member = gzip.compress(lines, 6, mtime=0)
+    disk.append_whole("finished", content, member)
+    entries = [_entry(task, end, len(member), line) for line, task in enumerate(tasks)]
+    disk.append_whole("finished_index", index, b"".join(entries))
+
+
+def _entry(task: Task, member_at: int, member_bytes: int, line: int) -> bytes:
+    source = task.metadata.source
+    entry = Entry(
+        task_id=task.task_id,
+        row_id=task.row_id,
+        workflow_type=task.workflow_type,
+        batch_id=task.batch_id,
+        fingerprint=source.fingerprint if source else None,
+        member_at=member_at,
+        member_bytes=member_bytes,
+        line=line,
+    )
+    return msgspec.json.encode(entry) + b"\n"
+
+
+def find(folder: Path, task_id: str) -> Task | None:
+    """Return the archived task, None when there is none of this id."""
+    wanted = msgspec.json.encode(task_id)
+    for index in sorted((folder / ARCHIVE).glob("*.index.jsonl"), reverse=True):
+        if wanted not in index.read_bytes():
+            continue
+        found = [entry for entry in _read_index(index) if entry.task_id == task_id]
+        if found:
+            return _read_task(index, found[-1])
+    return None
+
+
+def family(folder: Path, row_id: str, workflow_type: str) -> list[Task]:
+    """Return the archived tasks of a family, oldest first."""
+    wanted = msgspec.json.encode(row_id)
+    tasks: dict[str, Task] = {}
+    for index in sorted((folder / ARCHIVE).glob("*.index.jsonl")):
+        if wanted not in index.read_bytes():
+            continue
+        for entry in _read_index(index):
+            if (entry.row_id, entry.workflow_type) == (row_id, workflow_type):
+                tasks[entry.task_id] = _read_task(index, entry)
+    return sorted(tasks.values(), key=lambda task: (task.created_at, task.retry_number))
+
+
+def every_task(folder: Path) -> Iterator[Task]:
+    """Yield all archived tasks; one that was archived twice, twice."""
+    for index in sorted((folder / ARCHIVE).glob("*.index.jsonl")):
+        members = {(entry.member_at, entry.member_bytes) for entry in _read_index(index)}
+        for at, size in sorted(members):
+            for line in _member(index, at, size).splitlines():
+                yield decode_task(line)
+
+
+def fingerprints(folder: Path) -> set[str]:
+    """Return the fingerprints of all archived rows."""
+    return {
+        entry.fingerprint
+        for index in (folder / ARCHIVE).glob("*.index.jsonl")
+        for entry in _read_index(index)
+        if entry.fingerprint
+    }
+
+
+def _read_task(index: Path, entry: Entry) -> Task:
+    lines = _member(index, entry.member_at, entry.member_bytes).splitlines()
+    return decode_task(lines[entry.line])
+
+
+def _member(index: Path, at: int, size_bytes: int) -> bytes:
+    month = index.name.removesuffix(".index.jsonl")
+    with index.with_name(f"{month}.jsonl.gz").open("rb") as content:
+        content.seek(at)
+        return gzip.decompress(content.read(size_bytes))
+
+
+def _read_index(index: Path) -> Iterator[Entry]:
+    if not index.exists():
+        return
+    data = index.read_bytes()[: _whole_lines_bytes(index)]
+    for line in data.splitlines():
+        yield _entries.decode(line)
+
+
+def _whole_lines_bytes(index: Path) -> int:
+    return index.read_bytes().rfind(b"\n") + 1

@@ -1,0 +1,152 @@
+"""One line of the journal: how it is written, and how it is known to be whole.
+
+``crc`` is the CRC-32 of the line's bytes before ``,"crc"``. The lines of a transaction bear the
+seq of its first line as ``tx``; its last line carries ``n``, the number of lines.
+"""
+
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+import orjson
+
+from ledger.batch import Batch
+from ledger.entry import Meta, Record, Transaction
+from ledger.task import Json, Task
+
+_encode = msgspec.json.Encoder().encode
+
+#: ``,"crc":"0123abcd"}``: the bytes after those that the checksum covers.
+CRC_BYTES = 18
+
+
+class Line(msgspec.Struct, frozen=True):
+    """A line as read back; records stay encoded until somebody needs them."""
+
+    seq: int
+    at: str
+    actor: str
+    op: str
+    tx: int
+    n: int | None = None
+    task: bytes | None = None
+    batch: bytes | None = None
+    meta: Meta | None = None
+    reason: str | None = None
+    evidence: dict[str, Json] | None = None
+
+
+class _Written(msgspec.Struct, frozen=True):
+    """A line as it is written; a Raw cannot be optional, so an empty one stands for none."""
+
+    seq: int
+    at: str
+    actor: str
+    op: str
+    tx: int
+    n: int | None = None
+    task: msgspec.Raw = msgspec.Raw()
+    batch: msgspec.Raw = msgspec.Raw()
+    meta: Meta | None = None
+    reason: str | None = None
+    evidence: dict[str, Json] | None = None
+
+
+_lines = msgspec.json.Decoder(_Written)
+
+
+class Encoded(msgspec.Struct, frozen=True):
+    """A transaction ready to be appended, with its records as the lines hold them."""
+
+    data: bytes
+    records: list[tuple[Record, bytes]]
+
+
+def encode(transaction: Transaction, first_seq: int, at: str) -> Encoded:
+    """Return the transaction's lines, numbered from *first_seq*."""
+    count = len(transaction.records)
+    head = b',"at":%b,"actor":%b,"op":%b,"tx":%d' % (
+        _encode(at),
+        _encode(transaction.actor),
+        _encode(transaction.op),
+        first_seq,
+    )
+    tail = b',"reason":%b,"evidence":%b' % (
+        _encode(transaction.reason),
+        orjson.dumps(_plain(transaction.evidence)),
+    )
+    lines: list[bytes] = []
+    records: list[tuple[Record, bytes]] = []
+    for place, record in enumerate(transaction.records):
+        encoded = _encode(record)
+        number = b',"n":%d' % count if place == count - 1 else b""
+        body = b'{"seq":%d%b%b,"%b":%b%b' % (
+            first_seq + place,
+            head,
+            number,
+            _kind(record),
+            encoded,
+            tail,
+        )
+        lines.append(sealed(body))
+        records.append((record, encoded))
+    return Encoded(b"".join(lines), records)
+
+
+def sealed(body: bytes) -> bytes:
+    """Return a line (or document) with its checksum and end; *body* lacks its closing brace."""
+    return b'%b,"crc":"%08x"}\n' % (body, zlib.crc32(body))
+
+
+def is_sealed(line: bytes | memoryview) -> bool:
+    """Say whether a line without its newline bears the right checksum."""
+    crc = b',"crc":"%08x"}' % zlib.crc32(line[:-CRC_BYTES])
+    return len(line) > CRC_BYTES and line[-CRC_BYTES:] == crc
+
+
+def decode(line: bytes) -> Line | None:
+    """Return what the line says, None when it is not as it was written."""
+    if not is_sealed(line):
+        return None
+    try:
+        found = _lines.decode(line)
+    except msgspec.MsgspecError:
+        return None
+    return Line(
+        found.seq,
+        found.at,
+        found.actor,
+        found.op,
+        found.tx,
+        found.n,
+        bytes(found.task) or None,
+        bytes(found.batch) or None,
+        found.meta,
+        found.reason,
+        found.evidence,
+    )
+
+
+def journal_name(first_seq: int) -> str:
+    """Return the file name of the journal that begins with *first_seq*."""
+    return f"journal-{first_seq:012d}.jsonl"
+
+
+def first_seq_of(path: Path) -> int | None:
+    """Return the seq that a journal's name says it begins with, None for other names."""
+    name = path.name.removesuffix(".gz")
+    if not (name.startswith("journal-") and name.endswith(".jsonl")):
+        return None
+    digits = name[len("journal-") : -len(".jsonl")]
+    return int(digits) if digits.isdecimal() else None
+
+
+def _kind(record: Record) -> bytes:
+    if isinstance(record, Task):
+        return b"task"
+    return b"batch" if isinstance(record, Batch) else b"meta"
+
+
+def _plain(evidence: Mapping[str, Json] | None) -> dict[str, Json] | None:
+    return None if evidence is None else dict(evidence)

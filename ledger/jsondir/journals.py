@@ -1,0 +1,70 @@
+"""The journals of a ledger folder: live ones, and closed ones gzipped in ``archive/``."""
+
+import gzip
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+from ledger.errors import LedgerDamaged
+from ledger.jsondir.journal import first_seq_of, journal_name
+
+ARCHIVE = "archive"
+
+
+class JournalPlace(msgspec.Struct, frozen=True):
+    """A journal by the seq it begins with; it moves to the archive but never changes its name."""
+
+    folder: Path
+    first_seq: int
+
+    @property
+    def live(self) -> Path:
+        """Where it lies as long as it may be needed for the state."""
+        return self.folder / journal_name(self.first_seq)
+
+    @property
+    def archived(self) -> Path:
+        """Where it lies later."""
+        return self.folder / ARCHIVE / (journal_name(self.first_seq) + ".gz")
+
+    @property
+    def index(self) -> Path:
+        """What stands beside the archived one: which task is on which lines."""
+        return self.folder / ARCHIVE / (journal_name(self.first_seq) + ".index.json")
+
+    def read(self) -> bytes:
+        """Return its bytes wherever it lies; raises FileNotFoundError, LedgerDamaged."""
+        try:
+            return self.live.read_bytes()
+        except FileNotFoundError:
+            return read_gzip(self.archived)
+
+
+def read_gzip(path: Path) -> bytes:
+    """Return the unpacked bytes; raises LedgerDamaged when they cannot be unpacked."""
+    try:
+        return gzip.decompress(path.read_bytes())
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise LedgerDamaged(f"{path.name} cannot be unpacked: {error}") from error
+
+
+def live_journals(folder: Path) -> list[JournalPlace]:
+    """Return the journals that are not archived, oldest first."""
+    return _places(folder, folder.glob("journal-*.jsonl"))
+
+
+def all_journals(folder: Path) -> list[JournalPlace]:
+    """Return all journals there are, oldest first; one that lies in both places counts once.
+
+    The live ones are listed first: a journal that is archived meanwhile is then seen in either.
+    """
+    live = list(folder.glob("journal-*.jsonl"))
+    archived = list((folder / ARCHIVE).glob("journal-*.jsonl.gz"))
+    return _places(folder, [*live, *archived])
+
+
+def _places(folder: Path, paths: Iterable[Path]) -> list[JournalPlace]:
+    seqs = {seq for path in paths if (seq := first_seq_of(path)) is not None}
+    return [JournalPlace(folder, seq) for seq in sorted(seqs)]

@@ -1,0 +1,119 @@
+"""Folds changes into ledger.json and puts closed journals into the archive, off the commit path.
+
+Everything here may be killed at any instant and simply be done again: until the new snapshot has
+its name, the one before and the journals hold the state.
+"""
+
+import gzip
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from ledger.errors import LedgerDamaged
+from ledger.jsondir import snapshot
+from ledger.jsondir.files import Disk
+from ledger.jsondir.journals import ARCHIVE, JournalPlace, all_journals, live_journals
+from ledger.jsondir.loading import load
+from ledger.jsondir.scan import scan
+from ledger.jsondir.snapshot import Changes
+from ledger.shelf import TaskKeys
+from ledger.timestamps import to_timestamp
+
+log = structlog.get_logger()
+
+
+class ArchivedIndex(msgspec.Struct, frozen=True):
+    """What stands beside an archived journal, to answer without unpacking it."""
+
+    first_seq: int
+    last_seq: int
+    last_at: str
+    tasks: dict[str, list[int]]  # task id → its lines, the first line of the file is 1
+
+
+_ids = msgspec.json.Decoder(TaskKeys)
+indexes = msgspec.json.Decoder(ArchivedIndex)
+
+
+class Keeper:
+    """Keeps the folder tidy; used by one thread at a time."""
+
+    def __init__(self, folder: Path, disk: Disk) -> None:
+        self.folder = folder
+        self._disk = disk
+
+    def write_snapshot(self, changes: Changes, last_seq: int, at: str) -> None:
+        """Make ledger.json the state as of *last_seq*; the one before stays as the previous.
+
+        Raises OSError, and LedgerDamaged when the one before is not as it was written and the
+        state cannot be had from the rest either.
+        """
+        current = self.folder / snapshot.CURRENT
+        base = current if current.exists() and not changes.whole else None
+        try:
+            pieces = snapshot.merged(base, changes, last_seq, at)
+            self._disk.write_whole("snapshot", current, pieces)
+        except LedgerDamaged as error:
+            log.warning("snapshot.found_damaged", error=str(error))
+            self._rewrite(current, last_seq, at)
+        self._disk.take_place("snapshot", current, keep=self.folder / snapshot.PREVIOUS)
+
+    def _rewrite(self, current: Path, last_seq: int, at: str) -> None:
+        """Write the state anew from the snapshot before and the journals."""
+        self.set_aside(current, at)
+        state = load(self.folder, thorough=False, up_to=last_seq).state
+        if state.damage or state.last_seq != last_seq:
+            raise LedgerDamaged("; ".join(state.damage) or "the newest changes are missing")
+        pieces = snapshot.merged(None, snapshot.Changes.of(state), last_seq, at)
+        self._disk.write_whole("snapshot", current, pieces)
+
+    def set_aside(self, path: Path, at: str) -> str:
+        """Rename a damaged file to ``<name>.corrupt-<time>`` and return that name."""
+        name = f"{path.name}.corrupt-{at.replace(':', '')}"
+        self._disk.set_aside(path, name)
+        return name
+
+    def archive_journals(self, active: JournalPlace) -> None:
+        """Gzip the journals before *active*; the snapshot holds everything of theirs."""
+        for place in live_journals(self.folder):
+            if place.first_seq < active.first_seq:
+                self._archive(place)
+
+    def _archive(self, place: JournalPlace) -> None:
+        self._disk.make_folder(self.folder / ARCHIVE)
+        data = place.live.read_bytes()
+        index = msgspec.json.encode(_index(place, data))
+        for path, content in (
+            (place.index, index),
+            (place.archived, gzip.compress(data, 6, mtime=0)),
+        ):
+            self._disk.write_whole("archive", path, [content])
+            self._disk.take_place("archive", path)
+        self._disk.remove("archive", place.live)
+
+    def forget_history(self, now: datetime, history_days: float) -> int:
+        """Remove archived journals that ended before *now* - *history_days*; returns how many."""
+        limit = to_timestamp(now - timedelta(days=history_days))
+        removed = 0
+        for place in all_journals(self.folder):
+            if place.live.exists() or not place.index.exists():
+                continue
+            if indexes.decode(place.index.read_bytes()).last_at < limit:
+                self._disk.remove("history", place.archived)
+                self._disk.remove("history", place.index)
+                removed += 1
+        return removed
+
+
+def _index(place: JournalPlace, data: bytes) -> ArchivedIndex:
+    tasks: dict[str, list[int]] = {}
+    last_seq, last_at, number = place.first_seq - 1, "", 0
+    for lines in scan(data, place.live.name).transactions:
+        for line in lines:
+            number += 1
+            last_seq, last_at = line.seq, line.at
+            if line.task is not None:
+                tasks.setdefault(_ids.decode(line.task).task_id, []).append(number)
+    return ArchivedIndex(place.first_seq, last_seq, last_at, tasks)

@@ -1,0 +1,162 @@
+"""From files to the state: newest valid snapshot + all later complete transactions.
+
+Reads only, takes no lock, and copes with a writer at work: what it finds is always the state after
+some whole transaction.
+"""
+
+import gc
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from ledger.batch import Batch
+from ledger.errors import LedgerDamaged
+from ledger.jsondir import snapshot
+from ledger.jsondir.journal import Line
+from ledger.jsondir.journals import JournalPlace, all_journals, live_journals
+from ledger.jsondir.scan import Scan, scan
+from ledger.state import State, apply, count_id
+
+REPAIRS = "repairs"
+
+_batches = msgspec.json.Decoder(Batch)
+
+
+class Loaded(msgspec.Struct):
+    """The state and what its files looked like."""
+
+    state: State
+    base_seq: int  # of the snapshot it began with; 0 = none
+    base: str | None = None  # its name
+    damaged_snapshot: bool = False  # ledger.json is there but not as it was written
+    changes: snapshot.Changes = msgspec.field(default_factory=snapshot.Changes)  # since then
+    scans: dict[int, Scan] = msgspec.field(default_factory=dict)  # of the journals read
+    missing: list[tuple[int, int]] = msgspec.field(default_factory=list)  # seqs first..last
+    unreadable: list[str] = msgspec.field(default_factory=list)
+    next_seq: int = 1
+
+
+def load(folder: Path, *, thorough: bool = True, up_to: int = sys.maxsize) -> Loaded:
+    """Return the state as of seq *up_to* at most.
+
+    *thorough* also proves the journals that the snapshot made superfluous.
+
+    Raises LedgerTooNew.
+    """
+    with _no_collections():
+        loaded = _load_snapshot(folder)
+        _add_journals(loaded, folder, thorough=thorough, up_to=up_to)
+    _list_damage(loaded)
+    return loaded
+
+
+@contextmanager
+def _no_collections() -> Iterator[None]:
+    """Keep the garbage collector from walking over records again and again while they load."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _load_snapshot(folder: Path) -> Loaded:
+    damaged, words = False, []
+    for name in (snapshot.CURRENT, snapshot.PREVIOUS):
+        try:
+            state = snapshot.read((folder / name).read_bytes())
+        except FileNotFoundError:
+            continue
+        except LedgerDamaged as error:
+            damaged = damaged or name == snapshot.CURRENT
+            words.append(f"{name}: {error}")
+            continue
+        return Loaded(state=state, base_seq=state.last_seq, base=name, damaged_snapshot=damaged)
+    return Loaded(state=State(), base_seq=0, damaged_snapshot=damaged, unreadable=words)
+
+
+def _add_journals(loaded: Loaded, folder: Path, *, thorough: bool, up_to: int) -> None:
+    base = loaded.base_seq
+    places = live_journals(folder)
+    if not places or places[0].first_seq > base + 1:
+        places = all_journals(folder)
+        thorough = False
+    loaded.next_seq = base + 1
+    for place, following in zip(places, [*places[1:], None], strict=False):
+        if not thorough and following is not None and following.first_seq <= base + 1:
+            continue
+        _add_journal(loaded, place, up_to)
+    loaded.next_seq = max(loaded.next_seq, *(place.first_seq for place in places), 1)
+
+
+def _add_journal(loaded: Loaded, place: JournalPlace, up_to: int) -> None:
+    state = loaded.state
+    try:
+        found = scan(place.read(), place.live.name)
+    except (LedgerDamaged, FileNotFoundError) as error:
+        loaded.unreadable.append(str(error))
+        return
+    loaded.scans[place.first_seq] = found
+    for lines in found.transactions:
+        first, last = lines[0].seq, lines[-1].seq
+        if last <= state.last_seq or last > up_to:
+            continue
+        if first > state.last_seq + 1:
+            loaded.missing.append((state.last_seq + 1, first - 1))
+        for line in lines:
+            apply_line(state, line, loaded.changes)
+        state.last_seq = last
+    loaded.next_seq = max(
+        loaded.next_seq, found.last_seq + 1 + found.damaged_lines, state.last_seq + 1
+    )
+
+
+def apply_line(state: State, line: Line, changes: snapshot.Changes) -> None:
+    """Make *state* what it is after the record of *line*, and note it in *changes*."""
+    if line.task is not None:
+        task_id = state.tasks.put_encoded(line.task)
+        count_id(state.meta, task_id)
+        changes.tasks[task_id] = line.task
+    elif line.batch is not None:
+        batch = _batches.decode(line.batch)
+        apply(state, (batch,))
+        changes.add(batch, line.batch)
+    elif line.meta is not None:
+        apply(state, (line.meta,))
+        changes.add(line.meta, b"")
+
+
+def known_losses(state: State) -> list[tuple[int, int]]:
+    """Return the ranges of seqs that `ledger repair` could not recover, in its own record."""
+    ranges: list[tuple[int, int]] = []
+    for repair in state.meta.get(REPAIRS, {}).values():
+        lost = msgspec.convert(repair, Repair).lost
+        ranges.extend(lost)
+    return ranges
+
+
+class Repair(msgspec.Struct, frozen=True):
+    """What a repair left in the meta section ``repairs``, under the time it happened."""
+
+    lost: list[tuple[int, int]]
+    kept_aside: list[str]
+
+
+def _list_damage(loaded: Loaded) -> None:
+    known = known_losses(loaded.state)
+    loaded.missing = [
+        (first, last)
+        for first, last in loaded.missing
+        if not any(low <= first and last <= high for low, high in known)
+    ]
+    damage = loaded.state.damage
+    damage.extend(loaded.unreadable)
+    for found in loaded.scans.values():
+        damage.extend(found.problems)
+    for first, last in loaded.missing:
+        damage.append(f"changes {first} to {last} are missing")

@@ -1,0 +1,85 @@
+"""The lock that one writing process holds for its life, and who that is.
+
+The lock file itself says nothing: filelock empties it even when it fails to get the lock. So the
+holder writes itself into ``ledger.holder.json``; one left by a dead process is not believed.
+"""
+
+import os
+import platform
+import time
+from pathlib import Path
+
+import filelock
+import msgspec
+
+from ledger.errors import LedgerLocked
+from ledger.jsondir.files import Disk
+
+LOCK = "ledger.lock"
+HOLDER = "ledger.holder.json"
+
+
+class Holder(msgspec.Struct, frozen=True):
+    """The process that holds the lock."""
+
+    pid: int
+    host: str
+    since: str
+    process_start: str  # tells a reused pid from the holder's
+
+
+class FolderLock:
+    """Taken by ``take``, dropped by ``drop`` or by the death of the process."""
+
+    def __init__(self, folder: Path, disk: Disk) -> None:
+        self._holder_path = folder / HOLDER
+        self._disk = disk
+        # thread_local: a lock taken in one thread could not be dropped in another, silently
+        self._lock = filelock.FileLock(folder / LOCK, blocking=False, thread_local=False)
+
+    def take(self, at: str) -> None:
+        """Take the lock or raise LedgerLocked, which names the holder."""
+        try:
+            self._lock.acquire()
+        except filelock.Timeout:
+            raise LedgerLocked(_name(self._holder_path)) from None
+        holder = Holder(os.getpid(), platform.node(), at, _process_start(os.getpid()))
+        self._disk.write_note(self._holder_path, msgspec.json.encode(holder))
+
+    def drop(self) -> None:
+        """Drop the lock; nothing happens when it is not held."""
+        if self._lock.is_locked:
+            self._disk.remove_if_there(self._holder_path)
+            self._lock.release()
+
+
+def read_holder(folder: Path) -> Holder | None:
+    """Return the living holder as far as its own note tells, None when there is none."""
+    holder = _read(folder / HOLDER)
+    if holder is None or holder.host != platform.node():
+        return holder
+    return holder if _process_start(holder.pid) == holder.process_start else None
+
+
+def _read(path: Path) -> Holder | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Holder)
+    except (FileNotFoundError, msgspec.MsgspecError):
+        return None
+
+
+def _name(path: Path) -> str:
+    for _ in range(20):  # the holder writes its note just after it got the lock
+        if (holder := read_holder(path.parent)) is not None:
+            return f"process {holder.pid} on {holder.host} (since {holder.since})"
+        time.sleep(0.01)
+    return "another process"
+
+
+def _process_start(pid: int) -> str:
+    """Return when the process began, in the kernel's ticks; "" when it is gone or unknown."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    return stat.rpartition(")")[2].split()[19]

@@ -1,0 +1,188 @@
+"""The ledger's store in a folder of JSON files; one process writes it, any may read along."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import structlog
+
+from ledger.entry import Transaction
+from ledger.errors import LedgerClosed
+from ledger.jsondir import archive, snapshot
+from ledger.jsondir.files import Disk
+from ledger.jsondir.journals import live_journals
+from ledger.jsondir.keeper import Keeper
+from ledger.jsondir.loading import Loaded, load
+from ledger.jsondir.lock import FolderLock
+from ledger.jsondir.open_journal import OpenJournal
+from ledger.jsondir.writer import Group, Limits, Writer
+from ledger.state import State
+from ledger.task import Task
+from ledger.timestamps import to_timestamp
+
+log = structlog.get_logger()
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class JsonDirBackend:
+    """Keeps the ledger in a folder, as contract §5 describes its files.
+
+    Opening a folder with damage succeeds: ``State.damage`` lists it, the files stay as they are,
+    changes are still written, and neither snapshot nor archive is touched until ``repair``.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        disk: Disk | None = None,
+        now: Callable[[], datetime] = _utc_now,
+        archive_after_days: float = 30,
+        history_days: float = 365,
+        limits: Limits | None = None,
+    ) -> None:
+        self._path = path
+        self._disk = disk or Disk()
+        self._now = now
+        self.archive_after_days = archive_after_days
+        self._history_days = history_days
+        self._limits = limits or Limits()
+        self._lock: FolderLock | None = None
+        self._keeper = Keeper(path, self._disk)
+        self._writer: Writer | None = None
+        self._gathering: list[tuple[Transaction, asyncio.Future[int]]] = []
+
+    async def open(self) -> State:
+        """Lock the folder, load it, and begin writing; see ``Backend.open``."""
+        return await asyncio.to_thread(self._open)
+
+    def _open(self) -> State:
+        self._disk.make_folder(self._path)
+        lock = FolderLock(self._path, self._disk)
+        lock.take(to_timestamp(self._now()))
+        try:
+            loaded = load(self._path)
+            self._writer = self._begin(loaded)
+            loaded.state.archived_fingerprints = archive.fingerprints(self._path)
+        except BaseException:
+            lock.drop()
+            raise
+        self._lock = lock
+        self._writer.start()
+        return loaded.state
+
+    def _begin(self, loaded: Loaded) -> Writer:
+        damaged = bool(loaded.state.damage)
+        at = to_timestamp(self._now())
+        if loaded.damaged_snapshot and not damaged:
+            name = self._keeper.set_aside(self._path / snapshot.CURRENT, at)
+            log.warning("snapshot.rebuilt", kept_aside=name, last_seq=loaded.state.last_seq)
+        changes = loaded.changes
+        if loaded.base != snapshot.CURRENT:
+            changes = snapshot.Changes.of(loaded.state)
+        return Writer(
+            self._disk,
+            self._keeper,
+            self._journal_to_write(loaded, damaged=damaged),
+            next_seq=loaded.next_seq,
+            changes=changes,
+            damaged=damaged,
+            now=self._now,
+            limits=self._limits,
+        )
+
+    def _journal_to_write(self, loaded: Loaded, *, damaged: bool) -> OpenJournal:
+        """Go on with the newest journal, its torn tail cut off; with a new one after damage."""
+        places = live_journals(self._path)
+        if not places or damaged:
+            return OpenJournal.begin(self._disk, self._path, loaded.next_seq)
+        newest = places[-1]
+        found = loaded.scans[newest.first_seq]
+        if found.torn_bytes:
+            log.warning("journal.tail_cut", file=newest.live.name, bytes=found.torn_bytes)
+        journal = OpenJournal.go_on(self._disk, self._path, newest, found.whole_bytes)
+        if found.lacks_newline:
+            journal.close()
+            return OpenJournal.begin(self._disk, self._path, loaded.next_seq)
+        return journal
+
+    def append(self, transaction: Transaction) -> asyncio.Future[int]:
+        """Write *transaction* with all others of this round of the loop; see ``Backend.append``."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[int] = loop.create_future()
+        if not self._gathering:
+            loop.call_soon(self._hand_over)
+        self._gathering.append((transaction, future))
+        return future
+
+    def _hand_over(self) -> None:
+        gathered, self._gathering = self._gathering, []
+        if not gathered:
+            return
+        transactions = [transaction for transaction, _ in gathered]
+        futures = [future for _, future in gathered]
+        loop = asyncio.get_running_loop()
+
+        def answer(outcome: list[int] | LedgerClosed) -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(_resolve, futures, outcome)
+
+        if self._writer is None:
+            _resolve(futures, LedgerClosed("the ledger is closed"))
+        else:
+            self._writer.write(Group(transactions, answer))
+
+    async def compact(self) -> None:
+        """Close the journal, fold it into the snapshot, archive it; see ``Backend.compact``."""
+        await asyncio.wrap_future(self._running().order("compact"))
+
+    async def reopen(self) -> None:
+        """Prove that there is space, cut off what failed, go on in a new journal."""
+        await asyncio.wrap_future(self._running().order("reopen"))
+
+    async def archive(self, tasks: Sequence[Task]) -> dict[str, str]:
+        """Copy tasks into ``archive/YYYY-MM.jsonl.gz``; see ``Backend.archive``."""
+        return await asyncio.to_thread(archive.put, self._path, self._disk, tasks)
+
+    async def find_archived(self, task_id: str) -> Task | None:
+        """Return an archived task or None."""
+        return await asyncio.to_thread(archive.find, self._path, task_id)
+
+    async def forget_history(self, now: datetime) -> int:
+        """Remove archived journals past ``history_days``."""
+        return await asyncio.to_thread(self._keeper.forget_history, now, self._history_days)
+
+    async def close(self) -> None:
+        """Write what is under way and a complete snapshot, then drop the lock."""
+        self._hand_over()
+        if self._writer is None:
+            return
+        closed = self._writer.order("close")
+        writer, self._writer = self._writer, None
+        try:
+            await asyncio.wrap_future(closed)
+        finally:
+            await asyncio.to_thread(writer.join)
+            if self._lock is not None:
+                self._lock.drop()
+                self._lock = None
+        await asyncio.sleep(0)  # answers that came with the last write reach their committers
+
+    def _running(self) -> Writer:
+        if self._writer is None:
+            raise LedgerClosed("the ledger is not open")
+        return self._writer
+
+
+def _resolve(futures: list[asyncio.Future[int]], outcome: list[int] | LedgerClosed) -> None:
+    for place, future in enumerate(futures):
+        if future.done():  # its loop is going down
+            continue
+        if isinstance(outcome, LedgerClosed):
+            future.set_exception(outcome)
+        else:
+            future.set_result(outcome[place])

@@ -1,0 +1,311 @@
+"""The one thread that owns the journal: group commit, rotation, and when to write a snapshot.
+
+It is told what to do through a queue and answers through callbacks, so nothing here is shared.
+"""
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import datetime
+from typing import Literal, TypeAlias
+
+import msgspec
+import structlog
+
+from ledger.entry import Transaction
+from ledger.errors import LedgerClosed, LedgerDamaged
+from ledger.jsondir.files import Disk
+from ledger.jsondir.journal import encode
+from ledger.jsondir.journals import JournalPlace
+from ledger.jsondir.keeper import Keeper
+from ledger.jsondir.open_journal import OpenJournal
+from ledger.jsondir.snapshot import Changes
+from ledger.timestamps import to_timestamp
+
+log = structlog.get_logger()
+
+#: For a group: the seq of each transaction's last line, or the error that ended writing.
+Answer: TypeAlias = Callable[[list[int] | LedgerClosed], None]
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """When to do what is not a commit."""
+
+    journal_bytes: int = 16 * 1024 * 1024  # a longer journal is closed
+    journal_bytes_at_close: int = 1024 * 1024  # a longer one is not kept open for the next start
+    snapshot_seconds: float = 1.0  # from a change to the snapshot that shows it, when it is cheap
+    snapshot_share: float = 0.02  # of the time, at most, goes into snapshots
+    probe_bytes: int = 1024 * 1024  # must be free before writing begins again
+
+
+class Group(msgspec.Struct, frozen=True):
+    """Transactions that arrived together."""
+
+    transactions: Sequence[Transaction]
+    answer: Answer
+
+
+class Order(msgspec.Struct, frozen=True):
+    """Something else to do: compact, reopen or close."""
+
+    verb: Literal["compact", "reopen", "close"]
+    done: "Future[None]"
+
+
+class Folded(msgspec.Struct, frozen=True):
+    """The keeper's news: a snapshot was written, or failed and gives its changes back."""
+
+    changes: Changes
+    seconds: float
+    error: Exception | None
+
+
+Message: TypeAlias = Group | Order | Folded
+
+#: A full disk makes snapshots fail; no use to try again at once.
+AFTER_FAILURE_SECONDS = 30.0
+
+
+class Writer(threading.Thread):
+    """Makes groups of transactions durable, in the order of their arrival."""
+
+    def __init__(
+        self,
+        disk: Disk,
+        keeper: Keeper,
+        journal: OpenJournal,
+        *,
+        next_seq: int,
+        changes: Changes,
+        damaged: bool,
+        now: Callable[[], datetime],
+        limits: Limits,
+    ) -> None:
+        super().__init__(name="ledger-writer", daemon=True)
+        self._disk, self._keeper, self._journal = disk, keeper, journal
+        self._next_seq = next_seq
+        self._changes = changes  # durable, but not in ledger.json
+        self._damaged = damaged  # then the files stay as they are: they are the evidence
+        self._now, self._limits = now, limits
+        self._inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._folding = ThreadPoolExecutor(1, thread_name_prefix="ledger-keeper")
+        self._folding_now = False
+        self._not_before = 0.0  # monotonic; the next snapshot
+        self._compactions: list[Order] = []  # to be served by the next fold
+        self._served: list[Order] = []  # by the one under way
+        self._failure: LedgerClosed | None = None
+
+    # -- called by other threads -----------------------------------------------------------------
+
+    def write(self, group: Group) -> None:
+        """Make a group durable and answer."""
+        self._inbox.put(group)
+
+    def order(self, verb: Literal["compact", "reopen", "close"]) -> "Future[None]":
+        """Do *verb* after everything asked for before."""
+        order = Order(verb, Future())
+        order.done.set_running_or_notify_cancel()  # who waits may go; the order stands
+        self._inbox.put(order)
+        return order.done
+
+    # -- the thread ------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Work until told to close."""
+        closing: Order | None = None
+        while closing is None:
+            groups: list[Group] = []
+            for message in self._arrived():
+                if isinstance(message, Group):
+                    groups.append(message)
+                    continue
+                self._write_groups(groups)
+                groups = []
+                if isinstance(message, Folded):
+                    self._take_note(message)
+                elif message.verb == "close":
+                    closing = message
+                else:
+                    self._obey(message)
+            self._write_groups(groups)
+            self._fold_if_due()
+        self._close(closing)
+
+    def _arrived(self) -> list[Message]:
+        """Return all that is in the inbox; wait for something, or until a snapshot is due."""
+        messages: list[Message] = []
+        wait_seconds: float | None = None
+        if self._changes and self._may_fold():
+            wait_seconds = max(0.0, self._not_before - time.monotonic())
+        try:
+            messages.append(self._inbox.get(timeout=wait_seconds))
+            while True:
+                messages.append(self._inbox.get_nowait())
+        except queue.Empty:
+            return messages
+
+    def _write_groups(self, groups: list[Group]) -> None:
+        """Append what arrived together with one sync, and answer each group."""
+        if not groups:
+            return
+        if self._failure is None:
+            self._append([each for group in groups for each in group.transactions])
+        if self._failure is not None:
+            for group in groups:
+                group.answer(self._failure)
+            return
+        seq = self._next_seq - sum(
+            len(each.records) for group in groups for each in group.transactions
+        )
+        for group in groups:
+            seqs: list[int] = []
+            for transaction in group.transactions:
+                seq += len(transaction.records)
+                seqs.append(seq - 1)
+            group.answer(seqs)
+
+    def _append(self, transactions: list[Transaction]) -> None:
+        at = to_timestamp(self._now())
+        seq = self._next_seq
+        encoded = []
+        try:
+            for transaction in transactions:
+                encoded.append(encode(transaction, seq, at))
+                seq += len(transaction.records)
+            self._journal.append(b"".join(each.data for each in encoded))
+        except Exception as error:  # noqa: BLE001 - whatever it was, nothing of the group counts
+            self._fail(error)
+            return
+        if not self._changes:
+            soon = time.monotonic() + self._limits.snapshot_seconds
+            self._not_before = max(self._not_before, soon)
+        for each in encoded:
+            for record, data in each.records:
+                self._changes.add(record, data)
+        self._next_seq = seq
+
+    def _fail(self, error: Exception) -> None:
+        """End writing; try to take back at once what was not acknowledged."""
+        self._failure = LedgerClosed(f"writing the journal failed: {error}")
+        try:
+            self._journal.cut_back()
+        except OSError as again:
+            log.warning("journal.not_cut_back", error=str(again))
+
+    def _rotate(self) -> None:
+        """Go on in a new journal; the one before is closed for ever."""
+        try:
+            following = OpenJournal.begin(self._disk, self._keeper.folder, self._next_seq)
+        except OSError as error:
+            self._fail(error)
+            return
+        self._journal.close()
+        self._journal = following
+
+    # -- orders ----------------------------------------------------------------------------------
+
+    def _obey(self, order: Order) -> None:
+        if order.verb == "reopen":
+            self._reopen(order)
+        elif self._damaged:
+            order.done.set_exception(LedgerDamaged("a damaged ledger is repaired first"))
+        elif self._failure is not None:
+            order.done.set_exception(self._failure)
+        else:
+            self._compactions.append(order)
+
+    def _reopen(self, order: Order) -> None:
+        if self._failure is None:
+            order.done.set_result(None)
+            return
+        try:
+            self._disk.probe(self._keeper.folder, self._limits.probe_bytes)
+            self._journal.cut_back()
+            self._journal = OpenJournal.begin(self._disk, self._keeper.folder, self._next_seq)
+        except OSError as error:
+            order.done.set_exception(LedgerClosed(f"writing is still not possible: {error}"))
+            return
+        self._failure = None
+        order.done.set_result(None)
+
+    def _close(self, order: Order) -> None:
+        """Leave a complete snapshot behind, as far as the disk allows."""
+        self._folding.shutdown(wait=True)
+        for message in self._arrived_late():
+            if isinstance(message, Folded):
+                self._take_note(message)
+            elif isinstance(message, Group):
+                message.answer(LedgerClosed("the ledger is closed"))
+            else:
+                message.done.set_exception(LedgerClosed("the ledger is closed"))
+        if self._failure is None and not self._damaged:
+            if self._journal.size_bytes > self._limits.journal_bytes_at_close:
+                self._rotate()
+            self._fold_aside(self._changes, self._next_seq - 1, self._journal.place)
+            for message in self._arrived_late():
+                if isinstance(message, Folded):
+                    self._take_note(message)
+        for waiting in self._compactions:
+            waiting.done.set_exception(LedgerClosed("the ledger is closed"))
+        self._journal.close()
+        order.done.set_result(None)
+
+    def _arrived_late(self) -> list[Message]:
+        messages: list[Message] = []
+        while not self._inbox.empty():
+            messages.append(self._inbox.get_nowait())
+        return messages
+
+    # -- snapshots -------------------------------------------------------------------------------
+
+    def _may_fold(self) -> bool:
+        return not (self._folding_now or self._damaged or self._failure is not None)
+
+    def _fold_if_due(self) -> None:
+        if not self._may_fold():
+            return
+        if self._journal.size_bytes > self._limits.journal_bytes or (
+            self._compactions and self._journal.size_bytes
+        ):
+            self._rotate()
+        elif not self._compactions and time.monotonic() < self._not_before:
+            return
+        if self._failure is None and (self._changes or self._compactions):
+            self._fold()
+
+    def _fold(self) -> None:
+        changes, self._changes = self._changes, Changes()
+        self._served, self._compactions = self._compactions, []
+        self._folding_now = True
+        self._folding.submit(self._fold_aside, changes, self._next_seq - 1, self._journal.place)
+
+    def _fold_aside(self, changes: Changes, last_seq: int, active: JournalPlace) -> None:
+        """Write the snapshot and archive the journals before *active*; the keeper's thread."""
+        began = time.monotonic()
+        failure: Exception | None = None
+        try:
+            if changes:
+                self._keeper.write_snapshot(changes, last_seq, to_timestamp(self._now()))
+                changes = Changes()
+            self._keeper.archive_journals(active)
+        except Exception as error:  # noqa: BLE001 - told to the writer, which decides
+            failure = error
+        self._inbox.put(Folded(changes, time.monotonic() - began, failure))
+
+    def _take_note(self, folded: Folded) -> None:
+        self._folding_now = False
+        pause = max(self._limits.snapshot_seconds, folded.seconds / self._limits.snapshot_share)
+        if folded.error is not None:
+            log.warning("snapshot.failed", error=str(folded.error))
+            pause = max(pause, AFTER_FAILURE_SECONDS)
+            folded.changes.follow(self._changes)
+            self._changes = folded.changes
+        self._not_before = time.monotonic() + pause
+        for order in self._served:
+            if folded.error is None:
+                order.done.set_result(None)
+            else:
+                order.done.set_exception(folded.error)
+        self._served = []
