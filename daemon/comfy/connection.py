@@ -159,7 +159,6 @@ class Connection:
                 return await self._read_session().ws_connect(
                     self._base + path,
                     params=params,
-                    timeout=aiohttp.ClientWSTimeout(ws_close=self.timeouts.websocket_close_seconds),
                     heartbeat=self.timeouts.websocket_heartbeat_seconds,
                     max_msg_size=max_bytes,
                 )

@@ -1,5 +1,7 @@
 """The push channel: websocket frames become news about prompts; a hint, never the truth."""
 
+import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, Iterator
 
 import aiohttp
@@ -20,13 +22,19 @@ async def progress(connection: Connection, client_id: str) -> AsyncGenerator[Pro
     """Yield news while one connection lasts; raises Unreachable when there is none to be had."""
     params = {"clientId": client_id}
     websocket = await connection.open_websocket("/ws", params, LARGEST_FRAME_BYTES)
-    async with websocket:
+    try:
         async for message in websocket:
             if message.type is aiohttp.WSMsgType.ERROR:
                 return  # the heartbeat found it dead, or a frame was too large
             if message.type is aiohttp.WSMsgType.TEXT:
                 for news in news_of(message.data):
                     yield news
+    finally:
+        # aiohttp waits anew after each frame that comes before the farewell is answered, which
+        # on a busy server may be for ever; cut short, it drops the connection.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(connection.timeouts.websocket_close_seconds):
+                await websocket.close()
 
 
 def news_of(text: str) -> Iterator[Progress]:

@@ -200,13 +200,15 @@ async def test_a_websocket_nobody_answers_is_unreachable(client_of):
                 pass
 
 
-async def test_news_can_be_left_at_any_moment(client_of):
+async def test_news_can_be_left_at_any_moment_even_of_a_server_that_never_listens(client_of):
     async def endless(_request, socket):
         while not socket.closed:
             await socket.send_json({"type": "execution_start", "data": {"prompt_id": "p"}})
             await asyncio.sleep(0)
 
     async with websocket_server(endless) as url:
-        feed = client_of(url).progress("c")
+        client = client_of(url, timeouts=Timeouts(websocket_close_seconds=0.2))
+        feed = client.progress("c")
         assert (await anext(feed)).event == "started"
-        await feed.aclose()
+        async with asyncio.timeout(10):
+            await feed.aclose()
