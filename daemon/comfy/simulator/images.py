@@ -35,9 +35,15 @@ def load_image(bench: Bench, given: Mapping[str, Value]) -> Result:
             if frames and frame.size != frames[0].size:
                 continue
             frames.append(frame.convert("RGB"))
-            alpha = frame.convert("RGBA").getchannel("A")
-            masks.append(ImageChops.invert(alpha))
+            masks.append(_mask(frame))
     return Result((tuple(frames), tuple(masks)))
+
+
+def _mask(frame: Image.Image) -> Image.Image:
+    """Return white where *frame* is transparent; a small black one when it is nowhere."""
+    if frame.has_transparency_data:
+        return ImageChops.invert(frame.convert("RGBA").getchannel("A"))
+    return Image.new("L", (64, 64))
 
 
 def empty_image(_bench: Bench, given: Mapping[str, Value]) -> Result:

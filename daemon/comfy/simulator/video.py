@@ -24,9 +24,14 @@ def mp4(clip: Video) -> bytes:
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.options = {"preset": "ultrafast"}
         stream.thread_count = 1
-        for picture in clip.frames:
-            fitted = picture if picture.size == (width, height) else picture.resize((width, height))
-            frame = av.VideoFrame.from_image(fitted)  # type: ignore[no-untyped-call] # PyAV
+        converted: dict[int, av.VideoFrame] = {}  # a repeated picture is converted once
+        for position, picture in enumerate(clip.frames):
+            frame = converted.get(id(picture))
+            if frame is None:
+                plain = av.VideoFrame.from_image(picture)  # type: ignore[no-untyped-call] # PyAV
+                frame = plain.reformat(width, height, format="yuv420p")
+                converted[id(picture)] = frame
+            frame.pts = position
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return content.getvalue()
