@@ -32,7 +32,7 @@ log = structlog.get_logger()
 
 _BURST_SECONDS = 0.1  # events that come together lead to one look
 _PULSE_SECONDS = 0.5  # how often we look at drops that settle, at most
-_UNWATCHED_SECONDS = 5.0  # how often we look where no event would tell
+_UNWATCHED_SECONDS = 2.0  # how often we look where no event would tell
 _EVENTS: list[type[FileSystemEvent]] = [  # not "opened": our own looking would wake us
     DirCreatedEvent,
     DirMovedEvent,
