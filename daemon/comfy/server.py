@@ -152,6 +152,10 @@ class WorkflowServer(Protocol):
         """Return its ``/object_info`` (class name -> description), cached while it stays up."""
         ...
 
+    def forget(self) -> None:
+        """Drop what is cached of the server; it showed that it changed."""
+        ...
+
     async def submit(self, graph: Graph, ticket: Ticket, client_id: str) -> str:
         """Queue *graph* and return its prompt id; raises Refused or AnswerLost.
 

@@ -8,6 +8,7 @@ posted again, marked ``possible_duplicate``.
 
 import random
 import uuid
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -32,6 +33,10 @@ log = structlog.get_logger()
 #: Suffixes that ComfyUI's LoadImage is sure to offer; others are uploaded as .png (it looks at
 #: the bytes, not at the name).
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tiff"})
+
+#: Posts of one prompt that a living server may answer with an error before the prompt is blamed
+#: (0.33.0 answers 500 to some broken graphs).
+MAX_POSTS_AGAIN = 5
 
 
 class TaskFiles(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +74,7 @@ class Submission:
         self._workflows = workflows
         self._templates = templates
         self._random = random.SystemRandom()
+        self._posts: Counter[str] = Counter()  # of tasks posted again
         self._files = files
 
     async def submit(self, task: Task, state: ServerState) -> None:
@@ -101,6 +107,14 @@ class Submission:
         template = self._templates[task.workflow_type]
         graph = template.fill(task.parameters, output_prefix=task.output_prefix)
         reason = "in neither queue, history nor output folder"
+        self._posts[task.task_id] += 1
+        if self._posts[task.task_id] > MAX_POSTS_AGAIN:
+            del self._posts[task.task_id]
+            message = f"ComfyUI failed {MAX_POSTS_AGAIN + 1} times to take this prompt in"
+            await self._ledger.commit(
+                self._failed(task, "rejected", message), op="task.refused", reason=reason
+            )
+            return
         if graph_sha256(graph) != task.graph_sha256:
             again = waiting_again(task, at=at, possible_duplicate=True)
             await self._ledger.commit(
@@ -135,6 +149,7 @@ class Submission:
             queued = task.moved(Stage.QUEUED, at=to_timestamp(self._clock.now()))
             await self._ledger.commit(queued, op="task.queued")
             state.ran(task.workflow_type)
+            self._posts.pop(task.task_id, None)
             log.info("task.submitted", task=task.task_id, batch=task.batch_id, server=state.name)
 
     async def _refused(self, task: Task, state: ServerState, error: Refused) -> None:
@@ -143,8 +158,8 @@ class Submission:
         log.warning(
             "task.refused", task=task.task_id, server=state.name, kind=error.kind, error=str(error)
         )
-        if error.kind == "missing_input":
-            state.uploaded.clear()  # its input folder was emptied; the next attempt uploads anew
+        state.uploaded.clear()  # it may have been emptied; the next attempt uploads anew
+        state.client.forget()  # and the next preflight sees what it has now
         after = after_failure(
             task,
             error.kind,

@@ -70,7 +70,7 @@ class BatchKeeper:
         at = to_timestamp(self._clock.now())
         try:
             await self._ledger.commit(
-                batch.changed(at=at, status=BatchStatus.COMPLETED), op="batch.completed"
+                batch.changed(at=at, status=BatchStatus.COMPLETED, held=None), op="batch.completed"
             )
         except (Conflict, LedgerClosed):
             self._suspects.add(batch_id)

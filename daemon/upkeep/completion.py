@@ -6,9 +6,9 @@ from typing import Protocol
 import structlog
 
 from daemon.clock import Clock
+from ledger.entry import Transaction
 from ledger.ledger import Ledger
 from ledger.status import OPEN_STAGES, Stage
-from ledger.entry import Transaction
 from ledger.task import Task
 
 log = structlog.get_logger()
