@@ -4,41 +4,33 @@ Every recording under ``fakes/recordings`` is replayed over HTTP against a fresh
 same version, set up as it was for the recording. With ``COMFYUI_URL`` set, the same tests run
 against that server instead (recordings of its generation; those that need a restart are skipped).
 
-What is compared, and how:
-
-* Status: equal.
-* Headers: ``Content-Type``, ``Content-Disposition``, ``Accept-Ranges`` equal; ``Last-Modified`` and
-  ``Content-Length`` there when they were recorded. Lengths differ with the pictures.
-* Bodies of refused prompts, uploads and cancellations: equal, to the letter.
-* Other JSON: recursively the same keys, and values of the same JSON type (whole and broken numbers
-  are one type). A list of unlike things is a tuple: same length, place by place. In a list of like
-  things each element has the shape of some recorded one, since counts depend on the machine; it is
-  empty exactly when the recorded one was, but for the names in ``MAY_BE_EMPTY``.
-* Websocket frames: the order of types, with neighbouring equal types taken as one, because the real
-  server repeats ``progress_state`` as often as it likes; which nodes were ``executing`` and
-  ``executed``, as sets, because independent nodes run in any order; the shape of every frame.
-* When several prompts overlap: the same per prompt, without ``status`` frames, whose moment is free.
+What is compared, and how exactly, stands in ``fakes/likeness``.
 """
 
 import asyncio
 import io
-import itertools
 import json
 import os
 import re
-import secrets
-from pathlib import Path
 
 import aiohttp
 import pytest
-from PIL import Image
 
 from daemon.comfy.simulator import Simulator
+from tests.fakes.likeness import (
+    cached_nodes,
+    events,
+    of,
+    same_entries,
+    same_headers,
+    same_keys,
+    same_order,
+    same_shape,
+    without_status,
+)
+from tests.fakes.recorded_server import RECORDINGS, RecordedServer, png
 
-RECORDINGS = Path(__file__).parent.parent / "fakes" / "recordings"
 COMFYUI_URL = os.environ.get("COMFYUI_URL", "").rstrip("/")
-MAY_BE_EMPTY = {"nodes", "executed", "current_outputs", "traceback", "search_aliases", "argv"}
-FINAL = {"execution_success", "execution_error", "execution_interrupted"}
 
 VERSIONS = sorted(
     folder.name.removeprefix("v") for folder in RECORDINGS.iterdir() if folder.is_dir()
@@ -75,99 +67,20 @@ OWN_TEST = {
 }
 
 
-class Server:
-    """A server to ask, and the recordings of its version under names of this run only."""
-
-    def __init__(self, version, url, session, simulator):
-        self.version, self.url, self.session, self.simulator = version, url, session, simulator
-        self.run = secrets.token_hex(4)[:7]
-        self.client_id = f"conformance-{self.run}"
-
-    def recording(self, name):
-        text = (RECORDINGS / f"v{self.version}" / f"{name}.json").read_text("utf-8")
-        text = re.sub(r"recorder-[0-9a-f]+", self.client_id, text)
-        text = re.sub(r"\b([1-8])\1{7}-", rf"{self.run}\1-", text)
-        text = re.sub(r"\b(rows/|tasks/|slow\b)", rf"\g<1>{self.run}", text)
-        text = re.sub(r"(product|model|broken|evil)( \(1\))?\.png", rf"\1-{self.run}\2.png", text)
-        return json.loads(text.replace('"client_id": "c"', f'"client_id": "{self.client_id}"'))
-
-    async def ask(self, request, **more):
-        """Send a recorded request; the answer in the form of the recordings."""
-        body = {"json": request["json"]} if request.get("json") is not None else {}
-        async with self.session.request(
-            request["method"], self.url + request["path"], **{**body, **more}
-        ) as answer:
-            content = await answer.read()
-            is_json = answer.content_type == "application/json"
-            return {
-                "status": answer.status,
-                "headers": dict(answer.headers),
-                "body": json.loads(content) if is_json else content,
-            }
-
-    async def replay(self, recorded, **more):
-        """Send a recorded request and compare the answer; returns its body."""
-        answer = await self.ask(recorded["request"], **more)
-        assert answer["status"] == recorded["status"], answer["body"]
-        same_headers(recorded["headers"], answer["headers"], empty=not answer["body"])
-        if recorded["headers"].get("Content-Type", "").startswith("application/json"):
-            same_shape(recorded["body"], answer["body"])
-        elif not recorded["body"].startswith("<"):
-            assert answer["body"].decode() == recorded["body"]
-        return answer["body"]
-
-    async def upload(self, name, content, **fields):
-        form = aiohttp.FormData(fields)
-        form.add_field("image", content, filename=name, content_type="image/png")
-        async with self.session.post(f"{self.url}/upload/image", data=form) as answer:
-            return {
-                "status": answer.status,
-                "headers": dict(answer.headers),
-                "body": await answer.json() if answer.status == 200 else await answer.text(),
-            }
-
-    async def pictures(self):
-        """Put the pictures the recorded graphs name into the input folder."""
-        for name, shade in (("product", 0), ("model", 128)):
-            await self.upload(f"{name}-{self.run}.png", png(shade), overwrite="true")
-        await self.upload(f"broken-{self.run}.png", png(0)[:60], overwrite="true")
-
-    async def finished(self, prompt_id):
-        """Wait for a prompt and return its history entry."""
-        path = {"method": "GET", "path": f"/history/{prompt_id}", "json": None}
-        async with asyncio.timeout(60):
-            while not (body := (await self.ask(path))["body"]):
-                await asyncio.sleep(0.005)
-        return body[prompt_id]
-
-    async def make(self, recorded):
-        """Run a recorded prompt to its end without looking."""
-        assert (await self.ask(recorded["submit"]["request"]))["status"] == 200
-        await self.finished(recorded["submit"]["request"]["json"]["prompt_id"])
-
-    def holds(self, prompt_id):
-        """Make a prompt slow where nothing else does: the simulator encodes too fast."""
-        if self.simulator is not None:
-            self.simulator.faults.next("slow", target=prompt_id, seconds=60)
-
-    def listen(self):
-        return self.session.ws_connect(f"{self.url}/ws?clientId={self.client_id}")
-
-
 @pytest.fixture(params=VERSIONS)
 async def server(request, tmp_path):
     version = request.param
     if not COMFYUI_URL:
         simulator = Simulator(tmp_path, version=version)
         async with simulator, aiohttp.ClientSession() as session:
-            yield Server(version, simulator.url, session, simulator)
+            yield RecordedServer(version, simulator.url, session, simulator)
         return
     async with aiohttp.ClientSession() as session:
         async with session.get(f"{COMFYUI_URL}/system_stats") as answer:
             theirs = (await answer.json())["system"]["comfyui_version"]
-        if generation(theirs) != generation(version):
+        if theirs.startswith("0.3.") != version.startswith("0.3."):
             pytest.skip(f"the server at COMFYUI_URL is a {theirs}, the recording a {version}")
-        yield Server(version, COMFYUI_URL, session, None)
+        yield RecordedServer(version, COMFYUI_URL, session, None)
 
 
 def test_every_recording_is_replayed():
@@ -240,7 +153,7 @@ async def test_queueing_deleting_and_interrupting_answer_alike(server):
     for held in (ids[0], ids[1]):
         server.holds(held)
     async with server.listen() as socket:
-        frames = asyncio.create_task(frames_until(socket, ids[1]))
+        frames = asyncio.create_task(server.frames_until(socket, ids[1]))
         for submitted in recorded["submitted"]:
             await server.replay(submitted)
         assert (await server.replay(recorded["submitted_front"]))["number"] < 0
@@ -253,7 +166,7 @@ async def test_queueing_deleting_and_interrupting_answer_alike(server):
         for name in ("history_of_deleted", "interrupt_unknown", "interrupt"):
             await server.replay(recorded[name])
         first = await server.finished(ids[0])
-        await running(server, ids[1])
+        await server.runs(ids[1])
         await server.replay(recorded["interrupt_all"])
         second = await server.finished(ids[1])
         seen = await frames
@@ -270,14 +183,6 @@ async def test_queueing_deleting_and_interrupting_answer_alike(server):
         without_status(of(seen, ids[1])),
         cut=True,
     )
-
-
-async def running(server, prompt_id):
-    """Wait until a prompt is the running one."""
-    path = {"method": "GET", "path": "/queue", "json": None}
-    async with asyncio.timeout(60):
-        while [p[1] for p in (await server.ask(path))["body"]["queue_running"]] != [prompt_id]:
-            await asyncio.sleep(0.005)
 
 
 async def test_a_restart_forgets_queue_and_history_but_not_the_files(server):
@@ -314,7 +219,7 @@ async def test_uploads_are_named_alike(server):
 
 async def test_an_upload_above_100_mb_is_refused_alike(server):
     recorded = server.recording("upload_too_large")
-    content = io.BytesIO(bytes(recorded_limit(recorded) + 1))
+    content = io.BytesIO(bytes(int(re.search(r"\d+", recorded["body"]).group()) + 1))
     answer = await server.upload("large.png", content)
     assert answer["status"] == recorded["status"]
     same_headers(recorded["headers"], answer["headers"])
@@ -387,7 +292,7 @@ async def test_jobs_are_listed_shown_and_cancelled_alike(server):
         server.holds(prompt_id)
         body = {"prompt": graph, "prompt_id": prompt_id, "client_id": "c"}
         await server.ask({"method": "POST", "path": "/prompt", "json": body})
-    await running(server, ids[0])
+    await server.runs(ids[0])
     for name in ("get_running", "get_pending", "list_in_progress_and_pending"):
         await server.replay(jobs[name])
     for name in ("cancel_pending", "get_cancelled_pending", "cancel_running"):
@@ -413,7 +318,7 @@ async def run_alike(server, recorded):
         await socket.receive(timeout=5)  # the greeting
         submitted = await server.replay(recorded["submit"])
         assert submitted["prompt_id"] == prompt_id
-        seen = await frames_until(socket, prompt_id)
+        seen = await server.frames_until(socket, prompt_id)
     if "websocket" in recorded:
         same_order(recorded["websocket"], seen)
     answer = await server.ask(recorded["history"]["request"])
@@ -423,160 +328,3 @@ async def run_alike(server, recorded):
     assert now["status"]["status_str"] == before["status"]["status_str"]
     assert now["prompt"][2] == before["prompt"][2]
     return now
-
-
-async def frames_until(socket, prompt_id):
-    """Return the frames up to the one that ends a prompt."""
-    seen = []
-    async with asyncio.timeout(30):
-        async for message in socket:
-            frame = message.json()
-            seen.append(frame)
-            data = frame["data"]
-            if (
-                frame["type"] == "executing"
-                and data["node"] is None
-                and data["prompt_id"] == prompt_id
-            ):
-                break
-    return seen
-
-
-def same_order(recorded, seen, *, cut=False):
-    """Compare frames as the module says; *cut* when the moment of an interrupt was free."""
-    if cut:  # how far it came is chance: begin and end must be alike
-        assert types(seen)[:2] == types(recorded)[:2]
-        assert types(seen)[-2:] == types(recorded)[-2:]
-    else:
-        assert types(seen) == types(recorded)
-        for kind in ("executing", "executed"):
-            assert nodes(seen, kind) == nodes(recorded, kind)
-    for frame in seen:
-        if frame["type"] == "progress":
-            continue  # long nodes tell more; none was recorded
-        examples = [other for other in recorded if other["type"] == frame["type"]]
-        alike = [other for other in examples if same_node_kind(other, frame)]
-        assert any(not differences(listed(example), listed(frame)) for example in alike), frame
-
-
-def listed(frame):
-    """Turn the map by node id in ``progress_state`` into a list: which nodes are in it is chance."""
-    if frame["type"] != "progress_state":
-        return frame
-    return {**frame, "data": {**frame["data"], "nodes": list(frame["data"]["nodes"].values())}}
-
-
-def same_node_kind(recorded, frame):
-    """``executing`` with a node and without one are two kinds of frame."""
-    if frame["type"] == "executing":
-        return (recorded["data"]["node"] is None) == (frame["data"]["node"] is None)
-    return True
-
-
-def types(frames):
-    return [
-        kind for kind, _ in itertools.groupby(f["type"] for f in frames if f["type"] != "progress")
-    ]
-
-
-def nodes(frames, kind):
-    return {frame["data"]["node"] for frame in frames if frame["type"] == kind}
-
-
-def of(frames, prompt_id):
-    return [frame for frame in frames if frame["data"].get("prompt_id") == prompt_id]
-
-
-def without_status(frames):
-    return [frame for frame in frames if frame["type"] != "status"]
-
-
-def events(history):
-    return [event for event, _ in history["status"]["messages"]]
-
-
-def cached_nodes(history):
-    return set(dict(history["status"]["messages"])["execution_cached"]["nodes"])
-
-
-def same_entries(recorded, answered):
-    """Compare two queues whose lengths are chance, entry by entry."""
-    same_keys(recorded, answered)
-    examples = recorded["queue_running"] + recorded["queue_pending"]
-    for entry in answered["queue_running"] + answered["queue_pending"]:
-        assert any(not differences(example[:2], entry[:2]) for example in examples)
-        assert len(entry) == len(examples[0])
-
-
-def same_headers(recorded, answered, *, empty=False):
-    for name, value in recorded.items():
-        if empty and name == "Content-Type":
-            continue  # of no body
-        assert name in answered, f"{name} is missing"
-        if name in {"Content-Type", "Content-Disposition", "Accept-Ranges"}:
-            assert answered[name] == value
-
-
-def same_keys(recorded, answered):
-    assert set(recorded) == set(answered)
-
-
-def same_shape(recorded, answered):
-    assert differences(recorded, answered) == []
-
-
-def differences(recorded, answered, path="$"):
-    """Return where two JSON values have other keys or types, as readable lines."""
-    if json_type(recorded) != json_type(answered):
-        return [f"{path}: {json_type(recorded)} was recorded, not {json_type(answered)}"]
-    if isinstance(recorded, dict):
-        if set(recorded) != set(answered):
-            return [f"{path}: keys differ in {sorted(set(recorded) ^ set(answered))}"]
-        return [
-            line
-            for key in recorded
-            for line in differences(recorded[key], answered[key], f"{path}.{key}")
-        ]
-    if isinstance(recorded, list):
-        return list_differences(recorded, answered, path)
-    return []
-
-
-def list_differences(recorded, answered, path):
-    if len({json_type(element) for element in recorded if element is not None}) > 1:
-        if len(recorded) != len(answered):
-            return [f"{path}: {len(recorded)} places were recorded, not {len(answered)}"]
-        pairs = enumerate(zip(recorded, answered, strict=True))
-        return [line for i, (old, new) in pairs for line in differences(old, new, f"{path}[{i}]")]
-    if path.rsplit(".", 1)[-1] in MAY_BE_EMPTY and not (recorded and answered):
-        return []
-    if bool(recorded) != bool(answered):
-        return [f"{path}: {len(recorded)} elements were recorded, not {len(answered)}"]
-    unlike = []
-    for i, element in enumerate(answered):
-        attempts = [differences(old, element, f"{path}[{i}]") for old in recorded]
-        if all(attempts):
-            unlike += min(attempts, key=len)
-    return unlike
-
-
-def json_type(value):
-    if isinstance(value, bool) or value is None:
-        return str(type(value).__name__)
-    return "number" if isinstance(value, int | float) else type(value).__name__
-
-
-def recorded_limit(recorded):
-    return int(re.search(r"\d+", recorded["body"]).group())
-
-
-def generation(version):
-    return "old" if version.startswith("0.3.") else "new"
-
-
-def png(shade):
-    """Return a small picture that no other run has."""
-    content = io.BytesIO()
-    color = (shade, secrets.randbelow(256), secrets.randbelow(256))
-    Image.new("RGB", (96, 64), color).save(content, "PNG")
-    return content.getvalue()
