@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TypeAlias
 
 import msgspec
+import orjson
 
 from ledger.batch import Batch
 from ledger.task import Json, Task
@@ -45,5 +46,7 @@ def must_be_json(value: object) -> None:
     """Raise ValueError for what a store could not write, such as half a surrogate pair."""
     try:
         _encode(value)
+        if isinstance(value, Meta):
+            orjson.dumps(value.value)  # the snapshot's writer; it is stricter with great numbers
     except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"not to be written as JSON: {error}") from error

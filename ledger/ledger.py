@@ -222,7 +222,7 @@ class Ledger:
         await self._backend.compact()
 
     async def archive_finished(self, now: datetime) -> int:
-        """Move rows finished before *now* - ``archive_after_days`` to the archive; returns how many.
+        """Move rows finished before *now* - ``archive_after_days`` away; returns how many tasks.
 
         A crash between copy and removal leaves the tasks in both places; the ledger's counts.
         """

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
-import orjson
 
 from ledger.batch import Batch
 from ledger.entry import Meta, Record, Transaction
@@ -74,7 +73,7 @@ def encode(transaction: Transaction, first_seq: int, at: str) -> Encoded:
     )
     tail = b',"reason":%b,"evidence":%b' % (
         _encode(transaction.reason),
-        orjson.dumps(_plain(transaction.evidence)),
+        _encode(_plain(transaction.evidence)),
     )
     lines: list[bytes] = []
     records: list[tuple[Record, bytes]] = []

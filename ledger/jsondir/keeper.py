@@ -71,7 +71,7 @@ class Keeper:
 
     def set_aside(self, path: Path, at: str) -> str:
         """Rename a damaged file to ``<name>.corrupt-<time>`` and return that name."""
-        name = f"{path.name}.corrupt-{at.replace(':', '')}"
+        name = corrupt_name(path, at)
         self._disk.set_aside(path, name)
         return name
 
@@ -105,6 +105,11 @@ class Keeper:
                 self._disk.remove("history", place.index)
                 removed += 1
         return removed
+
+
+def corrupt_name(path: Path, at: str) -> str:
+    """Return the name that a damaged file is kept under."""
+    return f"{path.name}.corrupt-{at.replace(':', '')}"
 
 
 def _index(place: JournalPlace, data: bytes) -> ArchivedIndex:

@@ -22,6 +22,7 @@ class Scan(msgspec.Struct):
     """What a journal's bytes hold."""
 
     transactions: list[list[Line]]
+    whole_lines: list[tuple[int, int]]  # offsets of the lines of these, without newlines
     problems: list[str]
     whole_bytes: int  # up to here the file is a row of whole transactions and damage, no torn tail
     torn_bytes: int  # of a transaction that was being written when the process ended
@@ -32,8 +33,9 @@ class Scan(msgspec.Struct):
 
 def scan(data: bytes, name: str) -> Scan:
     """Return all whole transactions of *data*; problems name places in the file *name*."""
-    result = Scan(transactions=[], problems=[], whole_bytes=0, torn_bytes=0)
+    result = Scan(transactions=[], whole_lines=[], problems=[], whole_bytes=0, torn_bytes=0)
     open_lines: list[Line] = []
+    spans: list[tuple[int, int]] = []
     for found in _pieces(data):
         if isinstance(found, _Bad):
             if found.end == len(data) and not found.looks_complete:
@@ -43,7 +45,7 @@ def scan(data: bytes, name: str) -> Scan:
             result.damaged_lines += found.lines
             result.whole_bytes = found.end
             continue
-        line, end = found
+        line, end = found.line, found.next
         result.last_seq = max(result.last_seq, line.seq)
         if open_lines and not _continues(open_lines, line):
             _give_up(result, open_lines, name, "has no last line")
@@ -53,10 +55,14 @@ def scan(data: bytes, name: str) -> Scan:
                 result.problems.append(lost)
             result.whole_bytes = end
             continue
+        if not open_lines:
+            spans.clear()
         open_lines.append(line)
+        spans.append((found.start, found.end))
         if line.n is not None:
             if line.n == len(open_lines):
                 result.transactions.append(open_lines)
+                result.whole_lines.extend(spans)
                 open_lines = []
             else:
                 _give_up(result, open_lines, name, "has another number of lines than it says")
@@ -65,6 +71,13 @@ def scan(data: bytes, name: str) -> Scan:
     whole = result.whole_bytes
     result.lacks_newline = whole > 0 and data[whole - 1 : whole] != b"\n"
     return result
+
+
+class _Good(msgspec.Struct):
+    line: Line
+    start: int
+    end: int
+    next: int  # the newline, if there is one, counts to the line
 
 
 class _Bad(msgspec.Struct):
@@ -84,8 +97,8 @@ def _give_up(result: Scan, open_lines: list[Line], name: str, why: str) -> None:
         open_lines.clear()
 
 
-def _pieces(data: bytes) -> Iterator[tuple[Line, int] | _Bad]:
-    """Yield each line with the offset behind it, and each run of damaged bytes as one."""
+def _pieces(data: bytes) -> Iterator[_Good | _Bad]:
+    """Yield each line with its place, and each run of damaged bytes as one."""
     at, bad_from = 0, None
     while at < len(data):
         newline = data.find(b"\n", at)
@@ -95,7 +108,7 @@ def _pieces(data: bytes) -> Iterator[tuple[Line, int] | _Bad]:
             if bad_from is not None:
                 yield from _salvage(data, bad_from, at)
                 bad_from = None
-            yield line, end + 1
+            yield _Good(line, at, end, end + 1)
         elif bad_from is None:
             bad_from = at
         at = end + 1
@@ -103,7 +116,7 @@ def _pieces(data: bytes) -> Iterator[tuple[Line, int] | _Bad]:
         yield from _salvage(data, bad_from, len(data))
 
 
-def _salvage(data: bytes, start: int, end: int) -> Iterator[tuple[Line, int] | _Bad]:
+def _salvage(data: bytes, start: int, end: int) -> Iterator[_Good | _Bad]:
     """Yield the valid lines hidden in a damaged stretch, and what is left between them."""
     begin = start
     for seal in _END.finditer(data, start, end):
@@ -112,10 +125,10 @@ def _salvage(data: bytes, start: int, end: int) -> Iterator[tuple[Line, int] | _
             if (line := decode(data[head : seal.end()])) is not None:
                 if head > begin:
                     yield _bad(data, begin, head)
-                yield line, seal.end()
-                begin = seal.end()
+                begin = seal.end() + (data[seal.end() : seal.end() + 1] == b"\n")
+                yield _Good(line, head, seal.end(), begin)
                 break
-    if begin < end and data[begin:end] != b"\n":
+    if begin < end:
         yield _bad(data, begin, end)
 
 

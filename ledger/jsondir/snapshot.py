@@ -47,6 +47,12 @@ class _Head(msgspec.Struct, frozen=True):
 _documents = msgspec.json.Decoder(Document)
 _heads = msgspec.json.Decoder(_Head)
 _batches = msgspec.json.Decoder(Batch)
+_encoder = msgspec.json.Encoder()
+
+
+def encode_batch(batch: Batch) -> bytes:
+    """Return the batch as JSON."""
+    return _encoder.encode(batch)
 
 
 class Changes:
@@ -68,7 +74,7 @@ class Changes:
         for task_id in state.tasks:
             changes.tasks[task_id] = state.tasks.encoded(task_id)
         for batch_id, batch in state.batches.items():
-            changes.batches[batch_id] = msgspec.json.encode(batch)
+            changes.batches[batch_id] = encode_batch(batch)
         for section, values in state.meta.items():
             for key, value in values.items():
                 changes.meta[section, key] = Meta(section=section, key=key, value=value)

@@ -6,12 +6,10 @@ It is told what to do through a queue and answers through callbacks, so nothing 
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
-from typing import Literal, TypeAlias
 
-import msgspec
 import structlog
 
 from ledger.entry import Transaction
@@ -21,48 +19,11 @@ from ledger.jsondir.journal import encode
 from ledger.jsondir.journals import JournalPlace
 from ledger.jsondir.keeper import Keeper
 from ledger.jsondir.open_journal import OpenJournal
+from ledger.jsondir.orders import Folded, Group, Limits, Message, Order, Verb
 from ledger.jsondir.snapshot import Changes
 from ledger.timestamps import to_timestamp
 
 log = structlog.get_logger()
-
-#: For a group: the seq of each transaction's last line, or the error that ended writing.
-Answer: TypeAlias = Callable[[list[int] | LedgerClosed], None]
-
-
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """When to do what is not a commit."""
-
-    journal_bytes: int = 16 * 1024 * 1024  # a longer journal is closed
-    journal_bytes_at_close: int = 1024 * 1024  # a longer one is not kept open for the next start
-    snapshot_seconds: float = 1.0  # from a change to the snapshot that shows it, when it is cheap
-    snapshot_share: float = 0.02  # of the time, at most, goes into snapshots
-    probe_bytes: int = 1024 * 1024  # must be free before writing begins again
-
-
-class Group(msgspec.Struct, frozen=True):
-    """Transactions that arrived together."""
-
-    transactions: Sequence[Transaction]
-    answer: Answer
-
-
-class Order(msgspec.Struct, frozen=True):
-    """Something else to do: compact, reopen or close."""
-
-    verb: Literal["compact", "reopen", "close"]
-    done: "Future[None]"
-
-
-class Folded(msgspec.Struct, frozen=True):
-    """The keeper's news: a snapshot was written, or failed and gives its changes back."""
-
-    changes: Changes
-    seconds: float
-    error: Exception | None
-
-
-Message: TypeAlias = Group | Order | Folded
 
 #: A full disk makes snapshots fail; no use to try again at once.
 AFTER_FAILURE_SECONDS = 30.0
@@ -103,7 +64,7 @@ class Writer(threading.Thread):
         """Make a group durable and answer."""
         self._inbox.put(group)
 
-    def order(self, verb: Literal["compact", "reopen", "close"]) -> "Future[None]":
+    def order(self, verb: Verb) -> "Future[None]":
         """Do *verb* after everything asked for before."""
         order = Order(verb, Future())
         order.done.set_running_or_notify_cancel()  # who waits may go; the order stands
