@@ -11,13 +11,12 @@ import structlog
 from ledger import taskids
 from ledger.archiving import rows_to_archive
 from ledger.backend import Backend
-from ledger.batch import Batch
 from ledger.entry import ARCHIVED, Meta, Record, Transaction, must_be_json
 from ledger.errors import LedgerClosed
 from ledger.index import Index
 from ledger.pending import Claim, Pending
+from ledger.reading import Reading
 from ledger.state import State
-from ledger.status import Stage
 from ledger.task import Json, Task
 
 log = structlog.get_logger()
@@ -28,7 +27,7 @@ Listener: TypeAlias = Callable[[Transaction], None]
 SLICE = 1000
 
 
-class Ledger:
+class Ledger(Reading):
     """The only door to the records for the one writing process.
 
     What a read returns is durable: a change is seen only after its transaction is on disk. A
@@ -243,67 +242,6 @@ class Ledger:
     async def forget_history(self, now: datetime) -> int:
         """Delete closed journals older than the store keeps them; returns how many."""
         return await self._backend.forget_history(now)
-
-    # -- reading ---------------------------------------------------------------------------------
-
-    @property
-    def index(self) -> Index:
-        """All questions that can be asked of the state; the methods below are the usual ones."""
-        return self._index
-
-    def task(self, task_id: str) -> Task:
-        """Return the task; raises UnknownRecord."""
-        return self._index.task(task_id)
-
-    def batch(self, batch_id: str) -> Batch:
-        """Return the batch; raises UnknownRecord."""
-        return self._index.batch(batch_id)
-
-    def batches(self) -> list[Batch]:
-        """Return all batches, oldest first."""
-        return self._index.batches()
-
-    def tasks(self, batch_id: str | None = None) -> Iterator[Task]:
-        """Yield all tasks (of one batch) in the order of their acceptance, finished ones too."""
-        return self._index.tasks(batch_id)
-
-    def in_stage(self, *stages: Stage, server: str | None = None) -> list[Task]:
-        """Return the tasks in these open stages (on one server), oldest first.
-
-        Cost grows with the answer, not with the ledger.
-        """
-        return self._index.in_stage(*stages, server=server)
-
-    def waiting(self, batch_id: str, workflow_type: str) -> Iterator[Task]:
-        """Yield a batch's waiting tasks of a type: highest priority first, then as accepted.
-
-        Lazy: taking the first costs the same with 10 or 1,000,000 waiting.
-        """
-        return self._index.waiting(batch_id, workflow_type)
-
-    def waiting_types(self, batch_id: str) -> list[str]:
-        """Return the workflow types that have waiting tasks in the batch."""
-        return self._index.waiting_types(batch_id)
-
-    def newest_of_family(self, row_id: str, workflow_type: str) -> Task | None:
-        """Return the family's newest task, open or finished, or None."""
-        return self._index.newest_of_family(row_id, workflow_type)
-
-    def newest_done_of_family(self, row_id: str, workflow_type: str) -> Task | None:
-        """Return the family's newest task in stage done, or None."""
-        return self._index.newest_done_of_family(row_id, workflow_type)
-
-    def counts(self, batch_id: str | None = None) -> dict[Stage, int]:
-        """Return how many tasks stand in each stage (of one batch); never by counting."""
-        return self._index.counts(batch_id)
-
-    def was_accepted(self, fingerprint: str) -> bool:
-        """Say whether a row with this fingerprint was ever accepted, archived rows included."""
-        return self._index.was_accepted(fingerprint)
-
-    def meta(self, section: str) -> Mapping[str, Json]:
-        """Return a section of the meta part: servers, drops, idempotency, counters."""
-        return self._index.meta(section)
 
 
 def _tasks_first(records: Sequence[Record]) -> list[Record]:

@@ -37,7 +37,7 @@ class Order(msgspec.Struct, frozen=True):
     """Something else to do: compact, reopen or close."""
 
     verb: Verb
-    done: "Future[None]"
+    done: Future[None]
 
 
 class Folded(msgspec.Struct, frozen=True):

@@ -16,7 +16,8 @@ from ledger.jsondir.keeper import Keeper
 from ledger.jsondir.loading import Loaded, load
 from ledger.jsondir.lock import FolderLock
 from ledger.jsondir.open_journal import OpenJournal
-from ledger.jsondir.writer import Group, Limits, Writer
+from ledger.jsondir.orders import Group, Limits
+from ledger.jsondir.writer import Writer
 from ledger.state import State
 from ledger.task import Task
 from ledger.timestamps import to_timestamp
