@@ -7,6 +7,7 @@ import msgspec
 import structlog
 from watchdog.events import (
     DirCreatedEvent,
+    DirDeletedEvent,
     DirMovedEvent,
     FileClosedEvent,
     FileCreatedEvent,
@@ -22,7 +23,6 @@ from daemon.clock import Clock
 from daemon.intake.accept import Door
 from daemon.intake.completeness import Completeness
 from daemon.intake.drops import OUR_FOLDERS, DropPlace, Found, find_drops
-from daemon.intake.errors import Postponed
 from daemon.intake.filing import to_text
 from daemon.intake.settling import Sight
 from daemon.intake.taking import Taker
@@ -30,11 +30,13 @@ from ledger.ledger import Ledger
 
 log = structlog.get_logger()
 
+_TAKEN_TOGETHER = 16  # drops whose moves share the disk's patience
 _BURST_SECONDS = 0.1  # events that come together lead to one look
 _PULSE_SECONDS = 0.5  # how often we look at drops that settle, at most
 _UNWATCHED_SECONDS = 2.0  # how often we look where no event would tell
 _EVENTS: list[type[FileSystemEvent]] = [  # not "opened": our own looking would wake us
     DirCreatedEvent,
+    DirDeletedEvent,
     DirMovedEvent,
     FileClosedEvent,
     FileCreatedEvent,
@@ -122,13 +124,12 @@ class Inbox:
     async def _take(self, ready: list[DropPlace], stop: asyncio.Event | None) -> tuple[int, bool]:
         """Return how many were decided, and whether the rest had to be postponed."""
         taken = 0
-        for place in ready:
+        for first in range(0, len(ready), _TAKEN_TOGETHER):
             if stop is not None and stop.is_set():
                 break
-            try:
-                taken += await self._taker.take(place)
-            except Postponed as error:
-                log.warning("drop.postponed", drop=place.name, reason=str(error))
+            decided, postponed = await self._taker.take(ready[first : first + _TAKEN_TOGETHER])
+            taken += decided
+            if postponed is not None:
                 return taken, True
         return taken, False
 
@@ -201,5 +202,7 @@ class _Watch(FileSystemEventHandler):
 
     def on_any_event(self, event: FileSystemEvent) -> None:
         """Wake the loop; called in watchdog's thread."""
+        if isinstance(event, DirDeletedEvent) and event.src_path == str(self._inbox):
+            self.inode = None  # the next one may get the same number
         if not self._woken.is_set():
             self._loop.call_soon_threadsafe(self._woken.set)

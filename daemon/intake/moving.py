@@ -17,8 +17,9 @@ def move_into(source: Path, folder: Path) -> Path:
     OSError when it cannot be moved.
     """
     status = source.lstat()
-    folder.mkdir(parents=True, exist_ok=True)
-    sync_folder(folder.parent)
+    if not folder.is_dir():
+        folder.mkdir(parents=True, exist_ok=True)
+        sync_folder(folder.parent)
     is_folder = stat.S_ISDIR(status.st_mode)
     ending = "" if is_folder else source.suffix
     for target in free_names(folder, source.name.removesuffix(ending), ending):

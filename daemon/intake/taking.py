@@ -1,6 +1,7 @@
 """Taking one complete drop: read, decide through the door, put away."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 import structlog
@@ -32,20 +33,28 @@ class Taker:
         self._clock = clock
         self.clerk = FilingClerk(ledger, inbox)
 
-    async def take(self, place: DropPlace) -> bool:
-        """Decide the drop at *place* and put it away; False when it went away meanwhile.
+    async def take(self, places: Sequence[DropPlace]) -> tuple[int, Postponed | None]:
+        """Decide the drops one after the other, then put them away side by side.
 
-        Raises Postponed, with nothing recorded, when our disk or ledger cannot take it now.
+        Returns how many were decided, and why the rest was postponed, if so. A drop that went
+        away meanwhile is no fault of anybody. A crash leaves decided drops to ``FilingClerk``.
         """
-        try:
-            key, filing = await self._decide(place)
-        except Vanished:
-            log.info("drop.vanished", drop=place.name)
-            return False
-        except LedgerError as error:
-            raise Postponed(str(error)) from error
-        await self.clerk.finish(key, filing)
-        return True
+        decided: list[tuple[str, Filing]] = []
+        postponed: Postponed | None = None
+        for place in places:
+            try:
+                decided.append(await self._decide(place))
+            except Vanished:
+                log.info("drop.vanished", drop=place.name)
+            except Postponed as error:
+                postponed = error
+            except LedgerError as error:
+                postponed = Postponed(str(error))
+            if postponed is not None:
+                log.warning("drop.postponed", drop=place.name, reason=str(postponed))
+                break
+        await asyncio.gather(*(self.clerk.finish(key, filing) for key, filing in decided))
+        return len(decided), postponed
 
     async def _decide(self, place: DropPlace) -> tuple[str, Filing]:
         known = known_columns(self._door.needs)

@@ -91,9 +91,9 @@ async def test_a_burst_of_files_is_taken_whole(house):
 
 async def test_an_inbox_that_is_removed_is_made_anew_and_watched_again(house):
     shutil.rmtree(house.path)
-    house.inbox._woken.set()
     await until(house.path.exists)
     await until((house.path / "accepted").exists)
     await asyncio.to_thread(house.make, "a.json", "[3]")
     await until(lambda: house.filed("rejected") == ["a.json", "a.json.rejected.csv"])
-    assert house.inbox.idle
+    await until(lambda: house.inbox.idle)
+    assert house.left() == []
