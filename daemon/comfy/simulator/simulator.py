@@ -1,6 +1,7 @@
 """The life of one simulated server: start, stop, restart, refuse."""
 
 import asyncio
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -47,7 +48,8 @@ class Simulator:
         make_folders(self._folder)
         self.executions = Executions(self._folder)
         self._life: _Life | None = None
-        self._outage: asyncio.Task[None] | None = None
+        self._outages: deque[Outage] = deque()
+        self._undergoing: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
 
     @property
@@ -78,8 +80,9 @@ class Simulator:
     async def stop(self) -> None:
         """Die as a killed process does: connections break, the running prompt leaves no file."""
         self._stopping.set()
-        if self._outage is not None:
-            await self._outage
+        if self._undergoing is not None:
+            await self._undergoing
+        self._outages.clear()
         await self._end_life()
         self._stopping.clear()
 
@@ -91,12 +94,13 @@ class Simulator:
 
     async def refuse(self, seconds: float) -> None:
         """Refuse connections and drop the open ones for *seconds*; work goes on meanwhile."""
-        if self._life is None:
+        life = self._life
+        if life is None:
             return
-        await self._life.close_door()
+        await life.close_door()
         await self._clock.pause(seconds, self._stopping)
-        if self._life is not None and not self._stopping.is_set():
-            await self._life.open_door(self._host, self._port)
+        if self._life is life and not self._stopping.is_set():
+            await life.open_door(self._host, self._port)
 
     async def __aenter__(self) -> Self:
         """Start."""
@@ -113,18 +117,21 @@ class Simulator:
         await self.stop()
 
     def _suffer(self, outage: Outage) -> None:
-        """Carry out what a fault ordered, one at a time."""
-        if self._outage is None or self._outage.done():
-            self._outage = asyncio.create_task(self._undergo(outage), name="simulator-outage")
+        """Carry out what a fault ordered; what comes meanwhile waits for its turn."""
+        self._outages.append(outage)
+        if self._undergoing is None or self._undergoing.done():
+            self._undergoing = asyncio.create_task(self._undergo(), name="simulator-outage")
 
-    async def _undergo(self, outage: Outage) -> None:
-        if not outage.forgets:
-            await self.refuse(outage.seconds)
-            return
-        await self._end_life()
-        await self._clock.pause(outage.seconds, self._stopping)
-        if not self._stopping.is_set():
-            await self.start()
+    async def _undergo(self) -> None:
+        while self._outages and not self._stopping.is_set():
+            outage = self._outages.popleft()
+            if outage.forgets:
+                await self._end_life()
+                await self._clock.pause(outage.seconds, self._stopping)
+                if not self._stopping.is_set():
+                    await self.start()
+            else:
+                await self.refuse(outage.seconds)
 
     async def _end_life(self) -> None:
         life, self._life = self._life, None

@@ -57,11 +57,13 @@ async def test_an_error_before_accepting_queues_nothing_and_one_after_does(simul
 
 
 async def test_a_slow_acceptance_shows_up_late_even_when_nobody_waits_for_it(simulator, user):
-    simulator.faults.next("slow_accept", seconds=0.2)
+    simulator.faults.next("slow_accept", seconds=0.5)
     prompt_id = new_id()
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.05):
-            await user.submit(plain_graph(), prompt_id=prompt_id)
+    impatient = asyncio.create_task(user.submit(plain_graph(), prompt_id=prompt_id))
+    async with asyncio.timeout(10):
+        while not simulator.faults.struck["slow_accept"]:
+            await asyncio.sleep(0.002)
+    impatient.cancel()
     assert await user.get("/queue") == {"queue_running": [], "queue_pending": []}
     assert await user.history(prompt_id) is None
     assert await user.finished(prompt_id)
@@ -223,6 +225,18 @@ async def test_refused_connections_come_back_with_history_and_work_done(simulato
                 await asyncio.sleep(0.02)
     assert entry == before
     assert await user.history(refused) is None
+
+
+async def test_a_restart_ordered_while_connections_are_refused_still_happens(simulator, user):
+    simulator.faults.next("slow", target="img_1", seconds=0.2)
+    simulator.faults.next("restart", target="img_1")
+    lost = await user.submit(plain_graph(), task_id="img_1")
+    await user.runs(lost)
+    simulator.faults.next("refuse", seconds=0.4)
+    assert await post_broken(user, new_id()) is None
+    await forgotten(user, lost)
+    assert (await user.get("/queue"))["queue_running"] == []
+    assert (await user.make(plain_graph()))["status"]["completed"]
 
 
 async def test_a_missing_class_is_in_no_list_and_its_graphs_are_refused(simulator, user):

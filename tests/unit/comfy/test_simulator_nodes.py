@@ -1,6 +1,7 @@
 """The simulator's nodes make real pictures and videos."""
 
 import io
+import sys
 
 import aiohttp
 import av
@@ -139,6 +140,17 @@ async def test_a_video_has_as_many_frames_as_pictures_went_in(user):
         assert (container.streams.video[0].codec_context.name, len(frames)) == ("h264", 7)
         assert container.streams.video[0].average_rate == 12
     assert (frames[0].width, frames[0].height) == (64, 32)
+
+
+async def test_without_its_codec_a_video_fails_with_the_line_that_installs_it(user, monkeypatch):
+    monkeypatch.setitem(sys.modules, "av", None)
+    graph = {
+        "1": empty(BLUE),
+        "3": node("CreateVideo", images=["1", 0], fps=12.0),
+        "9": node("SaveVideo", video=["3", 0], filename_prefix="v", format="auto", codec="auto"),
+    }
+    told = (await user.make(graph))["status"]["messages"][-1][1]
+    assert "pip install -e '.[demo]'" in told["exception_message"]
 
 
 async def test_an_animation_has_its_frames_and_its_speed(user):
