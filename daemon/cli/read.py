@@ -1,10 +1,10 @@
 """`status`, `tasks` and `task`: they read the ledger beside a running daemon, without a lock."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import click
 import msgspec
-from ledger.jsondir.reader import history, read_state
 
 from daemon.cli import views
 from daemon.cli.commands import help_words, json_option
@@ -12,7 +12,10 @@ from daemon.cli.invocation import Invocation, pass_invocation
 from daemon.cli.stages import stages_named
 from daemon.cli.summary import report
 from ledger.errors import UnknownRecord
+from ledger.jsondir import archive
+from ledger.jsondir.reader import find_task, history, read_state
 from ledger.status import Stage
+from ledger.task import Task
 
 
 @click.command(help=help_words("help.status"))
@@ -70,14 +73,22 @@ def tasks(
 def task(invocation: Invocation, task_id: str) -> None:
     """Print one task in full, with its history and the other runs of its row."""
     path = invocation.settings.ledger.path
-    tasks_known = read_state(path).tasks
-    if task_id not in tasks_known:
+    one = find_task(path, task_id)
+    if one is None:
         raise UnknownRecord("task", task_id)
-    one = tasks_known[task_id]
-    family = [each for each in tasks_known.values() if each.family == one.family]
+    family = _family(path, one)
     changes = history(path, task_id)
     if invocation.as_json:
         record = msgspec.to_builtins(one)
         invocation.answer(record | {"history": changes, "family": [t.task_id for t in family]})
     else:
         invocation.show(views.task(one, family, changes, invocation.words))
+
+
+def _family(path: Path, one: Task) -> list[Task]:
+    """Return all tasks of the row and workflow type of *one*, archived ones too, oldest first."""
+    found = {each.task_id: each for each in archive.family(path, one.row_id, one.workflow_type)}
+    kept = read_state(path).tasks.values()
+    return list(
+        (found | {each.task_id: each for each in kept if each.family == one.family}).values()
+    )

@@ -1,0 +1,108 @@
+"""`ledger verify|export|history` read beside a running daemon; `compact|repair` take its lock."""
+
+from datetime import UTC, datetime
+
+import click
+
+from daemon.cli import views
+from daemon.cli.commands import help_words, json_option
+from daemon.cli.invocation import Invocation, pass_invocation
+from ledger.errors import LedgerDamaged, UnknownRecord
+from ledger.jsondir.reader import history, read_state
+from ledger.timestamps import to_timestamp
+
+
+@click.group(help=help_words("help.ledger"))
+def ledger() -> None:
+    """Look after the ledger."""
+
+
+@ledger.command(help=help_words("help.ledger.verify"))
+@json_option
+@pass_invocation
+def verify(invocation: Invocation) -> int:
+    """Print everything that is wrong with the ledger; 1 if there is something."""
+    from ledger.jsondir.check import verify as find_problems  # noqa: PLC0415 - reads every file
+
+    settings = invocation.settings
+    problems = find_problems(settings.ledger.path, outputs_root=settings.state_dir)
+    state = read_state(settings.ledger.path)
+    if invocation.as_json:
+        invocation.answer({"ok": not problems, "problems": problems, "last_seq": state.last_seq})
+        return 1 if problems else 0
+    for problem in problems:
+        invocation.show(problem)
+    if problems:
+        invocation.say("verify.damaged", count=len(problems))
+        return 1
+    counts = {"tasks": len(state.tasks), "batches": len(state.batches), "seq": state.last_seq}
+    invocation.say("verify.clean", **counts)
+    return 0
+
+
+@ledger.command(help=help_words("help.ledger.export"))
+@pass_invocation
+def export(invocation: Invocation) -> None:
+    """Print the state as one JSON document in the form of ``ledger.json``."""
+    from ledger.jsondir.export import as_document  # noqa: PLC0415 - only here
+
+    path, now = invocation.settings.ledger.path, to_timestamp(datetime.now(UTC))
+    for piece in as_document(path, now):
+        click.echo(piece, nl=False)
+
+
+@ledger.command("history", help=help_words("help.ledger.history"))
+@click.argument("task_id", metavar="ID")
+@json_option
+@pass_invocation
+def show_history(invocation: Invocation, task_id: str) -> None:
+    """Print every change of a task, the oldest first."""
+    changes = history(invocation.settings.ledger.path, task_id)
+    if not changes:
+        raise UnknownRecord("task", task_id)
+    if invocation.as_json:
+        invocation.answer({"history": changes})
+    else:
+        invocation.show(views.changes(changes, invocation.words))
+
+
+@ledger.command(help=help_words("help.ledger.compact"))
+@pass_invocation
+def compact(invocation: Invocation) -> None:
+    """Write a fresh snapshot and archive what it made superfluous."""
+    import asyncio  # noqa: PLC0415 - commands that only read must not pay for it
+
+    from ledger.jsondir.store import JsonDirBackend  # noqa: PLC0415 - likewise
+
+    settings = invocation.settings.ledger
+
+    async def fold() -> None:
+        backend = JsonDirBackend(settings.path, history_days=settings.history_days)
+        state = await backend.open()
+        try:
+            if state.damage:  # the store keeps its hands off the files until they are repaired
+                raise LedgerDamaged("; ".join(state.damage))
+            await backend.compact()
+        finally:
+            await backend.close()
+
+    asyncio.run(fold())
+    invocation.say("compact.done")
+
+
+@ledger.command(help=help_words("help.ledger.repair"))
+@json_option
+@pass_invocation
+def repair(invocation: Invocation) -> None:
+    """Keep all that is whole, put the damaged files aside, and list what was lost."""
+    from ledger.jsondir.repair import repair as mend  # noqa: PLC0415 - takes the lock
+
+    done = mend(invocation.settings.ledger.path, now=lambda: datetime.now(UTC))
+    if invocation.as_json:
+        invocation.answer(done)
+        return
+    for what in done.lost:
+        invocation.say("repair.lost", what=what)
+    for name in done.kept_aside:
+        invocation.say("repair.aside", name=name)
+    invocation.say("repair.done" if done.lost or done.kept_aside else "repair.nothing")

@@ -1,0 +1,151 @@
+"""`check` says of everything a run needs how it is and what to do."""
+
+import asyncio
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from config.builtin import EXAMPLES
+from daemon.comfy.simulator import Simulator
+from ledger.jsondir.files import Disk
+from ledger.jsondir.lock import FolderLock
+from ledger.task import InputFile
+from tests.fakes.records import AT, batch_record, task_record
+
+PICTURE = InputFile(name="a.png", sha256="0" * 64, size_bytes=1)
+PICTURES = {"product_image": PICTURE, "model_image": PICTURE}
+
+
+def server(url: str, name: str = "gpu-a") -> str:
+    return f'[[servers]]\nname = "{name}"\nurl = "{url}"\n'
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+async def checks(command, code: int = 0) -> list[tuple[str, str, str]]:
+    document = await asyncio.to_thread(command.json, "check", code=code)
+    assert document["ok"] is (code == 0)
+    return [(line["level"], line["name"], line["message"]) for line in document["checks"]]
+
+
+def named(found: list[tuple[str, str, str]], name: str) -> list[tuple[str, str]]:
+    return [(level, message) for level, one, message in found if one == name]
+
+
+async def test_with_everything_there_all_lines_are_ok(command, tmp_path):
+    async with Simulator(tmp_path / "comfyui") as simulator:
+        command.configure(server(simulator.url))
+        text = await asyncio.to_thread(command, "check")
+    lines = text.splitlines()
+    assert all(line.startswith(("ok   ", "warn disk")) for line in lines)
+    names = [line.split(": ")[0].removeprefix("ok   ") for line in lines]
+    for name in ("config", "inbox", "ledger", "lock", "server gpu-a", "workflow 图片合成", "rows"):
+        assert name in names
+    assert not (tmp_path / "var").exists()
+
+
+async def test_a_server_that_does_not_answer_fails_with_its_address(command, tmp_path):
+    url = f"http://127.0.0.1:{free_port()}"
+    async with Simulator(tmp_path / "comfyui") as simulator:
+        command.configure(server(simulator.url) + server(url, "gpu-b"))
+        found = await checks(command, code=1)
+    assert named(found, "server gpu-a")[0][0] == "ok"
+    ((level, message),) = named(found, "server gpu-b")
+    assert level == "fail"
+    assert url in message
+    assert "start it" in message
+
+
+async def test_a_server_that_is_too_old_gets_no_work(command, tmp_path):
+    async with Simulator(tmp_path / "comfyui", version="0.3.40") as simulator:
+        command.configure(server(simulator.url))
+        found = await checks(command, code=1)
+    ((level, message),) = named(found, "server gpu-a")
+    assert level == "fail"
+    assert "gets no work" in message
+    assert "0.3.57" in message
+
+
+async def test_a_node_that_no_server_has_is_named(command, tmp_path):
+    template = tmp_path / "mine.json"
+    original = (EXAMPLES / "workflows" / "image_composition.json").read_text("utf-8")
+    template.write_text(original.replace('"ImageBlend"', '"MagicBlend"'), "utf-8")
+    assert "MagicBlend" in template.read_text("utf-8")
+    async with Simulator(tmp_path / "comfyui") as simulator:
+        command.configure(server(simulator.url) + '[workflows.mine]\ntemplate = "mine.json"\n')
+        found = await checks(command, code=1)
+    told = named(found, "workflow mine")
+    assert ("ok", f"{template} fits its inputs and outputs") in told
+    assert any(level == "warn" and "MagicBlend" in message for level, message in told)
+    assert any(level == "fail" and "no server" in message for level, message in told)
+
+
+async def test_a_template_that_cannot_be_used_is_bad_configuration(command, tmp_path):
+    (tmp_path / "t.json").write_text("{")
+    url = f"http://127.0.0.1:{free_port()}"
+    command.configure(server(url) + '[workflows.mine]\ntemplate = "t.json"\n')
+    found = await checks(command, code=2)
+    ((level, message),) = named(found, "workflows.mine.template")
+    assert level == "fail"
+    assert "Export (API)" in message
+
+
+async def test_bad_settings_are_told_line_by_line(command):
+    command.configure("[web]\nport = 70000\n")
+    assert await checks(command, code=2) == [
+        ("fail", "config", "web.port = 70000: must be a whole number from 0 to 65535")
+    ]
+
+
+async def test_waiting_rows_are_counted_by_what_they_lack(command, tmp_path):
+    rows = [task_record(number, inputs=PICTURES) for number in (1, 2, 3)]
+    command.configure(server(f"http://127.0.0.1:{free_port()}"))
+    await asyncio.to_thread(command.record, [batch_record(), *rows, task_record(4), task_record(5)])
+    async with Simulator(tmp_path / "comfyui") as simulator:
+        command.configure(server(simulator.url))
+        found = await checks(command)
+        assert ("warn", "3 of 5 rows ready, 2 missing picture") in named(found, "rows")
+        command.config.write_text('language = "zh"\n' + server(simulator.url), "utf-8")
+        found = await checks(command)
+    assert ("warn", "5 行中 3 行就绪，2 行 缺图片") in named(found, "rows")
+
+
+def test_the_holder_of_the_ledger_is_named(command):
+    command.configure(server(f"http://127.0.0.1:{free_port()}"))
+    command.record([batch_record()])
+    lock = FolderLock(command.ledger, Disk())
+    lock.take(AT)
+    try:
+        text = command("check", code=1)
+    finally:
+        lock.drop()
+    assert f"ok   lock: held by process {os.getpid()} on" in text
+
+
+@pytest.mark.parametrize("place", ["inbox", "outputs"])
+def test_a_file_where_a_folder_should_be_fails(command, place):
+    (command.state_dir).mkdir()
+    (command.state_dir / place).write_text("")
+    command.configure(server(f"http://127.0.0.1:{free_port()}"))
+    text = command("check", code=1)
+    assert (
+        f"fail {place}: {command.state_dir / place} cannot be written: there is no folder" in text
+    )
+
+
+def test_a_folder_without_the_right_to_write_fails(command, monkeypatch):
+    command.state_dir.mkdir()
+    denied = command.state_dir
+
+    def access(path: Path, mode: int) -> bool:  # root may write everywhere, so ask somebody else
+        return Path(path) != denied
+
+    monkeypatch.setattr(os, "access", access)
+    command.configure(server(f"http://127.0.0.1:{free_port()}"))
+    assert "fail inbox: " in command("check", code=1)

@@ -1,0 +1,129 @@
+"""Exit codes, what goes where, and what is not imported."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from daemon.cli.main import COMMANDS
+from ledger.jsondir.files import Disk
+from ledger.jsondir.lock import FolderLock
+from tests.fakes.records import AT, batch_record, task_record
+
+ROOT = Path(__file__).parents[3]
+PROGRAM = ROOT / "run_daemon.py"
+
+
+def child(*arguments: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("ROWKEEPER", "LC_", "LANG"))}
+    return subprocess.run(
+        [sys.executable, str(PROGRAM), *arguments],
+        cwd=cwd,
+        env={**kept, "LANG": "C.UTF-8", **env},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_bad_usage_is_2_and_told_on_stderr(command):
+    assert command("nonsense", code=2) == ""
+    assert "No such command" in command.err
+    assert command("tasks", "--nonsense", code=2) == ""
+    assert command("tasks", "--status", "nonsense", code=2) == ""
+    assert "待处理" in command.err
+
+
+def test_bad_settings_are_2_with_each_problem_on_a_line_of_its_own(command):
+    command.configure("[web]\nport = 70000\nprot = 1\n")
+    assert command("status", code=2) == ""
+    lines = command.err.splitlines()
+    assert lines[0] == "web.prot: unknown key; did you mean port?"
+    assert lines[1] == "web.port = 70000: must be a whole number from 0 to 65535"
+    assert lines[2] == "2 problem(s) in the settings; nothing was started."
+
+
+@pytest.mark.parametrize("arguments", [(), ("run",), ("run", "--once")])
+def test_a_template_that_cannot_be_used_is_2_with_the_key_and_the_fix(
+    command, arguments, restored_logs
+):
+    command.configure(
+        '[workflows."图片合成"]\ntemplate = "t.json"\ninputs = {seed = "sampler.seed"}\n'
+        '[workflows.other]\ntemplate = "none.json"\n'
+    )
+    command.config.with_name("t.json").write_text('{"nodes": [], "links": []}')
+    assert command(*arguments, code=2) == ""
+    first, second, *_ = command.err.splitlines()
+    assert first.startswith('workflows."图片合成".template: the file is in ComfyUI\'s own save')
+    assert "Export (API)" in first
+    assert second.startswith("workflows.other.template: ")
+    assert "No such file" in second
+
+
+def test_a_ledger_in_use_is_3_and_names_the_holder(command, restored_logs):
+    command.record([batch_record()])
+    lock = FolderLock(command.ledger, Disk())
+    lock.take(AT)
+    try:
+        for arguments in (["ledger", "compact"], ["ledger", "repair"], ["run", "--once"]):
+            assert command(*arguments, code=3) == ""
+            assert f"process {os.getpid()} on" in command.err
+            assert "Stop that process" in command.err
+    finally:
+        lock.drop()
+
+
+def test_json_may_stand_before_the_command_too(command):
+    assert command("--json", "tasks") == command("tasks", "--json") == '{"tasks":[]}\n'
+
+
+def test_the_help_lists_every_command_in_its_order(command):
+    lines = command("--help").split("Commands:\n")[1].splitlines()
+    assert [line.split()[0] for line in lines if line.startswith("  ")] == list(COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_of_the_list_is_there_and_explains_itself(command, name):
+    assert f"rowkeeper {name}" in command(name, "--help")
+
+
+def test_the_help_is_chinese_under_a_chinese_locale(tmp_path):
+    assert "列出任务" in child("--help", cwd=tmp_path, LANG="zh_CN.UTF-8").stdout
+
+
+READING = [["status"], ["tasks"], ["task", "img_20261121_000001"], ["ledger", "export"]]
+READING += [["ledger", "history", "img_20261121_000001"], ["config", "show"]]
+
+
+@pytest.mark.parametrize("arguments", READING, ids=" ".join)
+def test_reading_loads_no_event_loop_no_http_and_no_pictures(command, arguments):
+    command.record([batch_record(), task_record()])
+    code = (
+        "import sys; from daemon.cli.main import exit_code\n"
+        f"assert exit_code(['--config', {str(command.config)!r}, *{arguments}]) == 0\n"
+        "heavy = {'asyncio', 'aiohttp', 'PIL', 'structlog', 'openpyxl', 'watchdog', 'filelock'}\n"
+        "print(sorted(heavy & sys.modules.keys()), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.stderr == "[]\n"
+
+
+def test_a_reader_that_has_seen_enough_is_no_error_worth_a_traceback(command):
+    command.record([batch_record(), *(task_record(number) for number in range(1, 2000))])
+    program = subprocess.Popen(
+        [sys.executable, str(PROGRAM), "--config", str(command.config), "ledger", "export"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert program.stdout is not None
+    assert program.stderr is not None
+    with program:
+        program.stdout.read(10)
+        program.stdout.close()
+        assert program.stderr.read() == b""
+    assert program.returncode == 1

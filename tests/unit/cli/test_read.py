@@ -1,0 +1,211 @@
+"""`status`, `tasks`, `task`, `ledger …` tell what stands in the ledger."""
+
+import json
+
+import msgspec
+import pytest
+
+from ledger.entry import Meta
+from ledger.status import Stage
+from ledger.task import Dependency
+from tests.fakes.records import AT, batch_record, task_record
+
+VIDEO = "图生视频"
+
+
+def video(number: int, of: int, stage: Stage = Stage.WAITING, **fields: object):
+    row_id = f"spring-abc234:{of}"
+    return task_record(
+        number,
+        stage,
+        row_id=row_id,
+        workflow_type=VIDEO,
+        depends_on=Dependency(row_id=row_id, workflow_type="图片合成"),
+        **fields,
+    )
+
+
+@pytest.fixture
+def filled(command):
+    """Three rows, two of them of two stages; one was retried and one is blocked."""
+    command.record(
+        [batch_record()],
+        [
+            task_record(1, Stage.DONE, product_name="茶壶", finished_at=AT),
+            video(2, of=1, stage=Stage.RUNNING, server="gpu-a", started_at=AT),
+            task_record(
+                3, Stage.FAILED, error_message="boom\x1b[31m", error_kind="execution_error"
+            ),
+            video(4, of=3, blocked_by="dependency: 图片合成 (失败)"),
+            task_record(5, Stage.FAILED),
+        ],
+        [
+            task_record(
+                6, Stage.QUEUED, row_id="spring-abc234:5", retried_from="img_20261121_000005"
+            )
+        ],
+        [Meta(section="servers", key="gpu-a", value={"drained": True, "version": "0.33.0"})],
+    )
+    command.configure('[[servers]]\nname = "gpu-b"\nurl = "http://127.0.0.1:1"\n')
+    return command
+
+
+def test_status_counts_each_family_once_by_its_newest_task(filled):
+    (batch,) = filled.json("status")["batches"]
+    assert batch["batch_id"] == "spring-abc234"
+    assert batch["status"] == "running"
+    statistics = batch["statistics"]
+    stages = statistics.pop("stages")
+    assert statistics == {
+        "rows": 3,
+        "total": 5,
+        "completed": 1,
+        "failed": 1,
+        "pending": 0,
+        "processing": 2,
+        "cancelled": 0,
+        "blocked": 1,
+    }
+    assert stages["1"]["total"] == 3
+    assert stages["2"] == {
+        "total": 2,
+        "completed": 0,
+        "failed": 0,
+        "pending": 0,
+        "processing": 1,
+        "cancelled": 0,
+        "blocked": 1,
+    }
+
+
+def test_status_lists_the_servers_of_the_settings_and_of_the_ledger(filled):
+    servers = {server["name"]: server for server in filled.json("status")["servers"]}
+    assert servers["gpu-b"]["url"] == "http://127.0.0.1:1"
+    assert servers["gpu-b"]["version"] is None
+    assert servers["gpu-a"]["url"] is None
+    assert servers["gpu-a"]["drained"] is True
+    assert servers["gpu-a"]["version"] == "0.33.0"
+    assert servers["gpu-a"]["in_flight"] == 1
+
+
+def test_status_names_what_is_on_the_servers_and_what_runs_too_long(filled):
+    status = filled.json("status")
+    in_flight = [task["task_id"] for task in status["in_flight"]]
+    assert in_flight == ["img_20261121_000002", "img_20261121_000006"]
+    assert status["stuck"] == 1
+
+
+def test_status_is_plain_text_in_the_language_of_the_settings(filled):
+    text = filled("status")
+    assert "spring-abc234  running" in text
+    assert "1 task(s) run longer than allowed." in text
+    filled.config.write_text('language = "zh"\n', "utf-8")
+    assert "有 1 个任务运行超时。" in filled("status")
+
+
+def test_an_empty_ledger_is_told_as_such(command):
+    assert command.json("status")["batches"] == []
+    assert "Drop a job file into" in command("status")
+    assert command("tasks") == "No task matches.\n"
+    assert command.json("tasks") == {"tasks": []}
+
+
+@pytest.mark.parametrize(
+    ("options", "numbers"),
+    [
+        ([], [1, 2, 3, 4, 5, 6]),
+        (["--failed"], [3, 5]),
+        (["--status", "失败"], [3, 5]),
+        (["--status", "failed"], [3, 5]),
+        (["--status", "在处理中"], [2, 6]),
+        (["--status", "processing"], [2, 6]),
+        (["--status", "running"], [2]),
+        (["--status", "RUNNING"], [2]),
+        (["--type", VIDEO], [2, 4]),
+        (["--type", VIDEO, "--status", "待处理"], [4]),
+        (["--batch", "spring-abc234", "--failed"], [3, 5]),
+        (["--type", "unknown"], []),
+    ],
+    ids=str,
+)
+def test_tasks_are_those_that_match_every_option(filled, options, numbers):
+    found = [task["task_id"] for task in filled.json("tasks", *options)["tasks"]]
+    assert found == [f"img_20261121_{number:06}" for number in numbers]
+
+
+def test_a_task_in_json_is_its_ledger_record(filled):
+    (task,) = filled.json("tasks", "--status", "running")["tasks"]
+    record = video(2, of=1, stage=Stage.RUNNING, server="gpu-a", started_at=AT)
+    assert task == msgspec.to_builtins(record)
+
+
+def test_text_of_others_cannot_steer_the_terminal(filled):
+    assert "boom�[31m" in filled("tasks", "--failed")
+    assert "\x1b" not in filled("task", "img_20261121_000003")
+
+
+def test_an_unknown_batch_or_task_is_1_with_a_hint(filled):
+    assert filled("tasks", "--batch", "none", code=1) == ""
+    assert filled.err == "no batch none. See `tasks` or `batches` for the ids there are.\n"
+    assert filled("task", "none", code=1) == ""
+    assert filled("ledger", "history", "none", code=1) == ""
+
+
+def test_one_task_comes_with_its_history_and_family(filled):
+    task = filled.json("task", "img_20261121_000006")
+    assert task["task_id"] == "img_20261121_000006"
+    assert task["family"] == ["img_20261121_000005", "img_20261121_000006"]
+    assert [change["op"] for change in task["history"]] == ["test.recorded"]
+    text = filled("task", "img_20261121_000006")
+    assert "retried_from       img_20261121_000005" in text
+    assert "for the test" in text
+
+
+def test_the_history_of_a_task_has_every_change(filled):
+    history = filled.json("ledger", "history", "img_20261121_000001")["history"]
+    assert [(change["op"], change["reason"]) for change in history] == [
+        ("test.recorded", "for the test")
+    ]
+    assert "test.recorded" in filled("ledger", "history", "img_20261121_000001")
+
+
+def test_the_export_is_the_state_as_ledger_json_has_it(filled):
+    exported = json.loads(filled("ledger", "export"))
+    stored = json.loads((filled.ledger / "ledger.json").read_text("utf-8"))
+    assert exported.keys() == stored.keys()
+    for part in ("format", "last_seq", "tasks", "batches", "meta"):
+        assert exported[part] == stored[part]
+
+
+def test_a_whole_ledger_is_verified_with_0(command):
+    command.record([batch_record()], [task_record()])
+    assert command.json("ledger", "verify")["ok"] is True
+    assert "1 tasks, 1 batches" in command("ledger", "verify")
+
+
+def test_damage_is_told_until_it_is_repaired(command):
+    command.record([batch_record()], [task_record(1)], [task_record(2)])
+    (journal,) = command.ledger.glob("journal-*.jsonl")
+    data = bytearray(journal.read_bytes())
+    data[len(data) // 2] ^= 1
+    journal.write_bytes(data)
+    assert "thing(s) wrong with the ledger." in command("ledger", "verify", code=1)
+    assert command.json("ledger", "verify", code=1)["ok"] is False
+    repaired = command.json("ledger", "repair")
+    assert len(repaired["kept_aside"]) == 1
+    assert repaired["lost"]
+    assert "The ledger is whole" in command("ledger", "verify")
+    assert "Nothing to repair." in command("ledger", "repair")
+
+
+def test_compaction_leaves_the_same_state(filled):
+    before = filled.json("tasks")
+    filled("ledger", "compact")
+    assert filled.json("tasks") == before
+    assert filled.json("ledger", "verify")["ok"] is True
+
+
+def test_repairing_a_whole_ledger_changes_nothing(filled):
+    before = filled.json("tasks")
+    assert filled.json("ledger", "repair") == {"kept_aside": [], "lost": []}
+    assert filled.json("tasks") == before
