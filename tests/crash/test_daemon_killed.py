@@ -101,7 +101,7 @@ async def test_a_graceful_stop_leaves_gpu_work_running_and_the_next_start_finds_
         process.send_signal(signal.SIGTERM)
         code, log = await finish(process, seconds=8)
         assert code == 0, log
-        assert [task.stage for task in world.tasks()][0] in (Stage.QUEUED, Stage.RUNNING)
+        assert next(task.stage for task in world.tasks()) in (Stage.QUEUED, Stage.RUNNING)
         await finish_the_work(world)
         assert world.stages() == Counter({Stage.DONE: 1})
         assert executions(tmp_path / "comfyui").total() == 1
