@@ -87,8 +87,6 @@ def task(invocation: Invocation, task_id: str) -> None:
 
 def _family(path: Path, one: Task) -> list[Task]:
     """Return all tasks of the row and workflow type of *one*, archived ones too, oldest first."""
-    found = {each.task_id: each for each in archive.family(path, one.row_id, one.workflow_type)}
-    kept = read_state(path).tasks.values()
-    return list(
-        (found | {each.task_id: each for each in kept if each.family == one.family}).values()
-    )
+    archived = archive.family(path, one.row_id, one.workflow_type)
+    kept = (each for each in read_state(path).tasks.values() if each.family == one.family)
+    return list({each.task_id: each for each in (*archived, *kept)}.values())

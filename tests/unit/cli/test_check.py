@@ -75,14 +75,14 @@ async def test_a_server_that_is_too_old_gets_no_work(command, tmp_path):
 async def test_a_node_that_no_server_has_is_named(command, tmp_path):
     template = tmp_path / "mine.json"
     original = (EXAMPLES / "workflows" / "image_composition.json").read_text("utf-8")
-    template.write_text(original.replace('"ImageBlend"', '"MagicBlend"'), "utf-8")
-    assert "MagicBlend" in template.read_text("utf-8")
+    template.write_text(original.replace('"SaveImage"', '"MagicSave"'), "utf-8")
+    assert "MagicSave" in template.read_text("utf-8")
     async with Simulator(tmp_path / "comfyui") as simulator:
         command.configure(server(simulator.url) + '[workflows.mine]\ntemplate = "mine.json"\n')
         found = await checks(command, code=1)
     told = named(found, "workflow mine")
     assert ("ok", f"{template} fits its inputs and outputs") in told
-    assert any(level == "warn" and "MagicBlend" in message for level, message in told)
+    assert any(level == "warn" and "MagicSave" in message for level, message in told)
     assert any(level == "fail" and "no server" in message for level, message in told)
 
 
@@ -143,7 +143,7 @@ def test_a_folder_without_the_right_to_write_fails(command, monkeypatch):
     command.state_dir.mkdir()
     denied = command.state_dir
 
-    def access(path: Path, mode: int) -> bool:  # root may write everywhere, so ask somebody else
+    def access(path: Path, _: int) -> bool:  # root may write everywhere, so ask somebody else
         return Path(path) != denied
 
     monkeypatch.setattr(os, "access", access)

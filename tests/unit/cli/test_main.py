@@ -46,10 +46,9 @@ def test_bad_settings_are_2_with_each_problem_on_a_line_of_its_own(command):
     assert lines[2] == "2 problem(s) in the settings; nothing was started."
 
 
+@pytest.mark.usefixtures("restored_logs")
 @pytest.mark.parametrize("arguments", [(), ("run",), ("run", "--once")])
-def test_a_template_that_cannot_be_used_is_2_with_the_key_and_the_fix(
-    command, arguments, restored_logs
-):
+def test_a_template_that_cannot_be_used_is_2_with_the_key_and_the_fix(command, arguments):
     command.configure(
         '[workflows."图片合成"]\ntemplate = "t.json"\ninputs = {seed = "sampler.seed"}\n'
         '[workflows.other]\ntemplate = "none.json"\n'
@@ -63,7 +62,8 @@ def test_a_template_that_cannot_be_used_is_2_with_the_key_and_the_fix(
     assert "No such file" in second
 
 
-def test_a_ledger_in_use_is_3_and_names_the_holder(command, restored_logs):
+@pytest.mark.usefixtures("restored_logs")
+def test_a_ledger_in_use_is_3_and_names_the_holder(command):
     command.record([batch_record()])
     lock = FolderLock(command.ledger, Disk())
     lock.take(AT)
