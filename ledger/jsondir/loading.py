@@ -96,6 +96,10 @@ def _add_journals(loaded: Loaded, folder: Path, *, thorough: bool, up_to: int) -
 
 def _add_journal(loaded: Loaded, place: JournalPlace, up_to: int) -> None:
     state = loaded.state
+    expected = state.last_seq + 1
+    if expected < place.first_seq <= up_to:  # its name alone says that there was something before
+        loaded.missing.append((expected, place.first_seq - 1))
+        expected = place.first_seq
     try:
         found = scan(place.read(), place.live.name)
     except (LedgerDamaged, FileNotFoundError) as error:
@@ -106,11 +110,12 @@ def _add_journal(loaded: Loaded, place: JournalPlace, up_to: int) -> None:
         first, last = lines[0].seq, lines[-1].seq
         if last <= state.last_seq or last > up_to:
             continue
-        if first > state.last_seq + 1:
-            loaded.missing.append((state.last_seq + 1, first - 1))
+        if first > expected:
+            loaded.missing.append((expected, first - 1))
         for line in lines:
             apply_line(state, line, loaded.changes)
         state.last_seq = last
+        expected = last + 1
     loaded.next_seq = max(
         loaded.next_seq, found.last_seq + 1 + found.damaged_lines, state.last_seq + 1
     )
@@ -155,7 +160,8 @@ def _list_damage(loaded: Loaded) -> None:
         if not any(low <= first and last <= high for low, high in known)
     ]
     damage = loaded.state.damage
-    damage.extend(loaded.unreadable)
+    if loaded.base is not None or loaded.missing or not loaded.state.last_seq:
+        damage.extend(loaded.unreadable)  # else the journals gave all of it back
     for found in loaded.scans.values():
         damage.extend(found.problems)
     for first, last in loaded.missing:

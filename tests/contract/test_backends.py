@@ -47,7 +47,9 @@ def again(backend, ledger) -> Callable[[], Awaitable[Ledger]]:
 
 async def test_what_was_committed_is_there_after_reopening(ledger, again):
     task = task_record(row={"颜色": "红", "n": 1.5, "deep": [{"a": None}]})
-    await ledger.commit(batch_record(), task, Meta(section="drops", key="a", value={"x": 1}), op="a.b")
+    await ledger.commit(
+        batch_record(), task, Meta(section="drops", key="a", value={"x": 1}), op="a.b"
+    )
     await ledger.commit(task.moved(Stage.SUBMITTING, at=AT, server="gpu-a"), op="a.b")
     ledger = await again()
     assert ledger.task(task.task_id) == task.moved(Stage.SUBMITTING, at=AT, server="gpu-a")
@@ -165,9 +167,7 @@ async def test_listeners_hear_each_transaction_in_order_before_the_committer_goe
 
     ledger.subscribe(broken)
     unsubscribe = ledger.subscribe(lambda transaction: heard.append(transaction.op))
-    await asyncio.gather(
-        *(ledger.commit(task_record(n), op=f"task.made_{n}") for n in range(1, 6))
-    )
+    await asyncio.gather(*(ledger.commit(task_record(n), op=f"task.made_{n}") for n in range(1, 6)))
     assert heard == [f"task.made_{n}" for n in range(1, 6)]
     unsubscribe()
     await ledger.commit(task_record(9), op="a.b")

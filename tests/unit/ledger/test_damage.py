@@ -1,0 +1,298 @@
+"""What damaged files do: nothing whole is lost, nothing lost is hidden."""
+
+import os
+import shutil
+from datetime import UTC, datetime
+
+import orjson
+import pytest
+
+from ledger.errors import LedgerDamaged, LedgerTooNew
+from ledger.jsondir.check import verify
+from ledger.jsondir.journal import CRC_BYTES, sealed
+from ledger.jsondir.loading import load
+from ledger.jsondir.reader import history, read_state
+from ledger.jsondir.repair import repair
+from ledger.status import Stage
+from tests.fakes.records import AT, task_record
+from tests.unit.ledger.conftest import in_folder, write_some
+
+LAST_BYTES = 4096
+
+
+def seqs_by_transaction(data: bytes) -> list[tuple[int, int]]:
+    """(last seq, end offset) of every whole transaction."""
+    found, end = [], 0
+    for line in data.splitlines(keepends=True):
+        end += len(line)
+        content = orjson.loads(line)
+        if "n" in content:
+            found.append((content["seq"], end))
+    return found
+
+
+def now() -> datetime:
+    return datetime(2026, 11, 22, tzinfo=UTC)
+
+
+def test_a_journal_cut_at_any_byte_opens_with_every_transaction_before_the_cut(folder, journal):
+    whole = journal.read_bytes()
+    transactions = seqs_by_transaction(whole)
+    for cut in range(len(whole), len(whole) - LAST_BYTES, -1):
+        os.truncate(journal, cut)
+        state = read_state(folder)
+        expected = max((seq for seq, end in transactions if end <= cut), default=0)
+        but_for_the_newline = max((seq for seq, end in transactions if end <= cut + 1), default=0)
+        assert state.last_seq in (expected, but_for_the_newline)
+        assert state.damage == []
+
+
+async def test_a_torn_last_line_is_cut_off_and_writing_goes_on_behind_it(folder):
+    ledger = in_folder(folder)
+    await ledger.open()
+    await write_some(ledger)
+    await ledger.close()
+    (folder / "ledger.json").unlink()
+    journal = folder / "journal-000000000001.jsonl"
+    whole = journal.read_bytes()
+    for lacking in (1, 2, 200):
+        journal.write_bytes(whole[:-lacking])
+        ledger = in_folder(folder)
+        await ledger.open()
+        assert ledger.damage == ()
+        assert ledger.last_seq == (13 if lacking == 1 else 12)
+        await ledger.commit(task_record(77), op="a.b")
+        await ledger.close()
+        assert verify(folder) == []
+        shutil.rmtree(folder)
+        folder.mkdir()
+
+
+def test_any_flipped_byte_of_a_middle_line_is_noticed_and_costs_only_its_transaction(
+    folder, journal
+):
+    whole = journal.read_bytes()
+    lines = whole.splitlines(keepends=True)
+    middle = 8
+    start = sum(map(len, lines[:middle]))
+    lost = orjson.loads(lines[middle])["seq"]
+    for place in range(start, start + len(lines[middle])):
+        with journal.open("r+b") as file:
+            file.seek(place - 1)
+            file.write(whole[place - 1 : place] + bytes([whole[place] ^ 0x20]))
+        found = load(folder)
+        kept = {line.seq for each in found.scans[1].transactions for line in each}
+        assert found.state.damage, place
+        assert set(range(1, 14)) - kept <= {lost}
+        assert found.state.last_seq == 13
+
+
+def test_a_flipped_newline_loses_neither_line_beside_it(folder, journal):
+    data = bytearray(journal.read_bytes())
+    data[data.index(b"\n", 5000)] = ord("x")
+    journal.write_bytes(data)
+    found = load(folder)
+    assert sum(len(each) for each in found.scans[1].transactions) == 13
+    assert found.state.damage
+
+
+def test_damage_in_the_last_whole_line_is_damage_and_no_torn_tail(folder, journal):
+    data = bytearray(journal.read_bytes())
+    data[-100] ^= 1
+    journal.write_bytes(data)
+    assert read_state(folder).damage
+
+
+def test_one_damaged_line_of_a_transaction_makes_all_of_it_absent(folder, journal):
+    data = bytearray(journal.read_bytes())
+    data[data.index(b"\n") + 100] ^= 1  # in the second line of five
+    journal.write_bytes(data)
+    state = read_state(folder)
+    assert state.damage
+    assert state.batches == {}
+
+
+async def damaged(folder) -> None:
+    """A ledger that was closed well, then damaged in a journal that a snapshot covers not."""
+    ledger = in_folder(folder)
+    await ledger.open()
+    await write_some(ledger)
+    await ledger.close()
+    (folder / "ledger.json").unlink()
+    journal = folder / "journal-000000000001.jsonl"
+    data = bytearray(journal.read_bytes())
+    data[data.index(b'{"seq":9,') + 30] ^= 1
+    journal.write_bytes(data)
+
+
+async def test_a_damaged_ledger_opens_takes_changes_and_keeps_its_evidence(folder):
+    await damaged(folder)
+    evidence = (folder / "journal-000000000001.jsonl").read_bytes()
+    for number in (50, 51):
+        ledger = in_folder(folder)
+        await ledger.open()
+        assert ledger.damage
+        await ledger.commit(task_record(number), op="a.b")
+        with pytest.raises(LedgerDamaged):
+            await ledger.compact()
+        await ledger.close()
+        assert (folder / "journal-000000000001.jsonl").read_bytes() == evidence
+        assert not (folder / "ledger.json").exists()
+    assert len(read_state(folder).tasks) == 6
+
+
+async def test_repair_keeps_all_that_is_whole_and_lists_the_rest(folder):
+    await damaged(folder)
+    before = read_state(folder)
+    assert verify(folder)
+    result = repair(folder, now=now)
+    assert any("9" in each for each in result.lost)
+    assert [each for each in result.kept_aside if ".corrupt-" in each]
+    assert all((folder / name).exists() for name in result.kept_aside)
+    after = read_state(folder)
+    assert after.damage == []
+    assert dict(after.tasks) == dict(before.tasks)
+    assert verify(folder) == []
+    ledger = in_folder(folder)
+    await ledger.open()
+    assert ledger.damage == ()
+    await ledger.commit(task_record(60), op="a.b")
+    await ledger.compact()
+    await ledger.close()
+    assert verify(folder) == []
+    assert repair(folder, now=now).kept_aside == []
+    assert [line.op for line in history(folder, "img_20261121_000001")][:1] == ["batch.accepted"]
+
+
+async def test_repair_mends_the_last_line_too(folder, tmp_path):
+    ledger = in_folder(folder)
+    await ledger.open()
+    await write_some(ledger)
+    await ledger.close()
+    (folder / "ledger.json").unlink()
+    journal = folder / "journal-000000000001.jsonl"
+    data = bytearray(journal.read_bytes())
+    data[-100] ^= 1
+    journal.write_bytes(data)
+    repair(folder, now=now)
+    assert read_state(folder).damage == []
+    assert verify(folder) == []
+
+
+async def test_a_damaged_snapshot_is_rebuilt_without_loss(folder):
+    ledger = in_folder(folder)
+    await ledger.open()
+    await write_some(ledger)
+    await ledger.compact()
+    await write_some(ledger, first=10)
+    await ledger.compact()
+    await write_some(ledger, first=20)
+    await ledger.close()
+    expected = dict(read_state(folder).tasks)
+    whole = (folder / "ledger.json").read_bytes()
+    for place in (5, len(whole) // 2, len(whole) - 4):
+        data = bytearray(whole)
+        data[place] ^= 1
+        (folder / "ledger.json").write_bytes(data)
+        assert any("ledger.json" in each for each in verify(folder))
+        assert dict(read_state(folder).tasks) == expected
+    await ledger.open()
+    assert ledger.damage == ()
+    await ledger.commit(task_record(70), op="a.b")
+    await ledger.close()
+    assert list(folder.glob("ledger.json.corrupt-*"))
+    assert verify(folder) == []
+    assert len(read_state(folder).tasks) == 13
+
+
+async def test_without_any_snapshot_the_archive_gives_the_state_back(folder):
+    ledger = in_folder(folder)
+    await ledger.open()
+    await write_some(ledger)
+    await ledger.compact()
+    await write_some(ledger, first=10)
+    await ledger.compact()
+    await ledger.close()
+    expected = dict(read_state(folder).tasks)
+    (folder / "ledger.json").write_text("{}")
+    (folder / "ledger.previous.json").unlink()
+    state = read_state(folder)
+    assert (dict(state.tasks), state.damage) == (expected, [])
+
+
+async def test_a_snapshot_that_rots_while_the_daemon_runs_is_written_anew(folder):
+    ledger = in_folder(folder)
+    await ledger.open()
+    await write_some(ledger)
+    await ledger.compact()
+    data = bytearray((folder / "ledger.json").read_bytes())
+    data[len(data) // 2] ^= 1
+    (folder / "ledger.json").write_bytes(data)
+    await write_some(ledger, first=10)
+    await ledger.compact()
+    await ledger.close()
+    assert verify(folder) == []
+    assert len(read_state(folder).tasks) == 8
+
+
+async def test_a_journal_that_is_gone_is_told(folder):
+    ledger = in_folder(folder)
+    await ledger.open()
+    await write_some(ledger)
+    await ledger.compact()
+    await write_some(ledger, first=10)
+    await ledger.compact()
+    await ledger.close()
+    (folder / "archive" / "journal-000000000014.jsonl.gz").unlink()
+    shutil.copy(folder / "ledger.previous.json", folder / "ledger.json")
+    ledger = in_folder(folder)
+    await ledger.open()
+    await ledger.commit(task_record(99), op="a.b")
+    await ledger.close()
+    assert any("missing" in each for each in read_state(folder).damage)
+
+
+async def test_a_ledger_of_a_newer_format_is_left_alone(folder):
+    ledger = in_folder(folder)
+    await ledger.open()
+    await write_some(ledger)
+    await ledger.close()
+    path = folder / "ledger.json"
+    body = path.read_bytes().replace(b'"format":1', b'"format":2')[: -CRC_BYTES - 1]
+    path.write_bytes(sealed(body))
+    before = sorted(folder.iterdir())
+    with pytest.raises(LedgerTooNew):
+        await in_folder(folder).open()
+    with pytest.raises(LedgerTooNew):
+        read_state(folder)
+    assert [each for each in sorted(folder.iterdir()) if each.name != "ledger.lock"] == [
+        each for each in before if each.name != "ledger.lock"
+    ]
+
+
+async def test_verify_sees_unlawful_changes_and_changed_outputs(folder, tmp_path):
+    output = tmp_path / "a.png"
+    output.write_bytes(b"picture")
+    from ledger.task import OutputFile  # noqa: PLC0415 - only here
+
+    recorded = OutputFile(
+        node="9",
+        filename="a.png",
+        subfolder="",
+        type="output",
+        path="a.png",
+        sha256="8c5d1d2a" * 8,
+        size_bytes=7,
+    )
+    ledger = in_folder(folder)
+    await ledger.open()
+    task = task_record()
+    await ledger.commit(task, op="a.b")
+    for stage in (Stage.SUBMITTING, Stage.RUNNING, Stage.COLLECTING, Stage.DONE):
+        task = task.moved(stage, at=AT, outputs=[recorded])
+        await ledger.commit(task, op="a.b")
+    await ledger.close()
+    assert verify(folder) == []
+    assert ["content" in each for each in verify(folder, outputs_root=tmp_path)] == [True]
+    output.unlink()
+    assert ["cannot be read" in each for each in verify(folder, outputs_root=tmp_path)] == [True]
