@@ -1,0 +1,100 @@
+"""What an action is made of: the view it sees, the plan it returns, the reasons it refuses."""
+
+from collections.abc import Iterator, Mapping
+from typing import Protocol
+
+import msgspec
+
+from ledger.batch import Batch
+from ledger.entry import Record
+from ledger.ledger import Ledger
+from ledger.status import Stage
+from ledger.task import Json, Task
+
+
+class View(Protocol):
+    """The reads an action needs; ``Ledger`` and ``Index`` both offer them."""
+
+    def task(self, task_id: str) -> Task:
+        """Return the task; raises UnknownRecord."""
+        ...
+
+    def batch(self, batch_id: str) -> Batch:
+        """Return the batch; raises UnknownRecord."""
+        ...
+
+    def batches(self) -> list[Batch]:
+        """Return all batches, oldest first."""
+        ...
+
+    def tasks(self, batch_id: str | None = None) -> Iterator[Task]:
+        """Yield all tasks (of one batch) in the order of their acceptance."""
+        ...
+
+    def in_stage(self, *stages: Stage, server: str | None = None) -> list[Task]:
+        """Return the tasks in these open stages, oldest first."""
+        ...
+
+    def newest_of_family(self, row_id: str, workflow_type: str) -> Task | None:
+        """Return the family's newest task."""
+        ...
+
+    def newest_done_of_family(self, row_id: str, workflow_type: str) -> Task | None:
+        """Return the family's newest done task."""
+        ...
+
+    def family(self, row_id: str, workflow_type: str) -> list[Task]:
+        """Return all tasks of the family, oldest first."""
+        ...
+
+    def counts(self, batch_id: str | None = None) -> dict[Stage, int]:
+        """Return how many tasks stand in each stage."""
+        ...
+
+    def family_counts(self, batch_id: str) -> dict[str, dict[Stage, int]]:
+        """Return, per workflow type, how many families stand in each stage by newest task."""
+        ...
+
+    def meta(self, section: str) -> Mapping[str, Json]:
+        """Return a section of the meta part."""
+        ...
+
+    def new_task_ids(self, workflow_type: str, at: str, count: int = 1) -> list[str]:
+        """Return ids never given before."""
+        ...
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What to write, as one transaction, and what to answer once it is on disk.
+
+    No records: there is nothing to do, and *answer* says so (``changed`` false).
+    """
+
+    op: str
+    answer: Mapping[str, Json]  # the fields of contract §6
+    records: tuple[Record, ...] = ()
+    reason: str | None = None
+    evidence: Mapping[str, Json] | None = None
+
+
+class ActionError(Exception):
+    """An action that cannot be done now; nothing was changed.
+
+    ``code`` is a key of the word catalogue (message and hint in both languages), ``values`` fill
+    its placeholders, ``status`` is the HTTP status: 400, 404 or 409.
+    """
+
+    def __init__(self, code: str, status: int, **values: Json) -> None:
+        super().__init__(f"{code}: {values}")
+        self.code = code
+        self.status = status
+        self.values = values
+
+
+async def carry_out(ledger: Ledger, plan: Plan, *, actor: str) -> Mapping[str, Json]:
+    """Commit *plan* in the daemon and return its answer; raises Conflict when it is outdated."""
+    if plan.records:
+        await ledger.commit(
+            *plan.records, op=plan.op, actor=actor, reason=plan.reason, evidence=plan.evidence
+        )
+    return plan.answer
