@@ -34,7 +34,7 @@ class Drop(msgspec.Struct, frozen=True):
     name: str
     members: tuple[tuple[Path, PurePath], ...]  # source, place inside the drop
     folder: bool
-    rows: int | None = None  # of its job file, if it could be read
+    lines: frozenset[int] = frozenset()  # of the rows of its job file, if it could be read
 
 
 def plan_drops(paths: Sequence[Path], columns: Iterable[str] = ()) -> list[Drop]:
@@ -106,10 +106,10 @@ def _folder_drop(folder: Path) -> Drop:
 
 def _job_drop(job: Path, loose: Sequence[Path], columns: frozenset[str]) -> Drop:
     rows = _rows_of(job, columns)
-    count = None if rows is None else len(rows)
-    pictures = list(dict.fromkeys([*loose, *_named_pictures(job, rows or ())]))
+    lines = frozenset(row.line for row in rows)
+    pictures = list(dict.fromkeys([*loose, *_named_pictures(job, rows)]))
     if not pictures:
-        return Drop(job.name, ((job, PurePath(job.name)),), folder=False, rows=count)
+        return Drop(job.name, ((job, PurePath(job.name)),), folder=False, lines=lines)
     home = job.absolute().parent
     members = {PurePath(job.name): job}
     for picture in pictures:
@@ -120,14 +120,14 @@ def _job_drop(job: Path, loose: Sequence[Path], columns: frozenset[str]) -> Drop
         members[inside] = picture
     name = job.name.removesuffix(job.suffix)
     sources = tuple((source, inside) for inside, source in members.items())
-    return Drop(name, sources, folder=True, rows=count)
+    return Drop(name, sources, folder=True, lines=lines)
 
 
-def _rows_of(job: Path, columns: frozenset[str]) -> Sequence[RawRow] | None:
+def _rows_of(job: Path, columns: frozenset[str]) -> Sequence[RawRow]:
     try:
         return read_job_file(job.name, job.read_bytes(), columns).rows
     except Unreadable:
-        return None  # the inbox will say why
+        return ()  # the inbox will say why
 
 
 def _named_pictures(job: Path, rows: Iterable[RawRow]) -> list[Path]:

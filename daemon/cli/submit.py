@@ -5,13 +5,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
-from ledger.jsondir.reader import read_state
 
 from daemon.cli.commands import help_words, json_option
 from daemon.cli.drop import CannotSubmit, Drop, place, plan_drops
 from daemon.cli.invocation import Invocation, pass_invocation
 from daemon.cli.verdict import Verdict, Watch
 from ledger.jsondir.lock import read_holder
+from ledger.jsondir.reader import read_state
 
 _LOOK_EVERY_SECONDS = 0.1
 
@@ -62,7 +62,7 @@ def _submit(
             invocation.say("submit.undecided", name=name, seconds=timeout_seconds)
             yield Verdict(name=name, pending=True)
             continue
-        verdict = watch.verdict(name, drop.rows, read_state(settings.ledger.path))
+        verdict = watch.verdict(name, drop.lines, read_state(settings.ledger.path))
         _tell(invocation, verdict)
         yield verdict
 

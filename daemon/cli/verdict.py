@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from daemon.intake.columns import REPORT_LINE
 from daemon.intake.drops import DUPLICATES, REJECTED
 from ledger.state import State
 
@@ -44,34 +45,41 @@ class Watch:
         """Say whether the drop *name* still waits in the inbox."""
         return (self._inbox / name).exists()
 
-    def verdict(self, name: str, rows: int | None, state: State) -> Verdict:
-        """Return what became of the drop *name*, with *rows* rows if known, that left the inbox."""
-        batch_id, accepted_rows = self._accepted(name, state)
+    def verdict(self, name: str, lines: frozenset[int], state: State) -> Verdict:
+        """Return what became of the drop *name* that left the inbox; *lines* are those of its rows.
+
+        A report that would say the same as one that lies there is not written again: an old one
+        counts when it speaks of lines that nothing else speaks of.
+        """
+        batch_id, accepted = self._accepted(name, state)
         reports = {ending: self._new_report(name, ending) for ending in _PLACES}
-        told = accepted_rows + sum(map(_rows_in, filter(None, reports.values())))
-        # A report that would say the same as one that lies there is not written again.
-        untold = rows - told if rows is not None and reports[_ERROR] is None else 0
-        for ending in (_REJECTED, _DUPLICATES):
-            old = self._inbox / _PLACES[ending] / (name + ending)
-            if reports[ending] is None and old in self._known_reports and _rows_in(old) == untold:
-                reports[ending], untold = old, 0
         error = reports[_ERROR]
+        untold = lines.difference(accepted, *map(_lines_in, filter(None, reports.values())))
+        for ending in (_REJECTED, _DUPLICATES) if error is None else ():
+            old = self._inbox / _PLACES[ending] / (name + ending)
+            if reports[ending] is None and old in self._known_reports:
+                spoken_of = _lines_in(old)
+                if spoken_of <= untold:
+                    reports[ending], untold = old, untold - spoken_of
         return Verdict(
             name=name,
             batch_id=batch_id,
-            accepted_rows=accepted_rows,
-            rejected_rows=_rows_in(reports[_REJECTED]),
-            duplicate_rows=_rows_in(reports[_DUPLICATES]),
+            accepted_rows=len(accepted),
+            rejected_rows=len(_lines_in(reports[_REJECTED])),
+            duplicate_rows=len(_lines_in(reports[_DUPLICATES])),
             unreadable=None if error is None else _reason_in(error),
             reports=tuple(str(path) for path in reports.values() if path is not None),
         )
 
-    def _accepted(self, name: str, state: State) -> tuple[str | None, int]:
+    def _accepted(self, name: str, state: State) -> tuple[str | None, frozenset[int]]:
+        """Return the drop's batch and the lines of the rows in it."""
         for batch in state.batches.values():
             if batch.batch_id not in self._known_batches and batch.source.name == name:
                 mine = (task for task in state.tasks.values() if task.batch_id == batch.batch_id)
-                return batch.batch_id, len({task.row_id for task in mine})
-        return None, 0
+                sources = (task.metadata.source for task in mine)
+                lines = (source.line for source in sources if source is not None)
+                return batch.batch_id, frozenset(line for line in lines if line is not None)
+        return None, frozenset()
 
     def _new_report(self, name: str, ending: str) -> Path | None:
         called = re.compile(re.escape(name) + r"(-\d+)?" + re.escape(ending))
@@ -83,11 +91,13 @@ class Watch:
         return sorted(path for path in folder.glob("*") if path.name.endswith(ending))
 
 
-def _rows_in(report: Path | None) -> int:
+def _lines_in(report: Path | None) -> frozenset[int]:
+    """Return the lines of the rows that a report is about."""
     if report is None or report.suffix != ".csv":
-        return 0
+        return frozenset()
     with report.open(encoding="utf-8-sig", newline="") as file:
-        return max(0, sum(1 for _ in csv.reader(file)) - 1)
+        lines = [row.get(REPORT_LINE) or "" for row in csv.DictReader(file)]
+    return frozenset(int(line) for line in lines if line.isdecimal())
 
 
 def _reason_in(report: Path) -> str:

@@ -33,7 +33,7 @@ def refused(*paths: Path) -> str:
 
 def test_a_job_file_brings_the_pictures_that_its_rows_name_below_its_folder(job, tmp_path):
     (drop,) = plan_drops([job])
-    assert drop.rows == 3
+    assert drop.lines == {1, 2, 3}
     assert place(drop, tmp_path / "inbox") == "spring"
     assert tree(tmp_path / "inbox") == {"spring/spring.csv", "spring/pics/a.png"}
 
@@ -50,7 +50,7 @@ def test_a_file_that_cannot_be_read_as_a_job_is_left_to_the_inbox_to_judge(tmp_p
     job = tmp_path / "broken.json"
     job.write_text("{")
     (drop,) = plan_drops([job])
-    assert drop.rows is None
+    assert not drop.lines
     assert not drop.folder
 
 

@@ -76,6 +76,14 @@ def test_a_ledger_in_use_is_3_and_names_the_holder(command):
         lock.drop()
 
 
+def test_a_folder_that_cannot_be_made_is_1_and_named(command, tmp_path):
+    (tmp_path / "file").write_text("")
+    command.configure('[inbox]\npath = "file/inbox"\n')
+    (tmp_path / "plain.csv").write_text("prompt\nx\n")
+    assert command("submit", "plain.csv", code=1) == ""
+    assert command.err == f"{tmp_path / 'file' / 'inbox'}: Not a directory\n"
+
+
 def test_json_may_stand_before_the_command_too(command):
     assert command("--json", "tasks") == command("tasks", "--json") == '{"tasks":[]}\n'
 

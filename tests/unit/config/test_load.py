@@ -115,7 +115,7 @@ def test_a_syntax_error_is_told_with_its_line(write):
     assert "line 2" in only_problem(write("[web]\nport = \n"))
 
 
-def test_a_file_in_another_encoding_is_told_with_the_line(write, tmp_path):
+def test_a_file_in_another_encoding_is_told_with_the_line(tmp_path):
     path = tmp_path / "gbk.toml"
     path.write_bytes("# fine\nlanguage = '中文'\n".encode("gbk"))
     assert only_problem(path).endswith("must be UTF-8 text; line 2 is not")
@@ -327,7 +327,7 @@ def test_a_template_of_ones_own_gets_nothing_from_the_built_in_one(tmp_path, wri
     assert mine.outputs["a"].count == 1
 
 
-def test_plain_keys_of_plain_sections_come_from_the_environment_with_their_type(tmp_path, write):
+def test_plain_keys_of_plain_sections_come_from_the_environment_with_their_type(write):
     path = write('[web]\nport = 1\n[dispatch]\naffinity = true\n[outputs]\npath = "o"')
     env = {
         "ROWKEEPER_WEB__PORT": "9000",

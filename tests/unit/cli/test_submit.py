@@ -1,0 +1,101 @@
+"""`submit` drops files into the inbox and tells the daemon's verdict."""
+
+import asyncio
+import contextlib
+import csv
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.fakes.world import World, kill
+
+HEADINGS = ["产品名", "产品图", "模特图"]
+GOOD = ["茶壶", "a.png", "a.png"]
+OTHER = ["花瓶", "a.png", "a.png"]
+NO_PICTURE = ["杯子", "none.png", "a.png"]
+DEAD_SERVER = "http://127.0.0.1:1"
+
+
+@pytest.fixture
+def job(tmp_path):
+    def job(*rows: list[str]) -> Path:
+        folder = tmp_path / "mine"
+        folder.mkdir(exist_ok=True)
+        Image.new("RGB", (8, 8)).save(folder / "a.png")
+        path = folder / "spring.csv"
+        with path.open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows([HEADINGS, *rows])
+        return path
+
+    return job
+
+
+@contextlib.asynccontextmanager
+async def daemon(world: World) -> AsyncIterator[None]:
+    process = await world.daemon("run")
+    try:
+        async with asyncio.timeout(30):
+            while not (world.ledger / "ledger.holder.json").exists():
+                await asyncio.sleep(0.02)
+        yield
+    finally:
+        await kill(process)
+
+
+def test_without_a_daemon_the_drop_waits_for_the_next_start(command, job):
+    text = command("submit", str(job(GOOD)))
+    assert text == "spring: in the inbox; no daemon runs, it is taken in at the next start\n"
+    assert (command.state_dir / "inbox" / "spring" / "a.png").is_file()
+    assert command.json("submit", str(job(GOOD)))["submitted"][0]["pending"] is True
+
+
+def test_what_makes_no_drop_is_bad_usage(command, tmp_path):
+    (tmp_path / "a.png").write_bytes(b"")
+    assert command("submit", "a.png", code=2) == ""
+    assert "none of the files is a job file" in command.err
+    assert not (command.state_dir / "inbox").exists()
+
+
+async def test_the_verdict_of_a_running_daemon_is_told_row_by_row(command, job, tmp_path):
+    world = World(tmp_path / "world", DEAD_SERVER)
+    command.config = world.config
+    broken = tmp_path / "broken.json"
+    broken.write_text("{")
+
+    async def submit(path: Path, code: int) -> dict[str, object]:
+        document = await asyncio.to_thread(command.json, "submit", str(path), code=code)
+        (verdict,) = document["submitted"]
+        assert verdict["pending"] is False
+        return verdict
+
+    async with daemon(world):
+        verdict = await submit(job(GOOD, NO_PICTURE), code=1)
+        assert verdict["batch_id"].startswith("spring-")
+        assert (verdict["accepted_rows"], verdict["rejected_rows"]) == (1, 1)
+        assert verdict["reports"][0].endswith("spring.rejected.csv")
+
+        verdict = await submit(job(GOOD, NO_PICTURE), code=1)  # word for word once more
+        assert verdict["batch_id"] is None
+        assert (verdict["duplicate_rows"], verdict["rejected_rows"]) == (1, 1)
+
+        verdict = await submit(job(GOOD, OTHER), code=0)
+        assert (verdict["accepted_rows"], verdict["duplicate_rows"]) == (1, 1)
+
+        verdict = await submit(broken, code=1)
+        assert "no JSON" in str(verdict["unreadable"])
+        text = await asyncio.to_thread(command, "submit", str(broken), code=1)
+        assert text.startswith("broken.json: rejected: the content is no JSON")
+        assert len((await asyncio.to_thread(command.json, "tasks"))["tasks"]) == 2
+
+
+async def test_a_verdict_that_takes_too_long_is_not_waited_for(command, tmp_path):
+    world = World(tmp_path / "world", DEAD_SERVER, settle=60.0)
+    command.config = world.config
+    plain = tmp_path / "plain.csv"
+    plain.write_text("产品名,产品图,模特图\nx,y.png,z.png\n", "utf-8")
+    async with daemon(world):
+        text = await asyncio.to_thread(command, "--json", "submit", "--timeout", "0.1", str(plain))
+    assert '"pending":true' in text
+    assert "no verdict within 0.1 s" in command.err
