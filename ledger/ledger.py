@@ -8,7 +8,6 @@ from typing import TypeAlias
 
 import structlog
 
-from ledger import taskids
 from ledger.archiving import rows_to_archive
 from ledger.backend import Backend
 from ledger.entry import ARCHIVED, Meta, Record, Transaction, must_be_json
@@ -18,6 +17,7 @@ from ledger.pending import Claim, Pending
 from ledger.reading import Reading
 from ledger.state import State
 from ledger.task import Json, Task
+from ledger.taskids import Numbering
 
 log = structlog.get_logger()
 
@@ -38,7 +38,7 @@ class Ledger(Reading):
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self._listeners: list[Listener] = []
-        self._given: dict[str, int] = {}
+        self._numbering = Numbering()
         self._writable = False
         self._load(State())
 
@@ -184,11 +184,7 @@ class Ledger(Reading):
 
         An id that was given but never committed may be given again after a restart.
         """
-        counter = taskids.counter_of(workflow_type, at)
-        seen = self._index.meta("counters").get(counter, 0)
-        first = max(seen if isinstance(seen, int) else 0, self._given.get(counter, 0)) + 1
-        self._given[counter] = first + count - 1
-        return [taskids.task_id(counter, number) for number in range(first, first + count)]
+        return self._numbering.take(self._index.meta("counters"), workflow_type, at, count)
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Call *listener* on the loop after each durable transaction; returns the unsubscriber.

@@ -1,6 +1,9 @@
 """Task ids: ``img_`` or ``vid_``, the UTC day, a running number of that day, never used twice."""
 
 import re
+from collections.abc import Mapping
+
+from ledger.task import Json
 
 _ID = re.compile(r"((?:img|vid)_\d{8})_(\d{6,})")
 
@@ -20,3 +23,20 @@ def number_of(identifier: str) -> tuple[str, int] | None:
     """Return counter and number of an id, None for an id of another form."""
     found = _ID.fullmatch(identifier)
     return (found[1], int(found[2])) if found else None
+
+
+class Numbering:
+    """Gives ids never given before; one per process that writes."""
+
+    def __init__(self) -> None:
+        self._given: dict[str, int] = {}
+
+    def take(
+        self, counters: Mapping[str, Json], workflow_type: str, at: str, count: int
+    ) -> list[str]:
+        """Return the next *count* ids after those in *counters* and those taken here before."""
+        counter = counter_of(workflow_type, at)
+        seen = counters.get(counter, 0)
+        first = max(seen if isinstance(seen, int) else 0, self._given.get(counter, 0)) + 1
+        self._given[counter] = first + count - 1
+        return [task_id(counter, number) for number in range(first, first + count)]

@@ -1,15 +1,17 @@
 """What an action is made of: the view it sees, the plan it returns, the reasons it refuses."""
 
 from collections.abc import Iterator, Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
 from ledger.batch import Batch
 from ledger.entry import Record
-from ledger.ledger import Ledger
 from ledger.status import Stage
 from ledger.task import Json, Task
+
+if TYPE_CHECKING:  # commands that hold the lock themselves need no event loop
+    from ledger.ledger import Ledger
 
 
 class View(Protocol):
@@ -91,7 +93,7 @@ class ActionError(Exception):
         self.values = values
 
 
-async def carry_out(ledger: Ledger, plan: Plan, *, actor: str) -> Mapping[str, Json]:
+async def carry_out(ledger: "Ledger", plan: Plan, *, actor: str) -> Mapping[str, Json]:
     """Commit *plan* in the daemon and return its answer; raises Conflict when it is outdated."""
     if plan.records:
         await ledger.commit(

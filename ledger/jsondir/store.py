@@ -11,12 +11,11 @@ from ledger.entry import Transaction
 from ledger.errors import LedgerClosed
 from ledger.jsondir import archive, snapshot
 from ledger.jsondir.files import Disk
-from ledger.jsondir.journals import live_journals
 from ledger.jsondir.keeper import Keeper
 from ledger.jsondir.loading import Loaded, load
 from ledger.jsondir.lock import FolderLock
-from ledger.jsondir.open_journal import OpenJournal
 from ledger.jsondir.orders import Group, Limits
+from ledger.jsondir.resuming import journal_to_write, torn_tail
 from ledger.jsondir.writer import Writer
 from ledger.state import State
 from ledger.task import Task
@@ -82,34 +81,21 @@ class JsonDirBackend:
         if loaded.damaged_snapshot and not damaged:
             name = self._keeper.set_aside(self._path / snapshot.CURRENT, at)
             log.warning("snapshot.rebuilt", kept_aside=name, last_seq=loaded.state.last_seq)
+        if not damaged and (torn := torn_tail(self._path, loaded)) is not None:
+            log.warning("journal.tail_cut", file=torn[0], bytes=torn[1])
         changes = loaded.changes
         if loaded.base != snapshot.CURRENT:
             changes = snapshot.Changes.of(loaded.state)
         return Writer(
             self._disk,
             self._keeper,
-            self._journal_to_write(loaded, damaged=damaged),
+            journal_to_write(self._disk, self._path, loaded, damaged=damaged),
             next_seq=loaded.next_seq,
             changes=changes,
             damaged=damaged,
             now=self._now,
             limits=self._limits,
         )
-
-    def _journal_to_write(self, loaded: Loaded, *, damaged: bool) -> OpenJournal:
-        """Go on with the newest journal, its torn tail cut off; with a new one after damage."""
-        places = live_journals(self._path)
-        if not places or damaged:
-            return OpenJournal.begin(self._disk, self._path, loaded.next_seq)
-        newest = places[-1]
-        found = loaded.scans[newest.first_seq]
-        if found.torn_bytes:
-            log.warning("journal.tail_cut", file=newest.live.name, bytes=found.torn_bytes)
-        journal = OpenJournal.go_on(self._disk, self._path, newest, found.whole_bytes)
-        if found.lacks_newline:
-            journal.close()
-            return OpenJournal.begin(self._disk, self._path, loaded.next_seq)
-        return journal
 
     def append(self, transaction: Transaction) -> asyncio.Future[int]:
         """Write *transaction* with all others of this round of the loop; see ``Backend.append``."""

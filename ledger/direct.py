@@ -1,0 +1,139 @@
+"""The ledger for one command without a daemon: lock, load, change, let go, all in one thread.
+
+Loads neither an event loop nor a log: a command must be quick to start.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from ledger.entry import Record, Transaction, must_be_json
+from ledger.errors import LedgerClosed, LedgerDamaged
+from ledger.index import Index
+from ledger.jsondir.files import Disk
+from ledger.jsondir.journal import encode
+from ledger.jsondir.loading import Loaded, load
+from ledger.jsondir.lock import FolderLock
+from ledger.jsondir.resuming import journal_to_write
+from ledger.pending import Claim, Pending
+from ledger.reading import Reading
+from ledger.task import Json
+from ledger.taskids import Numbering
+from ledger.timestamps import to_timestamp
+
+if TYPE_CHECKING:
+    from ledger.jsondir.open_journal import OpenJournal
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class DirectLedger(Reading):
+    """What ``Ledger`` is to the daemon, for a command: the same checks, the same journal.
+
+    Entering takes the folder's lock and raises LedgerLocked, which names the holder, or
+    LedgerDamaged: a damaged ledger is repaired first. Leaving drops the lock. Nothing is written
+    without a commit. The snapshot stays as it is; the next daemon brings it up to date.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        disk: Disk | None = None,
+        now: Callable[[], datetime] = _utc_now,
+    ) -> None:
+        self._path = path
+        self._disk = disk or Disk()
+        self._now = now
+        self._lock = FolderLock(path, self._disk)
+        self._journal: OpenJournal | None = None
+        self._numbering = Numbering()
+        self._writable = False
+
+    def __enter__(self) -> Self:
+        self._disk.make_folder(self._path)
+        self._lock.take(to_timestamp(self._now()))
+        try:
+            self._load()
+        except BaseException:
+            self._lock.drop()
+            raise
+        self._writable = True
+        return self
+
+    def _load(self) -> None:
+        self._loaded: Loaded = load(self._path, thorough=False)
+        if damage := self._loaded.state.damage:
+            raise LedgerDamaged("; ".join(damage))
+        self._next_seq = self._loaded.next_seq
+        self._index = Index(self._loaded.state)
+        self._pending = Pending(self._index)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._writable = False
+        if self._journal is not None:
+            self._journal.close()
+        self._lock.drop()
+
+    def commit(
+        self,
+        *records: Record,
+        op: str,
+        actor: str,
+        reason: str | None = None,
+        evidence: Mapping[str, Json] | None = None,
+    ) -> None:
+        """Write *records* as one transaction; on return it survives kill -9 and power loss.
+
+        Raises, with nothing written: Conflict, IllegalMove, LedgerClosed and ValueError, as
+        ``Ledger.commit``. A kill in the middle leaves a torn tail that the next writer cuts off.
+        """
+        if not records:
+            raise ValueError("a transaction has at least one record")
+        must_be_json([op, actor, reason, evidence and dict(evidence)])
+        claim = Claim(self._pending)
+        for record in records:
+            claim.add(record)
+            must_be_json(record)
+        if not self._writable:
+            raise LedgerClosed("the ledger takes no changes: it is not open, or a write failed")
+        self._append(
+            Transaction(records=records, op=op, actor=actor, reason=reason, evidence=evidence)
+        )
+        for record in records:
+            self._index.apply(record)
+
+    def _append(self, transaction: Transaction) -> None:
+        data = encode(transaction, self._next_seq, to_timestamp(self._now())).data
+        try:
+            if self._journal is None:
+                self._journal = journal_to_write(
+                    self._disk, self._path, self._loaded, damaged=False
+                )
+            self._journal.append(data)
+        except OSError as error:
+            self._give_up()
+            raise LedgerClosed(f"writing the journal failed: {error}") from error
+        self._next_seq += len(transaction.records)
+
+    def _give_up(self) -> None:
+        """End writing; take back at once what was not acknowledged, if the disk lets us."""
+        self._writable = False
+        if self._journal is not None:
+            try:
+                self._journal.cut_back()
+            except OSError:
+                return  # the next writer finds it torn, or whole: nobody was told either way
+
+    def new_task_ids(self, workflow_type: str, at: str, count: int = 1) -> list[str]:
+        """Return ids never given before; see ``Ledger.new_task_ids``."""
+        return self._numbering.take(self._index.meta("counters"), workflow_type, at, count)
