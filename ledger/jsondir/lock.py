@@ -4,6 +4,7 @@ The lock file itself says nothing: filelock empties it even when it fails to get
 holder writes itself into ``ledger.holder.json``; one left by a dead process is not believed.
 """
 
+import contextlib
 import os
 import platform
 import time
@@ -49,7 +50,8 @@ class FolderLock:
     def drop(self) -> None:
         """Drop the lock; nothing happens when it is not held."""
         if self._lock.is_locked:
-            self._disk.remove_if_there(self._holder_path)
+            with contextlib.suppress(OSError):  # a note left behind is not believed
+                self._disk.remove_if_there(self._holder_path)
             self._lock.release()
 
 

@@ -36,7 +36,7 @@ async def ledger(backend):
 
 
 @pytest.fixture
-def again(backend, ledger) -> Callable[[], Awaitable[Ledger]]:
+def again(ledger) -> Callable[[], Awaitable[Ledger]]:
     async def reopened() -> Ledger:
         await ledger.close()
         await ledger.open()

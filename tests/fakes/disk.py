@@ -3,7 +3,7 @@
 import errno
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from ledger.jsondir.files import Disk
@@ -41,13 +41,25 @@ class ForgetfulDisk(Disk):
     Every file gets a second name in *shadow*, so that bytes of removed names are still there.
     """
 
-    def __init__(self, shadow: Path, reached: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(
+        self, shadow: Path, folders: Iterable[Path], reached: Callable[[str], None] = lambda _: None
+    ) -> None:
         super().__init__(reached)
-        shadow.mkdir(exist_ok=True)
+        shadow.mkdir()
         self._shadow = shadow
         self._synced: dict[int, int] = {}  # inode → bytes on the platter
         self._names: dict[Path, dict[str, int]] = {}  # folder → its durable names
         self._powerless = False
+        for folder in folders:
+            self._find_on_platter(folder)
+
+    def _find_on_platter(self, folder: Path) -> None:
+        for path in folder.iterdir() if folder.exists() else ():
+            if path.is_file():
+                status = path.stat()
+                os.link(path, self._shadow / str(status.st_ino))
+                self._synced[status.st_ino] = status.st_size
+                self._names.setdefault(folder, {})[path.name] = status.st_ino
 
     def open(self, path: Path, flags: int) -> int:
         self._must_have_power()

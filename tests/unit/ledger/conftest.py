@@ -24,7 +24,8 @@ async def write_some(ledger: Ledger, first: int = 1) -> None:
     """Commit a transaction of many lines, then single ones."""
     tasks = [task_record(n) for n in range(first, first + 4)]
     await ledger.commit(batch_record(f"b-{first}"), *tasks, op="batch.accepted")
-    for task in tasks:
+    for each in tasks:
+        task = each
         for stage in (Stage.SUBMITTING, Stage.RUNNING):
             task = task.moved(stage, at=AT, server="gpu-a")
             await ledger.commit(task, op=f"task.{stage}", reason="because", evidence={"queue": [1]})

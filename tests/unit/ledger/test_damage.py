@@ -7,13 +7,15 @@ from datetime import UTC, datetime
 import orjson
 import pytest
 
+from ledger.entry import Transaction
 from ledger.errors import LedgerDamaged, LedgerTooNew
 from ledger.jsondir.check import verify
-from ledger.jsondir.journal import CRC_BYTES, sealed
+from ledger.jsondir.journal import CRC_BYTES, encode, sealed
 from ledger.jsondir.loading import load
 from ledger.jsondir.reader import history, read_state
 from ledger.jsondir.repair import repair
-from ledger.status import Stage
+from ledger.status import Stage, Status
+from ledger.task import OutputFile
 from tests.fakes.records import AT, task_record
 from tests.unit.ledger.conftest import in_folder, write_some
 
@@ -164,7 +166,7 @@ async def test_repair_keeps_all_that_is_whole_and_lists_the_rest(folder):
     assert [line.op for line in history(folder, "img_20261121_000001")][:1] == ["batch.accepted"]
 
 
-async def test_repair_mends_the_last_line_too(folder, tmp_path):
+async def test_repair_mends_the_last_line_too(folder):
     ledger = in_folder(folder)
     await ledger.open()
     await write_some(ledger)
@@ -270,11 +272,9 @@ async def test_a_ledger_of_a_newer_format_is_left_alone(folder):
     ]
 
 
-async def test_verify_sees_unlawful_changes_and_changed_outputs(folder, tmp_path):
+async def test_verify_sees_changed_and_missing_outputs(folder, tmp_path):
     output = tmp_path / "a.png"
     output.write_bytes(b"picture")
-    from ledger.task import OutputFile  # noqa: PLC0415 - only here
-
     recorded = OutputFile(
         node="9",
         filename="a.png",
@@ -296,3 +296,21 @@ async def test_verify_sees_unlawful_changes_and_changed_outputs(folder, tmp_path
     assert ["content" in each for each in verify(folder, outputs_root=tmp_path)] == [True]
     output.unlink()
     assert ["cannot be read" in each for each in verify(folder, outputs_root=tmp_path)] == [True]
+
+
+@pytest.mark.parametrize(
+    ("unlawful", "word"),
+    [
+        (task_record().changed(at=AT, stage=Stage.DONE, status=Status.DONE), "may not become"),
+        (task_record(version=3), "does not follow"),
+        (task_record().changed(at=AT, status=Status.DONE), "does not fit"),
+        (task_record(2, row_id=task_record().row_id), "is open"),
+        (task_record(2, version=2), "earlier versions"),
+    ],
+)
+def test_verify_sees_what_no_writer_may_write(folder, unlawful, word):
+    folder.mkdir()
+    lines = encode(Transaction(records=(task_record(),), op="a.b"), 1, AT).data
+    lines += encode(Transaction(records=(unlawful,), op="a.b"), 2, AT).data
+    (folder / "journal-000000000001.jsonl").write_bytes(lines)
+    assert any(word in each for each in verify(folder))

@@ -1,0 +1,110 @@
+"""A process that commits without end is killed at every place the disk code names."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ledger.jsondir.archive import find
+from ledger.jsondir.check import verify
+from ledger.jsondir.reader import read_state
+
+#: Commits in a loop, compacts and archives now and then, says on stdout what was acknowledged.
+COMMITTER = """
+import asyncio, os, signal, sys
+from datetime import UTC, datetime
+from pathlib import Path
+from ledger.jsondir.files import Disk
+from ledger.jsondir.orders import Limits
+from ledger.jsondir.store import JsonDirBackend
+from ledger.ledger import Ledger
+from ledger.status import Stage
+from tests.fakes.records import AT, batch_record, task_record
+
+folder, place, count = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+
+def say(*words):
+    os.write(1, (" ".join(map(str, words)) + "\\n").encode())  # in one piece, from any thread
+
+def reached(name):
+    global count
+    if place == "list":
+        say("place", name)
+    elif name == place:
+        count -= 1
+        if count == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+async def work():
+    limits = Limits(snapshot_seconds=0.001, snapshot_share=1)
+    ledger = Ledger(JsonDirBackend(folder, disk=Disk(reached), limits=limits))
+    await ledger.open()
+    if not ledger.batches():
+        await ledger.commit(batch_record(), op="batch.accepted")
+    for _ in range(3):
+        pair = [
+            task_record(int(task_id[-6:]), task_id=task_id)
+            for task_id in ledger.new_task_ids("图片合成", AT, 2)
+        ]
+        await ledger.commit(*pair, op="task.accepted")
+        say("acked", pair[0].task_id, 1)
+        say("acked", pair[1].task_id, 1)
+        gone = pair[0].moved(Stage.FAILED, at=AT)
+        await ledger.commit(gone, op="task.failed")
+        say("acked", gone.task_id, 2)
+        await ledger.compact()
+        await ledger.archive_finished(datetime(2027, 1, 1, tzinfo=UTC))
+        await ledger.forget_history(datetime(2029, 1, 1, tzinfo=UTC))
+    await ledger.close()
+
+asyncio.run(work())
+"""
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(folder: Path, place: str, count: int = 1) -> tuple[int, list[list[str]]]:
+    done = subprocess.run(
+        [sys.executable, "-c", COMMITTER, str(folder), place, str(count)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    return done.returncode, [line.split() for line in done.stdout.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory) -> list[str]:
+    code, lines = run(tmp_path_factory.mktemp("list") / "ledger", "list")
+    assert code == 0
+    return sorted({name for kind, name, *_ in lines if kind == "place"})
+
+
+def test_every_acknowledged_change_survives_a_kill_at_every_place(places, tmp_path):
+    assert len(places) >= 25
+    for place in places:
+        folder = tmp_path / place
+        acked: dict[str, int] = {}
+        for count in (1, 2):  # killed, opened again, killed again at the same place
+            code, lines = run(folder, place, count)
+            assert count == 2 or code == -signal.SIGKILL, place
+            acked |= {name: int(version) for _, name, version in lines}
+        code, lines = run(folder, "none")
+        assert code == 0, place
+        acked |= {name: int(version) for _, name, version in lines}
+        assert verify(folder) == [], place
+        must_hold(folder, acked, place)
+
+
+def must_hold(folder: Path, acked: dict[str, int], place: str) -> None:
+    state = read_state(folder)
+    for task_id, version in acked.items():
+        task = state.tasks.get(task_id) or find(folder, task_id)
+        assert task is not None, (place, task_id)
+        assert task.version >= version, (place, task_id)
+    counters = state.meta["counters"]
+    assert max(int(task_id[-6:]) for task_id in acked) <= counters["img_20261121"], place

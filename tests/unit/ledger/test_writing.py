@@ -1,0 +1,304 @@
+"""The store at work: one sync a group, snapshots, rotation, a disk that is full, the lock."""
+
+import asyncio
+import gzip
+import os
+import signal
+import subprocess
+import sys
+from datetime import UTC, datetime
+
+import orjson
+import pytest
+
+from ledger.errors import LedgerClosed, LedgerLocked
+from ledger.jsondir.check import verify
+from ledger.jsondir.export import as_document, as_lines
+from ledger.jsondir.files import PIECE_BYTES, Disk
+from ledger.jsondir.orders import Limits
+from ledger.jsondir.reader import find_task, history, read_state
+from ledger.jsondir.snapshot import read
+from ledger.jsondir.store import JsonDirBackend
+from ledger.ledger import Ledger
+from ledger.status import OPEN_STAGES, Stage
+from tests.fakes.disk import FailingDisk
+from tests.fakes.records import AT, batch_record, task_record
+from tests.unit.ledger.conftest import in_folder, write_some
+
+EAGER = Limits(snapshot_seconds=0, snapshot_share=1)
+
+
+async def test_64_changes_at_once_cost_at_most_two_syncs(folder):
+    disk = Disk()
+    ledger = in_folder(folder, disk)
+    await ledger.open()
+    before = disk.journal_syncs
+    await asyncio.gather(*(ledger.commit(task_record(n), op="a.b") for n in range(1, 65)))
+    assert disk.journal_syncs - before <= 2
+    await ledger.close()
+
+
+async def test_64_committers_lose_nothing_and_leave_no_gap(folder):
+    ledger = in_folder(folder, limits=EAGER)
+    await ledger.open()
+
+    async def work(number: int) -> None:
+        task = task_record(number)
+        await ledger.commit(task, op="a.b")
+        for stage in (Stage.SUBMITTING, Stage.RUNNING, Stage.WAITING, Stage.SUBMITTING):
+            task = task.moved(stage, at=AT)
+            await ledger.commit(task, op="a.b")
+
+    await asyncio.gather(*(work(number) for number in range(1, 65)))
+    await ledger.close()
+    assert verify(folder) == []
+    assert {task.version for task in read_state(folder).tasks.values()} == {5}
+    assert read_state(folder).last_seq == 64 * 5
+
+
+async def test_a_journal_line_says_what_the_contract_says(folder):
+    ledger = in_folder(folder)
+    await ledger.open()
+    await ledger.commit(batch_record(), task_record(), op="batch.accepted", actor="inbox")
+    lines = [
+        orjson.loads(line)
+        for line in (folder / "journal-000000000001.jsonl").read_bytes().splitlines()
+    ]
+    await ledger.close()
+    first, last = lines
+    assert list(first) == ["seq", "at", "actor", "op", "tx", "batch", "reason", "evidence", "crc"]
+    assert list(last) == [
+        "seq", "at", "actor", "op", "tx", "n", "task", "reason", "evidence", "crc",
+    ]  # fmt: skip
+    assert (first["seq"], last["seq"], last["tx"], last["n"]) == (1, 2, 1, 2)
+    assert (first["actor"], first["op"]) == ("inbox", "batch.accepted")
+    assert last["task"]["stage"] == "waiting"
+
+
+async def test_the_snapshot_follows_a_change_soon_and_the_one_before_is_kept(folder):
+    ledger = in_folder(folder, limits=EAGER)
+    await ledger.open()
+    await ledger.commit(batch_record(), task_record(1), op="a.b")
+    await until(lambda: snapshot_seq(folder) == 2)
+    await ledger.commit(task_record(2), op="a.b")
+    await until(lambda: snapshot_seq(folder) == 3)
+    assert orjson.loads((folder / "ledger.previous.json").read_bytes())["last_seq"] == 2
+    await ledger.close()
+
+
+async def test_after_a_clean_stop_the_snapshot_holds_everything(folder):
+    ledger = in_folder(folder)
+    await ledger.open()
+    await write_some(ledger)
+    await ledger.close()
+    document = orjson.loads((folder / "ledger.json").read_bytes())
+    assert list(document) == [
+        "format", "written_at", "last_seq", "tasks", "batches", "meta", "crc",
+    ]  # fmt: skip
+    assert document["last_seq"] == 13
+    assert set(document["meta"]) == {"servers", "drops", "idempotency", "counters"}
+    assert document["tasks"]["img_20261121_000001"]["stage"] == "running"
+
+
+async def test_a_long_journal_is_closed_gzipped_and_indexed(folder):
+    ledger = in_folder(folder, limits=Limits(journal_bytes=5000, snapshot_seconds=3600))
+    await ledger.open()
+    await write_some(ledger)
+    await until(lambda: list((folder / "archive").glob("*.gz")))
+    await ledger.close()
+    archived = folder / "archive" / "journal-000000000001.jsonl.gz"
+    index = orjson.loads((archived.with_name("journal-000000000001.jsonl.index.json")).read_bytes())
+    lines = gzip.decompress(archived.read_bytes()).splitlines()
+    for number in index["tasks"]["img_20261121_000001"]:
+        assert orjson.loads(lines[number - 1])["task"]["task_id"] == "img_20261121_000001"
+    assert [line.seq for line in history(folder, "img_20261121_000001")] == [2, 6, 7]
+    assert verify(folder) == []
+
+
+async def test_history_older_than_it_is_kept_goes(folder):
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    ledger = Ledger(JsonDirBackend(folder, now=lambda: moment, history_days=365))
+    await ledger.open()
+    await write_some(ledger)
+    await ledger.compact()
+    assert await ledger.forget_history(datetime(2026, 12, 31, tzinfo=UTC)) == 0
+    assert await ledger.forget_history(datetime(2027, 1, 2, tzinfo=UTC)) == 1
+    assert not list((folder / "archive").iterdir())
+    await ledger.close()
+    assert verify(folder) == []
+    assert len(read_state(folder).tasks) == 4
+
+
+def test_no_piece_of_a_snapshot_is_larger_than_half_a_mebibyte(tmp_path):
+    sizes = []
+
+    class Measuring(Disk):
+        def write(self, fd: int, data: bytes) -> None:
+            sizes.append(len(data))
+            super().write(fd, data)
+
+    content = [b"x" * 1000] * 2000 + [b"y" * (3 * PIECE_BYTES)]
+    Measuring().write_whole("snapshot", tmp_path / "a", content)
+    assert max(sizes) <= PIECE_BYTES
+    assert (tmp_path / "a.tmp").read_bytes() == b"".join(content)
+
+
+@pytest.mark.parametrize("fault", ["full", "sync_fails"])
+async def test_a_failed_write_ends_writing_until_reopened(folder, fault):
+    disk = FailingDisk()
+    ledger = in_folder(folder, disk)
+    await ledger.open()
+    task = task_record(1)
+    await ledger.commit(task, op="a.b")
+    setattr(disk, fault, True)
+    outcomes = await asyncio.gather(
+        *(ledger.commit(task_record(n), op="a.b") for n in (2, 3)), return_exceptions=True
+    )
+    assert [type(each) for each in outcomes] == [LedgerClosed, LedgerClosed]
+    assert not ledger.writable
+    with pytest.raises(LedgerClosed):
+        await ledger.commit(task.changed(at=AT), op="a.b")
+    with pytest.raises(LedgerClosed):
+        await ledger.reopen()
+    setattr(disk, fault, False)
+    await ledger.reopen()
+    assert ledger.writable
+    await ledger.commit(task.changed(at=AT, priority=3), task_record(3), op="a.b")
+    await ledger.close()
+    assert verify(folder) == []
+    tasks = read_state(folder).tasks
+    assert (set(tasks), tasks[task.task_id].priority) == ({task.task_id, task_record(3).task_id}, 3)
+
+
+async def test_what_was_refused_is_absent_even_when_it_could_not_be_cut_off_at_once(folder):
+    disk = FailingDisk()
+    ledger = in_folder(folder, disk)
+    await ledger.open()
+    await ledger.commit(task_record(1), op="a.b")
+    disk.sync_fails = disk.cutting_fails = True
+    with pytest.raises(LedgerClosed):
+        await ledger.commit(task_record(2), op="a.b")
+    disk.sync_fails = False
+    with pytest.raises(LedgerClosed):
+        await ledger.reopen()
+    disk.cutting_fails = False
+    await ledger.reopen()
+    await ledger.close()
+    assert set(read_state(folder).tasks) == {task_record(1).task_id}
+
+
+async def test_a_full_disk_fails_a_snapshot_but_no_commit_of_what_still_fits(folder):
+    class NoRoomForSnapshots(Disk):
+        full = True
+
+        def write_whole(self, what, path, pieces):
+            if self.full and what == "snapshot":
+                raise OSError(28, "No space left on device")
+            super().write_whole(what, path, pieces)
+
+    disk = NoRoomForSnapshots()
+    ledger = in_folder(folder, disk, EAGER)
+    await ledger.open()
+    await write_some(ledger)
+    with pytest.raises(OSError, match="No space"):
+        await ledger.compact()
+    assert ledger.writable
+    disk.full = False
+    await ledger.compact()
+    await ledger.close()
+    assert verify(folder) == []
+    assert snapshot_seq(folder) == 13
+
+
+HOLDER = """
+import asyncio, sys
+from pathlib import Path
+from ledger.jsondir.store import JsonDirBackend
+async def hold():
+    backend = JsonDirBackend(Path(sys.argv[1]))
+    await backend.open()
+    print("held", flush=True)
+    await asyncio.sleep(60)
+asyncio.run(hold())
+"""
+
+
+async def test_the_lock_names_its_holder_and_dies_with_it(folder):
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(folder)], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(LedgerLocked, match=f"process {holder.pid} on "):
+            await in_folder(folder).open()
+        assert read_state(folder).last_seq == 0
+    finally:
+        os.kill(holder.pid, signal.SIGKILL)
+        holder.wait()
+        holder.stdout.close()
+    ledger = in_folder(folder)
+    await ledger.open()
+    with pytest.raises(LedgerLocked, match=f"process {os.getpid()} on "):
+        await in_folder(folder).open()
+    await ledger.close()
+    assert not (folder / "ledger.holder.json").exists()
+
+
+async def test_export_writes_what_opens_again(folder):
+    ledger = in_folder(folder)
+    await ledger.open()
+    await write_some(ledger)
+    ended = ledger.task("img_20261121_000001").moved(Stage.FAILED, at=AT)
+    await ledger.commit(ended, op="a.b")
+    await ledger.archive_finished(datetime(2027, 1, 1, tzinfo=UTC))
+    await ledger.close()
+    lines = [orjson.loads(line) for line in as_lines(folder, archived=True)]
+    assert sum("task" in line for line in lines) == 4
+    assert sum("batch" in line for line in lines) == 1
+    state = read(b"".join(as_document(folder, AT)))
+    assert dict(state.tasks) == dict(read_state(folder).tasks)
+    assert find_task(folder, ended.task_id) == ended
+
+
+async def test_questions_are_answered_from_memory(folder):
+    ledger = in_folder(folder)
+    await ledger.open()
+    low, high, next_ = task_record(1), task_record(2, priority=5), task_record(3)
+    await ledger.commit(batch_record(), low, high, next_, op="a.b")
+    batch, kind = low.batch_id, low.workflow_type
+    assert list(ledger.waiting(batch, kind)) == [high, low, next_]
+    seen = ledger.waiting(batch, kind)
+    assert next(seen) == high
+    await ledger.commit(low.moved(Stage.SUBMITTING, at=AT, server="gpu-a"), op="a.b")
+    assert list(seen) == [next_]
+    sent = ledger.task(low.task_id)
+    assert ledger.in_stage(Stage.SUBMITTING, server="gpu-a") == [sent]
+    assert ledger.in_stage(Stage.SUBMITTING, server="gpu-b") == []
+    assert ledger.in_stage(*OPEN_STAGES) == [sent, high, next_]
+    await ledger.commit(sent.moved(Stage.WAITING, at=AT, server=None), op="a.b")
+    assert [each.task_id for each in ledger.waiting(batch, kind)][1] == low.task_id
+    await ledger.commit(high.moved(Stage.CANCELLED, at=AT), op="a.b")
+    assert ledger.counts(batch)[Stage.CANCELLED] == 1
+    assert ledger.index.family_counts(batch)[kind][Stage.CANCELLED] == 1
+    retry = task_record(4, row_id=high.row_id)
+    await ledger.commit(retry, op="a.b")
+    assert ledger.index.family_counts(batch)[kind][Stage.CANCELLED] == 0
+    assert ledger.newest_of_family(*high.family) == retry
+    assert ledger.newest_done_of_family(*high.family) is None
+    assert ledger.waiting_types(batch) == [kind]
+    with pytest.raises(ValueError, match="open stages"):
+        ledger.in_stage(Stage.DONE)
+    await ledger.close()
+
+
+async def until(condition) -> None:
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0.002)
+
+
+def snapshot_seq(folder) -> int:
+    try:
+        return int(orjson.loads((folder / "ledger.json").read_bytes())["last_seq"])
+    except FileNotFoundError:
+        return 0
