@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import click
 
-from daemon.cli.words import Words, language_of
+from daemon.words import Words, language_of
 
 C = TypeVar("C", bound=Callable[..., object])
 

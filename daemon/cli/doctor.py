@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Sequence
 
 import click
-from ledger.jsondir.reader import read_state
 
 from config.errors import ConfigError
 from daemon.cli.commands import help_words, json_option
 from daemon.cli.findings import Finding, look_at_ledger, look_at_machine
 from daemon.cli.invocation import Invocation, pass_invocation
+from ledger.jsondir.reader import read_state
 
 FINE, FAILED, BAD_CONFIG = 0, 1, 2
 

@@ -11,7 +11,7 @@ import msgspec
 from config.load import Loaded
 from config.settings import Settings
 from daemon.cli.render import size
-from daemon.cli.words import Words
+from daemon.words import Words
 from ledger.jsondir.lock import read_holder
 from ledger.state import State
 

@@ -11,7 +11,7 @@ import msgspec
 from config.errors import ConfigError
 from config.load import Loaded, load
 from config.settings import Settings
-from daemon.cli.words import Words, language_of
+from daemon.words import Words, language_of
 
 
 class Invocation:

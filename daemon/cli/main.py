@@ -11,7 +11,7 @@ from config.errors import ConfigError
 from daemon import failpoint
 from daemon.cli.commands import LazyGroup, help_words
 from daemon.cli.invocation import Invocation
-from daemon.cli.words import Words, language_of
+from daemon.words import Words, language_of
 from ledger.errors import LedgerError, LedgerLocked
 
 #: Every command, in the order of `--help`.

@@ -7,13 +7,13 @@ import msgspec
 
 from config.settings import Server, Settings
 from daemon.cli.findings import Finding, Level
-from daemon.cli.words import Words
 from daemon.clock import SystemClock
 from daemon.comfy.client import ComfyClient
 from daemon.comfy.server import AnswerLost, Json, Refused, Unreachable
 from daemon.dispatch import preflight
 from daemon.dispatch.templates import TemplateError, parse
 from daemon.dispatch.workflow import Template
+from daemon.words import Words
 from ledger.state import State
 from ledger.status import Stage
 

@@ -8,7 +8,7 @@ from config.settings import Settings
 from daemon.cli.render import local_time, printable, table
 from daemon.cli.stages import remark
 from daemon.cli.summary import BatchReport, Report, ServerReport
-from daemon.cli.words import Words
+from daemon.words import Words
 from ledger.jsondir.journal import Line
 from ledger.shelf import decode_task
 from ledger.status import Status

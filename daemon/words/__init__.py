@@ -1,8 +1,11 @@
-"""The catalogue in the language of the one who reads it."""
+"""Words for people: one catalogue, in the language of the one who reads it.
+
+Subjects have a file each (``cli``, ``actions``, ``web`` …); ``catalogue`` joins them.
+"""
 
 from collections.abc import Mapping
 
-from daemon.cli.catalogue import CATALOGUE
+from daemon.words.catalogue import CATALOGUE
 
 
 class Words:

@@ -1,0 +1,5 @@
+"""What actions answer, and why they refuse."""
+
+ZH: dict[str, str] = {}
+
+EN: dict[str, str] = {}

@@ -1,0 +1,5 @@
+"""What diagnosis and sweeps say."""
+
+ZH: dict[str, str] = {}
+
+EN: dict[str, str] = {}
