@@ -64,6 +64,7 @@ class Workflows:
         self.settings: dict[str, Workflow] = {}
         self.templates: dict[str, Template] = {}
         self.needs: dict[str, WorkflowNeeds] = {}
+        self.replaced: Callable[[], None] = lambda: None  # called after a reload
         self.load(settings)
 
     def load(self, settings: Settings) -> None:
@@ -215,6 +216,12 @@ def _dispatch(  # noqa: PLR0917 - as above
         for lane in lanes:
             lane.wake.set()
 
+    def replaced() -> None:
+        for state in states:
+            ready.readmit(state.name)
+        changed()
+
+    workflows.replaced = replaced
     watches = [HealthWatch(state, clock, ready, changed) for state in states]
     return [*watches, *lanes, holding]
 
@@ -238,6 +245,7 @@ def _reload(workflows: Workflows, reload: Reload | None) -> None:
     except (TemplateError, ValueError) as error:
         log.error("settings.not_reloaded", error=str(error))  # noqa: TRY400 - the text says it all
     else:
+        workflows.replaced()
         log.info("settings.reloaded", workflows=sorted(workflows.settings))
 
 

@@ -1,18 +1,23 @@
-"""Says in the ledger why rows wait: ``blocked_by`` on tasks, ``held`` on batches."""
+"""Says in the ledger why rows wait.
+
+``blocked_by``: the row it depends on failed. ``error_kind`` and ``error_message`` of a waiting row:
+no server can run it. ``held`` on its batch: the kind, or that no server answers.
+"""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import structlog
 
 from daemon.clock import Clock
-from daemon.dispatch.ready import ReadyRows
+from daemon.dispatch.ready import ReadyRows, Unfit
 from daemon.dispatch.servers import ServerState
 from ledger.batch import Batch, BatchStatus
 from ledger.entry import Record
 from ledger.errors import Conflict, LedgerClosed
 from ledger.ledger import Ledger
 from ledger.status import Stage
+from ledger.task import Task
 from ledger.timestamps import to_timestamp
 
 log = structlog.get_logger()
@@ -38,7 +43,11 @@ class Holding:
         self._ready = ready
         self._servers = servers
         self._clock = clock
-        self._blocked: set[str] = set()  # tasks marked as unfit for every server
+        self._unfit = {  # tasks marked as unfit for every server, here or by an earlier process
+            task.task_id
+            for task in ledger.in_stage(Stage.WAITING)
+            if task.error_kind is not None and task.not_before is None
+        }
         self.wake = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -54,18 +63,31 @@ class Holding:
         at = to_timestamp(self._clock.now())
         working = frozenset(state.name for state in self._servers if state.takes_work)
         unfit = self._ready.unfit(working) if working else {}
-        marks, self._ready.blocked = self._ready.blocked, {}
-        marks |= dict.fromkeys(self._blocked - unfit.keys())
-        marks |= {task_id: found.reason for task_id, found in unfit.items()}
-        self._blocked = set(unfit)
-        records: list[Record] = []
-        for task_id, reason in marks.items():
-            task = self._ledger.task(task_id)
-            if task.stage is Stage.WAITING and task.blocked_by != reason:
-                records.append(task.changed(at=at, blocked_by=reason))
+        records: list[Record] = [*self._block(at), *self._explain(at, unfit)]
         records += self._held(at, working, {i: u.kind for i, u in unfit.items()})
         for start in range(0, len(records), PORTION):
             await self._write(records[start : start + PORTION])
+
+    def _block(self, at: str) -> Iterator[Task]:
+        """Yield the rows whose ``blocked_by`` must change."""
+        marks, self._ready.blocked = self._ready.blocked, {}
+        for task_id, reason in marks.items():
+            task = self._ledger.task(task_id)
+            if task.stage is Stage.WAITING and task.blocked_by != reason:
+                yield task.changed(at=at, blocked_by=reason)
+
+    def _explain(self, at: str, unfit: Mapping[str, Unfit]) -> Iterator[Task]:
+        """Yield the rows that no server can run, newly so or no longer."""
+        for task_id in self._unfit | unfit.keys():
+            task = self._ledger.task(task_id)
+            found = unfit.get(task_id)
+            kind, reason = (found.kind, found.reason) if found else (None, None)
+            if task.stage is Stage.WAITING and (task.error_kind, task.error_message) != (
+                kind,
+                reason,
+            ):
+                yield task.changed(at=at, error_kind=kind, error_message=reason)
+        self._unfit = set(unfit)
 
     def _held(self, at: str, working: frozenset[str], unfit: dict[str, str]) -> list[Batch]:
         """Return the batches whose ``held`` must change."""

@@ -100,7 +100,7 @@ class ReadyRows:
     def exclude(self, task_id: str, server: str, kind: str, reason: str) -> None:
         """Note that *server* cannot run the task, and why."""
         self._excluded[task_id] = self._excluded.get(task_id, frozenset()) | {server}
-        self._unfit[task_id] = Unfit(kind=kind, reason=f"{kind}: {reason}")
+        self._unfit[task_id] = Unfit(kind=kind, reason=reason)
 
     def readmit(self, server: str) -> None:
         """Forget what *server* could not run; it may have learnt."""

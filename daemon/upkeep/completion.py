@@ -28,6 +28,16 @@ class Intake(Protocol):
         ...
 
 
+def _may_run(task: Task) -> bool:
+    """Say whether an open task is expected to go on by itself.
+
+    Not when it is blocked, nor when no server can run it: then it waits with an error but without
+    a moment for its next attempt.
+    """
+    unfit = task.stage is Stage.WAITING and task.error_kind is not None and not task.not_before
+    return task.blocked_by is None and not unfit
+
+
 class Completion:
     """Sets *stop* when every row has ended or is blocked and the inbox is empty."""
 
@@ -52,7 +62,7 @@ class Completion:
             while not stop.is_set():
                 now = self._clock.monotonic()
                 open_tasks = self._ledger.in_stage(*OPEN_STAGES)
-                if not self._intake.idle or any(task.blocked_by is None for task in open_tasks):
+                if not self._intake.idle or any(_may_run(task) for task in open_tasks):
                     idle_since = None
                 else:
                     idle_since = now if idle_since is None else idle_since

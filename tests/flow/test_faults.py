@@ -156,10 +156,11 @@ async def test_a_row_that_no_server_can_run_waits_with_the_reason_and_nothing_is
         assert await world.run_here() == 1
         (task,) = world.tasks()
         assert task.stage is Stage.WAITING
-        assert "ImageAddNoise" in (task.blocked_by or "")
+        assert (task.error_kind, task.blocked_by) == ("missing_node", None)
+        assert "ImageAddNoise" in (task.error_message or "")
         assert task.attempt == 0
         state = world.batches()
-        assert [batch.held for batch in state] == ["missing_node"]
+        assert [(batch.held, batch.status) for batch in state] == [("missing_node", "running")]
         assert len(simulator.executions) == 0
 
 
@@ -193,7 +194,7 @@ async def test_what_waits_for_a_server_is_told_as_held_and_not_as_failed(tmp_pat
         world.drop("spring", TWO_ROWS[:1])
         await simulator.stop()
         running = asyncio.create_task(world.run_here())
-        while not (held := [b.held for b in world.batches()]) or held == [None]:  # noqa: ASYNC110
+        while not (held := [b.held for b in world.batches()]) or held == [None]:
             await asyncio.sleep(0.05)
         assert held == ["server_unreachable"]
         await simulator.start()

@@ -1,0 +1,72 @@
+"""What is refused at start, and what a running daemon takes over."""
+
+import asyncio
+import json
+import signal
+from pathlib import Path
+
+import pytest
+
+from daemon.comfy.simulator import Simulator
+from ledger.status import Stage
+from tests.fakes.world import ROOT, TWO_ROWS, World, finish
+
+SHIPPED = ROOT / "config" / "examples" / "workflows" / "image_composition.json"
+
+
+def without_output() -> str:
+    graph = json.loads(SHIPPED.read_text("utf-8"))
+    return json.dumps(
+        {key: node for key, node in graph.items() if "Save" not in node["class_type"]}
+    )
+
+
+def with_title(old: str, new: str) -> str:
+    return SHIPPED.read_text("utf-8").replace(f'"{old}"', f'"{new}"')
+
+
+BAD_TEMPLATES = {
+    "in UI format": ('{"nodes": [], "links": [], "version": 0.4}', ".template", "Export (API)"),
+    "not JSON": ("not json", ".template", "Export (API)"),
+    "with an unknown title": (with_title("product", "produkt"), ".inputs.product_image", "produkt"),
+    "without an output node": (without_output(), ".outputs.image", "output"),
+}
+
+
+@pytest.mark.parametrize("command", ["check", "run"])
+@pytest.mark.parametrize("bad", BAD_TEMPLATES)
+async def test_a_template_that_cannot_work_is_refused_with_the_key_and_the_fix(
+    bad: str, command: str, tmp_path: Path
+) -> None:
+    content, key, fix = BAD_TEMPLATES[bad]
+    template = tmp_path / "mine.json"
+    template.write_text(content, encoding="utf-8")
+    world = World(tmp_path / "world", "http://127.0.0.1:9")
+    settings = world.config.read_text("utf-8").replace(str(SHIPPED), str(template))
+    world.config.write_text(settings, encoding="utf-8")
+    code, told = await world.run(command)
+    assert code == 2, told
+    assert f'workflows."图片合成"{key}' in told
+    assert fix in told
+
+
+async def test_sighup_takes_over_a_mended_workflow(tmp_path: Path) -> None:
+    async with Simulator(tmp_path / "comfyui") as simulator:
+        world = World(tmp_path / "world", simulator.url)
+        template = tmp_path / "mine.json"
+        template.write_text(with_title("ImageAddNoise", "NoSuchNode"), encoding="utf-8")
+        settings = world.config.read_text("utf-8").replace(str(SHIPPED), str(template))
+        world.config.write_text(settings, encoding="utf-8")
+        world.drop("spring", TWO_ROWS[:1])
+        daemon = await world.daemon("run")
+        async with asyncio.timeout(30):
+            while not any(task.error_kind for task in world.tasks()):
+                await asyncio.sleep(0.05)
+            template.write_bytes(SHIPPED.read_bytes())
+            daemon.send_signal(signal.SIGHUP)
+            while world.stages()[Stage.DONE] != 1:
+                await asyncio.sleep(0.05)
+        daemon.send_signal(signal.SIGTERM)
+        code, log = await finish(daemon, 15)
+        assert code == 0, log
+        assert "settings.reloaded" in log
