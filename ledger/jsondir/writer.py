@@ -154,6 +154,9 @@ class Writer(threading.Thread):
             self._journal.cut_back()
         except OSError as again:
             log.warning("journal.not_cut_back", error=str(again))
+        for order in self._compactions:
+            order.done.set_exception(self._failure)
+        self._compactions = []
 
     def _rotate(self) -> None:
         """Go on in a new journal; the one before is closed for ever."""

@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -50,6 +51,7 @@ class ForgetfulDisk(Disk):
         self._synced: dict[int, int] = {}  # inode → bytes on the platter
         self._names: dict[Path, dict[str, int]] = {}  # folder → its durable names
         self._powerless = False
+        self._names_stand_still = threading.RLock()
         for folder in folders:
             self._find_on_platter(folder)
 
@@ -63,7 +65,8 @@ class ForgetfulDisk(Disk):
 
     def open(self, path: Path, flags: int) -> int:
         self._must_have_power()
-        fd = super().open(path, flags)
+        with self._names_stand_still:
+            fd = super().open(path, flags)
         inode = os.fstat(fd).st_ino
         if not (self._shadow / str(inode)).exists():
             os.link(path, self._shadow / str(inode))
@@ -89,21 +92,25 @@ class ForgetfulDisk(Disk):
 
     def rename(self, source: Path, target: Path) -> None:
         self._must_have_power()
-        super().rename(source, target)
+        with self._names_stand_still:
+            super().rename(source, target)
 
     def link(self, source: Path, target: Path) -> None:
         self._must_have_power()
-        super().link(source, target)
+        with self._names_stand_still:
+            super().link(source, target)
 
     def remove_if_there(self, path: Path) -> None:
         self._must_have_power()
-        super().remove_if_there(path)
+        with self._names_stand_still:
+            super().remove_if_there(path)
 
     def sync_folder(self, folder: Path) -> None:
         self._must_have_power()
-        self._names[folder] = {
-            path.name: path.stat().st_ino for path in folder.iterdir() if path.is_file()
-        }
+        with self._names_stand_still:
+            self._names[folder] = {
+                path.name: path.stat().st_ino for path in folder.iterdir() if path.is_file()
+            }
 
     def cut_power(self) -> None:
         """Nothing is written any more; every try is an error."""

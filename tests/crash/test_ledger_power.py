@@ -1,0 +1,177 @@
+"""The ledger against a plain dict, with power cuts at any place of any operation."""
+
+import asyncio
+import itertools
+import shutil
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from ledger.entry import Meta, Record
+from ledger.errors import LedgerError
+from ledger.jsondir.archive import find
+from ledger.jsondir.check import verify
+from ledger.jsondir.orders import Limits
+from ledger.jsondir.store import JsonDirBackend
+from ledger.ledger import Ledger
+from ledger.status import MOVES, OPEN_STAGES
+from ledger.task import Task
+from tests.fakes.disk import ForgetfulDisk
+from tests.fakes.records import AT, batch_record, task_record
+
+PLAIN = Limits(snapshot_seconds=3600, journal_bytes=6000, journal_bytes_at_close=3000)
+
+
+class PowerCuts(RuleBasedStateMachine):
+    """Every rule may lose power in its middle; what was acknowledged is there afterwards."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.root = Path(tempfile.mkdtemp())
+        self.folder = self.root / "ledger"
+        self.loop = asyncio.new_event_loop()
+        self.shadows = itertools.count()
+        self.left: int | None = None  # places until the power goes
+        self.tasks: dict[str, Task] = {}
+        self.meta: dict[str, object] = {}
+        self.under_way: tuple[Record, ...] = ()
+        self.open()
+        self.commit(batch_record())
+
+    def open(self) -> None:
+        self.left = None
+        shadow = self.root / f"shadow-{next(self.shadows)}"
+        folders = [self.folder, self.folder / "archive"]
+        self.disk = ForgetfulDisk(shadow, folders, self.reached)
+        backend = JsonDirBackend(self.folder, disk=self.disk, limits=PLAIN)
+        self.ledger = Ledger(backend)
+        self.loop.run_until_complete(self.ledger.open())
+
+    def reached(self, name: str) -> None:
+        if self.left is not None:
+            self.left -= 1
+            if self.left <= 0:
+                self.disk.cut_power()
+
+    def run(self, work) -> bool:
+        """Do it; when the power went, bring the machine up again and return False."""
+        try:
+            self.loop.run_until_complete(work)
+        except (LedgerError, OSError):
+            assert self.left is not None, "failed with the power on"
+            self.cut(lambda size: size // 2)
+            return False
+        return True
+
+    def commit(self, *records: Record) -> None:
+        self.under_way = records
+        if self.run(self.ledger.commit(*records, op="a.b")):
+            self.learn(records)
+        self.under_way = ()
+
+    def learn(self, records: tuple[Record, ...]) -> None:
+        for record in records:
+            if isinstance(record, Task):
+                self.tasks[record.task_id] = record
+            elif isinstance(record, Meta):
+                self.meta[record.key] = record.value
+                if record.value is None:
+                    del self.meta[record.key]
+
+    def cut(self, keep) -> None:
+        self.disk.cut_power()
+        self.loop.run_until_complete(self.ledger.close())
+        self.disk.after_power_cut(keep)
+        self.open()
+        if self.under_way and self.there(self.under_way[-1]):
+            self.learn(self.under_way)  # it was not acknowledged, yet it is there: then wholly
+
+    def there(self, record: Record) -> bool:
+        if isinstance(record, Task):
+            known = self.ledger.index.find_task(record.task_id)
+            return known is not None and known.version == record.version
+        if isinstance(record, Meta):
+            return self.ledger.meta(record.section).get(record.key) == record.value
+        return False
+
+    @rule(places=st.integers(1, 12))
+    def the_power_will_go(self, places: int) -> None:
+        self.left = places
+
+    @rule(count=st.integers(1, 3))
+    def accept(self, count: int) -> None:
+        ids = self.ledger.new_task_ids("图片合成", AT, count)
+        assert not set(ids) & set(self.tasks)
+        new = [task_record(int(each[-6:]), task_id=each) for each in ids]
+        self.commit(*new, Meta(section="drops", key=ids[0], value=count))
+
+    # What is drawn must not depend on where two threads stood when the power went: so no
+    # preconditions, and choices by number.
+
+    @rule(which=st.integers(0, 1000), to=st.integers(0, 1000))
+    def move(self, which: int, to: int) -> None:
+        open_ = [each for each in self.tasks.values() if each.stage in OPEN_STAGES]
+        if open_:
+            task = open_[which % len(open_)]
+            stages = sorted(MOVES[task.stage])
+            stage = stages[to % len(stages)]
+            self.commit(task.moved(stage, at=AT, error_message="x" * 300))
+
+    @rule()
+    def forget_a_drop(self) -> None:
+        if self.meta:
+            self.commit(Meta(section="drops", key=next(iter(self.meta)), value=None))
+
+    @rule()
+    def compact(self) -> None:
+        self.run(self.ledger.compact())
+
+    @rule()
+    def archive(self) -> None:
+        self.run(self.ledger.archive_finished(datetime(2027, 6, 1, tzinfo=UTC)))
+
+    @rule(share=st.floats(0, 1))
+    def lose_power(self, share: float) -> None:
+        self.cut(lambda size: int(size * share))
+
+    @rule()
+    def stop_and_start(self) -> None:
+        self.loop.run_until_complete(self.ledger.close())
+        if self.left is not None:
+            self.disk.cut_power()
+            self.disk.after_power_cut()
+        self.open()
+
+    @invariant()
+    def holds_what_was_acknowledged(self) -> None:
+        if self.left is not None:
+            return  # a compaction may be under way with the power about to go
+        assert self.ledger.damage == ()
+        for task in self.tasks.values():
+            known = self.ledger.index.find_task(task.task_id) or find(self.folder, task.task_id)
+            assert known == task
+        assert sum(self.ledger.counts().values()) <= len(self.tasks)
+        assert dict(self.ledger.meta("drops")) == self.meta
+        open_ = {each.task_id for each in self.tasks.values() if each.stage in OPEN_STAGES}
+        assert {each.task_id for each in self.ledger.in_stage(*OPEN_STAGES)} == open_
+
+    def teardown(self) -> None:
+        self.left = None
+        self.loop.run_until_complete(self.ledger.close())
+        self.loop.close()
+        problems = verify(self.folder)
+        shutil.rmtree(self.root)
+        assert problems == []
+
+
+PowerCuts.TestCase.settings = settings(
+    max_examples=40,
+    stateful_step_count=30,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+TestPowerCuts = PowerCuts.TestCase
