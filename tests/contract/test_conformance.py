@@ -113,6 +113,16 @@ async def test_a_prompt_runs_with_the_same_frames_and_leaves_the_same_history(se
     await run_alike(server, recorded)
 
 
+async def test_a_picture_whose_end_is_missing_runs_all_the_same(server):
+    await server.pictures()
+    await server.broken_picture(60)  # amid its pixels
+    submit = server.recording("execution_error")["submit"]
+    await server.replay(submit)
+    history = await server.finished(submit["request"]["json"]["prompt_id"])
+    assert history["status"]["status_str"] == "success"
+    assert history["outputs"]["40"]["images"]
+
+
 async def test_the_same_graph_again_is_answered_from_the_cache_alike(server):
     await server.pictures()
     await server.make(server.recording("image_composition"))
@@ -327,4 +337,9 @@ async def run_alike(server, recorded):
     assert events(now) == events(before)
     assert now["status"]["status_str"] == before["status"]["status_str"]
     assert now["prompt"][2] == before["prompt"][2]
+    for (_, then), (_, told) in zip(
+        before["status"]["messages"], now["status"]["messages"], strict=True
+    ):
+        for name in ("node_id", "node_type", "exception_type", "exception_message"):
+            assert told.get(name) == then.get(name)
     return now

@@ -70,7 +70,11 @@ class RecordedServer:
         """Put the pictures the recorded graphs name into the input folder."""
         for name, shade in (("product", 0), ("model", 128)):
             await self.upload(f"{name}-{self.run}.png", png(shade), overwrite="true")
-        await self.upload(f"broken-{self.run}.png", png(0)[:60], overwrite="true")
+        await self.broken_picture(24)  # within its header, as it was for the recording
+
+    async def broken_picture(self, size_bytes):
+        """Put the beginning of a picture where the recorded graphs expect a broken one."""
+        await self.upload(f"broken-{self.run}.png", png(0)[:size_bytes], overwrite="true")
 
     async def finished(self, prompt_id):
         """Wait for a prompt and return its history entry."""

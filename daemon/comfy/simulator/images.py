@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable, Iterator, Mapping
 
-from PIL import Image, ImageChops, ImageOps, ImageSequence
+from PIL import Image, ImageChops, ImageFile, ImageOps, ImageSequence
 
 from daemon.comfy.simulator.folders import input_path
 from daemon.comfy.simulator.values import Bench, Pictures, Result, Value
@@ -31,12 +31,25 @@ def load_image(bench: Bench, given: Mapping[str, Value]) -> Result:
     masks: list[Image.Image] = []
     with Image.open(input_path(bench.folder, text(given["image"]))) as picture:
         for page in ImageSequence.Iterator(picture):
+            _load_what_is_there(picture)
             frame = ImageOps.exif_transpose(page)
             if frames and frame.size != frames[0].size:
                 continue
             frames.append(frame.convert("RGB"))
             masks.append(_mask(frame))
     return Result((tuple(frames), tuple(masks)))
+
+
+def _load_what_is_there(picture: ImageFile.ImageFile) -> None:
+    """Decode as far as the bytes go: ComfyUI takes a picture whose end is missing, unlike a header.
+
+    Pillow's own switch for this is global; thrown here it would blind every other check of pictures
+    in this process.
+    """
+    try:
+        picture.load()
+    except OSError:
+        picture.tile = []  # nothing more to decode: what was decoded so far is the picture
 
 
 def _mask(frame: Image.Image) -> Image.Image:
