@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import click
 
 from daemon.cli import views
+from daemon.cli.changes import as_documents
 from daemon.cli.commands import help_words, json_option
 from daemon.cli.invocation import Invocation, pass_invocation
 from ledger.errors import LedgerDamaged, UnknownRecord
@@ -61,7 +62,7 @@ def show_history(invocation: Invocation, task_id: str) -> None:
     if not changes:
         raise UnknownRecord("task", task_id)
     if invocation.as_json:
-        invocation.answer({"history": changes})
+        invocation.answer({"history": as_documents(changes)})
     else:
         invocation.show(views.changes(changes, invocation.words))
 

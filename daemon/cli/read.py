@@ -7,6 +7,7 @@ import click
 import msgspec
 
 from daemon.cli import views
+from daemon.cli.changes import as_documents
 from daemon.cli.commands import help_words, json_option
 from daemon.cli.invocation import Invocation, pass_invocation
 from daemon.cli.stages import stages_named
@@ -80,7 +81,8 @@ def task(invocation: Invocation, task_id: str) -> None:
     changes = history(path, task_id)
     if invocation.as_json:
         record = msgspec.to_builtins(one)
-        invocation.answer(record | {"history": changes, "family": [t.task_id for t in family]})
+        record["history"] = as_documents(changes)
+        invocation.answer(record | {"family": [each.task_id for each in family]})
     else:
         invocation.show(views.task(one, family, changes, invocation.words))
 

@@ -169,6 +169,14 @@ def test_the_history_of_a_task_has_every_change(filled):
     assert "test.recorded" in filled("ledger", "history", "img_20261121_000001")
 
 
+def test_a_change_shows_its_record_and_not_how_it_is_kept(filled):
+    (change,) = filled.json("ledger", "history", "img_20261121_000001")["history"]
+    assert change["task"]["task_id"] == "img_20261121_000001"
+    assert "batch" not in change
+    (change,) = filled.json("task", "img_20261121_000006")["history"]
+    assert change["task"]["retried_from"] == "img_20261121_000005"
+
+
 def test_the_export_is_the_state_as_ledger_json_has_it(filled):
     exported = json.loads(filled("ledger", "export"))
     stored = json.loads((filled.ledger / "ledger.json").read_text("utf-8"))
