@@ -212,7 +212,7 @@ async def test_a_file_that_vanishes_is_told_apart_from_a_lost_answer(server, cli
         await fetch(client, REF, part, patience=QUICK)
 
 
-async def test_patience_ends(server, client, part):
+async def test_patience_with_a_server_has_an_end(server, client, part):
     server.faults.extend([1000] * 3)
     with pytest.raises(AnswerLost):
         await fetch(client, REF, part, patience=QUICK)
