@@ -113,13 +113,13 @@ class DirectLedger(Reading):
             self._index.apply(record)
 
     def _append(self, transaction: Transaction) -> None:
-        data = encode(transaction, self._next_seq, to_timestamp(self._now())).data
+        lines = encode(transaction, self._next_seq, to_timestamp(self._now())).lines
         try:
             if self._journal is None:
                 self._journal = journal_to_write(
                     self._disk, self._path, self._loaded, damaged=False
                 )
-            self._journal.append(data)
+            self._journal.append(lines)
         except OSError as error:
             self._give_up()
             raise LedgerClosed(f"writing the journal failed: {error}") from error

@@ -149,7 +149,7 @@ class Ledger(Reading):
         while self._durable:
             transaction = self._durable[0][0]
             if len(transaction.records) > SLICE:
-                self._apply_slice(iter(_tasks_first(transaction.records)))
+                self._apply_slice(_tasks_first(transaction.records))
                 return
             self._apply_records(iter(transaction.records))
             self._tell(*self._durable.popleft())
@@ -240,6 +240,7 @@ class Ledger(Reading):
         return await self._backend.forget_history(now)
 
 
-def _tasks_first(records: Sequence[Record]) -> list[Record]:
+def _tasks_first(records: Sequence[Record]) -> Iterator[Record]:
     """Order a large transaction so that who starts from its batch sees all of it or nothing."""
-    return sorted(records, key=lambda record: not isinstance(record, Task))
+    yield from (record for record in records if isinstance(record, Task))
+    yield from (record for record in records if not isinstance(record, Task))

@@ -48,14 +48,21 @@ class Disk:
         """Open a journal that is there for appending."""
         return self.open(path, os.O_WRONLY | os.O_APPEND)
 
-    def append(self, fd: int, data: bytes) -> None:
-        """Append *data* and make it durable; after an OSError the descriptor is not used again."""
+    def append(self, fd: int, lines: Iterable[bytes]) -> int:
+        """Append *lines*, make them durable with one sync, and return how many bytes they are.
+
+        After an OSError the descriptor is not used again.
+        """
         self.reached("journal.before_append")
-        self.write(fd, data)
+        size_bytes = 0
+        for piece in _of_bounded_size(lines):
+            self.write(fd, piece)
+            size_bytes += len(piece)
         self.reached("journal.after_append_before_sync")
         self.journal_syncs += 1
         self.sync(fd)
         self.reached("journal.after_sync")
+        return size_bytes
 
     def cut(self, path: Path, size_bytes: int) -> None:
         """Cut the file to *size_bytes*, durably; nothing happens when it is not longer."""

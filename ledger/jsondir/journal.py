@@ -58,7 +58,7 @@ _lines = msgspec.json.Decoder(_Written)
 class Encoded(msgspec.Struct, frozen=True):
     """A transaction ready to be appended, with its records as the lines hold them."""
 
-    data: bytes
+    lines: list[bytes]
     records: list[tuple[Record, bytes]]
 
 
@@ -90,7 +90,7 @@ def encode(transaction: Transaction, first_seq: int, at: str) -> Encoded:
         )
         lines.append(sealed(body))
         records.append((record, encoded))
-    return Encoded(b"".join(lines), records)
+    return Encoded(lines, records)
 
 
 def sealed(body: bytes) -> bytes:

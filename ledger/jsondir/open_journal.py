@@ -1,6 +1,7 @@
 """The journal that is being written: its descriptor, and up to where it is durable."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Self
 
@@ -33,16 +34,18 @@ class OpenJournal:
         journal._fd = disk.open_journal(place.live)
         return journal
 
-    def append(self, data: bytes) -> None:
-        """Append *data* durably; after an OSError nothing is ever written to this descriptor."""
+    def append(self, lines: Iterable[bytes]) -> None:
+        """Append *lines* durably, with one sync.
+
+        After an OSError nothing is ever written to this descriptor.
+        """
         if self._fd is None:
             raise OSError("the journal is not open for writing")
         try:
-            self._disk.append(self._fd, data)
+            self.size_bytes += self._disk.append(self._fd, lines)
         except OSError:
             self.close()
             raise
-        self.size_bytes += len(data)
 
     def cut_back(self) -> None:
         """Cut off what was appended but never acknowledged; raises OSError."""

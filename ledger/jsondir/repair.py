@@ -76,7 +76,7 @@ def _write_down(path: Path, disk: Disk, loaded: Loaded, at: str, kept_aside: lis
     )
     journal = OpenJournal.begin(disk, path, seq)
     try:
-        journal.append(encode(transaction, seq, at).data)
+        journal.append(encode(transaction, seq, at).lines)
     finally:
         journal.close()
     apply(state, transaction.records)

@@ -135,7 +135,7 @@ class Writer(threading.Thread):
             for transaction in transactions:
                 encoded.append(encode(transaction, seq, at))
                 seq += len(transaction.records)
-            self._journal.append(b"".join(each.data for each in encoded))
+            self._journal.append(line for each in encoded for line in each.lines)
         except Exception as error:  # noqa: BLE001 - whatever it was, nothing of the group counts
             self._fail(error)
             return

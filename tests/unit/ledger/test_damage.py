@@ -310,7 +310,7 @@ async def test_verify_sees_changed_and_missing_outputs(folder, tmp_path):
 )
 def test_verify_sees_what_no_writer_may_write(folder, unlawful, word):
     folder.mkdir()
-    lines = encode(Transaction(records=(task_record(),), op="a.b"), 1, AT).data
-    lines += encode(Transaction(records=(unlawful,), op="a.b"), 2, AT).data
-    (folder / "journal-000000000001.jsonl").write_bytes(lines)
+    lines = encode(Transaction(records=(task_record(),), op="a.b"), 1, AT).lines
+    lines += encode(Transaction(records=(unlawful,), op="a.b"), 2, AT).lines
+    (folder / "journal-000000000001.jsonl").write_bytes(b"".join(lines))
     assert any(word in each for each in verify(folder))
