@@ -1,5 +1,39 @@
 """What diagnosis and sweeps say."""
 
-ZH: dict[str, str] = {}
+ZH: dict[str, str] = {
+    "stuck.absent": "任务不在执行器运行列表中：{server} 的队列和历史里都没有它",
+    "stuck.ended": "{server} 上已经结束（{how}），账本里仍是在处理中",
+    "stuck.over_limit": "已运行 {minutes} 分钟，超过上限 {limit} 分钟",
+    "stuck.no_progress": "在 {server} 上运行，但已 {minutes} 分钟没有进展",
+    "stuck.not_fetched": "在 {server} 上已经完成，结果 {minutes} 分钟还没有取回",
+    "stuck.unreachable": "服务器 {server} 没有应答，任务情况未知",
+    "stuck.unreachable_for": "服务器 {server} 已 {minutes} 分钟没有应答，任务情况未知",
+    "stuck.unknown_server": "服务器 {server} 不在设置里，任务情况未知",
+    "stuck.checked": "检查完成：运行中任务 {running} 个，卡住任务 {stuck} 个",
+    "stuck.reset": "成功重置 {count} 个卡住的任务",
+    "stuck.nothing": "没有需要重置的任务",
+    "stuck.adopted": "{count} 个已在 ComfyUI 中结束，按实际结果处理",
+    "stuck.still_ending": "{count} 个正在等待 ComfyUI 停止，停止后重置",
+    "stuck.left": "{count} 个没有动（仍在队列中，或服务器没有应答）",
+    "stuck.timeout": "运行 {minutes} 分钟，超过上限 {limit} 分钟，已停止",
+}
 
-EN: dict[str, str] = {}
+EN: dict[str, str] = {
+    "stuck.absent": "not in the executor's list: neither queue nor history of {server} knows it",
+    "stuck.ended": "it has ended on {server} ({how}), the ledger still says that it runs",
+    "stuck.over_limit": "it has run for {minutes} minutes, the limit is {limit}",
+    "stuck.no_progress": "it runs on {server}, but without progress for {minutes} minutes",
+    "stuck.not_fetched": "it has ended on {server}; for {minutes} minutes its files "
+    "were not fetched",
+    "stuck.unreachable": "server {server} does not answer; nobody knows how it stands",
+    "stuck.unreachable_for": "server {server} has not answered for {minutes} minutes; "
+    "nobody knows how it stands",
+    "stuck.unknown_server": "server {server} is not in the settings; nobody knows how it stands",
+    "stuck.checked": "checked: {running} tasks in process, {stuck} of them stuck",
+    "stuck.reset": "{count} stuck tasks were reset",
+    "stuck.nothing": "no task needed a reset",
+    "stuck.adopted": "{count} had ended in ComfyUI and were taken over as they ended",
+    "stuck.still_ending": "{count} are reset as soon as ComfyUI has stopped them",
+    "stuck.left": "{count} were left alone (still in a queue, or their server does not answer)",
+    "stuck.timeout": "it ran for {minutes} minutes, the limit is {limit}; stopped",
+}
