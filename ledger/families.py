@@ -20,6 +20,8 @@ class Member(Protocol):
     def stage(self) -> Stage: ...  # noqa: D102 - as in Task
     @property
     def family(self) -> tuple[str, str]: ...  # noqa: D102 - as in Task
+    @property
+    def row_stage(self) -> int: ...  # noqa: D102 - as in Task
 
 
 class Families:
@@ -30,7 +32,8 @@ class Families:
         self._members: dict[tuple[str, str], str | tuple[str, ...]] = {}  # mostly one: no tuple
         self._open: dict[tuple[str, str], str] = {}
         self._newest_stage: dict[tuple[str, str], Stage] = {}
-        self._counts: dict[str, dict[str, Counter[Stage]]] = {}
+        self._counts: dict[str, dict[tuple[str, int], Counter[Stage]]] = {}
+        self._failed: dict[str, dict[tuple[str, str], None]] = {}  # by batch, by newest task
 
     def join(self, task: Member) -> None:
         """Take in a new task: it is its family's newest from now on."""
@@ -69,8 +72,23 @@ class Families:
 
     def counts(self, batch_id: str) -> dict[str, dict[Stage, int]]:
         """Return, per workflow type, how many families stand in each stage."""
-        types = self._counts.get(batch_id, {})
+        types: dict[str, Counter[Stage]] = {}
+        for (name, _), count in self._counts.get(batch_id, {}).items():
+            types.setdefault(name, Counter()).update(count)
         return {name: {stage: count[stage] for stage in Stage} for name, count in types.items()}
+
+    def stage_counts(self, batch_id: str) -> dict[int, dict[Stage, int]]:
+        """Return, for stage 1 and 2 of the rows, how many families stand in each stage."""
+        stages: dict[int, Counter[Stage]] = {1: Counter(), 2: Counter()}
+        for (_, row_stage), count in self._counts.get(batch_id, {}).items():
+            stages[row_stage].update(count)
+        return {
+            number: {stage: count[stage] for stage in Stage} for number, count in stages.items()
+        }
+
+    def failed(self, batch_id: str) -> tuple[str, ...]:
+        """Return the newest tasks of the families that failed, in the order of their failing."""
+        return tuple(self.members(family)[-1] for family in self._failed.get(batch_id, ()))
 
     def _mark_open(self, task: Member) -> None:
         if task.stage in OPEN_STAGES:
@@ -79,7 +97,8 @@ class Families:
             del self._open[task.family]
 
     def _stands(self, task: Member, before: Stage | None, after: Stage | None) -> None:
-        count = self._counts.setdefault(task.batch_id, {}).setdefault(task.workflow_type, Counter())
+        kind = (task.workflow_type, task.row_stage)
+        count = self._counts.setdefault(task.batch_id, {}).setdefault(kind, Counter())
         if before is not None:
             count[before] -= 1
         if after is not None:
@@ -87,3 +106,8 @@ class Families:
             self._newest_stage[task.family] = after
         else:
             self._newest_stage.pop(task.family, None)
+        failed = self._failed.setdefault(task.batch_id, {})
+        if after is Stage.FAILED:
+            failed[task.family] = None
+        else:
+            failed.pop(task.family, None)

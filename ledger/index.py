@@ -32,6 +32,7 @@ class Index:
         self._families = Families(state.tasks)
         self._counts: dict[str, Counter[Stage]] = {}
         self._total: Counter[Stage] = Counter()
+        self._blocked: dict[str, Counter[int]] = {}  # by batch and stage of the row
         self._fingerprints = set(state.archived_fingerprints)
         for task_id in state.tasks:
             task = state.tasks.open_task(task_id)
@@ -73,6 +74,7 @@ class Index:
         if task.server is not None:
             self._by_server.setdefault((task.stage, task.server), {})[task.task_id] = task
         if task.stage is Stage.WAITING:
+            self._count_blocked(task, 1)
             types = self._waiting.setdefault(task.batch_id, {})
             if task.workflow_type not in types:
                 types[task.workflow_type] = SortedList()
@@ -89,6 +91,7 @@ class Index:
         if before.server is not None:
             del self._by_server[before.stage, before.server][task_id]
         if before.stage is Stage.WAITING:
+            self._count_blocked(before, -1)
             types = self._waiting[before.batch_id]
             waiting = types[before.workflow_type]
             waiting.remove((-before.priority, self._order[task_id], task_id))
@@ -107,6 +110,10 @@ class Index:
     def _count(self, batch_id: str, stage: Stage, step: int) -> None:
         self._counts.setdefault(batch_id, Counter())[stage] += step
         self._total[stage] += step
+
+    def _count_blocked(self, task: Task, step: int) -> None:
+        if task.blocked_by is not None:
+            self._blocked.setdefault(task.batch_id, Counter())[task.row_stage] += step
 
     # -- asking ----------------------------------------------------------------------------------
 
@@ -208,6 +215,19 @@ class Index:
     def family_counts(self, batch_id: str) -> dict[str, dict[Stage, int]]:
         """Return, per workflow type, how many families stand in each stage by their newest task."""
         return self._families.counts(batch_id)
+
+    def stage_counts(self, batch_id: str) -> dict[int, dict[Stage, int]]:
+        """Return, for stage 1 and 2 of the rows, how many families stand in each stage."""
+        return self._families.stage_counts(batch_id)
+
+    def blocked_counts(self, batch_id: str) -> dict[int, int]:
+        """Return, for stage 1 and 2 of the rows, how many waiting tasks are blocked."""
+        blocked = self._blocked.get(batch_id, Counter())
+        return {1: blocked[1], 2: blocked[2]}
+
+    def failed(self, batch_id: str) -> list[Task]:
+        """Return the tasks that failed and are their family's newest, in the order of failing."""
+        return [self.task(task_id) for task_id in self._families.failed(batch_id)]
 
     def was_accepted(self, fingerprint: str) -> bool:
         """Say whether a row with this fingerprint was ever accepted, archived rows included."""

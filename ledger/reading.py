@@ -64,6 +64,26 @@ class Reading:
         """Return how many tasks stand in each stage (of one batch); never by counting."""
         return self._index.counts(batch_id)
 
+    def family(self, row_id: str, workflow_type: str) -> list[Task]:
+        """Return all tasks of the family in the state, oldest first."""
+        return self._index.family(row_id, workflow_type)
+
+    def family_counts(self, batch_id: str) -> dict[str, dict[Stage, int]]:
+        """Return, per workflow type, how many families stand in each stage by their newest task."""
+        return self._index.family_counts(batch_id)
+
+    def stage_counts(self, batch_id: str) -> dict[int, dict[Stage, int]]:
+        """Return, for stage 1 and 2 of the rows, how many families stand in each stage."""
+        return self._index.stage_counts(batch_id)
+
+    def blocked_counts(self, batch_id: str) -> dict[int, int]:
+        """Return, for stage 1 and 2 of the rows, how many waiting tasks are blocked."""
+        return self._index.blocked_counts(batch_id)
+
+    def failed(self, batch_id: str) -> list[Task]:
+        """Return the tasks that failed and are their family's newest, in the order of failing."""
+        return self._index.failed(batch_id)
+
     def was_accepted(self, fingerprint: str) -> bool:
         """Say whether a row with this fingerprint was ever accepted, archived rows included."""
         return self._index.was_accepted(fingerprint)

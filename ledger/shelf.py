@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from ledger.status import OPEN_STAGES, Stage
-from ledger.task import Source, Task
+from ledger.task import Dependency, Source, Task
 
 _encoder = msgspec.json.Encoder()
 _tasks = msgspec.json.Decoder(Task)
@@ -27,12 +27,18 @@ class TaskKeys(msgspec.Struct, frozen=True):
     batch_id: str
     workflow_type: str
     stage: Stage
+    depends_on: Dependency | None = None
     metadata: _Origin = _Origin()
 
     @property
     def family(self) -> tuple[str, str]:
         """What at most one open task may exist for."""
         return (self.row_id, self.workflow_type)
+
+    @property
+    def row_stage(self) -> int:
+        """See ``Task.row_stage``."""
+        return 1 if self.depends_on is None else 2
 
     @property
     def fingerprint(self) -> str | None:
@@ -110,5 +116,6 @@ def _keys_of_open(task: Task) -> TaskKeys:
         batch_id=task.batch_id,
         workflow_type=task.workflow_type,
         stage=task.stage,
+        depends_on=task.depends_on,
         metadata=_Origin(source=task.metadata.source),
     )

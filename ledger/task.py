@@ -133,6 +133,11 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
         return (self.row_id, self.workflow_type)
 
     @property
+    def row_stage(self) -> int:
+        """1, or 2 when it needs what another task makes first."""
+        return 1 if self.depends_on is None else 2
+
+    @property
     def output_prefix(self) -> str:
         """The folder of this attempt in the server's output folder; unique for ever."""
         return f"rowkeeper/{self.task_id}-{self.attempt}"

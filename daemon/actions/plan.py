@@ -57,6 +57,18 @@ class View(Protocol):
         """Return, per workflow type, how many families stand in each stage by newest task."""
         ...
 
+    def stage_counts(self, batch_id: str) -> dict[int, dict[Stage, int]]:
+        """Return, for stage 1 and 2 of the rows, how many families stand in each stage."""
+        ...
+
+    def blocked_counts(self, batch_id: str) -> dict[int, int]:
+        """Return, for stage 1 and 2 of the rows, how many waiting tasks are blocked."""
+        ...
+
+    def failed(self, batch_id: str) -> list[Task]:
+        """Return the tasks that failed and are their family's newest, in the order of failing."""
+        ...
+
     def meta(self, section: str) -> Mapping[str, Json]:
         """Return a section of the meta part."""
         ...
