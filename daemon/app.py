@@ -116,6 +116,7 @@ async def run(
         JsonDirBackend(
             settings.ledger.path,
             disk=Disk(reached=failpoint.reach),
+            archive_after_days=settings.ledger.archive_after_days,
             history_days=settings.ledger.history_days,
         )
     )

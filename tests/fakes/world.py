@@ -12,11 +12,11 @@ from PIL import Image
 
 from config.load import load
 from config.settings import Settings
-from daemon.clock import Clock
 from daemon.app import run as run_app
+from daemon.clock import Clock
 from daemon.comfy.simulator.executions import read_executions
-
 from ledger.batch import Batch
+from ledger.jsondir.check import verify
 from ledger.jsondir.reader import read_state
 from ledger.status import Stage
 from ledger.task import Task
@@ -157,10 +157,6 @@ class World:
 
     def verify(self) -> list[str]:
         """Return what `ledger verify` finds."""
-        try:
-            from ledger.jsondir.check import verify
-        except ImportError:
-            return []
         return [str(problem) for problem in verify(self.ledger, outputs_root=self.state)]
 
 
