@@ -151,10 +151,14 @@ class Index:
 
         Commits may happen meanwhile: each task is shown as it stands when its turn comes.
         """
-        ids = self._state.tasks if batch_id is None else self._by_batch.get(batch_id, {})
-        for task_id in list(ids):
+        for task_id in self.task_ids(batch_id):
             if (task := self.find_task(task_id)) is not None:
                 yield task
+
+    def task_ids(self, batch_id: str | None = None) -> list[str]:
+        """Return the ids of all tasks (of one batch) in the order of their acceptance."""
+        ids = self._state.tasks if batch_id is None else self._by_batch.get(batch_id, {})
+        return list(ids)
 
     def in_stage(self, *stages: Stage, server: str | None = None) -> list[Task]:
         """Return the tasks in these open stages (on one server), oldest first."""
