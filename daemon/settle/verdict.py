@@ -63,10 +63,15 @@ def judge(
         case State.PENDING | State.RUNNING:
             return _inside(task, sighting)
         case State.SUCCEEDED:
-            return _ended_well(sighting)
+            return _ended_well(task, sighting)
         case State.FAILED:
             return _ended_badly(sighting)
         case State.INTERRUPTED:
+            if task.requested is not None:
+                return Verdict(
+                    decision=Decision.AS_REQUESTED,
+                    reason=f"history: interrupted; {task.requested} was requested",
+                )
             return Verdict(
                 decision=Decision.FAIL,
                 reason="history: interrupted",
@@ -84,8 +89,15 @@ def _inside(task: Task, sighting: Sighting) -> Verdict:
     return Verdict(decision=Decision.FOLLOW, reason=f"queue: {sighting.state}")
 
 
-def _ended_well(sighting: Sighting) -> Verdict:
+def _ended_well(task: Task, sighting: Sighting) -> Verdict:
     files = tuple(ref for ref in sighting.outputs if ref.type == "output") or sighting.outputs
+    if any(_is_of_another_attempt(task, ref) for ref in files):
+        return Verdict(
+            decision=Decision.FAIL,
+            reason="history: success with files of another attempt",
+            failure="bad_output",
+            message="ComfyUI ran nothing and named the files of another run",
+        )
     if files:
         return Verdict(decision=Decision.COLLECT, reason="history: success", files=files)
     return Verdict(
@@ -94,6 +106,16 @@ def _ended_well(sighting: Sighting) -> Verdict:
         failure="bad_output",
         message="ComfyUI reports success but names no output file",
     )
+
+
+def _is_of_another_attempt(task: Task, ref: FileRef) -> bool:
+    """Say whether the file lies in the folder of an attempt, and not of this one.
+
+    Save nodes that choose their own folder are believed: nothing there says who made the file.
+    """
+    ours = f"{task.output_prefix}/"
+    folder = ref.subfolder.replace("\\", "/") + "/"  # as ComfyUI on Windows names it
+    return folder.startswith(ours.partition("/")[0] + "/") and not folder.startswith(ours)
 
 
 def _ended_badly(sighting: Sighting) -> Verdict:

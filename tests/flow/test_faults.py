@@ -99,6 +99,21 @@ async def test_a_download_that_arrives_broken_is_fetched_again_not_run_again(
         shown_done_once(world, simulator)
 
 
+async def test_the_picture_of_another_row_is_never_taken_for_a_result(tmp_path: Path) -> None:
+    async with Simulator(tmp_path / "comfyui") as simulator:
+        world = World(tmp_path / "world", simulator.url)
+        world.drop("spring", TWO_ROWS)
+        assert await world.run_here() == 0
+        simulator.faults.next("cached_success")
+        world.drop("summer", [row | {"prompt": "summer"} for row in TWO_ROWS])
+        assert await world.run_here() == 0
+        assert simulator.faults.struck["cached_success"] == 1
+        assert world.stages() == Counter({Stage.DONE: 2 * TASKS})
+        for task in world.tasks():
+            assert {output.subfolder for output in task.outputs} == {task.output_prefix}
+        assert world.verify() == []
+
+
 async def test_a_restarted_server_has_forgotten_and_the_lost_row_runs_again(tmp_path: Path) -> None:
     async with Simulator(tmp_path / "comfyui", seconds_per_job=0.5) as simulator:
         simulator.faults.next("restart")

@@ -7,7 +7,12 @@ from daemon.settle.verdict import Decision, Probe, judge
 from ledger.status import Stage
 from tests.fakes.records import task_record
 
-FILE = FileRef(node="40", filename="40_00001_.png", subfolder="rowkeeper/x-1", type="output")
+FILE = FileRef(
+    node="40",
+    filename="40_00001_.png",
+    subfolder=task_record(attempt=1).output_prefix,
+    type="output",
+)
 PREVIEW = FileRef(node="41", filename="p.png", subfolder="", type="temp")
 ABSENT = Sighting(state=State.ABSENT)
 INSIDE = (Stage.SUBMITTING, Stage.QUEUED, Stage.RUNNING)
@@ -16,8 +21,31 @@ INSIDE = (Stage.SUBMITTING, Stage.QUEUED, Stage.RUNNING)
 @pytest.mark.parametrize("stage", INSIDE)
 def test_a_success_in_the_history_is_collected_from_every_stage(stage: Stage) -> None:
     sighting = Sighting(state=State.SUCCEEDED, outputs=(PREVIEW, FILE))
-    verdict = judge(task_record(stage=stage), sighting, settled=False)
+    verdict = judge(task_record(stage=stage, attempt=1), sighting, settled=False)
     assert (verdict.decision, verdict.files, verdict.adopted) == (Decision.COLLECT, (FILE,), False)
+
+
+@pytest.mark.parametrize("folder", ["{ours}", "{ours}/clips", "chosen/by/the/node", ""])
+def test_files_in_the_attempts_folder_or_the_nodes_own_are_its_result(folder: str) -> None:
+    task = task_record(stage=Stage.RUNNING, attempt=1)
+    named = folder.format(ours=task.output_prefix)
+    for subfolder in (named, named.replace("/", "\\")):  # as ComfyUI on Windows names it
+        file = FileRef(node="40", filename="a.png", subfolder=subfolder, type="output")
+        sighting = Sighting(state=State.SUCCEEDED, outputs=(file,))
+        assert judge(task, sighting, settled=False).decision is Decision.COLLECT
+
+
+@pytest.mark.parametrize("separator", ["/", "\\"])
+@pytest.mark.parametrize("attempt", ["vid_20261121_000009-1", "img_20261121_000001-11"])
+def test_a_cached_success_with_another_attempts_files_is_a_bad_output(
+    attempt: str, separator: str
+) -> None:
+    folder = f"rowkeeper{separator}{attempt}"
+    file = FileRef(node="40", filename="40_00001_.mp4", subfolder=folder, type="output")
+    sighting = Sighting(state=State.SUCCEEDED, outputs=(file,))
+    verdict = judge(task_record(stage=Stage.RUNNING, attempt=1), sighting, settled=False)
+    assert (verdict.decision, verdict.failure) == (Decision.FAIL, "bad_output")
+    assert "another run" in verdict.message
 
 
 def test_a_success_without_any_file_is_a_bad_output() -> None:
