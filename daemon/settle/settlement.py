@@ -53,12 +53,18 @@ class Settlement:
         self._absent_since: dict[str, float] = {}  # prompt id -> monotonic seconds
 
     async def settle(
-        self, server: WorkflowServer, settings: Server, tasks: Sequence[Task]
+        self,
+        server: WorkflowServer,
+        settings: Server,
+        tasks: Sequence[Task],
+        *,
+        actor: str = "daemon",
     ) -> Settled:
         """Look at *tasks* (submitting, queued, running; all on *server*) once and act on it.
 
         One read of the queue whatever their number. A task that somebody else moved meanwhile is
-        left to him. Raises Unreachable or AnswerLost; then nothing was decided.
+        left to him. The journal names *actor* as who wanted the look. Raises Unreachable or
+        AnswerLost; then nothing was decided.
         """
         tickets = [ticket_of(task) for task in tasks]
         sightings = await server.look_up(tickets)
@@ -68,7 +74,7 @@ class Settlement:
         )
         await asyncio.gather(
             *(
-                self._act(task, verdict, sightings[ticket.prompt_id], settled)
+                self._act(task, verdict, sightings[ticket.prompt_id], settled, actor)
                 for task, ticket, verdict in zip(tasks, tickets, verdicts, strict=True)
             )
         )
@@ -112,7 +118,7 @@ class Settlement:
         return now - self._absent_since.setdefault(prompt_id, now)
 
     async def _act(
-        self, task: Task, verdict: Verdict, sighting: Sighting, settled: Settled
+        self, task: Task, verdict: Verdict, sighting: Sighting, settled: Settled, actor: str
     ) -> None:
         changed = self._conclude(task, verdict, sighting)
         if verdict.decision is Decision.SUBMIT_AGAIN:
@@ -124,6 +130,7 @@ class Settlement:
             await self._ledger.commit(
                 changed,
                 op=f"task.{verdict.decision}",
+                actor=actor,
                 reason=verdict.reason,
                 evidence=_evidence(task, verdict, sighting),
             )
@@ -165,11 +172,25 @@ class Settlement:
                 begun = int(task.stage is Stage.RUNNING)
                 return waiting_again(task, at=at, lost_by_server=task.lost_by_server + begun)
             case Decision.AS_REQUESTED:
-                if task.requested == "cancel":
-                    return task.moved(Stage.CANCELLED, at=at)
-                return waiting_again(task, at=at)
+                return self._as_requested(task, at)
             case Decision.ASK:
                 return _asking(task, at)
+
+    def _as_requested(self, task: Task, at: str) -> Task:
+        """Return what was asked for; a sweep's reset follows the policy of its failure class."""
+        if task.requested == "cancel":
+            return task.moved(Stage.CANCELLED, at=at)
+        by_sweep = (task.requested_by or "").startswith("sweep:")
+        if by_sweep and task.error_kind is not None:
+            workflow = self._workflows.get(task.workflow_type)
+            return after_failure(
+                task,
+                task.error_kind,
+                task.error_message or "",
+                at=at,
+                max_auto_retries=workflow.max_auto_retries if workflow else 0,
+            )
+        return waiting_again(task, at=at)
 
 
 def ticket_of(task: Task) -> Ticket:
@@ -195,6 +216,8 @@ def _collecting(task: Task, verdict: Verdict, sighting: Sighting, at: str) -> Ta
         started_at=started_at,
         gpu_seconds=gpu_seconds,
         blocked_by=None,
+        requested=None,  # it ended before the intent could be carried out
+        requested_by=None,
         metadata=msgspec.structs.replace(task.metadata, adopted=verdict.adopted),
     )
 
