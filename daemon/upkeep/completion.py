@@ -6,6 +6,7 @@ from typing import Protocol
 import structlog
 
 from daemon.clock import Clock
+from ledger.batch import BatchStatus
 from ledger.entry import Transaction
 from ledger.ledger import Ledger
 from ledger.status import OPEN_STAGES, Stage
@@ -26,16 +27,6 @@ class Intake(Protocol):
     def idle(self) -> bool:
         """Whether the first scan is over and no drop lies there unfinished."""
         ...
-
-
-def _may_run(task: Task) -> bool:
-    """Say whether an open task is expected to go on by itself.
-
-    Not when it is blocked, nor when no server can run it: then it waits with an error but without
-    a moment for its next attempt.
-    """
-    unfit = task.stage is Stage.WAITING and task.error_kind is not None and not task.not_before
-    return task.blocked_by is None and not unfit
 
 
 class Completion:
@@ -62,7 +53,7 @@ class Completion:
             while not stop.is_set():
                 now = self._clock.monotonic()
                 open_tasks = self._ledger.in_stage(*OPEN_STAGES)
-                if not self._intake.idle or any(_may_run(task) for task in open_tasks):
+                if not self._intake.idle or any(self._may_run(task) for task in open_tasks):
                     idle_since = None
                 else:
                     idle_since = now if idle_since is None else idle_since
@@ -72,6 +63,21 @@ class Completion:
                 await self._clock.pause(ASK_SECONDS, stop)
         finally:
             unsubscribe()
+
+    def _may_run(self, task: Task) -> bool:
+        """Say whether an open task is expected to go on by itself.
+
+        Not when it is blocked; nor when it waits in a batch that does not run, or because no
+        server can run it (an error, but no moment for its next attempt).
+        """
+        if task.blocked_by is not None:
+            return False
+        if task.stage is not Stage.WAITING:
+            return True
+        if task.error_kind is not None and task.not_before is None:
+            return False
+        runs = self._ledger.batch(task.batch_id).status is BatchStatus.RUNNING
+        return runs or task.retried_from is not None
 
     def _follow(self, transaction: Transaction) -> None:
         self._failed += sum(
