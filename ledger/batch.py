@@ -30,6 +30,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     rerun_of: str | None = None
     options: dict[str, Json] = msgspec.field(default_factory=dict)
     failures_in_a_row: int = 0
+    halted_at: str | None = None  # of the pause or stop; rows retried later run all the same
     held: str | None = None  # why its rows wait: server_unreachable, missing_node, ...
     version: int = 1
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from daemon.words import Words
 from ledger.batch import Batch
 from ledger.entry import Record
 from ledger.status import Stage
@@ -78,6 +79,17 @@ class View(Protocol):
         ...
 
 
+class Said(msgspec.Struct, frozen=True, kw_only=True):
+    """A sentence of the word catalogue."""
+
+    key: str
+    values: Mapping[str, Json] = {}
+
+    def text(self, words: Words) -> str:
+        """Return the sentence in the language of *words*."""
+        return words(self.key, **self.values)
+
+
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What to write, as one transaction, and what to answer once it is on disk.
 
@@ -85,10 +97,43 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     op: str
-    answer: Mapping[str, Json]  # the fields of contract §6
+    answer: Mapping[str, Json]  # the fields of contract §6, its message in English
+    said: Said | None = None  # the message
     records: tuple[Record, ...] = ()
     reason: str | None = None
     evidence: Mapping[str, Json] | None = None
+
+    def told(self, words: Words) -> Mapping[str, Json]:
+        """Return the answer with its message in the language of *words*."""
+        if self.said is None:
+            return self.answer
+        return {**self.answer, "message": self.said.text(words)}
+
+    def signed(self, actor: str) -> tuple[Record, ...]:
+        """Return the records, with *actor* as the one who wants what they request."""
+        return tuple(_signed(record, actor) for record in self.records)
+
+
+def planned(
+    op: str,
+    said: Said,
+    *records: Record,
+    evidence: Mapping[str, Json] | None = None,
+    **answer: Json,
+) -> Plan:
+    """Return the plan that writes *records* and answers *said* and *answer*."""
+    told: dict[str, Json] = {
+        "success": True,
+        "changed": bool(records),
+        "message": said.text(Words("en")),
+    }
+    return Plan(op=op, answer=told | answer, said=said, records=records, evidence=evidence)
+
+
+def _signed(record: Record, actor: str) -> Record:
+    if isinstance(record, Task) and record.requested and not record.requested_by:
+        return msgspec.structs.replace(record, requested_by=actor)
+    return record
 
 
 class ActionError(Exception):
@@ -105,10 +150,19 @@ class ActionError(Exception):
         self.values = values
 
 
-async def carry_out(ledger: "Ledger", plan: Plan, *, actor: str) -> Mapping[str, Json]:
-    """Commit *plan* in the daemon and return its answer; raises Conflict when it is outdated."""
+async def carry_out(
+    ledger: "Ledger", plan: Plan, *, actor: str, words: Words | None = None
+) -> Mapping[str, Json]:
+    """Commit *plan* in the daemon and return its answer; raises Conflict when it is outdated.
+
+    See ``performing.perform`` for one that plans anew then.
+    """
     if plan.records:
         await ledger.commit(
-            *plan.records, op=plan.op, actor=actor, reason=plan.reason, evidence=plan.evidence
+            *plan.signed(actor),
+            op=plan.op,
+            actor=actor,
+            reason=plan.reason,
+            evidence=plan.evidence,
         )
-    return plan.answer
+    return plan.told(words) if words else plan.answer

@@ -1,0 +1,44 @@
+"""Carrying out actions in the daemon, where the steps change the same records all the time."""
+
+import asyncio
+import contextlib
+import itertools
+from collections.abc import Callable, Mapping
+
+from daemon.actions.plan import Plan, carry_out
+from daemon.words import Words
+from ledger.errors import Conflict
+from ledger.ledger import Ledger
+from ledger.task import Json
+
+#: Plans that a step or another operator may overtake before the action is given up.
+ATTEMPTS = 20
+#: A change under way is on disk, and seen, long before.
+PATIENCE_SECONDS = 1.0
+
+
+async def perform(
+    ledger: Ledger, plan: Callable[[], Plan], *, actor: str, words: Words | None = None
+) -> Mapping[str, Json]:
+    """Plan and commit, anew when somebody else was first, and return the answer.
+
+    So of two equal actions at the same moment the second is answered from what the first left.
+    Raises what *plan* raises (ActionError, UnknownRecord); Conflict when it is overtaken again and
+    again; LedgerClosed.
+    """
+    changed = asyncio.Event()
+    unsubscribe = ledger.subscribe(lambda _: changed.set())
+    try:
+        for attempt in itertools.count(1):
+            changed.clear()
+            try:
+                return await carry_out(ledger, plan(), actor=actor, words=words)
+            except Conflict:
+                if attempt == ATTEMPTS:
+                    raise
+            with contextlib.suppress(TimeoutError):  # what overtook us may not be visible yet
+                async with asyncio.timeout(PATIENCE_SECONDS):
+                    await changed.wait()
+    finally:
+        unsubscribe()
+    raise AssertionError  # itertools.count has no end

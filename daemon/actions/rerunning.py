@@ -1,0 +1,210 @@
+"""Run a batch once more from the beginning: a new batch, linked to the old one."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import msgspec
+
+from daemon.actions.files import gone_files
+from daemon.actions.plan import ActionError, Plan, Said, View, planned
+from daemon.actions.statistics import BatchStatistics, StageStatistics
+from daemon.intake.columns import key_of
+from daemon.upkeep.statistics import summed
+from ledger.batch import Batch, BatchStatus
+from ledger.task import Dependency, Json, Metadata, Source, Task
+
+SEED_COLUMN = "seed"
+#: Columns that make a row what it is; another value means another job file.
+_FIXED = frozenset({"row_number", "workflow_type"})
+_STAGES = (None, 1, 2)
+
+
+class _Wish(msgspec.Struct, frozen=True, kw_only=True):
+    """What the new batch is to be like."""
+
+    stage: int | None
+    changes: Mapping[str, Json]
+    new_seed: bool
+    at: str
+    batch_id: str
+
+
+def rerun(
+    view: View,
+    batch_id: str,
+    *,
+    stage: int | None,
+    changes: Mapping[str, Json],
+    new_seed: bool,
+    at: str,
+    new_batch_id: str,
+    input_path: Callable[[str], Path] | None = None,
+    output_path: Callable[[str], Path] | None = None,
+) -> Plan:
+    """Record all rows of a batch anew, as batch *new_batch_id*, whatever became of them.
+
+    Both stages, or one of them: stage 2 alone takes the pictures that the old batch made, and
+    only rows that have one. *changes* are columns with new values (None: take it out). Every row
+    keeps the seed it ran with unless *new_seed*. The old batch stays as it is. Raises
+    UnknownRecord, and ActionError for columns that cannot be changed, for nothing to run, and,
+    where the paths are given, for files that are gone.
+    """
+    old = view.batch(batch_id)
+    if stage not in _STAGES:
+        raise ActionError("rerun_stage", 400, stage=stage)
+    wish = _Wish(
+        stage=stage,
+        changes=_keyed(changes),
+        new_seed=new_seed,
+        at=at,
+        batch_id=new_batch_id,
+    )
+    chosen, left_out = _chosen(view, batch_id, stage)
+    if not chosen:
+        raise ActionError("rerun_nothing", 409, batch=batch_id)
+    _check_columns(wish.changes, chosen)
+    if gone := gone_files(view, chosen, input_path, output_path):
+        raise ActionError("files_gone", 409, files=", ".join(gone))
+    tasks = _numbered(view, [_again(view, task, wish) for task in chosen], at)
+    batch = _batch(old, wish)
+    stands = _all_waiting(tasks)
+    return planned(
+        "batch.rerun",
+        Said(key="action.rerun", values={"rows": stands.rows, "left_out": left_out}),
+        batch,
+        *tasks,
+        evidence={
+            "rerun_of": batch_id,
+            "stage": stage,
+            "changes": dict(wish.changes),
+            "new_seed": new_seed,
+        },
+        batch_id=new_batch_id,
+        rerun_of=batch_id,
+        status=batch.status.value,
+        stage=batch.stage,
+        left_out=left_out,
+        statistics=msgspec.to_builtins(stands),
+    )
+
+
+def _keyed(changes: Mapping[str, Json]) -> dict[str, Json]:
+    keyed = {key_of(column): value for column, value in changes.items()}
+    if wrong := sorted(keyed.keys() & _FIXED):
+        raise ActionError("rerun_column", 400, columns=", ".join(wrong))
+    priority = keyed.get("priority", 0)
+    if isinstance(priority, str):
+        priority = int(priority) if priority.strip().lstrip("+-").isdecimal() else None
+    if not isinstance(priority, int) or isinstance(priority, bool):
+        raise ActionError("rerun_priority", 400, value=keyed["priority"])
+    return keyed | ({"priority": priority} if "priority" in keyed else {})
+
+
+def _check_columns(changes: Mapping[str, Json], tasks: list[Task]) -> None:
+    pictures = {column for task in tasks for column in task.inputs}
+    if wrong := sorted(changes.keys() & pictures):
+        raise ActionError("rerun_picture_column", 400, columns=", ".join(wrong))
+
+
+def _chosen(view: View, batch_id: str, stage: int | None) -> tuple[list[Task], int]:
+    """Return the first task of each family that is to run, and how many rows lack a picture."""
+    chosen: list[Task] = []
+    left_out = 0
+    for task in view.tasks(batch_id):
+        if task.retried_from is not None or stage not in (None, task.row_stage):
+            continue
+        needed = task.depends_on
+        alone = needed is not None and (stage == 2 or needed.row_id != task.row_id)  # noqa: PLR2004
+        if needed is not None and alone and not _has_picture(view, needed):
+            left_out += 1
+            continue
+        chosen.append(task)
+    return chosen, left_out
+
+
+def _has_picture(view: View, needed: Dependency) -> bool:
+    return view.newest_done_of_family(needed.row_id, needed.workflow_type) is not None
+
+
+def _again(view: View, task: Task, wish: _Wish) -> Task:
+    """Return the task as a new row's; its id is given later."""
+    row_id = f"{wish.batch_id}:{task.row_id.rpartition(':')[2]}"
+    needed = task.depends_on
+    if needed is not None and wish.stage is None and needed.row_id == task.row_id:
+        needed = Dependency(row_id=row_id, workflow_type=needed.workflow_type)
+    row = _row(view, task, wish)
+    names = {
+        column: str(row.pop(column) or "")
+        for column in ("product_name", "model_name")
+        if column in row
+    }
+    priority = row.pop("priority", task.priority)
+    return Task(
+        task_id="",
+        root_task_id="",
+        row_id=row_id,
+        batch_id=wish.batch_id,
+        row_number=task.row_number,
+        product_name=names.get("product_name", task.product_name),
+        model_name=names.get("model_name", task.model_name),
+        workflow_type=task.workflow_type,
+        priority=priority if isinstance(priority, int) else task.priority,
+        created_at=wish.at,
+        updated_at=wish.at,
+        row=row,
+        inputs=task.inputs,
+        depends_on=needed,
+        metadata=Metadata(
+            feishu_row_data=task.metadata.feishu_row_data, source=_source(task.metadata.source)
+        ),
+    )
+
+
+def _row(view: View, task: Task, wish: _Wish) -> dict[str, Json]:
+    """Return the row's columns with the changes, and with the seed it last ran with."""
+    row = dict(task.row)
+    newest = task
+    if task.retry_count:
+        newest = view.newest_of_family(task.row_id, task.workflow_type) or task
+    if wish.new_seed:
+        row.pop(SEED_COLUMN, None)
+    elif SEED_COLUMN in newest.parameters:
+        row.setdefault(SEED_COLUMN, newest.parameters[SEED_COLUMN])
+    row |= wish.changes
+    return {column: value for column, value in row.items() if value is not None}
+
+
+def _source(source: Source | None) -> Source | None:
+    """Return where the row came from, without what would make it a duplicate of itself."""
+    return source and msgspec.structs.replace(source, fingerprint=None)
+
+
+def _numbered(view: View, tasks: list[Task], at: str) -> list[Task]:
+    ids = {
+        name: iter(view.new_task_ids(name, at, sum(task.workflow_type == name for task in tasks)))
+        for name in dict.fromkeys(task.workflow_type for task in tasks)
+    }
+    numbered = []
+    for task in tasks:
+        task_id = next(ids[task.workflow_type])
+        numbered.append(msgspec.structs.replace(task, task_id=task_id, root_task_id=task_id))
+    return numbered
+
+
+def _batch(old: Batch, wish: _Wish) -> Batch:
+    return Batch(
+        batch_id=wish.batch_id,
+        name=old.name,
+        source=_source(old.source) or old.source,
+        status=BatchStatus.RUNNING,
+        stage=wish.stage or 1,
+        created_at=wish.at,
+        updated_at=wish.at,
+        rerun_of=old.batch_id,
+        options=old.options,
+    )
+
+
+def _all_waiting(tasks: list[Task]) -> BatchStatistics:
+    numbers = {number: sum(task.row_stage == number for task in tasks) for number in (1, 2)}
+    return summed({number: StageStatistics(total=n, pending=n) for number, n in numbers.items()})

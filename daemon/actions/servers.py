@@ -1,0 +1,40 @@
+"""Drain a server (no new work; what runs there ends) and let it take work again."""
+
+from collections.abc import Collection
+
+from daemon.actions.plan import ActionError, Plan, Said, View, planned
+from ledger.entry import Meta, Record
+
+
+def drain(view: View, name: str, *, at: str, known: Collection[str] = ()) -> Plan:
+    """Give the server no new work; prompts it already has end there.
+
+    *known*: names of the settings, for servers the ledger has not met. Raises ActionError for an
+    unknown server.
+    """
+    return _switch(view, name, known, drained=True, at=at)
+
+
+def resume(view: View, name: str, *, at: str, known: Collection[str] = ()) -> Plan:
+    """Let a drained server take work again; raises ActionError for an unknown one."""
+    return _switch(view, name, known, drained=False, at=at)
+
+
+def _switch(view: View, name: str, known: Collection[str], *, drained: bool, at: str) -> Plan:
+    memory = view.meta("servers").get(name)
+    if memory is None and name not in known:
+        raise ActionError("unknown_server", 404, id=name)
+    noted = memory if isinstance(memory, dict) else {}
+    op = "server.drained" if drained else "server.resumed"
+    changed = bool(noted.get("drained")) != drained
+    records: list[Record] = []
+    if changed:
+        value = noted | {"drained": drained, "drained_at": at if drained else None}
+        records.append(Meta(section="servers", key=name, value=value))
+    if drained:
+        key = "action.server_drained" if changed else "action.server_already_drained"
+    else:
+        key = "action.server_resumed" if changed else "action.server_not_drained"
+    return planned(
+        op, Said(key=key, values={"server": name}), *records, server=name, drained=drained
+    )

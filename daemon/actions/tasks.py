@@ -1,0 +1,203 @@
+"""Retry and cancel: one task, or all that failed in a batch."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from daemon.actions.files import files_of, gone_files
+from daemon.actions.plan import ActionError, Plan, Said, View, planned
+from daemon.actions.retrying import batch_after, new_task, unblocked
+from daemon.actions.statistics import statistics
+from daemon.upkeep.failures import TASK_RETRIED
+from ledger.batch import Batch, BatchStatus
+from ledger.entry import Record
+from ledger.status import IN_FLIGHT_STAGES, MOVES, OPEN_STAGES, Stage
+from ledger.task import Json, Task
+
+PathOf = Callable[[str], Path]
+
+
+def retry(
+    view: View,
+    task_id: str,
+    *,
+    copy_files: bool,
+    at: str,
+    input_path: PathOf,
+    output_path: PathOf,
+) -> Plan:
+    """Record a new task for the row of a failed or cancelled one; the old one stays as it was.
+
+    The new task has the same row and files (both have the one copy in the content store, whatever
+    *copy_files* says: it only tells whether the answer counts them). It runs by itself whatever
+    its batch does; a completed batch runs again. Raises UnknownRecord, and ActionError when the
+    task or its family is open or done, or files are gone.
+    """
+    task = view.task(task_id)
+    _must_be_retryable(view, task)
+    if gone := gone_files(view, [task], input_path, output_path):
+        raise ActionError("files_gone", 409, files=", ".join(gone))
+    batch = view.batch(task.batch_id)
+    (new_id,) = view.new_task_ids(task.workflow_type, at)
+    new = new_task(view, task, new_id, at=at)
+    waiting = _waiting_beside(view, batch)
+    return planned(
+        TASK_RETRIED,
+        Said(
+            key="action.retried_beside_waiting" if waiting else "action.retried",
+            values={"task": new_id, "number": new.retry_number, "waiting": waiting},
+        ),
+        *_written(view, batch, [(task, new)], at),
+        evidence={"retried": [task_id], "new": [new_id]},
+        new_task_id=new_id,
+        status=new.status.value,
+        files_copied=files_of(view, task) if copy_files else 0,
+        retry_number=new.retry_number,
+        retried_from=task_id,
+        batch_id=batch.batch_id,
+        waiting=waiting,
+    )
+
+
+def retry_failed(
+    view: View,
+    batch_id: str,
+    *,
+    at: str,
+    input_path: PathOf,
+    output_path: PathOf,
+    copy_files: bool = True,
+) -> Plan:
+    """Retry every row of the batch whose newest task failed, as ``retry`` does for one.
+
+    Rows whose files are gone are left out and named in the answer; raises ActionError when they
+    are all that failed, and UnknownRecord.
+    """
+    batch = view.batch(batch_id)
+    failed = view.failed(batch_id)
+    if not failed:
+        return _none_failed(view, batch)
+    gone = {task.task_id: gone_files(view, [task], input_path, output_path) for task in failed}
+    whole = [task for task in failed if not gone[task.task_id]]
+    left_out = {task_id: names for task_id, names in gone.items() if names}
+    if not whole:
+        missing = dict.fromkeys(name for names in left_out.values() for name in names)
+        raise ActionError("files_gone", 409, files=", ".join(missing))
+    pairs = _pairs(view, whole, at)
+    waiting = _waiting_beside(view, batch)
+    return planned(
+        TASK_RETRIED,
+        Said(
+            key="action.all_retried",
+            values={"count": len(pairs), "waiting": waiting, "left_out": len(left_out)},
+        ),
+        *_written(view, batch, pairs, at),
+        evidence={"retried": len(pairs), "left_out": len(left_out)},
+        batch_id=batch_id,
+        retried=len(pairs),
+        new_task_ids=[new.task_id for _, new in pairs],
+        files_copied=sum(files_of(view, task) for task in whole) if copy_files else 0,
+        files_gone=[{"task_id": each, "files": [*names]} for each, names in left_out.items()],
+        waiting=waiting,
+    )
+
+
+def failed_executions(view: View, batch_id: str) -> dict[str, Json]:
+    """Return the tasks that failed and were not retried, whole, with their reasons counted."""
+    view.batch(batch_id)
+    failed = view.failed(batch_id)
+    reasons: dict[str, Json] = {}
+    for task in failed:
+        kind = task.error_kind or "unknown"
+        known = reasons.get(kind, 0)
+        reasons[kind] = (known if isinstance(known, int) else 0) + 1
+    return {
+        "failed_executions": [msgspec.to_builtins(task) for task in failed],
+        "total": len(failed),
+        "reasons": reasons,
+    }
+
+
+def cancel(view: View, task_id: str, *, at: str) -> Plan:
+    """Cancel a waiting task now; ask for one inside a server to be taken out.
+
+    A task that has ended, or whose outputs are already being fetched, stays as it is and the
+    answer says so. Raises UnknownRecord.
+    """
+    task = view.task(task_id)
+    if task.stage is Stage.WAITING:
+        cancelled = task.moved(Stage.CANCELLED, at=at)
+        return _cancelled(cancelled, "action.cancelled", cancelled)
+    if task.stage not in IN_FLIGHT_STAGES:
+        key = "action.already_collecting" if MOVES[task.stage] else "action.already_ended"
+        return _cancelled(task, key)
+    if task.requested == "cancel":
+        return _cancelled(task, "action.already_requested")
+    asked = task.changed(at=at, requested="cancel", requested_by=None)
+    return _cancelled(asked, "action.cancel_requested", asked)
+
+
+def _cancelled(task: Task, key: str, *records: Record) -> Plan:
+    return planned(
+        "task.cancelled" if task.stage is Stage.CANCELLED else "task.cancel_requested",
+        Said(key=key, values={"task": task.task_id, "status": task.status.value}),
+        *records,
+        task_id=task.task_id,
+        status=task.status.value,
+        stage=task.stage.value,
+        requested=task.requested,
+    )
+
+
+def _must_be_retryable(view: View, task: Task) -> None:
+    if task.stage in OPEN_STAGES:
+        raise ActionError("retry_open", 409, task=task.task_id, state=task.status.value)
+    if task.stage is Stage.DONE:
+        raise ActionError("retry_done", 409, task=task.task_id)
+    newest = view.newest_of_family(*task.family)
+    if newest is not None and newest.stage in OPEN_STAGES:
+        raise ActionError("retry_family_open", 409, task=task.task_id, newest=newest.task_id)
+    if newest is not None and newest.stage is Stage.DONE:
+        raise ActionError("retry_family_done", 409, task=task.task_id, newest=newest.task_id)
+
+
+def _pairs(view: View, failed: list[Task], at: str) -> list[tuple[Task, Task]]:
+    """Return each failed task with its retry; ids are taken type by type, in order."""
+    ids = {}
+    for name in dict.fromkeys(task.workflow_type for task in failed):
+        count = sum(task.workflow_type == name for task in failed)
+        ids[name] = iter(view.new_task_ids(name, at, count))
+    return [(task, new_task(view, task, next(ids[task.workflow_type]), at=at)) for task in failed]
+
+
+def _written(
+    view: View, batch: Batch, pairs: list[tuple[Task, Task]], at: str
+) -> tuple[Record, ...]:
+    records: list[Record] = []
+    for task, new in pairs:
+        records += [task.changed(at=at, retry_count=task.retry_count + 1), new]
+    retried = {new.family for _, new in pairs}
+    records += unblocked(view, batch.batch_id, retried, at=at)
+    after = batch_after(batch, at=at)
+    return (*records, after) if after is not None else tuple(records)
+
+
+def _waiting_beside(view: View, batch: Batch) -> int:
+    """Return how many rows go on waiting because the batch does not run."""
+    if batch.status in (BatchStatus.RUNNING, BatchStatus.COMPLETED):
+        return 0
+    return statistics(view, batch.batch_id).pending
+
+
+def _none_failed(view: View, batch: Batch) -> Plan:
+    return planned(
+        TASK_RETRIED,
+        Said(key="action.none_failed"),
+        batch_id=batch.batch_id,
+        retried=0,
+        new_task_ids=[],
+        files_copied=0,
+        files_gone=[],
+        waiting=_waiting_beside(view, batch),
+    )
