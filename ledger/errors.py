@@ -35,6 +35,8 @@ class UnknownRecord(LedgerError):
 
     def __init__(self, kind: str, record_id: str) -> None:
         super().__init__(f"no {kind} {record_id}")
+        self.kind = kind
+        self.record_id = record_id
 
     hint = "See `tasks` or `batches` for the ids there are."
 

@@ -11,6 +11,7 @@ from config.errors import ConfigError
 from daemon import failpoint
 from daemon.cli.commands import LazyGroup, help_words
 from daemon.cli.invocation import Invocation
+from daemon.cli.refusal import Refusal
 from daemon.words import Words, language_of
 from ledger.errors import LedgerError, LedgerLocked
 
@@ -21,6 +22,11 @@ COMMANDS = {
     "status": "daemon.cli.read:status",
     "tasks": "daemon.cli.read:tasks",
     "task": "daemon.cli.read:task",
+    "why": "daemon.cli.why:why",
+    "batches": "daemon.cli.batch:batches",
+    "batch": "daemon.cli.batch:batch",
+    "retry": "daemon.cli.task_verbs:retry",
+    "cancel": "daemon.cli.task_verbs:cancel",
     "submit": "daemon.cli.submit:submit",
     "ledger": "daemon.cli.ledger:ledger",
     "config": "daemon.cli.config:config",
@@ -71,7 +77,7 @@ def exit_code(arguments: Sequence[str] | None = None) -> int:
         return BAD_USAGE
     except click.ClickException as error:
         error.show()
-        return FAILED
+        return BAD_USAGE if isinstance(error, Refusal) and error.is_bad_request else FAILED
     except ConfigError as error:
         return _tell_problems(error)
     except LedgerLocked as error:

@@ -37,6 +37,7 @@ def status(invocation: Invocation) -> None:
 @click.option("--type", "workflow_type", help=help_words("option.type"))
 @click.option("--batch", help=help_words("option.batch"))
 @click.option("--failed", is_flag=True, help=help_words("option.failed"))
+@click.option("--limit", type=click.IntRange(1), help=help_words("option.limit"))
 @json_option
 @pass_invocation
 def tasks(
@@ -46,6 +47,7 @@ def tasks(
     workflow_type: str | None,
     batch: str | None,
     failed: bool,
+    limit: int | None,
 ) -> None:
     """List the tasks that match every option given."""
     state = read_state(invocation.settings.ledger.path)
@@ -59,6 +61,7 @@ def tasks(
         and (batch in (None, task.batch_id))
         and (not failed or task.stage is Stage.FAILED)
     ]
+    found = found if limit is None else found[-limit:]
     if invocation.as_json:
         invocation.answer({"tasks": found})
     elif found:

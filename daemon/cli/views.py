@@ -1,6 +1,7 @@
 """The answers of the read commands as text."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import msgspec
 
@@ -13,6 +14,21 @@ from ledger.jsondir.journal import Line
 from ledger.shelf import decode_task
 from ledger.status import Status
 from ledger.task import Task
+
+
+class Server(Protocol):
+    """What must be known of a server to say how it is."""
+
+    @property
+    def url(self) -> str | None: ...  # noqa: D102 - as in ServerReport
+    @property
+    def drained(self) -> bool: ...  # noqa: D102 - as in ServerReport
+    @property
+    def reachable(self) -> bool | None: ...  # noqa: D102 - as in ServerReport
+
+
+#: Of a batch, in the order of a task's life.
+COUNTS = ("total", "completed", "processing", "pending", "failed", "cancelled", "blocked")
 
 
 def status(report: Report, settings: Settings, words: Words) -> str:
@@ -35,7 +51,7 @@ def status(report: Report, settings: Settings, words: Words) -> str:
 
 def batches(reports: Sequence[BatchReport], words: Words) -> str:
     """Return a line for each batch; counts that are 0 everywhere are left out."""
-    counts = ("total", "completed", "processing", "pending", "failed", "cancelled", "blocked")
+    counts = COUNTS
     heads = ["batch", "status", *counts, "held"]
     rows = [
         [
@@ -104,14 +120,14 @@ def stage(one: Task, words: Words) -> str:
 
 def _servers(reports: Sequence[ServerReport], words: Words) -> str:
     rows = [
-        [one.name, one.url, _server_state(one, words), one.version, one.in_flight]
-        for one in reports
+        [one.name, one.url, server_state(one, words), one.version, one.in_flight] for one in reports
     ]
     heads = ("name", "address", "state", "version", "in_flight")
     return table([words(f"column.{head}") for head in heads], rows)
 
 
-def _server_state(server: ServerReport, words: Words) -> str:
+def server_state(server: Server, words: Words) -> str:
+    """Return whether the server takes work, in a word or two."""
     if server.url is None:
         return words("servers.unlisted")
     if server.drained:

@@ -6,7 +6,6 @@ What lies there was decoded whole before it got its name, so a stored picture is
 import asyncio
 import hashlib
 import os
-import re
 import secrets
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -14,12 +13,12 @@ from pathlib import Path, PurePosixPath
 from daemon import failpoint
 from daemon.intake.errors import BadPicture, Postponed
 from daemon.intake.picture import check_picture
+from daemon.intake.places import content_path
 from daemon.intake.safeopen import open_picture, reason_of
 from ledger.task import InputFile
 
 MAX_PICTURE_BYTES = 256 * 1024 * 1024
 _CHUNK_BYTES = 1024 * 1024
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class ContentStore:
@@ -33,9 +32,7 @@ class ContentStore:
 
     def path_of(self, sha256: str) -> Path:
         """Return where the content lies, or would lie; raises ValueError for no sha256."""
-        if not _SHA256.fullmatch(sha256):
-            raise ValueError(f"not a sha256: {sha256!r}")
-        return self._root / "sha256" / sha256[:2] / sha256
+        return content_path(self._root, sha256)
 
     async def keep(self, named: str, root: Path, allow: Sequence[Path] = ()) -> InputFile:
         """Copy the picture *named* by a job file in *root* into the store, synced and proven.

@@ -3,18 +3,25 @@
 A key is ``area.name``; refusals are ``error.<code>.message`` and ``error.<code>.hint``.
 """
 
-from daemon.words import actions, cli, doctor, help, upkeep, web  # noqa: A004 - a subject's name
+from daemon.words import (
+    actions,
+    cli,
+    control,
+    doctor,
+    help,  # noqa: A004 - a subject's name
+    story,
+    upkeep,
+    web,
+)
 
-_SUBJECTS = (cli, help, doctor, actions, upkeep, web)
+SUBJECTS = (cli, help, doctor, control, story, actions, upkeep, web)
 
 
 def _merged(language: str) -> dict[str, str]:
-    """Return the sentences of all subjects; a key may stand in one subject only."""
+    """Return the sentences of all subjects; a test sees to it that no key stands in two."""
     merged: dict[str, str] = {}
-    for subject in _SUBJECTS:
+    for subject in SUBJECTS:
         sentences: dict[str, str] = getattr(subject, language)
-        if twice := merged.keys() & sentences.keys():
-            raise ValueError(f"{subject.__name__} repeats {sorted(twice)}")
         merged |= sentences
     return merged
 

@@ -1,0 +1,45 @@
+"""What control answers, as text: batches, servers, what a verb did."""
+
+from collections.abc import Mapping
+
+from daemon.cli.render import local_time, printable, table
+from daemon.cli.summary import BatchReport
+from daemon.cli.views import COUNTS
+from daemon.words import Words
+from ledger.task import Json
+
+
+def batch(report: BatchReport, words: Words) -> str:
+    """Return a batch with its counts, in all and by stage."""
+    title = words(
+        "batch.title",
+        batch=report.batch_id,
+        name=report.name,
+        status=words(f"batch.{report.status}"),
+        at=local_time(report.created_at),
+    )
+    lines = [printable(title)]
+    if report.rerun_of is not None:
+        lines.append(words("batch.rerun_of", batch=report.rerun_of))
+    if report.held is not None:
+        lines.append(words("batch.held", held=report.held))
+    counts = report.statistics
+    heads = [words(f"column.{name}") for name in ("stage", *COUNTS)]
+    rows = [
+        [name, *(getattr(inside, count) for count in COUNTS)]
+        for name, inside in counts.stages.items()
+        if inside.total
+    ]
+    if len(rows) > 1:
+        rows.append(["", *(getattr(counts, count) for count in COUNTS)])
+    return "\n".join([*lines, "", table(heads, rows)])
+
+
+def answer(document: Mapping[str, Json], words: Words) -> str:
+    """Return what a verb answered: its message, and the counts when there are some."""
+    lines = [printable(str(document.get("message", "")))]
+    counts = document.get("statistics")
+    if isinstance(counts, dict):
+        shown = [f"{words(f'column.{name}')} {counts[name]}" for name in COUNTS if counts.get(name)]
+        lines.append("  ".join(shown))
+    return "\n".join(line for line in lines if line)

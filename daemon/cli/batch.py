@@ -1,0 +1,121 @@
+"""`batches` and `batch ID [pause|resume|stop|rerun|retry-failed]`."""
+
+from collections.abc import Sequence
+
+import click
+
+from daemon.cli import answers, views
+from daemon.cli.acting import Verb
+from daemon.cli.commands import help_words, json_option
+from daemon.cli.finding import batch_meant
+from daemon.cli.invocation import Invocation, pass_invocation
+from daemon.cli.summary import BatchReport, batch_report, batch_reports
+from ledger.index import Index
+from ledger.jsondir.reader import read_state
+from ledger.task import Json
+
+VERBS = ("pause", "resume", "stop", "rerun", "retry-failed")
+
+
+def _changes(ctx: click.Context, param: click.Parameter, given: Sequence[str]) -> dict[str, Json]:
+    """Return ``column=value`` options as a mapping; the value stays text."""
+    changes: dict[str, Json] = {}
+    for each in given:
+        column, equals, value = each.partition("=")
+        if not equals or not column.strip():
+            raise click.BadParameter(help_words("batch.set_form", given=each), ctx, param)
+        changes[column.strip()] = value
+    return changes
+
+
+@click.command(cls=Verb, help=help_words("help.batches"))
+@json_option
+@pass_invocation
+def batches(invocation: Invocation) -> None:
+    """List all batches with their counts."""
+    found = batch_reports(Index(read_state(invocation.settings.ledger.path)))
+    if invocation.as_json:
+        invocation.answer({"batches": found})
+    elif found:
+        invocation.show(views.batches(found, invocation.words))
+    else:
+        invocation.say("batches.none", inbox=invocation.settings.inbox.path)
+
+
+@click.command(cls=Verb, help=help_words("help.batch"))
+@click.argument("given", metavar="ID")
+@click.argument("verb", required=False, type=click.Choice(VERBS))
+@click.option("--interrupt", is_flag=True, help=help_words("option.interrupt"))
+@click.option("--stage", type=click.IntRange(1, 2), help=help_words("option.stage"))
+@click.option(
+    "--set",
+    "changes",
+    multiple=True,
+    metavar="COLUMN=VALUE",
+    callback=_changes,
+    help=help_words("option.set"),
+)
+@click.option("--new-seed", is_flag=True, help=help_words("option.new_seed"))
+@click.option("--yes", is_flag=True, help=help_words("option.yes"))
+@json_option
+@pass_invocation
+def batch(
+    invocation: Invocation,
+    given: str,
+    verb: str | None,
+    *,
+    interrupt: bool,
+    stage: int | None,
+    changes: dict[str, Json],
+    new_seed: bool,
+    yes: bool,
+) -> None:
+    """Show one batch, or do *verb* to it."""
+    from daemon.cli import batch_verbs  # noqa: PLC0415 - `batches` must not pay for it
+
+    options = batch_verbs.Options(
+        interrupt=interrupt, stage=stage, changes=changes, new_seed=new_seed
+    )
+    if strange := options.strange_to(verb):
+        names = ", ".join(strange)
+        raise click.UsageError(invocation.words("batch.strange_option", names=names))
+    if verb is None:
+        _show(invocation, given)
+        return
+    if verb == "rerun" and not yes:
+        _confirm_rerun(invocation, _report(invocation, given), stage)
+    answer = batch_verbs.do(invocation, given, verb, options)
+    if invocation.as_json:
+        invocation.answer(answer)
+    else:
+        invocation.show(answers.answer(answer, invocation.words))
+
+
+def _show(invocation: Invocation, given: str) -> None:
+    report = _report(invocation, given)
+    if invocation.as_json:
+        invocation.answer(report)
+    else:
+        invocation.show(answers.batch(report, invocation.words))
+
+
+def _report(invocation: Invocation, given: str) -> BatchReport:
+    index = Index(read_state(invocation.settings.ledger.path))
+    return batch_report(index, index.batch(batch_meant(index.batches(), given)))
+
+
+def _confirm_rerun(invocation: Invocation, report: BatchReport, stage: int | None) -> None:
+    """Tell what stands there and ask; raises Abort for a no."""
+    counts = report.statistics
+    part = invocation.words("batch.part_all" if stage is None else f"batch.part_{stage}")
+    question = invocation.words(
+        "batch.confirm_rerun",
+        batch=report.batch_id,
+        status=invocation.words(f"batch.{report.status}"),
+        part=part,
+        rows=counts.rows,
+        completed=counts.completed,
+        failed=counts.failed,
+        pending=counts.pending,
+    )
+    click.confirm(question, abort=True, err=True)

@@ -1,0 +1,146 @@
+"""The way into a running daemon: its local HTTP door, as ``<state_dir>/web.json`` describes it."""
+
+import http.client
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, TypeAlias
+from urllib.parse import urlencode, urlsplit
+
+import msgspec
+
+from config.settings import Settings
+from daemon.cli.refusal import Refusal
+from daemon.words import Words
+from ledger.task import Json
+
+#: A verb is one commit in the daemon.
+ANSWER_SECONDS = 30.0
+#: Whoever asks the servers waits for the slowest of them.
+SLOW_ANSWER_SECONDS = 120.0
+#: Kept in the journal as the one who did it; the daemon believes it only with the token.
+ACTOR_HEADER = "X-Rowkeeper-Actor"
+
+Answer: TypeAlias = Mapping[str, Json]
+
+
+class Address(msgspec.Struct, frozen=True):
+    """What the daemon wrote into ``web.json`` once it was listening."""
+
+    url: str
+    pid: int
+
+
+class _Wrong(msgspec.Struct, frozen=True):
+    code: str
+    message: str
+    hint: str = ""
+
+
+class _WrongAnswer(msgspec.Struct, frozen=True):
+    error: _Wrong
+
+
+_answers = msgspec.json.Decoder(dict[str, Json])
+_wrong = msgspec.json.Decoder(_WrongAnswer)
+
+
+class Door:
+    """Asks the daemon; what it refuses is raised as Refusal, in its words."""
+
+    def __init__(self, address: Address, token: str, actor: str, words: Words) -> None:
+        self._address = address
+        self._words = words
+        self._headers = {
+            "Authorization": f"Bearer {token}",
+            "Accept-Language": words.language,
+            "Content-Type": "application/json",
+            ACTOR_HEADER: actor,
+        }
+
+    def get(self, path: str, *, wait_seconds: float = ANSWER_SECONDS) -> Answer:
+        """Return the answer to a question; raises Refusal."""
+        return self._ask("GET", path, None, wait_seconds)
+
+    def post(
+        self,
+        path: str,
+        body: Mapping[str, Json] | None = None,
+        *,
+        wait_seconds: float = ANSWER_SECONDS,
+    ) -> Answer:
+        """Have something done and return the answer; raises Refusal."""
+        return self._ask("POST", path, msgspec.json.encode(body or {}), wait_seconds)
+
+    def _ask(
+        self,
+        method: Literal["GET", "POST"],
+        path: str,
+        content: bytes | None,
+        wait_seconds: float,
+    ) -> Answer:
+        where = urlsplit(self._address.url)
+        connection = http.client.HTTPConnection(
+            where.hostname or "", where.port, timeout=wait_seconds
+        )
+        try:
+            connection.request(method, path, content, self._headers)
+            response = connection.getresponse()
+            return self._understood(response.status, response.read())
+        except ConnectionRefusedError:
+            raise self._refusal("door_closed", {"pid": self._address.pid}) from None
+        except (OSError, http.client.HTTPException) as error:
+            reason = str(error) or type(error).__name__
+            raise self._refusal("door_silent", {"reason": reason}) from None
+        finally:
+            connection.close()
+
+    def _understood(self, status: int, content: bytes) -> Answer:
+        try:
+            if status < http.client.BAD_REQUEST:
+                return _answers.decode(content)
+            wrong = _wrong.decode(content).error
+        except msgspec.MsgspecError:
+            raise self._refusal("door_silent", {"reason": f"HTTP {status}"}) from None
+        raise Refusal(wrong.code, wrong.message, wrong.hint, status=status)
+
+    def _refusal(self, code: str, values: Mapping[str, Json]) -> Refusal:
+        return Refusal.worded(code, self._words, values)
+
+
+def address_in(state_dir: Path) -> Address | None:
+    """Return where the daemon listens, None when it has not said so."""
+    try:
+        return msgspec.json.decode((state_dir / "web.json").read_bytes(), type=Address)
+    except (FileNotFoundError, msgspec.MsgspecError):
+        return None
+
+
+def through_daemon(settings: Settings, holder_pid: int, actor: str, words: Words) -> Door | None:
+    """Return the door of the daemon that holds the ledger, None when it has not opened it.
+
+    *holder_pid* is the lock's holder: what an earlier process left in ``web.json`` is not
+    believed, and no stranger at its port is shown the token. Raises Refusal for a token that
+    cannot be read.
+    """
+    address = address_in(settings.state_dir)
+    if address is None or address.pid != holder_pid:
+        return None
+    path = settings.web.admin_token_file
+    try:
+        token = path.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = os.strerror(error.errno or 0) if isinstance(error, OSError) else str(error)
+        values: dict[str, Json] = {"path": str(path), "reason": reason}
+        raise Refusal.worded("door_token", words, values) from None
+    return Door(address, token, actor, words)
+
+
+def with_query(path: str, **values: Json) -> str:
+    """Return *path* with those of *values* that are not None as its query."""
+    query = {
+        key: str(value).lower() if isinstance(value, bool) else str(value)
+        for key, value in values.items()
+        if value is not None
+    }
+    return f"{path}?{urlencode(query)}" if query else path

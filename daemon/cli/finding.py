@@ -1,0 +1,27 @@
+"""Which batch is meant: by its id, the unique beginning of it, or its name."""
+
+from collections.abc import Sequence
+
+from daemon.actions.plan import ActionError
+from ledger.batch import Batch
+from ledger.errors import UnknownRecord
+
+_SHOWN = 5
+
+
+def batch_meant(batches: Sequence[Batch], given: str) -> str:
+    """Return the id of the one batch that *given* means.
+
+    Raises UnknownRecord for none, ActionError ``ambiguous_batch`` for several.
+    """
+    ids = [batch.batch_id for batch in batches]
+    if given in ids:
+        return given
+    found = [one for one in ids if given and one.startswith(given)]
+    found = found or [batch.batch_id for batch in batches if batch.name == given]
+    if not found:
+        raise UnknownRecord("batch", given)
+    if len(found) > 1:
+        shown = ", ".join(found[-_SHOWN:])
+        raise ActionError("ambiguous_batch", 400, given=given, batches=shown, count=len(found))
+    return found[0]

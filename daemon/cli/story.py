@@ -1,0 +1,115 @@
+"""The story of a task, told from its lines in the journal. Pure."""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from daemon.cli.happenings import happening
+from daemon.cli.render import local_time, printable
+from daemon.words import Words
+from ledger.jsondir.journal import Line
+from ledger.shelf import decode_task
+from ledger.task import Json, Task
+
+#: Evidence that the sentence about the server's answer already tells.
+_TOLD = {"sighting", "server", "failure", "graph"}
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """One change of a task, in a sentence, with who made it and from what evidence."""
+
+    seq: int
+    at: str
+    actor: str
+    op: str
+    text: str
+    because: tuple[str, ...] = ()
+    reason: str | None = None
+    evidence: Mapping[str, Json] | None = None
+
+
+def tell(lines: Sequence[Line], words: Words) -> list[Event]:
+    """Return an event for each of a task's lines, which come oldest first."""
+    events: list[Event] = []
+    before: Task | None = None
+    for line in lines:
+        if line.task is None:
+            continue
+        after = decode_task(line.task)
+        happened = happening(before, after, line.op)
+        values = happened.values
+        if "stage" in values:
+            values = values | {"stage": words(f"stage.{values['stage']}")}
+        events.append(
+            Event(
+                seq=line.seq,
+                at=line.at,
+                actor=line.actor,
+                op=line.op,
+                text=words(f"story.{happened.key}", **values),
+                because=tuple(_because(line, words)),
+                reason=line.reason,
+                evidence=line.evidence,
+            )
+        )
+        before = after
+    return events
+
+
+def as_text(task: Task, events: Sequence[Event], words: Words) -> str:
+    """Return a headline, a paragraph for each event, and how the task stands now."""
+    values = {
+        "task": task.task_id,
+        "row": task.row_number,
+        "batch": task.batch_id,
+        "type": task.workflow_type,
+        "status": task.status,
+    }
+    lines = [printable(words("story.headline", **values))]
+    for event in events:
+        lines.append(
+            f"{local_time(event.at)}  {words('story.by', who=who(event.actor, words))}"
+            f"{printable(event.text)}"
+        )
+        lines += [f"    {printable(sentence)}" for sentence in event.because]
+    return "\n".join([*lines, *_now(task, words)])
+
+
+def who(actor: str, words: Words) -> str:
+    """Return the actor of a journal line as people call it."""
+    kind, _, name = actor.partition(":")
+    key = f"actor.{kind}"
+    known = ("daemon", "cli", "api", "sweep", "inbox", "table", "repair")
+    return words(key, name=name) if kind in known else actor
+
+
+def _because(line: Line, words: Words) -> list[str]:
+    """Return the evidence and the reason as sentences."""
+    evidence = line.evidence or {}
+    sentences: list[str] = []
+    sighting = evidence.get("sighting")
+    if isinstance(sighting, str):
+        server = evidence.get("server")
+        sentences.append(words(f"story.sighting.{sighting}", server=server))
+    if line.reason is not None and (not sentences or sighting == "absent"):
+        sentences.append(words("story.reason", reason=line.reason))
+    if rest := {key: value for key, value in evidence.items() if key not in _TOLD}:
+        told = ", ".join(f"{key} = {_plain(value)}" for key, value in rest.items())
+        sentences.append(words("story.evidence", evidence=told))
+    return sentences
+
+
+def _now(task: Task, words: Words) -> list[str]:
+    """Return what the task waits for, when that is not told by its last event."""
+    lines: list[str] = []
+    if task.requested is not None:
+        lines.append(words("story.still_requested", requested=task.requested))
+    if task.retry_count:
+        lines.append(words("story.see_retries", count=task.retry_count, task=task.task_id))
+    return lines
+
+
+def _plain(value: Json) -> str:
+    if isinstance(value, list):
+        return ", ".join(_plain(each) for each in value)
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
