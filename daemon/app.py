@@ -165,10 +165,12 @@ async def _serve(  # noqa: PLR0917 - the one place where everything meets
     completion = Completion(ledger, inbox, clock)
     services: list[Service] = [
         inbox,
-        *_dispatch(states, ledger, workflows, settlement, contents, folder, clock),
+        *_dispatch(settings, states, ledger, workflows, settlement, contents, folder, clock),
         *_follow(states, ledger, settlement, clock),
         Collector(ledger, clients, workflows.settings, folder, clock),
-        BatchKeeper(ledger, clock),
+        BatchKeeper(
+            ledger, clock, max_consecutive_failures=settings.dispatch.max_consecutive_failures
+        ),
         LedgerWatch(ledger, clock),
     ]
     if observer is not None:
@@ -180,6 +182,7 @@ async def _serve(  # noqa: PLR0917 - the one place where everything meets
 
 
 def _dispatch(  # noqa: PLR0917 - as above
+    settings: Settings,
     states: Sequence[ServerState],
     ledger: Ledger,
     workflows: Workflows,
@@ -189,7 +192,12 @@ def _dispatch(  # noqa: PLR0917 - as above
     clock: Clock,
 ) -> list[Service]:
     """Return the services that bring waiting rows to servers, wired to the ledger's feed."""
-    ready = ReadyRows(ledger, clock)
+    ready = ReadyRows(
+        ledger,
+        clock,
+        stage_order=settings.dispatch.order == "stage",
+        affinity=settings.dispatch.affinity,
+    )
     ready.load()
     files = TaskFiles(input_path=contents.path_of, output_path=folder.absolute)
     submission = Submission(ledger, clock, workflows.settings, workflows.templates, files)

@@ -13,9 +13,10 @@ from typing import TypeAlias
 import msgspec
 
 from daemon.clock import Clock
+from daemon.settle.dependency import dependency_met, why_blocked
 from ledger.entry import Transaction
 from ledger.ledger import Ledger
-from ledger.status import Stage, Status
+from ledger.status import OPEN_STAGES, Stage, Status
 from ledger.task import Task
 from ledger.timestamps import from_timestamp
 
@@ -31,7 +32,8 @@ class QueueKey(msgspec.Struct, frozen=True, kw_only=True):
 
     batch_id: str
     workflow_type: str
-    retried: bool  # by hand: runs also in a batch that does not
+    row_stage: int
+    retried_at: str | None  # by hand: runs also in a batch that does not
     excluded: frozenset[str] = frozenset()  # servers that cannot run it
 
 
@@ -45,9 +47,13 @@ class Unfit(msgspec.Struct, frozen=True, kw_only=True):
 class ReadyRows:
     """Gives each lane its next task; the same task to nobody else."""
 
-    def __init__(self, ledger: Ledger, clock: Clock) -> None:
+    def __init__(
+        self, ledger: Ledger, clock: Clock, *, stage_order: bool = False, affinity: bool = True
+    ) -> None:
         self._ledger = ledger
         self._clock = clock
+        self._stage_order = stage_order  # all pictures of a batch before its first video
+        self._affinity = affinity
         self._queues: dict[QueueKey, list[tuple[Rank, str]]] = defaultdict(list)
         self._place: dict[str, QueueKey] = {}  # ready tasks
         self._ready_counts: Counter[str] = Counter()  # per batch
@@ -83,8 +89,9 @@ class ReadyRows:
             return None
         top = min(rank[0] for rank, _, _ in heads)
         heads = [head for head in heads if head[0][0] == top]
-        same = [head for head in heads if head[2].workflow_type == last_type]
-        _, task_id, key = min(same if same and streak < AFFINITY_STREAK else heads)[:3]
+        if self._affinity and streak < AFFINITY_STREAK:
+            heads = [head for head in heads if head[2].workflow_type == last_type] or heads
+        _, task_id, key = min(heads, key=lambda head: head[:2])
         heapq.heappop(self._queues[key])
         self._unplace(task_id)
         self._taken.add(task_id)
@@ -141,8 +148,26 @@ class ReadyRows:
                 heapq.heappop(queue)  # moved on meanwhile
             if not queue:
                 del self._queues[key]
-            elif server not in key.excluded and (key.retried or runs(key.batch_id)):
+            elif server not in key.excluded and self._has_its_turn(key, runs):
                 yield (*queue[0], key)
+
+    def _has_its_turn(self, key: QueueKey, runs: Callable[[str], bool]) -> bool:
+        """Say whether the queue's rows may run now; those retried by hand run by themselves.
+
+        Not, however, those that were retried before their batch was paused or stopped.
+        """
+        if key.retried_at is not None:
+            batch = self._ledger.index.find_batch(key.batch_id)
+            halted_at = batch.halted_at if batch else None
+            return halted_at is None or key.retried_at >= halted_at or runs(key.batch_id)
+        if self._stage_order and key.row_stage > 1 and self._first_stage_open(key.batch_id):
+            return False
+        return runs(key.batch_id)
+
+    def _first_stage_open(self, batch_id: str) -> bool:
+        first = self._ledger.stage_counts(batch_id)[1]
+        blocked = self._ledger.blocked_counts(batch_id)[1]
+        return sum(first[stage] for stage in OPEN_STAGES) > blocked
 
     def _follow_task(self, task: Task) -> None:
         if task.stage is Stage.WAITING:
@@ -165,7 +190,7 @@ class ReadyRows:
         if task.task_id in self._taken:
             return  # the lane gives it back
         self._unplace(task.task_id)
-        if task.depends_on is not None and not self._dependency_met(task):
+        if not self._dependency_met(task):
             return
         if task.not_before is not None:
             due = from_timestamp(task.not_before).timestamp()
@@ -175,7 +200,8 @@ class ReadyRows:
         key = QueueKey(
             batch_id=task.batch_id,
             workflow_type=task.workflow_type,
-            retried=task.retried_from is not None,
+            row_stage=task.row_stage,
+            retried_at=None if task.retried_from is None else task.created_at,
             excluded=self._excluded.get(task.task_id, frozenset()),
         )
         self._place[task.task_id] = key
@@ -189,20 +215,15 @@ class ReadyRows:
                 del self._ready_counts[key.batch_id]
 
     def _dependency_met(self, task: Task) -> bool:
-        dependency = task.depends_on
-        if dependency is None:
-            return True
-        family = (dependency.row_id, dependency.workflow_type)
-        reason: str | None = None
-        met = self._ledger.newest_done_of_family(*family) is not None
-        if not met:
-            self._parked[family].add(task.task_id)
-            newest = self._ledger.newest_of_family(*family)
-            if newest is None or newest.status in (Status.FAILED, Status.CANCELLED):
-                what = f"{newest.task_id} {newest.status}" if newest else "no task"
-                reason = f"dependency: {dependency.workflow_type} ({what})"
-        if reason is not None or (task.blocked_by or "").startswith("dependency:"):
+        """Say whether the task may run; park it otherwise, and note what its mark should be."""
+        met = dependency_met(self._ledger, task)
+        if not met and (needed := task.depends_on) is not None:
+            self._parked[needed.row_id, needed.workflow_type].add(task.task_id)
+        reason = why_blocked(self._ledger, task)
+        if reason != task.blocked_by:
             self.blocked[task.task_id] = reason
+        else:
+            self.blocked.pop(task.task_id, None)  # what was noted before holds no longer
         return met
 
     def _wake_deferred(self) -> None:

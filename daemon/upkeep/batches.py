@@ -1,15 +1,19 @@
-"""Notices that a batch has nothing left to do, and says so in the ledger."""
+"""Brings a batch's record in step with its rows: its stage, too many failures, nothing left."""
 
 import asyncio
 
+import msgspec
 import structlog
 
 from daemon.clock import Clock
-from ledger.batch import BatchStatus
+from daemon.settle.dependency import why_blocked
+from daemon.upkeep.failures import BATCH_RESUMED, RESETTING, counted_result, failures_in_a_row
+from daemon.upkeep.statistics import BatchStatistics, statistics
+from ledger.batch import Batch, BatchStatus
 from ledger.entry import Transaction
 from ledger.errors import Conflict, LedgerClosed, UnknownRecord
 from ledger.ledger import Ledger
-from ledger.status import OPEN_STAGES, Stage
+from ledger.status import OPEN_STAGES
 from ledger.task import Task
 from ledger.timestamps import to_timestamp
 
@@ -19,37 +23,41 @@ log = structlog.get_logger()
 IDLE_SECONDS = 30.0
 
 
-def has_work_left(ledger: Ledger, batch_id: str) -> bool:
-    """Say whether any task of the batch is open and not blocked."""
-    counts = ledger.counts(batch_id)
-    if any(counts.get(stage) for stage in OPEN_STAGES - {Stage.WAITING, Stage.SUBMITTING}):
+def has_work_left(ledger: Ledger, batch_id: str, stands: BatchStatistics) -> bool:
+    """Say whether any task of the batch is open and not blocked for good."""
+    if stands.open:
         return True
-    return any(
-        task.blocked_by is None
-        for task in ledger.in_stage(Stage.WAITING, Stage.SUBMITTING)
-        if task.batch_id == batch_id
+    return any(  # a mark may be older than the retry that lifts the block
+        why_blocked(ledger, task) is None
+        for workflow_type in (ledger.waiting_types(batch_id) if stands.blocked else ())
+        for task in ledger.waiting(batch_id, workflow_type)
     )
 
 
 class BatchKeeper:
-    """Completes running batches whose last task has ended; blocked rows keep none open."""
+    """Keeps batches' stage and status; failed by too many failures in a row, or completed.
+
+    The count of failures stands in the batch's record; a kill loses at most the results whose
+    review was under way.
+    """
 
     name = "batches"
 
-    def __init__(self, ledger: Ledger, clock: Clock) -> None:
+    def __init__(self, ledger: Ledger, clock: Clock, *, max_consecutive_failures: int) -> None:
         self._ledger = ledger
         self._clock = clock
+        self._limit = max_consecutive_failures
         self._wake = asyncio.Event()
         self._suspects: set[str] = set()
+        self._results: dict[str, list[bool]] = {}  # not yet counted, in the order of commits
 
     async def run(self, stop: asyncio.Event) -> None:
         """Watch until *stop*."""
         unsubscribe = self._ledger.subscribe(self._follow)
-        self._suspects.update(
-            batch.batch_id
-            for batch in self._ledger.batches()
-            if batch.status is BatchStatus.RUNNING
-        )
+        for batch in self._ledger.batches():
+            self._suspects.add(batch.batch_id)
+            if batch.status is BatchStatus.RUNNING:
+                self._tell("batch.goes_on", batch.batch_id)
         try:
             while not stop.is_set():
                 self._wake.clear()
@@ -61,33 +69,96 @@ class BatchKeeper:
             unsubscribe()
 
     async def _review(self, batch_id: str) -> None:
+        """Write down what changed in a batch since its last review."""
         try:
             batch = self._ledger.batch(batch_id)
         except UnknownRecord:
             return
-        if batch.status is not BatchStatus.RUNNING or has_work_left(self._ledger, batch_id):
-            return
-        at = to_timestamp(self._clock.now())
-        try:
-            await self._ledger.commit(
-                batch.changed(at=at, status=BatchStatus.COMPLETED, held=None), op="batch.completed"
-            )
-        except (Conflict, LedgerClosed):
-            self._suspects.add(batch_id)
-            return
-        counts = self._ledger.counts(batch_id)
-        log.info(
-            "batch.completed",
-            batch=batch_id,
-            done=counts.get(Stage.DONE, 0),
-            failed=counts.get(Stage.FAILED, 0),
-            blocked=counts.get(Stage.WAITING, 0),
+        results = self._results.get(batch_id, [])
+        counted = len(results)
+        after = self._reviewed(batch, results)
+        if after is not None:
+            op = _op(batch, after)
+            try:
+                await self._ledger.commit(after, op=op, reason=self._reason(after, op))
+            except (Conflict, LedgerClosed):  # the change that was first wakes us
+                self._suspects.add(batch_id)
+                return
+            if op != "batch.counted":
+                self._tell(op, batch_id)
+        del results[:counted]
+
+    def _reviewed(self, batch: Batch, results: list[bool]) -> Batch | None:
+        """Return the batch as it should stand, or None when it does."""
+        stands = statistics(self._ledger, batch.batch_id)
+        if batch.status is BatchStatus.COMPLETED or not stands.total:  # the rest is in the archive
+            return None
+        failures = failures_in_a_row(batch.failures_in_a_row, results, self._limit)
+        runs = batch.status is BatchStatus.RUNNING
+        too_many = runs and failures >= self._limit
+        status: BatchStatus = BatchStatus.FAILED if too_many else batch.status
+        if not has_work_left(self._ledger, batch.batch_id, stands):
+            status = _ended(status is BatchStatus.FAILED, stands)
+        after = msgspec.structs.replace(
+            batch, stage=stands.stage, status=status, failures_in_a_row=failures
         )
+        if status is not BatchStatus.RUNNING:
+            after = msgspec.structs.replace(after, held=None)
+        if after == batch:
+            return None
+        return after.changed(at=to_timestamp(self._clock.now()))
+
+    def _reason(self, after: Batch, op: str) -> str | None:
+        if op != "batch.failed":
+            return None
+        return f"{after.failures_in_a_row} rows in a row failed (max_consecutive_failures)"
+
+    def _tell(self, event: str, batch_id: str) -> None:
+        stands = statistics(self._ledger, batch_id)
+        log.info(
+            event,
+            batch=batch_id,
+            stage=stands.stage,
+            done=stands.completed,
+            failed=stands.failed,
+            pending=stands.pending,
+            processing=stands.processing,
+            blocked=stands.blocked,
+            going_on=stands.open if self._runs(batch_id) else 0,
+        )
+
+    def _runs(self, batch_id: str) -> bool:
+        return self._ledger.batch(batch_id).status is BatchStatus.RUNNING
 
     def _follow(self, transaction: Transaction) -> None:
         for record in transaction.records:
-            if isinstance(record, Task) and (
-                record.stage not in OPEN_STAGES or record.blocked_by is not None
-            ):
-                self._suspects.add(record.batch_id)
-                self._wake.set()
+            if transaction.op in RESETTING and isinstance(record, Task | Batch):
+                self._results.pop(record.batch_id, None)
+            if isinstance(record, Batch):
+                if transaction.op == BATCH_RESUMED:
+                    self._tell(BATCH_RESUMED, record.batch_id)
+                self._suspect(record.batch_id)
+            elif isinstance(record, Task):
+                if (ended_well := counted_result(record)) is not None:
+                    self._results.setdefault(record.batch_id, []).append(ended_well)
+                if record.stage not in OPEN_STAGES or record.blocked_by is not None:
+                    self._suspect(record.batch_id)
+
+    def _suspect(self, batch_id: str) -> None:
+        self._suspects.add(batch_id)
+        self._wake.set()
+
+
+def _ended(has_failed: bool, stands: BatchStatistics) -> BatchStatus:  # noqa: FBT001 - private
+    """Return the status of a batch that has nothing left to do.
+
+    One that failed stays so until its failed rows have been retried with success.
+    """
+    return BatchStatus.FAILED if has_failed and stands.failed else BatchStatus.COMPLETED
+
+
+def _op(before: Batch, after: Batch) -> str:
+    """Return what the change is called; the most important of several."""
+    if after.status is not before.status:
+        return f"batch.{after.status}"
+    return "batch.stage_reached" if after.stage != before.stage else "batch.counted"

@@ -13,10 +13,13 @@ RESETTING = frozenset({BATCH_RESUMED, TASK_RETRIED})
 
 
 def counted_result(task: Task) -> bool | None:
-    """Return whether *task* ended well, or None when it does not count either way.
+    """Return whether *task* has just ended well, or None when it does not count either way.
 
-    Open and cancelled tasks do not, nor do failures that are not the rows' fault.
+    Open and cancelled tasks do not, nor failures that are not the rows' fault, nor later changes
+    to a task that ended before.
     """
+    if task.finished_at != task.updated_at:
+        return None
     if task.stage is Stage.DONE:
         return True
     if task.stage is Stage.FAILED and failure_class(task.error_kind or "").counts_as_failure:

@@ -1,0 +1,40 @@
+"""Whether the family that a second-stage task needs has what it needs; pure."""
+
+from typing import Protocol
+
+from ledger.status import Stage
+from ledger.task import Task
+
+_LOST = (Stage.FAILED, Stage.CANCELLED)
+
+
+class Families(Protocol):
+    """What must be known of families."""
+
+    def newest_of_family(self, row_id: str, workflow_type: str) -> Task | None:
+        """Return the family's newest task."""
+        ...
+
+    def newest_done_of_family(self, row_id: str, workflow_type: str) -> Task | None:
+        """Return the family's newest done task."""
+        ...
+
+
+def dependency_met(families: Families, task: Task) -> bool:
+    """Say whether *task* depends on nothing, or on a family with a done task."""
+    needed = task.depends_on
+    if needed is None:
+        return True
+    return families.newest_done_of_family(needed.row_id, needed.workflow_type) is not None
+
+
+def why_blocked(families: Families, task: Task) -> str | None:
+    """Return why the unmet dependency will not be met by itself, None while it may be."""
+    needed = task.depends_on
+    if needed is None or dependency_met(families, task):
+        return None
+    newest = families.newest_of_family(needed.row_id, needed.workflow_type)
+    if newest is not None and newest.stage not in _LOST:
+        return None
+    what = f"{newest.task_id} {newest.status}" if newest else "no task"
+    return f"dependency: {needed.workflow_type} ({what})"
