@@ -13,6 +13,7 @@ from ledger.entry import Meta
 from ledger.errors import LedgerClosed
 from ledger.ledger import Ledger
 from ledger.task import Json
+from ledger.timestamps import to_timestamp
 
 log = structlog.get_logger()
 
@@ -48,7 +49,7 @@ class ServerState:
 
     @property
     def memory(self) -> dict[str, Json]:
-        """What the ledger remembers of it: client_id, drained, version, reachable."""
+        """What the ledger remembers: client_id, drained, version, reachable, unreachable_since."""
         value = self._ledger.meta("servers").get(self.name)
         return value if isinstance(value, dict) else {}
 
@@ -107,7 +108,7 @@ class HealthWatch:
             if self._lost_at is None:
                 self._lost_at = self._clock.monotonic()
                 log.warning("server.unreachable", server=state.name, error=str(error))
-            await self._note(reachable=False)
+            await self._note(reachable=False, unreachable_since=self._unreachable_since())
         else:
             if self._lost_at is not None:
                 seconds = round(self._clock.monotonic() - self._lost_at, 1)
@@ -115,7 +116,8 @@ class HealthWatch:
                 self._lost_at = None
             if before is None and not state.health.usable:
                 log.warning("server.unusable", server=state.name, why=state.health.why_not)
-            await self._note(reachable=True, version=state.health.version)
+            version = state.health.version
+            await self._note(reachable=True, version=version, unreachable_since=None)
         now = self._clock.monotonic()
         back = before is None and state.health is not None
         if back or now - self._readmitted_at >= READMIT_SECONDS:
@@ -124,6 +126,11 @@ class HealthWatch:
         if (before is None) != (state.health is None):
             self._changed()
         return state.health is not None
+
+    def _unreachable_since(self) -> Json:
+        """Return since when it does not answer, as noted by an earlier process where one did."""
+        at = to_timestamp(self._clock.now())
+        return self._state.memory.get("unreachable_since") or at
 
     async def _note(self, **values: Json) -> None:
         try:

@@ -104,9 +104,15 @@ class Follower:
         self._cancelled &= {task.comfyui_task_id or "" for task in inside}
 
     async def _check_ears(self, inside: list[Task], now: float) -> None:
-        """Connect the push channel anew when a running prompt has been silent for too long."""
+        """Connect the push channel anew when nothing is heard of what runs.
+
+        A channel that has brought news of it is not deaf: its node takes long.
+        """
         heard_at = self.news.last_frame_at
-        if heard_at is None or not any(task.stage is Stage.RUNNING for task in inside):
+        running = [task.comfyui_task_id or "" for task in inside if task.stage is Stage.RUNNING]
+        if heard_at is None or not running:
+            return
+        if any(self.news.silence_seconds(prompt_id) is not None for prompt_id in running):
             return
         if now - heard_at > SILENT_POLLS * self._settings.poll_seconds:
             await self.news.connect_anew()

@@ -29,6 +29,7 @@ class NodeProgress(msgspec.Struct, frozen=True, kw_only=True):
     node: str | None
     value: float | None
     maximum: float | None
+    heard_at: float = 0.0  # monotonic seconds
 
 
 class News:
@@ -49,6 +50,7 @@ class News:
         self._renew = asyncio.Event()
         self.progress: dict[str, NodeProgress] = {}  # prompt id -> news
         self.last_frame_at: float | None = None  # monotonic; None: not connected
+        self._connected_at: float | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
         """Listen until *stop*; reconnect with growing pauses."""
@@ -60,9 +62,20 @@ class News:
                     pause_seconds = RECONNECT_SECONDS[0]
             except Unreachable:
                 log.debug("news.unreachable", server=self._server.name)
-            self.last_frame_at = None
+            self.last_frame_at = self._connected_at = None
             await self._clock.pause(pause_seconds, stop)
             pause_seconds = min(2 * pause_seconds, RECONNECT_SECONDS[1])
+
+    def silence_seconds(self, prompt_id: str) -> float | None:
+        """Return how long a running prompt has shown no progress; None when nobody can know.
+
+        Only what was heard over the connection that still stands counts: the prompt's news may
+        have gone to another one.
+        """
+        news = self.progress.get(prompt_id)
+        if news is None or self._connected_at is None or news.heard_at < self._connected_at:
+            return None
+        return self._clock.monotonic() - news.heard_at
 
     async def connect_anew(self) -> None:
         """Leave a deaf connection; the next one, and the next prompts, get a new client id.
@@ -93,7 +106,7 @@ class News:
         feed = self._server.progress(client_id)
         heard_any = False
         ends = [asyncio.ensure_future(event.wait()) for event in (stop, self._renew)]
-        self.last_frame_at = self._clock.monotonic()
+        self.last_frame_at = self._connected_at = self._clock.monotonic()
         try:
             while True:
                 frame = asyncio.ensure_future(anext(feed))
@@ -114,10 +127,10 @@ class News:
             await feed.aclose()
 
     def _take(self, news: Progress) -> None:
-        self.last_frame_at = self._clock.monotonic()
+        heard_at = self.last_frame_at = self._clock.monotonic()
         if news.event == "node":
             self.progress[news.prompt_id] = NodeProgress(
-                node=news.node, value=news.value, maximum=news.maximum
+                node=news.node, value=news.value, maximum=news.maximum, heard_at=heard_at
             )
             return
         if news.event == "ended":
