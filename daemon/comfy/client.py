@@ -106,11 +106,12 @@ class ComfyClient:
         Posts once. Refused: nothing runs. Unreachable: nothing was queued. AnswerLost, or a crash
         in here: ``look_up`` tells whether it was.
         """
+        claim = Claim(task_id=ticket.task_id, attempt=ticket.attempt, prompt_id=ticket.prompt_id)
         request = PromptRequest(
             prompt=graph,
             prompt_id=ticket.prompt_id,
             client_id=client_id,
-            extra_data=ExtraData(rowkeeper=Claim(task_id=ticket.task_id, attempt=ticket.attempt)),
+            extra_data=ExtraData(rowkeeper=claim),
         )
         answer = await self._change("submit", "/prompt", msgspec.json.encode(request))
         if answer.turned_away:

@@ -17,7 +17,12 @@ from daemon.comfy.wording import cleaned
 _ENDINGS = ("execution_success", "execution_error", "execution_interrupted")
 _OUT_OF_MEMORY_TYPES = ("OutOfMemoryError", "MemoryError")
 #: What PyTorch, its CPU allocator and cuBLAS say; not all raise a type of their own.
-_OUT_OF_MEMORY_WORDS = ("out of memory", "not enough memory", "CUBLAS_STATUS_ALLOC_FAILED")
+_OUT_OF_MEMORY_WORDS = (
+    "out of memory",
+    "not enough memory",
+    "can't allocate memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+)
 NO_STATUS = "the server kept no record of how the execution ended"
 
 

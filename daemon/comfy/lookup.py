@@ -62,22 +62,22 @@ def _entries_by_ticket(
     entries: Iterable[QueueEntry], tickets: Iterable[Ticket]
 ) -> dict[str, list[QueueEntry]]:
     """Return the entries of each ticket under the ticket's prompt id, in the order given."""
-    by_id = {ticket.prompt_id: ticket.prompt_id for ticket in tickets}
-    by_claim = {(ticket.task_id, ticket.attempt): ticket.prompt_id for ticket in tickets}
+    wanted = {ticket.prompt_id for ticket in tickets}
     found: dict[str, list[QueueEntry]] = {}
     for entry in entries:
-        prompt_id = by_id.get(entry.prompt_id) or by_claim.get(_claim(entry) or ("", 0))
-        if prompt_id is not None:
+        prompt_id = entry.prompt_id if entry.prompt_id in wanted else _claimed_id(entry)
+        if prompt_id is not None and prompt_id in wanted:
             found.setdefault(prompt_id, []).append(entry)
     return found
 
 
-def _claim(entry: QueueEntry) -> tuple[str, int] | None:
+def _claimed_id(entry: QueueEntry) -> str | None:
+    """Return the prompt id we chose, for an entry that a server put under another one."""
     try:
         ours = msgspec.json.decode(entry.extra_data, type=ExtraData).rowkeeper
     except msgspec.ValidationError:  # somebody else's prompt
         return None
-    return (ours.task_id, ours.attempt) if ours else None
+    return ours.prompt_id if ours else None
 
 
 async def _in_history(connection: Connection, prompt_ids: Sequence[str]) -> dict[str, Sighting]:

@@ -74,6 +74,7 @@ class Claim(msgspec.Struct, frozen=True):
 
     task_id: str
     attempt: int
+    prompt_id: str | None = None  # as we chose it; task ids repeat when two ledgers share a server
 
 
 class ExtraData(msgspec.Struct, frozen=True):

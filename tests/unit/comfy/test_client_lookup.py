@@ -119,9 +119,11 @@ async def test_no_tickets_ask_nothing(client_of):
 
 
 async def test_an_entry_is_ours_by_our_claim_even_under_another_id(client_of):
-    ours = {"rowkeeper": {"task_id": "img_1", "attempt": 2}, "create_time": 1}
+    claim = {"task_id": "img_1", "attempt": 2}
+    ours = {"rowkeeper": {**claim, "prompt_id": "mine"}, "create_time": 1}
+    other_ledgers = {"rowkeeper": {**claim, "prompt_id": "theirs"}}
     queue = {
-        "queue_running": [entry(1, "other", {"rowkeeper": {"task_id": "img_1", "attempt": 1}})],
+        "queue_running": [entry(1, "other", other_ledgers)],
         "queue_pending": [entry(2, "third", ours), entry(3, "fourth", {"rowkeeper": "somebody's"})],
     }
     async with wire_server(answering(queue)) as server:
@@ -231,6 +233,7 @@ def failed(**event):
         ("torch.cuda.OutOfMemoryError", "", True),
         ("RuntimeError", "CUDA error: out of memory\nCUDA kernel errors might", True),
         ("RuntimeError", "[enforce fail] DefaultCPUAllocator: not enough memory: you tried", True),
+        ("RuntimeError", "[enforce fail] DefaultCPUAllocator: can't allocate memory: you", True),
         ("MemoryError", "", True),
         ("RuntimeError", "size mismatch", False),
         ("ValueError", "memory of elephants", False),

@@ -33,7 +33,9 @@ async def test_a_submission_carries_our_id_and_our_claim_and_is_posted_once(gene
         "prompt": graph_of(recorded),
         "prompt_id": ID,
         "client_id": "our-client",
-        "extra_data": {"rowkeeper": {"task_id": "img_20261121_000067", "attempt": 2}},
+        "extra_data": {
+            "rowkeeper": {"task_id": "img_20261121_000067", "attempt": 2, "prompt_id": ID}
+        },
     }
     assert request.headers["content-type"] == "application/json"
     assert request.headers["x-key"] == "k"
