@@ -65,6 +65,8 @@ def save_video(bench: Bench, given: Mapping[str, Value]) -> Result:
     clip = given["video"]
     if not isinstance(clip, Video):
         raise TypeError(f"expected a video, not {clip!r}")
+    if given.get("codec", "auto") not in ("auto", "h264"):  # the older generation lets it through
+        raise ValueError("Only H264 codec is supported for now")
     output = bench.folder / "output"
     folder, base, counter = next_free_name(output, text(given["filename_prefix"]))
     path = folder / f"{base}_{counter:05}_.mp4"

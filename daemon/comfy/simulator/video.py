@@ -17,7 +17,7 @@ def mp4(clip: Video) -> bytes:
     except ImportError as missing:
         raise NoVideoCodec("SaveVideo needs PyAV: pip install -e '.[demo]'") from missing
     rate = Fraction(clip.frames_per_second).limit_denominator(1000)
-    width, height = (side - side % 2 for side in clip.frames[0].size)  # yuv420p wants even sides
+    width, height = clip.frames[0].size  # odd sides fail in the encoder, as in ComfyUI
     content = io.BytesIO()
     with av.open(content, "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=rate)

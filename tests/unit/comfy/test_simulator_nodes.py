@@ -126,7 +126,7 @@ async def test_a_saved_picture_holds_its_graph(user):
 
 async def test_a_video_has_as_many_frames_as_pictures_went_in(user):
     graph = {
-        "1": empty(BLUE, width=65, height=33),  # odd sides, which H.264 cannot have
+        "1": empty(BLUE, width=64, height=32),
         "2": node("RepeatImageBatch", image=["1", 0], amount=7),
         "3": node("CreateVideo", images=["2", 0], fps=12.0),
         "9": node("SaveVideo", video=["3", 0], filename_prefix="v", format="auto", codec="auto"),
@@ -140,6 +140,20 @@ async def test_a_video_has_as_many_frames_as_pictures_went_in(user):
         assert (container.streams.video[0].codec_context.name, len(frames)) == ("h264", 7)
         assert container.streams.video[0].average_rate == 12
     assert (frames[0].width, frames[0].height) == (64, 32)
+
+
+@pytest.mark.parametrize(
+    ("width", "codec", "message"), [(65, "auto", "libx264"), (64, "vp9", "Only H264 codec")]
+)
+async def test_a_video_that_comfyui_cannot_encode_fails_alike(user, width, codec, message):
+    graph = {
+        "1": empty(BLUE, width=width),
+        "3": node("CreateVideo", images=["1", 0], fps=12.0),
+        "9": node("SaveVideo", video=["3", 0], filename_prefix="v", format="auto", codec=codec),
+    }
+    event, told = (await user.make(graph))["status"]["messages"][-1]
+    assert (event, told["node_id"]) == ("execution_error", "9")
+    assert message in told["exception_message"]
 
 
 async def test_without_its_codec_a_video_fails_with_the_line_that_installs_it(user, monkeypatch):
