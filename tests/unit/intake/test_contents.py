@@ -86,13 +86,22 @@ def png(width: int, height: int) -> bytes:
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "no picture"),
         (b"%PDF-1.4", "no picture"),
         (png(1001, 1000), "1001x1000 = 1 megapixels, at most 1"),
-        (png(60_000, 60_000), "too many pixels"),
+        (png(60_000, 60_000), "60000x60000 = 3600 megapixels, at most 1"),
         (png(10, 10), "decoded"),
     ],
 )
 async def test_what_is_no_picture_is_refused_with_the_reason(store, drop, content, reason):
     (drop / "x.png").write_bytes(content)
     assert reason in await refusal(store, "x.png", drop)
+
+
+@pytest.mark.parametrize("megapixels", [100, 200])
+async def test_the_setting_alone_says_how_large_a_picture_may_be(drop, tmp_path, megapixels):
+    Image.new("1", (10_000, megapixels * 100)).save(drop / "poster.png")
+    strict = ContentStore(tmp_path / "inputs", max_picture_megapixels=megapixels - 1)
+    assert f"at most {megapixels - 1}" in await refusal(strict, "poster.png", drop)
+    store = ContentStore(tmp_path / "inputs", max_picture_megapixels=megapixels)
+    assert (await store.keep("poster.png", drop)).name == "poster.png"
 
 
 async def test_a_picture_over_the_byte_limit_is_refused_before_it_is_copied_whole(
