@@ -36,6 +36,7 @@ class OutputFile(msgspec.Struct, frozen=True, kw_only=True):
     path: str | None = None  # relative to state_dir, absolute when outside it
     sha256: str | None = None
     size_bytes: int | None = None
+    removed_at: str | None = None  # retention removed the file; before that it was proven
 
 
 class Dependency(msgspec.Struct, frozen=True, kw_only=True):

@@ -28,7 +28,8 @@ def verify(path: Path, *, outputs_root: Path | None = None) -> list[str]:
 
     Checks checksums, seqs without a gap, whole transactions, legal moves, versions, one open task
     a family, that the snapshot says the same as the journals, and, with *outputs_root* (the
-    state_dir that recorded paths are relative to), every output of a done task by its sha256.
+    state_dir that recorded paths are relative to), every output of a done task by its sha256,
+    unless retention removed it.
     """
     state = read_state(path)
     problems = list(state.damage)
@@ -94,6 +95,8 @@ def _task_problems(task: Task, outputs_root: Path | None) -> Iterator[str]:
 def _output_problem(output: OutputFile, root: Path) -> str | None:
     if output.path is None or output.sha256 is None:
         return f"output {output.filename} is not recorded as fetched"
+    if output.removed_at is not None:
+        return None
     path = root / output.path  # an absolute path stays as it is
     try:
         if path.stat().st_size != output.size_bytes:
