@@ -42,6 +42,7 @@ REFUSED = [
     "invalid_unknown_node",
     "invalid_value_out_of_range",
 ]
+EMPTY = {"width": 64, "height": 64, "batch_size": 1, "color": 0}
 PLAIN = ["features", "history_unknown", "invalid_no_prompt", "invalid_ui_format", "system_stats"]
 OWN_TEST = {
     "after_server_restart",
@@ -276,6 +277,45 @@ async def test_a_websocket_is_greeted_alike(server):
         (recorded,) = server.recording("websocket_reconnect")
         same_shape(recorded, greeting)
         assert greeting["data"]["sid"] == recorded["data"]["sid"]
+
+
+@pytest.mark.parametrize("server", ["0.3.64"], indirect=True)  # seen at it only
+@pytest.mark.parametrize(("link", "details"), [(["99", 0], "'99'"), (["1", 5], "tuple index")])
+async def test_a_link_to_nowhere_is_told_where_it_is_caught(server, link, details):
+    for last, node, kind in (
+        (link, "40", "exception_during_validation"),
+        (["2", 0], "2", "exception_during_inner_validation"),
+    ):
+        graph = {
+            "1": {"class_type": "EmptyImage", "inputs": EMPTY},
+            "2": {"class_type": "RepeatImageBatch", "inputs": {"image": link, "amount": 1}},
+            "40": {"class_type": "SaveImage", "inputs": {"images": last, "filename_prefix": "x"}},
+        }
+        ask = {"method": "POST", "path": "/prompt", "json": {"prompt": graph}}
+        answer = await server.ask(ask)
+        assert answer["status"] == 400
+        (error,) = answer["body"]["node_errors"][node]["errors"]
+        assert error["type"] == kind
+        assert error["details"].startswith(details)
+
+
+@pytest.mark.parametrize("server", ["0.3.64"], indirect=True)  # seen at it only
+@pytest.mark.parametrize(("width", "codec"), [(65, "auto"), (64, "vp9")])
+async def test_a_video_that_cannot_be_encoded_is_found_out_only_when_it_is_saved(
+    server, width, codec
+):
+    prompt_id = server.recording("image_to_video")["submit"]["request"]["json"]["prompt_id"]
+    saved = {"video": ["2", 0], "filename_prefix": "x", "format": "auto", "codec": codec}
+    graph = {
+        "1": {"class_type": "EmptyImage", "inputs": {**EMPTY, "width": width}},
+        "2": {"class_type": "CreateVideo", "inputs": {"images": ["1", 0], "fps": 12}},
+        "40": {"class_type": "SaveVideo", "inputs": saved},
+    }
+    body = {"prompt": graph, "prompt_id": prompt_id}
+    answer = await server.ask({"method": "POST", "path": "/prompt", "json": body})
+    assert answer["status"] == 200
+    history = await server.finished(prompt_id)
+    assert (events(history)[-1], history["outputs"]) == ("execution_error", {})
 
 
 @pytest.mark.parametrize("server", ["0.3.64"], indirect=True)  # recorded with it only

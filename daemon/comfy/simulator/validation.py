@@ -21,6 +21,14 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     node_errors: dict[str, Json] = {}
 
 
+class _Stumbled(Exception):
+    """The real validation breaks at this node's links; told where it is caught."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
 class Validator:
     """Checks graphs against the node classes of one generation."""
 
@@ -44,9 +52,19 @@ class Validator:
         details: list[str] = []
         for output in wanted:
             found: dict[str, list[Json]] = {}
-            if self._inspect(graph, output, found, set()):
-                good.append(output)
-                continue
+            try:
+                if self._inspect(graph, output, found, set()):
+                    good.append(output)
+                    continue
+            except _Stumbled as broken:
+                found[output] = [
+                    _error(
+                        "exception_during_validation",
+                        "Exception when validating node",
+                        str(broken),
+                        {"exception_type": broken.kind, "traceback": []},
+                    )
+                ]
             details += [_line(error) for error in found.get(output, [])]
             for node_id, errors in found.items():
                 entry = node_errors.get(node_id)
@@ -87,7 +105,12 @@ class Validator:
                 error = self._bad_link(graph, name, field, value, node_type)
                 source = link(value)
                 if error is None and source is not None:
-                    well = self._inspect(graph, source[0], found, seen) and well
+                    about: dict[str, Json] = {
+                        "input_name": name,
+                        "input_config": _config(field, node_type),
+                        "linked_node": value,
+                    }
+                    well = self._inspect_source(graph, source[0], about, found, seen) and well
             else:
                 error = self._bad_value(given, name, field, node_type)
             if error is not None:
@@ -95,6 +118,34 @@ class Validator:
         if errors:
             found[node_id] = errors
         return well and not errors
+
+    def _inspect_source(
+        self,
+        graph: Graph,
+        source: str,
+        about: dict[str, Json],
+        found: dict[str, list[Json]],
+        seen: set[str],
+    ) -> bool:
+        """Check the node a link leads to; when that stumbles, the error is told of that node."""
+        try:
+            return self._inspect(graph, source, found, seen)
+        except _Stumbled as broken:
+            more = {
+                **about,
+                "exception_message": str(broken),
+                "exception_type": broken.kind,
+                "traceback": [],
+            }
+            found[source] = [
+                _error(
+                    "exception_during_inner_validation",
+                    "Exception when validating inner node",
+                    str(broken),
+                    more,
+                )
+            ]
+            return False
 
     def _bad_link(
         self, graph: Graph, name: str, field: Field, value: list[Json], node_type: NodeType
@@ -106,14 +157,11 @@ class Validator:
             message = "Bad linked input, must be a length-2 list of [node_id, slot_index]"
             return _error("bad_linked_input", message, name, {**about, "received_value": value})
         if source[0] not in graph:
-            return _error(
-                "exception_during_inner_validation",
-                "Exception when validating inner node",
-                repr(source[0]),
-                {**about, "linked_node": value},
-            )
+            raise _Stumbled("KeyError", repr(source[0]))
         outputs = self._types[str(graph[source[0]]["class_type"])].outputs
-        received = outputs[source[1]] if source[1] < len(outputs) else "nothing"
+        if source[1] >= len(outputs):
+            raise _Stumbled("IndexError", "tuple index out of range")
+        received = outputs[source[1]]
         if received == field.kind:
             return None
         detail = f"{name}, received_type({received}) mismatch input_type({field.kind})"
