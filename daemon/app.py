@@ -4,11 +4,9 @@ Read ``run`` top-down; it is the whole life of the daemon.
 """
 
 import asyncio
-import contextlib
-import os
-import signal
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeAlias, TypeVar
 
 import structlog
@@ -32,15 +30,21 @@ from daemon.intake.accept import Door
 from daemon.intake.columns import WorkflowNeeds
 from daemon.intake.contents import ContentStore
 from daemon.intake.inbox import Inbox
-from daemon.running import Service, run_services
+from daemon.running import Service, run_services, signals
 from daemon.settle.results import ResultNode
 from daemon.settle.settlement import Settlement
+from daemon.upkeep.backup import LedgerBackups
 from daemon.upkeep.batches import BatchKeeper
 from daemon.upkeep.completion import Completion
 from daemon.upkeep.ledger_watch import LedgerWatch
 from daemon.upkeep.recovery import Recovery
+from daemon.upkeep.stuck import StuckTasks
+from daemon.web.desk import Desk
+from daemon.web.server import WebServer
 from ledger.entry import Transaction
+from ledger.jsondir.backup import copy_ledger
 from ledger.jsondir.files import Disk
+from ledger.jsondir.reader import history
 from ledger.jsondir.store import JsonDirBackend
 from ledger.ledger import Ledger
 from ledger.task import Task
@@ -126,7 +130,7 @@ async def run(
         for server in settings.servers
     }
     try:
-        with _signals(stop, lambda: _reload(workflows, reload)):
+        with signals(stop, lambda: _reload(workflows, reload)):
             return await _serve(settings, ledger, clients, workflows, clock, stop, once, observer)
     finally:
         for client in clients.values():
@@ -163,15 +167,42 @@ async def _serve(  # noqa: PLR0917 - the one place where everything meets
     door = Door(ledger, contents, workflows.needs, clock, settings.inputs)
     inbox = Inbox(settings.inbox, door, ledger, clock)
     completion = Completion(ledger, inbox, clock)
+    followers = [
+        Follower(state.client, state.settings, ledger, settlement, clock) for state in states
+    ]
+    stuck = StuckTasks(
+        ledger,
+        servers,
+        settlement,
+        LedgerBackups(
+            settings.state_dir / "ledger-backups", partial(copy_ledger, settings.ledger.path)
+        ),
+        clock,
+        workflows=workflows.settings,
+        default_minutes=settings.sweeps.max_runtime_minutes,
+    )
+    desk = Desk(
+        settings=settings,
+        ledger=ledger,
+        clock=clock,
+        door=door,
+        servers=states,
+        news=[follower.news for follower in followers],
+        stuck=stuck,
+        history=partial(history, settings.ledger.path),
+        input_path=contents.path_of,
+        output_path=folder.absolute,
+    )
     services: list[Service] = [
         inbox,
         *_dispatch(settings, states, ledger, workflows, settlement, contents, folder, clock),
-        *_follow(states, ledger, settlement, clock),
+        *(service for each in followers for service in (each, each.news)),
         Collector(ledger, clients, workflows.settings, folder, clock),
         BatchKeeper(
             ledger, clock, max_consecutive_failures=settings.dispatch.max_consecutive_failures
         ),
         LedgerWatch(ledger, clock),
+        WebServer(desk),
     ]
     if observer is not None:
         services.append(observer(ledger))
@@ -235,16 +266,6 @@ def _dispatch(  # noqa: PLR0917 - as above
     return [*watches, *lanes, holding]
 
 
-def _follow(
-    states: Sequence[ServerState], ledger: Ledger, settlement: Settlement, clock: Clock
-) -> list[Service]:
-    """Return the services that follow prompts, and hear news of them."""
-    followers = [
-        Follower(state.client, state.settings, ledger, settlement, clock) for state in states
-    ]
-    return [service for follower in followers for service in (follower, follower.news)]
-
-
 def _reload(workflows: Workflows, reload: Reload | None) -> None:
     """Read the workflows anew; what is wrong with them is logged, and the old ones stay."""
     if reload is None:
@@ -256,27 +277,6 @@ def _reload(workflows: Workflows, reload: Reload | None) -> None:
     else:
         workflows.replaced()
         log.info("settings.reloaded", workflows=sorted(workflows.settings))
-
-
-@contextlib.contextmanager
-def _signals(stop: asyncio.Event, reload: Callable[[], None]) -> Iterator[None]:
-    """Stop on the first SIGTERM or SIGINT, end at once on the second; SIGHUP reloads."""
-    loop = asyncio.get_running_loop()
-
-    def ask_to_stop(number: signal.Signals) -> None:
-        if stop.is_set():
-            os._exit(128 + number)  # the ledger is safe to leave at any instant
-        log.info("daemon.stopping", signal=number.name)
-        stop.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, ask_to_stop, number)
-    loop.add_signal_handler(signal.SIGHUP, reload)
-    try:
-        yield
-    finally:
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            loop.remove_signal_handler(number)
 
 
 def _replace(target: dict[str, T], source: dict[str, T]) -> None:

@@ -1,7 +1,10 @@
 """The only place where long-lived asyncio tasks are made; services are watched and stopped here."""
 
 import asyncio
-from collections.abc import Coroutine, Iterator, Sequence
+import contextlib
+import os
+import signal
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Protocol
 
 import structlog
@@ -43,6 +46,27 @@ async def run_services(
     for task in tasks:
         if not task.cancelled() and (error := task.exception()) is not None:
             raise error
+
+
+@contextlib.contextmanager
+def signals(stop: asyncio.Event, reload: Callable[[], None]) -> Iterator[None]:
+    """Stop on the first SIGTERM or SIGINT, end at once on the second; SIGHUP reloads."""
+    loop = asyncio.get_running_loop()
+
+    def ask_to_stop(number: signal.Signals) -> None:
+        if stop.is_set():
+            os._exit(128 + number)  # the ledger is safe to leave at any instant
+        log.info("daemon.stopping", signal=number.name)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ask_to_stop, number)
+    loop.add_signal_handler(signal.SIGHUP, reload)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.remove_signal_handler(number)
 
 
 class Crew:

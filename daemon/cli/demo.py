@@ -71,6 +71,7 @@ def _settings(folder: Path, url: str) -> Settings:
         settings,
         inbox=msgspec.structs.replace(settings.inbox, settle_seconds=0.2),
         servers=(Server(name="simulator", url=url, poll_seconds=0.5),),
+        web=msgspec.structs.replace(settings.web, port=0),
     )
 
 

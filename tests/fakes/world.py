@@ -29,6 +29,8 @@ state_dir = "state"
 settle_seconds = {settle}
 wait_for_pictures_seconds = 0.5
 rescan_seconds = 1
+[web]
+port = 0
 {servers}
 [workflows."图片合成"]
 template = "{root}/config/examples/workflows/image_composition.json"

@@ -1,0 +1,74 @@
+"""The numbers for Prometheus: what each is called and means. Who knows them sets them."""
+
+from collections.abc import Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+
+class Metrics:
+    """One daemon's numbers, in a registry of their own."""
+
+    def __init__(self) -> None:
+        registry = self._registry = CollectorRegistry()
+        self.tasks = Gauge(
+            "rowkeeper_tasks", "Tasks in the ledger, by stage.", ["stage"], registry=registry
+        )
+        self.rows = Gauge(
+            "rowkeeper_rows",
+            "Rows, by workflow type and the stage of their newest task.",
+            ["workflow_type", "stage"],
+            registry=registry,
+        )
+        self.batches = Gauge(
+            "rowkeeper_batches", "Batches, by status.", ["status"], registry=registry
+        )
+        self.stuck = Gauge(
+            "rowkeeper_stuck_tasks", "Tasks executed for longer than allowed.", registry=registry
+        )
+        self.server_up = Gauge(
+            "rowkeeper_server_up", "Whether the server answers.", ["server"], registry=registry
+        )
+        self.server_drained = Gauge(
+            "rowkeeper_server_drained", "Whether it gets no work.", ["server"], registry=registry
+        )
+        self.ledger_writable = Gauge(
+            "rowkeeper_ledger_writable", "Whether changes reach the disk.", registry=registry
+        )
+        self.ledger_damaged = Gauge(
+            "rowkeeper_ledger_damaged", "Whether `ledger repair` is due.", registry=registry
+        )
+        self.ledger_last_seq = Gauge(
+            "rowkeeper_ledger_last_seq", "Number of the newest change.", registry=registry
+        )
+        self.failures = Counter(
+            "rowkeeper_task_failures", "Tasks that failed, by class.", ["kind"], registry=registry
+        )
+        self.retries = Counter(
+            "rowkeeper_task_retries",
+            "Attempts after a failure, by class and who wanted them.",
+            ["kind", "by"],
+            registry=registry,
+        )
+        self.recoveries = Counter(
+            "rowkeeper_task_recoveries",
+            "Tasks taken up again after being lost, by what was done.",
+            ["what"],
+            registry=registry,
+        )
+        self.requests = Counter(
+            "rowkeeper_http_requests", "HTTP answers, by status.", ["status"], registry=registry
+        )
+
+    def text(self) -> bytes:
+        """Return all of it in Prometheus' text format."""
+        return generate_latest(self._registry)
+
+
+def fill(gauge: Gauge, values: Mapping[tuple[str, ...], float]) -> None:
+    """Give *gauge* exactly the series *values*, by their labels; what is gone is forgotten."""
+    gauge.clear()
+    for labels, value in values.items():
+        gauge.labels(*labels).set(value)

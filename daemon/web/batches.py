@@ -1,0 +1,90 @@
+"""Batches: how they stand, and what operators do to them."""
+
+from collections.abc import Mapping
+
+from daemon.actions import batches, tasks
+from daemon.intake.records import new_batch_id
+from daemon.web.decoding import Nothing
+from daemon.web.documents import (
+    BatchDocument,
+    BatchesDocument,
+    RerunBody,
+    StopBody,
+)
+from daemon.web.endpoint import Call
+from daemon.web.performing import now, perform
+from daemon.web.views import batch_document
+from ledger.task import Json
+
+
+async def list_batches(call: Call[Nothing, Nothing]) -> BatchesDocument:
+    """Answer all batches."""
+    ledger = call.desk.ledger
+    return BatchesDocument(
+        [batch_document(ledger.index, batch, None) for batch in ledger.batches()]
+    )
+
+
+async def show_batch(call: Call[Nothing, Nothing]) -> BatchDocument:
+    """Answer one batch."""
+    ledger = call.desk.ledger
+    return batch_document(ledger.index, ledger.batch(call.id("batch_id")), None)
+
+
+async def pause(call: Call[Nothing, Nothing]) -> Mapping[str, Json]:
+    """Let running rows end, start no more."""
+    view = call.desk.ledger
+    return await perform(call, lambda: batches.pause(view, call.id("batch_id"), at=now(call)))
+
+
+async def resume(call: Call[Nothing, Nothing]) -> Mapping[str, Json]:
+    """Let the waiting rows run."""
+    view = call.desk.ledger
+    return await perform(call, lambda: batches.resume(view, call.id("batch_id"), at=now(call)))
+
+
+async def stop(call: Call[Nothing, StopBody]) -> Mapping[str, Json]:
+    """Like pause, and take queued prompts back."""
+    view, interrupt = call.desk.ledger, call.body.interrupt
+    return await perform(
+        call,
+        lambda: batches.stop(view, call.id("batch_id"), interrupt=interrupt, at=now(call)),
+    )
+
+
+async def rerun(call: Call[Nothing, RerunBody]) -> Mapping[str, Json]:
+    """Make a new batch of the same rows."""
+    view, body, batch_id = call.desk.ledger, call.body, call.id("batch_id")
+    return await perform(
+        call,
+        lambda: batches.rerun(
+            view,
+            batch_id,
+            stage=body.stage,
+            changes=body.changes,
+            new_seed=body.new_seed,
+            at=now(call),
+            new_batch_id=new_batch_id(view.batch(batch_id).name),
+        ),
+    )
+
+
+async def failed_executions(call: Call[Nothing, Nothing]) -> Mapping[str, Json]:
+    """Answer the tasks that failed and were not retried since."""
+    return tasks.failed_executions(call.desk.ledger, call.id("batch_id"))
+
+
+async def retry_failed(call: Call[Nothing, Nothing]) -> Mapping[str, Json]:
+    """Retry all of them."""
+    desk = call.desk
+    return await perform(
+        call,
+        lambda: tasks.retry_failed(
+            desk.ledger,
+            call.id("batch_id"),
+            copy_files=True,
+            at=now(call),
+            input_path=desk.input_path,
+            output_path=desk.output_path,
+        ),
+    )

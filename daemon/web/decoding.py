@@ -1,0 +1,75 @@
+"""Bodies and queries → the structs that the paths declare; every wrong field is named at once."""
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+import msgspec
+from multidict import MultiMapping
+
+from daemon.web.refusal import FieldProblem, Refusal
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A query or body that holds nothing."""
+
+
+def decode_body(raw: bytes, kind: type[S]) -> S:
+    """Return *raw* as *kind*; an empty body is an empty object. Raises Refusal (400)."""
+    try:
+        return msgspec.json.decode(raw if raw.strip() else b"{}", type=kind)
+    except msgspec.ValidationError as error:
+        found = problems_of(msgspec.json.decode(raw), kind, strict=True)
+        problems = found or [FieldProblem("", str(error))]
+        raise Refusal("bad_body", 400, problems=problems, what=_told(problems)) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Refusal("bad_json", 400, what=str(error)[:200]) from error
+
+
+def decode_query(query: MultiMapping[str], kind: type[S]) -> S:
+    """Return the *query* of a URL as *kind*; tuples take a key many times. Raises Refusal (400)."""
+    many = {field.encode_name for field in _fields(kind) if isinstance(field.default, tuple)}
+    given: dict[str, object] = {}
+    problems: list[FieldProblem] = []
+    for key in dict.fromkeys(query):
+        values = query.getall(key)
+        given[key] = values if key in many else values[0]
+        if len(values) > 1 and key not in many:
+            problems.append(FieldProblem(key, "stands there more than once"))
+    try:
+        if not problems:
+            return msgspec.convert(given, kind, strict=False)
+    except msgspec.ValidationError as error:
+        problems = problems_of(given, kind, strict=False) or [FieldProblem("", str(error))]
+    raise Refusal("bad_query", 400, problems=problems, what=_told(problems))
+
+
+def problems_of(raw: object, kind: type[msgspec.Struct], *, strict: bool) -> list[FieldProblem]:
+    """Return everything that keeps *raw* from being a *kind*."""
+    if not isinstance(raw, Mapping):
+        return [FieldProblem("", "must be a JSON object")]
+    fields = {field.encode_name: field for field in _fields(kind)}
+    known = ", ".join(fields) or "none"
+    problems = [
+        FieldProblem(str(key)[:100], f"is unknown; known: {known}")
+        for key in raw
+        if key not in fields
+    ]
+    for name, field in fields.items():
+        if name in raw:
+            try:
+                msgspec.convert(raw[name], field.type, strict=strict)
+            except msgspec.ValidationError as error:
+                problems.append(FieldProblem(name, str(error)))
+        elif field.required:
+            problems.append(FieldProblem(name, "is missing"))
+    return problems
+
+
+def _fields(kind: type[msgspec.Struct]) -> tuple[msgspec.structs.FieldInfo, ...]:
+    return msgspec.structs.fields(kind)
+
+
+def _told(problems: list[FieldProblem]) -> str:
+    return "; ".join(f"{each.field or '*'}: {each.problem}" for each in problems)

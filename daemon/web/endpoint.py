@@ -1,0 +1,161 @@
+"""One path: who may call it, what it takes, what it answers; and the way through all checks."""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Generic, TypeAlias, TypeVar
+
+import msgspec
+from aiohttp import web
+
+from daemon.web.auth import Access, actor_of, too_many
+from daemon.web.decoding import Nothing, decode_body, decode_query
+from daemon.web.limits import read_body
+from daemon.web.refusal import Refusal, language_wanted
+from daemon.web.rooms import ROOM, Room
+from daemon.words import Words
+from ledger.task import Json
+
+Q = TypeVar("Q", bound=msgspec.Struct)
+B = TypeVar("B", bound=msgspec.Struct)
+
+Answer: TypeAlias = Mapping[str, Json] | msgspec.Struct | web.StreamResponse
+
+#: What an id in a path may look like; anything else exists nowhere and is not looked up.
+ID_PATTERNS: dict[str, str] = {
+    "batch_id": r"[\w-]{1,64}",
+    "task_id": r"(img|vid)_[0-9]{8}_[0-9]{6,12}",
+    "server": r"[^/\\\x00-\x1f]{1,100}",
+    "index": r"[0-9]{1,4}",
+}
+_UNKNOWN = {"batch_id": "batch", "task_id": "task", "server": "server", "index": "output"}
+
+
+class Call(Generic[Q, B]):
+    """One request that has passed all checks, decoded."""
+
+    def __init__(self, request: web.Request, room: Room, query: Q, body: B, actor: str) -> None:
+        self.request = request
+        self.room = room
+        self.desk = room.desk
+        self.query = query
+        self.body = body
+        self.actor = actor
+
+    def id(self, name: str) -> str:
+        """Return the id *name* of the path; it fits its pattern."""
+        return self.request.match_info[name]
+
+    @property
+    def words(self) -> Words:
+        """The catalogue in the language that the client asked for."""
+        return Words(language_of(self.request))
+
+
+class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """A path of the visible list; ``run`` answers a request for it."""
+
+    method: str
+    path: str
+    summary: str
+    access: Access
+    run: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    query: type[msgspec.Struct] = Nothing
+    body: type[msgspec.Struct] | None = None  # None: no body is read
+    answer: type[msgspec.Struct] | None = None  # None: not JSON, see ``media``
+    media: str = "application/json"
+    takes_key: bool = False  # an Idempotency-Key
+    streams: bool = False  # the handler reads the body itself: JSON as ``body``, or multipart
+
+
+def get(
+    path: str,
+    handler: Callable[[Call[Q, Nothing]], Awaitable[Answer]],
+    summary: str,
+    *,
+    query: type[Q],
+    answer: type[msgspec.Struct] | None = None,
+    media: str = "application/json",
+    access: Access = Access.READ,
+) -> Endpoint:
+    """Return a path that only reads."""
+
+    async def run(request: web.Request) -> web.StreamResponse:
+        room = request.app[ROOM]
+        room.guard.check(request, access)
+        _check_ids(request)
+        call = Call(request, room, decode_query(request.query, query), Nothing(), "api")
+        return respond(await handler(call))
+
+    return Endpoint(
+        method="GET",
+        path=path,
+        summary=summary,
+        access=access,
+        run=run,
+        query=query,
+        answer=answer,
+        media=media,
+    )
+
+
+def post(
+    path: str,
+    handler: Callable[[Call[Q, B]], Awaitable[Answer]],
+    summary: str,
+    *,
+    body: type[B],
+    query: type[Q],
+    answer: type[msgspec.Struct],
+    takes_key: bool = False,
+    streamed: type[msgspec.Struct] | None = None,
+) -> Endpoint:
+    """Return a path that changes something, or may.
+
+    *streamed*: the handler reads the body itself, JSON of this kind or multipart.
+    """
+
+    async def run(request: web.Request) -> web.StreamResponse:
+        room = request.app[ROOM]
+        room.guard.check(request, Access.CHANGE)
+        if (wait_seconds := room.changes.take(request.remote or "")) > 0:
+            raise too_many(wait_seconds)
+        _check_ids(request)
+        actor = actor_of(request)
+        decoded_query = decode_query(request.query, query)
+        raw = b"" if streamed else await read_body(request)
+        call = Call(request, room, decoded_query, decode_body(raw, body), actor)
+        return respond(await handler(call))
+
+    return Endpoint(
+        method="POST",
+        path=path,
+        summary=summary,
+        access=Access.CHANGE,
+        run=run,
+        query=query,
+        body=streamed or (None if body is Nothing else body),
+        answer=answer,
+        takes_key=takes_key,
+        streams=streamed is not None,
+    )
+
+
+def respond(answer: Answer, status: int = 200) -> web.StreamResponse:
+    """Return *answer* as JSON, unless it is a response already."""
+    if isinstance(answer, web.StreamResponse):
+        return answer
+    body = msgspec.json.encode(answer)
+    return web.Response(body=body, status=status, content_type="application/json", charset="utf-8")
+
+
+def language_of(request: web.Request) -> str:
+    """Return "zh" or "en", as the request or the settings want it."""
+    setting = request.app[ROOM].desk.settings.language
+    return language_wanted(request.headers.get("Accept-Language"), setting)
+
+
+def _check_ids(request: web.Request) -> None:
+    """Raise Refusal (404) for an id that no record can have; it goes no further than here."""
+    for name, value in request.match_info.items():
+        if not re.fullmatch(ID_PATTERNS[name], value):
+            raise Refusal(f"unknown_{_UNKNOWN[name]}", 404, id=value[:100])

@@ -1,0 +1,134 @@
+"""Rows by HTTP: the same door as the inbox."""
+
+import asyncio
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+from aiohttp import web
+
+from daemon.intake.accept import Drop, Verdict
+from daemon.intake.columns import known_columns
+from daemon.intake.errors import Postponed, Unreadable
+from daemon.intake.jobfile import MAX_JOB_FILE_BYTES, read_job_file
+from daemon.intake.rows import RefusedRow
+from daemon.web.decoding import Nothing, decode_body
+from daemon.web.documents import JobBody, JobDone, Refused
+from daemon.web.endpoint import Call
+from daemon.web.idempotency import fingerprint, key_in
+from daemon.web.limits import read_body
+from daemon.web.refusal import Refusal
+from daemon.web.uploads import Upload, new_folder, receive
+from daemon.words import Words
+from ledger.entry import Meta
+from ledger.task import Json
+
+UPLOADS = "uploads"
+#: Rows and ids that an answer lists; all are counted.
+LISTED = 1000
+
+
+async def submit(call: Call[Nothing, Nothing]) -> Mapping[str, Json]:
+    """Accept the good rows of a JSON body, or of a job file with pictures (multipart).
+
+    Raises Refusal when none of the rows can be taken; nothing was recorded then. A crash leaves
+    at most a folder of pictures, which the next start removes.
+    """
+    key = key_in(call.request.headers)
+    async with call.room.answers.one_at_a_time(key):
+        root = call.desk.settings.state_dir / UPLOADS
+        try:
+            folder = await asyncio.to_thread(new_folder, root)
+        except OSError as error:
+            raise _no_room(error) from error
+        try:
+            return await _decide(call, await _received(call.request, folder), key)
+        except (OSError, Postponed) as error:
+            raise _no_room(error) from error
+        finally:
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+
+async def _received(request: web.Request, folder: Path) -> Upload:
+    match request.content_type:
+        case "multipart/form-data":
+            return await receive(request, folder)
+        case "application/json":
+            raw = await read_body(request, MAX_JOB_FILE_BYTES)
+            return await asyncio.to_thread(_from_json, raw, folder)
+        case other:
+            raise Refusal("unsupported_media", 415, given=other)
+
+
+def _from_json(raw: bytes, folder: Path) -> Upload:
+    body = decode_body(raw, JobBody)
+    return Upload(
+        name=f"{body.name}.json",
+        job=raw,
+        folder=folder,
+        sha256=fingerprint("", "", body),
+    )
+
+
+async def _decide(
+    call: Call[Nothing, Nothing], upload: Upload, key: str | None
+) -> Mapping[str, Json]:
+    answers, door, words = call.room.answers, call.desk.door, call.words
+    asked = fingerprint("POST", call.request.path, upload.name, upload.sha256)
+    if (given := answers.find(key, asked)) is not None:
+        return given
+    known = known_columns(door.needs)
+    try:
+        job = await asyncio.to_thread(read_job_file, upload.name, upload.job, known)
+    except Unreadable as error:
+        raise Refusal("unreadable_job", 400, name=upload.name, what=str(error)) from error
+    drop = Drop(
+        name=upload.name,
+        kind="api",
+        rows=job.rows,
+        pictures_in=upload.folder,
+        options=job.options,
+    )
+
+    def also(verdict: Verdict) -> Sequence[Meta]:
+        if not verdict.accepted_rows:
+            return ()
+        return answers.records(key, asked, _told(verdict, words))
+
+    verdict = await door.accept(drop, also)
+    answer = _told(verdict, words)
+    if not verdict.accepted_rows and verdict.rejected:
+        listed = answer["rejected"]
+        raise Refusal("no_good_row", 400, count=len(verdict.rejected), rejected=listed)
+    return answer
+
+
+def _told(verdict: Verdict, words: Words) -> Mapping[str, Json]:
+    counts = {
+        "accepted": verdict.accepted_rows,
+        "rejected": len(verdict.rejected),
+        "duplicates": len(verdict.duplicates),
+    }
+    document = JobDone(
+        success=True,
+        changed=verdict.accepted_rows > 0,
+        message=words("web.job_decided", **counts),
+        batch_id=verdict.batch_id if verdict.accepted_rows else None,
+        accepted_rows=verdict.accepted_rows,
+        rejected_rows=counts["rejected"],
+        duplicate_rows=counts["duplicates"],
+        task_ids=list(verdict.task_ids[:LISTED]),
+        rejected=_listed(verdict.rejected),
+        duplicates=_listed(verdict.duplicates),
+    )
+    told: Mapping[str, Json] = msgspec.to_builtins(document)
+    return told
+
+
+def _listed(rows: Sequence[RefusedRow]) -> list[Refused]:
+    return [Refused(row.line, row.reason) for row in rows[:LISTED]]
+
+
+def _no_room(error: Exception) -> Refusal:
+    return Refusal("cannot_store", 503, headers={"Retry-After": "30"}, what=str(error))

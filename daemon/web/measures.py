@@ -1,0 +1,93 @@
+"""Fills the metrics: counters from the ledger's feed, gauges when somebody asks."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from daemon.dispatch.servers import ServerState
+from daemon.metrics import Metrics, fill
+from daemon.upkeep.stuck import StuckTasks
+from ledger.entry import Transaction
+from ledger.ledger import Ledger
+from ledger.status import OPEN_STAGES, Stage
+from ledger.task import Task
+
+#: Changes that take up a task which was lost, by the name that the metric gives them.
+RECOVERIES = {
+    "task.run_again": "run_again",
+    "task.submitting_again": "submitted_again",
+    "task.as_requested": "as_requested",
+    "task.reset": "reset",
+}
+
+
+class Measures:
+    """Knows what the numbers of this daemon are."""
+
+    def __init__(self, ledger: Ledger, servers: Sequence[ServerState], stuck: StuckTasks) -> None:
+        self.metrics = Metrics()
+        self._ledger = ledger
+        self._servers = servers
+        self._stuck = stuck
+        self._auto_retries = {
+            task.task_id: task.auto_retries
+            for task in ledger.in_stage(*OPEN_STAGES)
+            if task.auto_retries
+        }
+
+    def follow(self, transaction: Transaction) -> None:
+        """Count what a durable transaction tells: a listener of the ledger."""
+        for record in transaction.records:
+            if isinstance(record, Task):
+                self._count(record, transaction.op)
+
+    def _count(self, task: Task, op: str) -> None:
+        kind = task.error_kind or "unknown"
+        if task.stage is Stage.FAILED and task.finished_at == task.updated_at:
+            self.metrics.failures.labels(kind).inc()
+        if task.retried_from is not None and task.version == 1:
+            before = self._ledger.index.find_task(task.retried_from)
+            of_before = (before.error_kind if before else None) or "unknown"
+            self.metrics.retries.labels(of_before, "operator").inc()
+        if task.auto_retries > self._auto_retries.get(task.task_id, 0):
+            self._auto_retries[task.task_id] = task.auto_retries
+            self.metrics.retries.labels(kind, "daemon").inc()
+        if task.stage not in OPEN_STAGES:
+            self._auto_retries.pop(task.task_id, None)
+        if op in RECOVERIES:
+            self.metrics.recoveries.labels(RECOVERIES[op]).inc()
+        elif task.metadata.adopted and task.stage is Stage.COLLECTING and not task.output_files:
+            self._count_adoption(task)
+
+    def _count_adoption(self, task: Task) -> None:
+        if all(output.path is None for output in task.outputs):  # as found, not yet being fetched
+            self.metrics.recoveries.labels("adopted").inc()
+
+    def text(self) -> bytes:
+        """Return all numbers as they stand, in Prometheus' text format."""
+        metrics, ledger = self.metrics, self._ledger
+        counts = ledger.counts()
+        fill(metrics.tasks, {(stage.value,): counts[stage] for stage in Stage})
+        fill(metrics.rows, self._rows())
+        statuses = Counter(batch.status.value for batch in ledger.batches())
+        fill(metrics.batches, {(status,): count for status, count in statuses.items()})
+        metrics.stuck.set(self._stuck.stuck)
+        fill(
+            metrics.server_up,
+            {(state.name,): float(state.health is not None) for state in self._servers},
+        )
+        fill(
+            metrics.server_drained,
+            {(state.name,): float(bool(state.memory.get("drained"))) for state in self._servers},
+        )
+        metrics.ledger_writable.set(ledger.writable)
+        metrics.ledger_damaged.set(bool(ledger.damage))
+        metrics.ledger_last_seq.set(ledger.last_seq)
+        return metrics.text()
+
+    def _rows(self) -> dict[tuple[str, ...], float]:
+        rows: Counter[tuple[str, ...]] = Counter()
+        for batch in self._ledger.batches():
+            for workflow_type, stages in self._ledger.index.family_counts(batch.batch_id).items():
+                for stage, count in stages.items():
+                    rows[workflow_type, stage.value] += count
+        return dict(rows)

@@ -1,0 +1,103 @@
+"""Pages of tasks that stay true while the ledger changes: a cursor is the last task shown.
+
+Tasks are listed in the order of their acceptance, and new ones only ever come at the end.
+"""
+
+import asyncio
+import base64
+import binascii
+from collections.abc import Collection, Sequence
+
+import msgspec
+
+from daemon.web.refusal import Refusal
+from ledger.ledger import Ledger
+from ledger.status import OPEN_STAGES, Stage
+from ledger.task import Task
+
+#: Tasks looked at before the loop gets its turn.
+SLICE = 500
+
+
+class Cursor(msgspec.Struct, frozen=True, array_like=True):
+    """The last task of a page."""
+
+    task_id: str
+    created_at: str
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """Which tasks to list."""
+
+    stages: Collection[Stage]  # all of them: every task
+    batch_id: str | None = None
+    workflow_type: str | None = None
+
+    def fits(self, task: Task) -> bool:
+        """Say whether *task* is to be listed."""
+        return task.stage in self.stages and self.workflow_type in (None, task.workflow_type)
+
+
+class Page(msgspec.Struct, frozen=True):
+    """Some tasks, and where the next ones begin, if there are any."""
+
+    tasks: list[Task]
+    next_cursor: str | None
+
+
+async def page_of(ledger: Ledger, wanted: Wanted, limit: int, cursor: str | None) -> Page:
+    """Return up to *limit* of the wanted tasks behind *cursor*; raises Refusal, UnknownRecord."""
+    if wanted.batch_id is not None:
+        ledger.batch(wanted.batch_id)
+    ids = _behind(ledger, _candidates(ledger, wanted), read_cursor(cursor))
+    found: list[Task] = []
+    for looked_at, task_id in enumerate(ids):
+        task = ledger.index.find_task(task_id)
+        if task is not None and wanted.fits(task):
+            if len(found) == limit:
+                return Page(found, cursor_behind(found[-1]))
+            found.append(task)
+        if looked_at % SLICE == SLICE - 1:
+            await asyncio.sleep(0)
+    return Page(found, None)
+
+
+def _candidates(ledger: Ledger, wanted: Wanted) -> list[str]:
+    """Return the ids to look at, in order; open tasks are found without touching the others."""
+    if set(wanted.stages) <= OPEN_STAGES:
+        return [
+            task.task_id
+            for task in ledger.in_stage(*wanted.stages)
+            if wanted.batch_id in (None, task.batch_id)
+        ]
+    return ledger.index.task_ids(wanted.batch_id)
+
+
+def _behind(ledger: Ledger, ids: list[str], cursor: Cursor | None) -> Sequence[str]:
+    """Return those of *ids* that were accepted after the cursor's task, wherever that is now."""
+    if cursor is None:
+        return ids
+    every = ledger.index.task_ids()
+    try:
+        later = set(every[every.index(cursor.task_id) + 1 :])
+    except ValueError:  # archived meanwhile
+        index = ledger.index
+        return [each for each in ids if index.task(each).created_at > cursor.created_at]
+    return [each for each in ids if each in later]
+
+
+def cursor_behind(task: Task) -> str:
+    """Return the cursor for what comes behind *task*."""
+    encoded = msgspec.json.encode(Cursor(task.task_id, task.created_at))
+    return base64.urlsafe_b64encode(encoded).decode().rstrip("=")
+
+
+def read_cursor(text: str | None) -> Cursor | None:
+    """Return what ``cursor_behind`` wrote; raises Refusal (400) for anything else."""
+    if text is None:
+        return None
+    try:
+        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        return msgspec.json.decode(raw, type=Cursor)
+    except (binascii.Error, ValueError, msgspec.DecodeError) as error:
+        raise Refusal("bad_cursor", 400) from error

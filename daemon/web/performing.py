@@ -1,0 +1,45 @@
+"""An action on its way: planned from what the ledger holds, committed, answered."""
+
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+import msgspec
+
+from daemon.actions import performing
+from daemon.actions.plan import Plan
+from daemon.web.endpoint import Call
+from daemon.web.idempotency import fingerprint, key_in
+from ledger.task import Json
+from ledger.timestamps import to_timestamp
+
+Q = TypeVar("Q", bound=msgspec.Struct)
+B = TypeVar("B", bound=msgspec.Struct)
+
+
+def now(call: Call[Q, B]) -> str:
+    """Return the present moment as the ledger writes it."""
+    return to_timestamp(call.desk.clock.now())
+
+
+async def perform(call: Call[Q, B], decide: Callable[[], Plan]) -> Mapping[str, Json]:
+    """Carry out what *decide* plans and return its answer.
+
+    A request whose Idempotency-Key was seen before gets the answer of then. Raises ActionError,
+    UnknownRecord, Conflict, LedgerClosed, Refusal; nothing was changed then.
+    """
+    words = call.words
+    key = key_in(call.request.headers)
+    answers = call.room.answers
+    asked = fingerprint(call.request.method, call.request.path, call.query, call.body)
+
+    def plan() -> Plan:
+        planned = decide()
+        if not planned.records:
+            return planned
+        kept = answers.records(key, asked, planned.told(words))
+        return msgspec.structs.replace(planned, records=(*planned.records, *kept))
+
+    async with answers.one_at_a_time(key):
+        if (given := answers.find(key, asked)) is not None:
+            return given
+        return await performing.perform(call.desk.ledger, plan, actor=call.actor, words=words)

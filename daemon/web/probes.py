@@ -1,0 +1,44 @@
+"""What machines ask: is it alive, is it ready, how many of what; and the reading session."""
+
+import msgspec
+from aiohttp import web
+
+from daemon.metrics import CONTENT_TYPE
+from daemon.web.auth import COOKIE, SESSION_SECONDS
+from daemon.web.decoding import Nothing
+from daemon.web.documents import Alive
+from daemon.web.endpoint import Call, respond
+from daemon.web.views import readiness
+
+
+async def healthz(_: Call[Nothing, Nothing]) -> Alive:
+    """Answer that the process answers."""
+    return Alive("ok")
+
+
+async def readyz(call: Call[Nothing, Nothing]) -> web.StreamResponse:
+    """Answer 200 when work is taken and done, else 503 with what is missing."""
+    ready = readiness(call.desk.ledger, call.desk.servers)
+    return respond(ready, 200 if ready.ready else 503)
+
+
+async def metrics(call: Call[Nothing, Nothing]) -> web.StreamResponse:
+    """Answer all numbers for Prometheus."""
+    headers = {"Content-Type": CONTENT_TYPE}
+    return web.Response(body=call.room.measures.text(), headers=headers)
+
+
+async def begin_session(call: Call[Nothing, Nothing]) -> web.StreamResponse:
+    """Give a cookie that is good for reading; whoever gets here has shown the token."""
+    answer = {"success": True, "expires_in_seconds": SESSION_SECONDS}
+    response = web.Response(body=msgspec.json.encode(answer), content_type="application/json")
+    response.set_cookie(
+        COOKIE,
+        call.room.guard.session(),
+        max_age=SESSION_SECONDS,
+        path="/",
+        httponly=True,
+        samesite="Strict",
+        secure=call.request.secure,
+    )
+    return response

@@ -1,0 +1,102 @@
+"""Every path of the door: who may call it, what it takes and what it answers."""
+
+from daemon.upkeep.diagnosis import StatusCheck
+from daemon.upkeep.stuck import RecoveryResult
+from daemon.web import batches, diagnosis, events, files, jobs, openapi, probes, servers, tasks
+from daemon.web.auth import Access
+from daemon.web.decoding import Nothing
+from daemon.web.documents import (
+    Alive,
+    BatchDocument,
+    BatchDone,
+    BatchesDocument,
+    CheckQuery,
+    FailedExecutions,
+    HistoryDocument,
+    JobBody,
+    JobDone,
+    Readiness,
+    RecoveryQuery,
+    RerunBody,
+    RerunDone,
+    RetriesDone,
+    RetryBody,
+    RetryDone,
+    ServerDone,
+    ServersDocument,
+    SessionDone,
+    StopBody,
+    TaskDocument,
+    TaskDone,
+    TaskPage,
+    TaskQuery,
+)
+from daemon.web.endpoint import Endpoint, get, post
+
+# fmt: off
+ENDPOINTS: tuple[Endpoint, ...] = (
+    get("/healthz", probes.healthz, "Is the process alive?",
+        query=Nothing, answer=Alive, access=Access.OPEN),
+    get("/readyz", probes.readyz, "Is work taken in and done? (503: not now)",
+        query=Nothing, answer=Readiness),
+    get("/metrics", probes.metrics, "Numbers for Prometheus.",
+        query=Nothing, media="text/plain"),
+    get("/api/openapi.json", openapi.show, "This document.",
+        query=Nothing, media="application/json"),
+    post("/api/session", probes.begin_session, "Begin a session that is good for reading.",
+         query=Nothing, body=Nothing, answer=SessionDone),
+
+    get("/api/batches", batches.list_batches, "All batches with their counts.",
+        query=Nothing, answer=BatchesDocument),
+    get("/api/batches/{batch_id}", batches.show_batch, "One batch with its counts.",
+        query=Nothing, answer=BatchDocument),
+    post("/api/batches/{batch_id}/pause", batches.pause, "Let running rows end, start no more.",
+         query=Nothing, body=Nothing, answer=BatchDone),
+    post("/api/batches/{batch_id}/resume", batches.resume, "Let the waiting rows run.",
+         query=Nothing, body=Nothing, answer=BatchDone),
+    post("/api/batches/{batch_id}/stop", batches.stop, "Like pause; queued prompts are taken back.",
+         query=Nothing, body=StopBody, answer=BatchDone),
+    post("/api/batches/{batch_id}/rerun", batches.rerun, "Run all its rows again as a new batch.",
+         query=Nothing, body=RerunBody, answer=RerunDone, takes_key=True),
+    get("/api/batches/{batch_id}/failed-executions", batches.failed_executions,
+        "Its tasks that failed and were not retried since.",
+        query=Nothing, answer=FailedExecutions),
+    post("/api/batches/{batch_id}/retry-failed", batches.retry_failed, "Retry all of those.",
+         query=Nothing, body=Nothing, answer=RetriesDone, takes_key=True),
+    post("/api/batches/{batch_id}/executions/{task_id}/retry", tasks.retry_execution,
+         "Retry one of those.",
+         query=Nothing, body=RetryBody, answer=RetryDone, takes_key=True),
+
+    get("/api/tasks", tasks.list_tasks, "Tasks in the order of their acceptance, page by page.",
+        query=TaskQuery, answer=TaskPage),
+    get("/api/tasks/{task_id}", tasks.show_task, "One task in full, with family and history.",
+        query=Nothing, answer=TaskDocument),
+    get("/api/tasks/{task_id}/history", tasks.show_history, "Every change of a task.",
+        query=Nothing, answer=HistoryDocument),
+    post("/api/tasks/{task_id}/retry", tasks.retry, "Run a failed or cancelled row again.",
+         query=Nothing, body=RetryBody, answer=RetryDone, takes_key=True),
+    post("/api/tasks/{task_id}/cancel", tasks.cancel, "End a task; exactly this one.",
+         query=Nothing, body=Nothing, answer=TaskDone),
+    post("/api/jobs", jobs.submit, "Accept rows, through the same door as the inbox.",
+         query=Nothing, body=Nothing, answer=JobDone, takes_key=True, streamed=JobBody),
+
+    get("/api/diagnosis/tasks/status-check", diagnosis.status_check,
+        "How every task in process really stands; changes nothing.",
+        query=CheckQuery, answer=StatusCheck),
+    post("/api/diagnosis/tasks/recovery", diagnosis.recovery,
+         "Set right what is stuck; the ledger is backed up first.",
+         query=RecoveryQuery, body=Nothing, answer=RecoveryResult),
+
+    get("/api/servers", servers.list_servers, "The ComfyUI servers and how they are.",
+        query=Nothing, answer=ServersDocument),
+    post("/api/servers/{server}/drain", servers.drain, "Give a server no more work.",
+         query=Nothing, body=Nothing, answer=ServerDone),
+    post("/api/servers/{server}/resume", servers.resume, "Give it work again.",
+         query=Nothing, body=Nothing, answer=ServerDone),
+
+    get("/api/events", events.events, "What happens, as it happens (server-sent events).",
+        query=Nothing, media="text/event-stream"),
+    get("/outputs/{task_id}/{index}", files.output, "A result file; index 0 is the first.",
+        query=Nothing, media="application/octet-stream"),
+)
+# fmt: on

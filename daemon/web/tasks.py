@@ -1,0 +1,92 @@
+"""Tasks: lists, one in full, retry, cancel."""
+
+import asyncio
+from collections.abc import Mapping
+
+from daemon.actions import tasks
+from daemon.web.decoding import Nothing
+from daemon.web.documents import (
+    Change,
+    HistoryDocument,
+    RetryBody,
+    TaskDocument,
+    TaskPage,
+    TaskQuery,
+)
+from daemon.web.endpoint import Call
+from daemon.web.paging import Wanted, page_of
+from daemon.web.performing import now, perform
+from daemon.web.refusal import Refusal
+from daemon.web.views import change, stages_named, task_document
+from ledger.errors import UnknownRecord
+from ledger.task import Json, Task
+
+
+async def list_tasks(call: Call[TaskQuery, Nothing]) -> TaskPage:
+    """Answer a page of the tasks that match."""
+    query = call.query
+    wanted = Wanted(
+        stages=stages_named(query.status), batch_id=query.batch, workflow_type=query.type
+    )
+    page = await page_of(call.desk.ledger, wanted, query.limit, query.cursor)
+    return TaskPage(page.tasks, page.next_cursor)
+
+
+async def show_task(call: Call[Nothing, Nothing]) -> TaskDocument:
+    """Answer one task in full; archived ones too."""
+    task = await _find(call)
+    family = call.desk.ledger.index.family(task.row_id, task.workflow_type)
+    return task_document(task, family, await _history(call))
+
+
+async def show_history(call: Call[Nothing, Nothing]) -> HistoryDocument:
+    """Answer every change of a task."""
+    await _find(call)
+    return HistoryDocument(await _history(call))
+
+
+async def retry(call: Call[Nothing, RetryBody]) -> Mapping[str, Json]:
+    """Make a new task for the row of a failed or cancelled one."""
+    desk, copy_files = call.desk, call.body.copy_files
+    return await perform(
+        call,
+        lambda: tasks.retry(
+            desk.ledger,
+            call.id("task_id"),
+            copy_files=copy_files,
+            at=now(call),
+            input_path=desk.input_path,
+            output_path=desk.output_path,
+        ),
+    )
+
+
+async def retry_execution(call: Call[Nothing, RetryBody]) -> Mapping[str, Json]:
+    """Do the same for a task named by its batch."""
+    task = call.desk.ledger.task(call.id("task_id"))
+    if task.batch_id != call.id("batch_id"):
+        call.desk.ledger.batch(call.id("batch_id"))
+        raise Refusal("unknown_task", 404, id=task.task_id)
+    return await retry(call)
+
+
+async def cancel(call: Call[Nothing, Nothing]) -> Mapping[str, Json]:
+    """End a task at the operator's wish."""
+    view = call.desk.ledger
+    return await perform(call, lambda: tasks.cancel(view, call.id("task_id"), at=now(call)))
+
+
+async def _find(call: Call[Nothing, Nothing]) -> Task:
+    task_id = call.id("task_id")
+    ledger = call.desk.ledger
+    task = ledger.index.find_task(task_id) or await ledger.find_archived(task_id)
+    if task is None:
+        raise UnknownRecord("task", task_id)
+    return task
+
+
+async def _history(call: Call[Nothing, Nothing]) -> list[Change]:
+    def read() -> list[Change]:
+        return [change(line) for line in call.desk.history(call.id("task_id"))]
+
+    return await asyncio.to_thread(read)

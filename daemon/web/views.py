@@ -1,0 +1,139 @@
+"""Records → the documents that the paths answer. Pure."""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from daemon.dispatch.servers import ServerState
+from daemon.upkeep.statistics import statistics
+from daemon.web.desk import JournalLine
+from daemon.web.documents import (
+    BatchDocument,
+    Change,
+    EtaDocument,
+    Readiness,
+    ServerDocument,
+    TaskDocument,
+)
+from ledger.batch import Batch
+from ledger.index import Index
+from ledger.ledger import Ledger
+from ledger.shelf import decode_task
+from ledger.status import IN_FLIGHT_STAGES, OPEN_STAGES, STATUS_OF, Stage, Status
+from ledger.task import Json, Task
+
+#: Fields of a task that an event tells; the rest is asked for when somebody looks at the task.
+_TOLD = (
+    "task_id", "batch_id", "row_id", "row_number", "product_name", "model_name", "workflow_type",
+    "status", "stage", "priority", "created_at", "updated_at", "started_at", "finished_at",
+    "server", "attempt", "comfyui_task_id", "not_before", "requested", "blocked_by",
+    "error_kind", "error_message", "output_files", "possible_duplicate", "retried_from",
+    "retry_number", "retry_count", "version",
+)  # fmt: skip
+
+
+def batch_document(index: Index, batch: Batch, eta: EtaDocument | None) -> BatchDocument:
+    """Return the batch with its counts."""
+    counts = statistics(index, batch.batch_id)
+    return BatchDocument(
+        batch_id=batch.batch_id,
+        name=batch.name,
+        status=batch.status.value,
+        stage=counts.stage,
+        held=batch.held,
+        created_at=batch.created_at,
+        updated_at=batch.updated_at,
+        rerun_of=batch.rerun_of,
+        statistics=counts,
+        eta=eta,
+    )
+
+
+def change(line: JournalLine) -> Change:
+    """Return a line of the journal about a task."""
+    return Change(
+        seq=line.seq,
+        at=line.at,
+        actor=line.actor,
+        op=line.op,
+        reason=line.reason,
+        evidence=None if line.evidence is None else dict(line.evidence),
+        task=None if line.task is None else decode_task(line.task),
+    )
+
+
+def task_document(task: Task, family: Sequence[Task], history: Sequence[Change]) -> TaskDocument:
+    """Return the task in full."""
+    return TaskDocument(
+        **msgspec.structs.asdict(task),
+        kin=[each.task_id for each in family] or [task.task_id],
+        history=list(history),
+    )
+
+
+def told(task: Task) -> Mapping[str, object]:
+    """Return what an event says of a task."""
+    return {name: getattr(task, name) for name in _TOLD}
+
+
+def server_document(state: ServerState, in_flight: int) -> ServerDocument:
+    """Return the server as dispatch sees it; headers, which may hold secrets, stay out."""
+    health, memory = state.health, state.memory
+    version = health.version if health else memory.get("version")
+    reachable = memory.get("reachable")
+    return ServerDocument(
+        name=state.name,
+        url=state.settings.url,
+        drained=bool(memory.get("drained")),
+        reachable=True if health else (bool(reachable) if reachable is not None else None),
+        usable=health.usable if health else False,
+        why_not=health.why_not if health else None,
+        version=str(version) if version is not None else None,
+        in_flight=in_flight,
+        max_in_flight=state.settings.max_in_flight,
+        queue_running=health.queue_running if health else None,
+        queue_pending=health.queue_pending if health else None,
+        last_type=state.last_type,
+    )
+
+
+def server_documents(ledger: Ledger, servers: Sequence[ServerState]) -> list[ServerDocument]:
+    """Return all servers of the settings, in their order."""
+    return [
+        server_document(state, len(ledger.in_stage(*IN_FLIGHT_STAGES, server=state.name)))
+        for state in servers
+    ]
+
+
+def readiness(ledger: Ledger, servers: Sequence[ServerState]) -> Readiness:
+    """Return whether work is taken in and done; the door opens after recovery."""
+    reachable = sum(state.health is not None for state in servers)
+    return Readiness(
+        ready=ledger.writable and not ledger.damage and reachable > 0,
+        ledger_writable=ledger.writable,
+        ledger_damaged=bool(ledger.damage),
+        servers_reachable=reachable,
+        servers=len(servers),
+    )
+
+
+def snapshot(
+    ledger: Ledger, servers: Sequence[ServerState], progress: Mapping[str, Json]
+) -> dict[str, object]:
+    """Return what one who begins to listen must know."""
+    inside = [stage for stage in Stage if stage in OPEN_STAGES and stage is not Stage.WAITING]
+    return {
+        "batches": [batch_document(ledger.index, batch, None) for batch in ledger.batches()],
+        "tasks": [told(task) for task in ledger.in_stage(*inside)],
+        "servers": server_documents(ledger, servers),
+        "progress": progress,
+    }
+
+
+def stages_named(words: Sequence[str]) -> frozenset[Stage]:
+    """Return the stages that statuses (待处理 …) and stages (waiting …) name; none: all."""
+    if not words:
+        return frozenset(Stage)
+    statuses = {status.value for status in Status}
+    named = {Stage(word) for word in words if word not in statuses}
+    return frozenset(named | {s for s in Stage if STATUS_OF[s].value in words})
