@@ -6,7 +6,7 @@ import click
 
 from config.errors import ConfigError
 from daemon.cli.commands import help_words, json_option
-from daemon.cli.findings import Finding, look_at_ledger, look_at_machine
+from daemon.cli.findings import Finding, look_at_ledger, look_at_machine, look_at_names
 from daemon.cli.invocation import Invocation, pass_invocation
 from ledger.jsondir.reader import read_state
 
@@ -41,6 +41,7 @@ def _look(invocation: Invocation) -> Iterator[Finding]:
 
     settings, words = loaded.settings, invocation.words
     yield from look_at_machine(loaded, words)
+    yield from look_at_names(settings)
     state = read_state(settings.ledger.path)
     yield from look_at_ledger(state, settings, words)
     templates, found = remote.load_templates(settings, words)

@@ -96,6 +96,13 @@ async def test_a_template_that_cannot_be_used_is_bad_configuration(command, tmp_
     assert "Export (API)" in message
 
 
+async def test_names_that_a_start_would_refuse_are_bad_configuration(command):
+    command.configure(server(f"http://127.0.0.1:{free_port()}") + '[outputs]\nname = "same{ext}"\n')
+    told = named(await checks(command, code=2), "outputs.name")
+    assert [level for level, _ in told] == ["fail", "fail"]
+    assert "{index}" in told[0][1]
+
+
 async def test_bad_settings_are_told_line_by_line(command):
     command.configure("[web]\nport = 70000\n")
     assert await checks(command, code=2) == [
