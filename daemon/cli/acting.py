@@ -6,18 +6,15 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
-import click
 import msgspec
 
-from daemon.actions.plan import ActionError, Plan
-from daemon.cli.door import Door, through_daemon
+from daemon.actions.plan import Plan
 from daemon.cli.invocation import Invocation
 from daemon.cli.refusal import Refusal
-from daemon.words import Words
 from ledger.direct import DirectLedger
-from ledger.errors import Conflict, LedgerLocked, UnknownRecord
+from ledger.errors import LedgerLocked
 from ledger.jsondir.lock import read_holder
 from ledger.task import Json
 from ledger.timestamps import to_timestamp
@@ -26,6 +23,9 @@ from ledger.timestamps import to_timestamp
 PATIENCE_SECONDS = 10.0
 _LOOK_AGAIN_SECONDS = 0.02
 _STRANGE = re.compile(r"[^A-Za-z0-9._@-]")
+
+if TYPE_CHECKING:
+    from daemon.cli.door import Door
 
 T = TypeVar("T")
 
@@ -40,47 +40,19 @@ class Request(msgspec.Struct, frozen=True):
     body: Mapping[str, Json] = {}
 
 
-class Verb(click.Command):
-    """A command whose refusals have code, message and hint, in JSON too."""
-
-    def invoke(self, ctx: click.Context) -> object:
-        """Run the command; raises Refusal for everything that an action refuses."""
-        invocation = ctx.find_object(Invocation)
-        assert invocation is not None  # noqa: S101 - the root made it
-        try:
-            return super().invoke(ctx)
-        except (Refusal, ActionError, UnknownRecord, Conflict) as error:
-            refusal = _refusal(error, invocation.words)
-            if invocation.as_json:
-                invocation.answer(refusal.document())
-            raise refusal from error
-
-
-def _refusal(error: Exception, words: Words) -> Refusal:
-    match error:
-        case ActionError(code=code, status=status, values=values):
-            return Refusal.worded(code, words, values, status=status)
-        case UnknownRecord(kind=kind, record_id=record_id):
-            return Refusal.worded(f"unknown_{kind}", words, {"id": record_id}, status=404)
-        case Refusal():
-            return error
-        case _:
-            return Refusal.worded("conflict", words, {"reason": str(error)})
-
-
 def act(
     invocation: Invocation, plan: Planner, request: Callable[[], Request]
 ) -> Mapping[str, Json]:
     """Have the planned action done by whoever may write, and return its answer; see ``perform``."""
 
-    def through(door: Door) -> Mapping[str, Json]:
+    def through(door: "Door") -> Mapping[str, Json]:
         wanted = request()
         return door.post(wanted.path, wanted.body)
 
     return perform(invocation, lambda: _under_the_lock(invocation, plan), through)
 
 
-def perform(invocation: Invocation, directly: Callable[[], T], through: Callable[[Door], T]) -> T:
+def perform(invocation: Invocation, directly: Callable[[], T], through: "Callable[[Door], T]") -> T:
     """Return what *directly* returns, or what *through* the door of the lock's holder returns.
 
     *directly* takes the lock, or raises LedgerLocked. Raises Refusal when the holder of the lock
@@ -113,8 +85,12 @@ def _under_the_lock(invocation: Invocation, plan: Planner) -> Mapping[str, Json]
         return planned.told(invocation.words)
 
 
-def door_of_holder(invocation: Invocation) -> Door | None:
+def door_of_holder(invocation: Invocation) -> "Door | None":
     """Return the door of the process that holds the ledger, None when there is none (yet)."""
+    if not (invocation.settings.state_dir / "web.json").exists():
+        return None
+    from daemon.cli.door import through_daemon  # noqa: PLC0415 - HTTP is slow to import
+
     settings = invocation.settings
     holder = read_holder(settings.ledger.path)
     if holder is None:

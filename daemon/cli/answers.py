@@ -1,15 +1,18 @@
 """What control answers, as text: batches, servers, what a verb did."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from daemon.cli.render import local_time, printable, table
-from daemon.cli.summary import BatchReport
-from daemon.cli.views import COUNTS
+from daemon.cli.stages import COUNTS
 from daemon.words import Words
 from ledger.task import Json
 
+if TYPE_CHECKING:  # verbs need not know what a batch looks like
+    from daemon.cli.summary import BatchReport
 
-def batch(report: BatchReport, words: Words) -> str:
+
+def batch(report: "BatchReport", words: Words) -> str:
     """Return a batch with its counts, in all and by stage."""
     title = words(
         "batch.title",

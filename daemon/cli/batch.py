@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import click
 
 from daemon.cli import answers, views
-from daemon.cli.acting import Verb
 from daemon.cli.commands import help_words, json_option
 from daemon.cli.finding import batch_meant
 from daemon.cli.invocation import Invocation, pass_invocation
 from daemon.cli.summary import BatchReport, batch_report, batch_reports
+from daemon.cli.verb import Verb
 from ledger.index import Index
 from ledger.jsondir.reader import read_state
 from ledger.task import Json

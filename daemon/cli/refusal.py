@@ -1,7 +1,7 @@
 """A command that was refused: the same code, message and hint as by HTTP."""
 
 from collections.abc import Mapping
-from typing import Self
+from typing import IO, Self
 
 import click
 
@@ -37,6 +37,10 @@ class Refusal(click.ClickException):
     def format_message(self) -> str:
         """Return message and hint on one line."""
         return f"{self.message} {self.hint}".rstrip()
+
+    def show(self, file: IO[str] | None = None) -> None:
+        """Print message and hint to stderr."""
+        click.echo(self.format_message(), file=file, err=file is None)
 
     def document(self) -> dict[str, Json]:
         """Return the answer that HTTP gives."""

@@ -1,11 +1,16 @@
 """`run`: the daemon in the foreground."""
 
+from typing import TYPE_CHECKING
+
 import click
 
 from config.errors import ConfigError, Problem
 from config.settings import Settings
 from daemon.cli.commands import help_words
 from daemon.cli.invocation import Invocation, pass_invocation
+
+if TYPE_CHECKING:
+    from daemon.dispatch.templates import TemplateError
 
 
 @click.command(help=help_words("help.run"))
@@ -26,6 +31,11 @@ def run(invocation: Invocation, *, once: bool = False) -> int:
     try:
         return asyncio.run(app.run(settings, once=once, reload=reload))
     except TemplateError as error:
-        raise ConfigError(
-            [Problem(place=key, message=f"{what}; {fix}") for key, what, fix in error.problems]
-        ) from error
+        raise config_error(error) from error
+
+
+def config_error(error: "TemplateError") -> ConfigError:
+    """Return the problems of templates as problems of the settings, which name them."""
+    return ConfigError(
+        [Problem(place=key, message=f"{what}; {fix}") for key, what, fix in error.problems]
+    )

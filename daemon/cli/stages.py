@@ -5,6 +5,9 @@ import click
 from ledger.status import STATUS_OF, Stage, Status
 from ledger.task import Task
 
+#: What a batch's tasks are counted as, in the order of a task's life.
+COUNTS = ("total", "completed", "processing", "pending", "failed", "cancelled", "blocked")
+
 _IN_ENGLISH = {
     "pending": Status.WAITING,
     "processing": Status.PROCESSING,

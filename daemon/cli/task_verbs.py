@@ -8,9 +8,10 @@ import click
 from daemon.actions import tasks
 from daemon.actions.plan import Plan
 from daemon.cli import answers
-from daemon.cli.acting import Planner, Request, Verb, act
+from daemon.cli.acting import Planner, Request, act
 from daemon.cli.commands import help_words, json_option
 from daemon.cli.invocation import Invocation, pass_invocation
+from daemon.cli.verb import Verb
 from daemon.intake.places import content_path
 from ledger.direct import DirectLedger
 

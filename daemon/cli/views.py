@@ -7,7 +7,7 @@ import msgspec
 
 from config.settings import Settings
 from daemon.cli.render import local_time, printable, table
-from daemon.cli.stages import remark
+from daemon.cli.stages import COUNTS, remark
 from daemon.cli.summary import BatchReport, Report, ServerReport
 from daemon.words import Words
 from ledger.jsondir.journal import Line
@@ -25,10 +25,6 @@ class Server(Protocol):
     def drained(self) -> bool: ...  # noqa: D102 - as in ServerReport
     @property
     def reachable(self) -> bool | None: ...  # noqa: D102 - as in ServerReport
-
-
-#: Of a batch, in the order of a task's life.
-COUNTS = ("total", "completed", "processing", "pending", "failed", "cancelled", "blocked")
 
 
 def status(report: Report, settings: Settings, words: Words) -> str:

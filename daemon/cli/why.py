@@ -3,9 +3,9 @@
 import click
 
 from daemon.cli import story
-from daemon.cli.acting import Verb
 from daemon.cli.commands import help_words, json_option
 from daemon.cli.invocation import Invocation, pass_invocation
+from daemon.cli.verb import Verb
 from ledger.errors import UnknownRecord
 from ledger.jsondir.reader import find_task, history
 

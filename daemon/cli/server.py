@@ -1,0 +1,113 @@
+"""`servers` and `server NAME [drain|resume]`."""
+
+from collections.abc import Mapping, Sequence
+from urllib.parse import quote
+
+import click
+import msgspec
+
+from daemon.actions import servers as actions
+from daemon.actions.plan import ActionError, Plan
+from daemon.cli import answers
+from daemon.cli.acting import Request, act, door_of_holder
+from daemon.cli.commands import help_words, json_option
+from daemon.cli.invocation import Invocation, pass_invocation
+from daemon.cli.render import table
+from daemon.cli.summary import server_reports
+from daemon.cli.verb import Verb
+from daemon.cli.views import server_state
+from daemon.web.documents import ServerDocument, ServersDocument
+from daemon.words import Words
+from ledger.direct import DirectLedger
+from ledger.jsondir.reader import read_state
+from ledger.task import Json
+
+VERBS = {"drain": actions.drain, "resume": actions.resume}
+
+
+@click.command(cls=Verb, help=help_words("help.servers"))
+@json_option
+@pass_invocation
+def servers(invocation: Invocation) -> None:
+    """List the servers as a running daemon sees them, else as the last one left them."""
+    _show(invocation, _servers(invocation))
+
+
+@click.command(cls=Verb, help=help_words("help.server"))
+@click.argument("name")
+@click.argument("verb", required=False, type=click.Choice(list(VERBS)))
+@json_option
+@pass_invocation
+def server(invocation: Invocation, name: str, verb: str | None) -> None:
+    """Show one server, or do *verb* to it."""
+    if verb is None:
+        found = [each for each in _servers(invocation) if each.name == name]
+        if not found:
+            raise ActionError("unknown_server", 404, id=name)
+        _show(invocation, found)
+        return
+    answer = _do(invocation, name, verb)
+    if invocation.as_json:
+        invocation.answer(answer)
+    else:
+        invocation.show(answers.answer(answer, invocation.words))
+
+
+def _do(invocation: Invocation, name: str, verb: str) -> Mapping[str, Json]:
+    known = [each.name for each in invocation.settings.servers]
+
+    def plan(ledger: DirectLedger, at: str) -> Plan:
+        return VERBS[verb](ledger, name, at=at, known=known)
+
+    request = Request(f"/api/servers/{quote(name, safe='')}/{verb}")
+    return act(invocation, plan, lambda: request)
+
+
+def _show(invocation: Invocation, found: Sequence[ServerDocument]) -> None:
+    if invocation.as_json:
+        invocation.answer(ServersDocument(list(found)))
+    else:
+        invocation.show(_as_text(found, invocation.words))
+
+
+def _servers(invocation: Invocation) -> list[ServerDocument]:
+    if (door := door_of_holder(invocation)) is not None:
+        return msgspec.convert(door.get("/api/servers"), ServersDocument).servers
+    state = read_state(invocation.settings.ledger.path)
+    limits = {each.name: each.max_in_flight for each in invocation.settings.servers}
+    return [
+        ServerDocument(
+            name=report.name,
+            url=report.url,
+            drained=report.drained,
+            reachable=report.reachable,
+            usable=bool(report.reachable) and report.url is not None,
+            why_not=None,
+            version=report.version,
+            in_flight=report.in_flight,
+            max_in_flight=limits.get(report.name, 0),
+            queue_running=None,
+            queue_pending=None,
+            last_type=None,
+        )
+        for report in server_reports(state, invocation.settings)
+    ]
+
+
+def _as_text(found: Sequence[ServerDocument], words: Words) -> str:
+    """Return a line for each server: how it is, what it has, what it waits for."""
+    heads = ("name", "address", "state", "version", "in_flight", "queue", "last_type", "remark")
+    rows = [
+        [
+            one.name,
+            one.url,
+            server_state(one, words),
+            one.version,
+            f"{one.in_flight}/{one.max_in_flight}",
+            None if one.queue_running is None else f"{one.queue_running}+{one.queue_pending}",
+            one.last_type,
+            one.why_not,
+        ]
+        for one in found
+    ]
+    return table([words(f"column.{head}") for head in heads], rows)
