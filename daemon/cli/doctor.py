@@ -50,7 +50,7 @@ def _look(invocation: Invocation) -> Iterator[Finding]:
     yield from (answer.finding for answer in answers.values())
     judged = remote.judge(templates, answers)
     yield from remote.look_at_workflows(judged, words)
-    yield from remote.look_at_rows(state, templates, judged, words)
+    yield from remote.look_at_rows(state, templates, judged, answers, words)
 
 
 def _exit_code(findings: Sequence[Finding]) -> int:

@@ -76,17 +76,21 @@ def judge(
     templates: Mapping[str, Template], answers: Mapping[str, Answer]
 ) -> dict[str, dict[str, list[preflight.Finding]]]:
     """Return why servers that answered cannot run a workflow: type -> server -> reasons."""
-    able = {
-        name: answer.node_classes
-        for name, answer in answers.items()
-        if answer.node_classes is not None
-    }
+    able = _classes_by_server(answers)
     return {
         workflow_type: {
             server: preflight.check_graph(parse(template.source, workflow_type), node_classes)
             for server, node_classes in able.items()
         }
         for workflow_type, template in templates.items()
+    }
+
+
+def _classes_by_server(answers: Mapping[str, Answer]) -> dict[str, Mapping[str, Json]]:
+    return {
+        name: answer.node_classes
+        for name, answer in answers.items()
+        if answer.node_classes is not None
     }
 
 
@@ -111,6 +115,7 @@ def look_at_rows(
     state: State,
     templates: Mapping[str, Template],
     judged: Mapping[str, Mapping[str, Sequence[preflight.Finding]]],
+    answers: Mapping[str, Answer],
     words: Words,
 ) -> Iterator[Finding]:
     """Yield how many waiting rows could run, and what keeps the others from it."""
@@ -118,7 +123,7 @@ def look_at_rows(
     if not waiting:
         yield Finding(level="ok", name="rows", message=words("check.rows_none"))
         return
-    report = preflight.check_rows(waiting, templates, judged)
+    report = preflight.check_rows(waiting, templates, judged, _classes_by_server(answers))
     parts = [words("check.rows", ready=report.ready, total=report.total)]
     parts += [
         words("check.rows_of", count=count, what=words(f"trouble.{trouble}"))

@@ -178,16 +178,22 @@ def check_rows(
     tasks: Iterable[Task],
     templates: Mapping[str, Template],
     findings: Mapping[str, Mapping[str, Sequence[Finding]]],
+    node_classes: Mapping[str, Mapping[str, Json]] | None = None,
 ) -> Report:
     """Return the report on waiting *tasks*; the two tasks of a two-stage row are one row.
 
-    *findings* are those of each template's own graph: workflow type -> server -> findings. A row
-    is ready when some server can run each of its tasks; without any server, only the row is judged.
+    *findings* are those of each template's own graph: workflow type -> server -> findings. With
+    *node_classes* (server -> its classes) the row's own values are judged too, as before a post.
+    A row is ready when some server can run each of its tasks; without any server, only the row is
+    judged.
     """
     rows: dict[str, tuple[str, str] | None] = {}
     best = {name: _of_best_server(by_server) for name, by_server in findings.items()}
     for task in tasks:
-        trouble = _trouble(task, templates.get(task.workflow_type), best)
+        template = templates.get(task.workflow_type)
+        trouble = _trouble(task, template, best)
+        if trouble is None and template is not None and node_classes:
+            trouble = _refused(task, template, node_classes)
         rows[task.row_id] = rows.get(task.row_id) or trouble
     found = [trouble for trouble in rows.values() if trouble is not None]
     kinds = Counter(kind for kind, _ in found)
@@ -219,3 +225,12 @@ def _trouble(
     for finding in best.get(task.workflow_type, ()):
         return finding.kind, finding.message
     return None
+
+
+def _refused(
+    task: Task, template: Template, node_classes: Mapping[str, Mapping[str, Json]]
+) -> tuple[str, str] | None:
+    """Return why every server would refuse the row's own values, or None when one takes them."""
+    graph = template.fill(template.values_of(task.row), output_prefix=task.output_prefix)
+    by_server = {name: check_graph(graph, classes) for name, classes in node_classes.items()}
+    return next(((each.kind, each.message) for each in _of_best_server(by_server)), None)

@@ -88,14 +88,18 @@ class Template(msgspec.Struct, frozen=True, kw_only=True):
 
         Pictures are left out: their parameter is the name the server gave to the upload.
         """
-        parameters = {
+        parameters = self.values_of(row)
+        if SEED_COLUMN in self.targets and SEED_COLUMN not in parameters:
+            parameters[SEED_COLUMN] = draw_seed(rng)
+        return parameters
+
+    def values_of(self, row: Mapping[str, Json]) -> dict[str, Json]:
+        """Return what *row* itself says for this template, pictures left out."""
+        return {
             column: row[column]
             for column in self.targets
             if column not in self.picture_columns and not is_blank(row.get(column))
         }
-        if SEED_COLUMN in self.targets and SEED_COLUMN not in parameters:
-            parameters[SEED_COLUMN] = draw_seed(rng)
-        return parameters
 
     def check_values(self, row: Mapping[str, Json]) -> None:
         """Raise BadValue when a value of *row* does not fit its input."""

@@ -123,6 +123,18 @@ async def test_waiting_rows_are_counted_by_what_they_lack(command, tmp_path):
     assert ("warn", "5 行中 3 行就绪，2 行 缺图片") in named(found, "rows")
 
 
+async def test_a_value_that_every_server_would_refuse_keeps_a_row_from_being_ready(
+    command, tmp_path
+):
+    rows = [task_record(n, inputs=PICTURES, row={"seed": seed}) for n, seed in ((1, 5), (2, -3))]
+    async with Simulator(tmp_path / "comfyui") as simulator:
+        command.configure(server(simulator.url))
+        await asyncio.to_thread(command.record, [batch_record(), *rows])
+        told = named(await checks(command), "rows")
+    assert told[0] == ("warn", "1 of 2 rows ready, 1 refused by the server")
+    assert "-3 is smaller than 0" in told[1][1]
+
+
 def test_the_holder_of_the_ledger_is_named(command):
     command.configure(server(f"http://127.0.0.1:{free_port()}"))
     command.record([batch_record()])
