@@ -155,6 +155,13 @@ class ComfyClient:
             body = msgspec.json.encode({"prompt_id": ticket.prompt_id})
             self._must_be_done(await self._change("cancel", "/interrupt", body), "/interrupt")
 
+    async def take_back(self, ticket: Ticket) -> None:
+        """Take the prompt out of the queue if it waits there; one that runs is left alone.
+
+        The server decides, in one step, so a prompt that begins meanwhile is not harmed.
+        """
+        await self._delete_waiting(ticket.prompt_id)
+
     async def delete_pending_copy(self, ticket: Ticket) -> None:
         """Remove one waiting entry of the prompt where the queue holds it twice."""
         queue = await lookup.read_queue(self._connection)

@@ -192,6 +192,13 @@ class WorkflowServer(Protocol):
         """
         ...
 
+    async def take_back(self, ticket: Ticket) -> None:
+        """Take the prompt out of the queue if it waits there; one that runs is left alone.
+
+        Says nothing about success: look again.
+        """
+        ...
+
     async def delete_pending_copy(self, ticket: Ticket) -> None:
         """Remove one waiting entry of the prompt from the queue where it stands there twice."""
         ...

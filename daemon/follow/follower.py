@@ -6,6 +6,7 @@ from collections import OrderedDict
 import structlog
 
 from config.settings import Server
+from daemon import failpoint
 from daemon.clock import Clock
 from daemon.comfy.server import AnswerLost, Unreachable, WorkflowServer
 from daemon.follow.news import EARLY_NEWS, News
@@ -45,7 +46,7 @@ class Follower:
         self._wake = asyncio.Event()
         self._early: OrderedDict[str, None] = OrderedDict()  # prompts with unread news
         self._polled_at = float("-inf")
-        self._cancelled: set[str] = set()  # prompts whose intent was carried out
+        self._carried_out: set[tuple[str, str]] = set()  # prompts and what was asked for them
 
     async def run(self, stop: asyncio.Event) -> None:
         """Follow until *stop*; what runs then runs on and is found again at the next start."""
@@ -81,11 +82,17 @@ class Follower:
         if now - self._polled_at >= self._settings.poll_seconds:
             self._polled_at = now
             self._early.clear()
+            self._carried_out.clear()  # a prompt that is still there is asked for once more
             await self._carry_out(inside)
             await self._check_ears(inside, now)
             looked_after = inside
         else:
-            looked_after = [task for task in inside if task.comfyui_task_id in self._early]
+            changed = await self._carry_out(inside)
+            looked_after = [
+                task
+                for task in inside
+                if task.comfyui_task_id in self._early or task.task_id in changed
+            ]
             for task in looked_after:
                 self._early.pop(task.comfyui_task_id or "", None)
         if not looked_after:
@@ -94,14 +101,26 @@ class Follower:
         again = settled.look_again_in_seconds
         return self._settings.poll_seconds if again is None else max(again, 0.05)
 
-    async def _carry_out(self, inside: list[Task]) -> None:
-        """Cancel the prompts of tasks with a committed intent; the next looks show the end."""
+    async def _carry_out(self, inside: list[Task]) -> set[str]:
+        """Have the server do what operators committed; returns the ids of the tasks to look at.
+
+        Once at once, and again at every poll until queue and history show the end: after a crash,
+        a lost answer, or where the prompt just changed its place.
+        """
+        changed: set[str] = set()
         for task in inside:
-            prompt_id = task.comfyui_task_id or ""
-            if task.requested is not None and prompt_id not in self._cancelled:
-                await self._server.cancel(ticket_of(task))
-                self._cancelled.add(prompt_id)
-        self._cancelled &= {task.comfyui_task_id or "" for task in inside}
+            intent = (task.comfyui_task_id or "", task.requested or "")
+            if task.requested is None or intent in self._carried_out:
+                continue
+            do = self._server.take_back if task.requested == "take_back" else self._server.cancel
+            try:
+                await do(ticket_of(task))
+            except (Unreachable, AnswerLost) as error:  # the look that follows decides
+                log.warning("task.not_taken_out", task=task.task_id, error=str(error))
+            failpoint.reach("follow.carried_out")
+            self._carried_out.add(intent)
+            changed.add(task.task_id)
+        return changed
 
     async def _check_ears(self, inside: list[Task], now: float) -> None:
         """Connect the push channel anew when nothing is heard of what runs.

@@ -30,6 +30,12 @@ def after_failure(task: Task, kind: str, message: str, *, at: str, max_auto_retr
             error_kind=kind,
             error_message=message,
         )
+    return failed(task, kind, message, at=at)
+
+
+def failed(task: Task, kind: str, message: str, *, at: str) -> Task:
+    """Return *task* failed for good."""
+    message = message[:MAX_MESSAGE_CHARACTERS]
     return task.moved(Stage.FAILED, at=at, error_kind=kind, error_message=message)
 
 

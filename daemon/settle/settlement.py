@@ -15,7 +15,7 @@ from config.settings import Server, Workflow
 from daemon.clock import Clock
 from daemon.comfy.server import Sighting, State, Ticket, WorkflowServer
 from daemon.settle.adoption import probe_outputs
-from daemon.settle.failure import after_failure, waiting_again
+from daemon.settle.failure import after_failure, failed, waiting_again
 from daemon.settle.results import ResultNode
 from daemon.settle.verdict import Decision, Probe, Verdict, judge
 from ledger.errors import Conflict
@@ -154,20 +154,12 @@ class Settlement:
             case Decision.KEEP | Decision.LOOK_AGAIN | Decision.PROBE | Decision.SUBMIT_AGAIN:
                 return None
             case Decision.FOLLOW:
-                stage = Stage.QUEUED if sighting.state is State.PENDING else Stage.RUNNING
-                started = task.started_at or at if stage is Stage.RUNNING else task.started_at
-                return task.moved(stage, at=at, started_at=started, blocked_by=None)
+                return _followed(task, sighting, at)
             case Decision.COLLECT:
                 return _collecting(task, verdict, sighting, at)
             case Decision.FAIL:
-                workflow = self._workflows.get(task.workflow_type)
-                return after_failure(
-                    task,
-                    verdict.failure or "execution_error",
-                    verdict.message,
-                    at=at,
-                    max_auto_retries=workflow.max_auto_retries if workflow else 0,
-                )
+                kind = verdict.failure or "execution_error"
+                return self._after_failure(task, kind, verdict.message, at)
             case Decision.RUN_AGAIN:
                 begun = int(task.stage is Stage.RUNNING)
                 return waiting_again(task, at=at, lost_by_server=task.lost_by_server + begun)
@@ -182,20 +174,35 @@ class Settlement:
             return task.moved(Stage.CANCELLED, at=at)
         by_sweep = (task.requested_by or "").startswith("sweep:")
         if by_sweep and task.error_kind is not None:
-            workflow = self._workflows.get(task.workflow_type)
-            return after_failure(
-                task,
-                task.error_kind,
-                task.error_message or "",
-                at=at,
-                max_auto_retries=workflow.max_auto_retries if workflow else 0,
-            )
+            return self._after_failure(task, task.error_kind, task.error_message or "", at)
         return waiting_again(task, at=at)
+
+    def _after_failure(self, task: Task, kind: str, message: str, at: str) -> Task:
+        """Return the task after a failure; one that was to be cancelled is not tried again."""
+        if task.requested == "cancel":
+            return failed(task, kind, message, at=at)
+        workflow = self._workflows.get(task.workflow_type)
+        retries = workflow.max_auto_retries if workflow else 0
+        return after_failure(task, kind, message, at=at, max_auto_retries=retries)
 
 
 def ticket_of(task: Task) -> Ticket:
     """Return what ties the task's present attempt to its prompt."""
     return Ticket(prompt_id=task.comfyui_task_id or "", task_id=task.task_id, attempt=task.attempt)
+
+
+def _followed(task: Task, sighting: Sighting, at: str) -> Task:
+    if sighting.state is State.PENDING:
+        return task.moved(Stage.QUEUED, at=at, blocked_by=None)
+    void = task.requested == "take_back"  # only what waits can be taken back
+    return task.moved(
+        Stage.RUNNING,
+        at=at,
+        started_at=task.started_at or at,
+        blocked_by=None,
+        requested=None if void else task.requested,
+        requested_by=None if void else task.requested_by,
+    )
 
 
 def _collecting(task: Task, verdict: Verdict, sighting: Sighting, at: str) -> Task:
@@ -236,6 +243,8 @@ def _evidence(task: Task, verdict: Verdict, sighting: Sighting) -> dict[str, Jso
     evidence: dict[str, Json] = {"server": task.server, "sighting": sighting.state.value}
     if verdict.files:
         evidence["files"] = [f"{ref.subfolder}/{ref.filename}" for ref in verdict.files]
+    if task.requested is not None:
+        evidence |= {"requested": task.requested, "requested_by": task.requested_by}
     if verdict.failure:
         evidence["failure"] = verdict.failure
     return evidence

@@ -57,6 +57,8 @@ def judge(
 ) -> Verdict:
     """Return the verdict on *task* (submitting, queued or running).
 
+    With an intent (``requested``): interrupted or gone is what was wanted; a success stands.
+
     *settled*: it has been absent for ``settle_seconds``. *probe*: the folder's answer, once asked.
     """
     match sighting.state:
@@ -84,6 +86,10 @@ def judge(
 
 def _inside(task: Task, sighting: Sighting) -> Verdict:
     wanted = Stage.QUEUED if sighting.state is State.PENDING else Stage.RUNNING
+    if wanted is Stage.RUNNING and task.requested == "take_back":
+        return Verdict(
+            decision=Decision.FOLLOW, reason="queue: it began before it could be taken back"
+        )
     if task.stage is wanted or task.stage is Stage.RUNNING:
         return Verdict(decision=Decision.KEEP, reason=f"queue: {sighting.state}")
     return Verdict(decision=Decision.FOLLOW, reason=f"queue: {sighting.state}")
@@ -99,7 +105,10 @@ def _ended_well(task: Task, sighting: Sighting) -> Verdict:
             message="ComfyUI ran nothing and named the files of another run",
         )
     if files:
-        return Verdict(decision=Decision.COLLECT, reason="history: success", files=files)
+        reason = "history: success"
+        if task.requested is not None:
+            reason += f"; it ended before the {task.requested} that was requested"
+        return Verdict(decision=Decision.COLLECT, reason=reason, files=files)
     return Verdict(
         decision=Decision.FAIL,
         reason="history: success without files",
@@ -137,9 +146,10 @@ def _ended_badly(sighting: Sighting) -> Verdict:
 
 
 def _absent(task: Task, *, settled: bool, probe: Probe | None, ask: bool) -> Verdict:
-    if not settled:
+    arrived = task.stage is not Stage.SUBMITTING and not task.possible_duplicate
+    if not settled and not (arrived and task.requested is not None):
         return Verdict(decision=Decision.LOOK_AGAIN, reason="in neither queue nor history")
-    if task.requested is not None:
+    if task.requested is not None:  # what surely had arrived cannot show up late
         return Verdict(
             decision=Decision.AS_REQUESTED,
             reason=f"in neither queue nor history; {task.requested} was requested",

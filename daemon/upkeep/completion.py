@@ -76,12 +76,16 @@ class Completion:
             return True
         if task.error_kind is not None and task.not_before is None:
             return False
-        runs = self._ledger.batch(task.batch_id).status is BatchStatus.RUNNING
-        return runs or task.retried_from is not None
+        batch = self._ledger.batch(task.batch_id)
+        if batch.status is BatchStatus.RUNNING:
+            return True
+        return task.retried_from is not None and task.created_at >= (batch.halted_at or "")
 
     def _follow(self, transaction: Transaction) -> None:
         self._failed += sum(
             1
             for record in transaction.records
-            if isinstance(record, Task) and record.stage is Stage.FAILED
+            if isinstance(record, Task)
+            and record.stage is Stage.FAILED
+            and record.finished_at == record.updated_at  # not one that is retried now
         )
