@@ -36,9 +36,12 @@ from daemon.settle.settlement import Settlement
 from daemon.upkeep.backup import LedgerBackups
 from daemon.upkeep.batches import BatchKeeper
 from daemon.upkeep.completion import Completion
+from daemon.upkeep.eta import RunTimes
 from daemon.upkeep.ledger_watch import LedgerWatch
 from daemon.upkeep.recovery import Recovery
+from daemon.upkeep.retention import archive_after_days
 from daemon.upkeep.stuck import StuckTasks
+from daemon.upkeep.sweeps import Sweeps, sweeps_of
 from daemon.web.desk import Desk
 from daemon.web.server import WebServer
 from ledger.entry import Transaction
@@ -120,7 +123,7 @@ async def run(
         JsonDirBackend(
             settings.ledger.path,
             disk=Disk(reached=failpoint.reach),
-            archive_after_days=settings.ledger.archive_after_days,
+            archive_after_days=archive_after_days(settings),
             history_days=settings.ledger.history_days,
         )
     )
@@ -170,17 +173,22 @@ async def _serve(  # noqa: PLR0917 - the one place where everything meets
     followers = [
         Follower(state.client, state.settings, ledger, settlement, clock) for state in states
     ]
+    backups = LedgerBackups(
+        settings.state_dir / "ledger-backups", partial(copy_ledger, settings.ledger.path)
+    )
     stuck = StuckTasks(
         ledger,
         servers,
         settlement,
-        LedgerBackups(
-            settings.state_dir / "ledger-backups", partial(copy_ledger, settings.ledger.path)
-        ),
+        backups,
         clock,
         workflows=workflows.settings,
         default_minutes=settings.sweeps.max_runtime_minutes,
+        progress_age_seconds=partial(_silence_seconds, followers),
     )
+    run_times = RunTimes()
+    run_times.load(ledger)
+    ledger.subscribe(run_times.follow)
     desk = Desk(
         settings=settings,
         ledger=ledger,
@@ -189,6 +197,7 @@ async def _serve(  # noqa: PLR0917 - the one place where everything meets
         servers=states,
         news=[follower.news for follower in followers],
         stuck=stuck,
+        run_times=run_times,
         history=partial(history, settings.ledger.path),
         input_path=contents.path_of,
         output_path=folder.absolute,
@@ -202,6 +211,7 @@ async def _serve(  # noqa: PLR0917 - the one place where everything meets
             ledger, clock, max_consecutive_failures=settings.dispatch.max_consecutive_failures
         ),
         LedgerWatch(ledger, clock),
+        Sweeps(sweeps_of(settings, ledger, stuck, backups, folder.absolute), clock),
         WebServer(desk),
     ]
     if observer is not None:
@@ -264,6 +274,12 @@ def _dispatch(  # noqa: PLR0917 - as above
     workflows.replaced = replaced
     watches = [HealthWatch(state, clock, ready, changed) for state in states]
     return [*watches, *lanes, holding]
+
+
+def _silence_seconds(followers: Sequence[Follower], prompt_id: str) -> float | None:
+    """Return how long a prompt has shown no progress, None when nobody can know."""
+    known = (follower.news.silence_seconds(prompt_id) for follower in followers)
+    return next((seconds for seconds in known if seconds is not None), None)
 
 
 def _reload(workflows: Workflows, reload: Reload | None) -> None:

@@ -13,6 +13,7 @@ from daemon.web.documents import (
 )
 from daemon.web.endpoint import Call
 from daemon.web.performing import now, perform
+from daemon.web.remaining import eta_of
 from daemon.web.views import batch_document
 from ledger.task import Json
 
@@ -21,14 +22,18 @@ async def list_batches(call: Call[Nothing, Nothing]) -> BatchesDocument:
     """Answer all batches."""
     ledger = call.desk.ledger
     return BatchesDocument(
-        [batch_document(ledger.index, batch, None) for batch in ledger.batches()]
+        [
+            batch_document(ledger.index, batch, eta_of(call.desk, batch))
+            for batch in ledger.batches()
+        ]
     )
 
 
 async def show_batch(call: Call[Nothing, Nothing]) -> BatchDocument:
     """Answer one batch."""
     ledger = call.desk.ledger
-    return batch_document(ledger.index, ledger.batch(call.id("batch_id")), None)
+    batch = ledger.batch(call.id("batch_id"))
+    return batch_document(ledger.index, batch, eta_of(call.desk, batch))
 
 
 async def pause(call: Call[Nothing, Nothing]) -> Mapping[str, Json]:

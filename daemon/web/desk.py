@@ -11,6 +11,7 @@ from daemon.clock import Clock
 from daemon.dispatch.servers import ServerState
 from daemon.follow.news import News
 from daemon.intake.accept import Door
+from daemon.upkeep.eta import RunTimes
 from daemon.upkeep.stuck import StuckTasks
 from ledger.ledger import Ledger
 from ledger.task import Json
@@ -45,6 +46,7 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
     servers: Sequence[ServerState]
     news: Sequence[News]
     stuck: StuckTasks
+    run_times: RunTimes
     history: Callable[[str], Sequence[JournalLine]]  # blocks: reads the journal
     input_path: Callable[[str], Path]  # sha256 -> where the content store has it
     output_path: Callable[[str], Path]  # path in a record -> absolute path

@@ -11,6 +11,7 @@ from daemon.web.decoding import Nothing
 from daemon.web.desk import Desk
 from daemon.web.endpoint import Call
 from daemon.web.feed import Feed, Listener
+from daemon.web.remaining import eta_of
 from daemon.web.views import batch_document, snapshot
 from ledger.errors import UnknownRecord
 from ledger.status import Stage
@@ -104,7 +105,8 @@ class Teller:
                 batch = ledger.batch(batch_id)
             except UnknownRecord:
                 continue
-            self._feed.publish("batch", batch_document(ledger.index, batch, None))
+            eta = eta_of(self._desk, batch)
+            self._feed.publish("batch", batch_document(ledger.index, batch, eta))
         now = progress(self._desk)
         changed = {
             task_id: how for task_id, how in now.items() if how != self._progress.get(task_id)

@@ -1,0 +1,18 @@
+"""When a batch will have ended, by the servers that take work now."""
+
+from daemon.upkeep.eta import estimate, remaining_work
+from daemon.web.desk import Desk
+from daemon.web.documents import EtaDocument
+from ledger.batch import Batch, BatchStatus
+
+
+def eta_of(desk: Desk, batch: Batch) -> EtaDocument | None:
+    """Return the range, None for a batch that does not run and while nobody can know."""
+    if batch.status is not BatchStatus.RUNNING or batch.held is not None:
+        return None
+    working = [state.name for state in desk.servers if state.takes_work]
+    work = remaining_work(desk.ledger, batch.batch_id, desk.clock.now())
+    eta = estimate(work, working, desk.run_times)
+    if eta is None:
+        return None
+    return EtaDocument(low_seconds=eta.low_seconds, high_seconds=eta.high_seconds)
