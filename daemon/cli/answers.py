@@ -9,10 +9,10 @@ from daemon.words import Words
 from ledger.task import Json
 
 if TYPE_CHECKING:  # verbs need not know what a batch looks like
-    from daemon.cli.summary import BatchReport
+    from daemon.web.documents import BatchDocument
 
 
-def batch(report: "BatchReport", words: Words) -> str:
+def batch(report: "BatchDocument", words: Words) -> str:
     """Return a batch with its counts, in all and by stage."""
     title = words(
         "batch.title",

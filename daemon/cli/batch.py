@@ -8,8 +8,9 @@ from daemon.cli import answers, views
 from daemon.cli.commands import help_words, json_option
 from daemon.cli.finding import batch_meant
 from daemon.cli.invocation import Invocation, pass_invocation
-from daemon.cli.summary import BatchReport, batch_report, batch_reports
+from daemon.cli.summary import batch_report, batch_reports
 from daemon.cli.verb import Verb
+from daemon.web.documents import BatchDocument, BatchesDocument
 from ledger.index import Index
 from ledger.jsondir.reader import read_state
 from ledger.task import Json
@@ -35,7 +36,7 @@ def batches(invocation: Invocation) -> None:
     """List all batches with their counts."""
     found = batch_reports(Index(read_state(invocation.settings.ledger.path)))
     if invocation.as_json:
-        invocation.answer({"batches": found})
+        invocation.answer(BatchesDocument(found))
     elif found:
         invocation.show(views.batches(found, invocation.words))
     else:
@@ -99,12 +100,12 @@ def _show(invocation: Invocation, given: str) -> None:
         invocation.show(answers.batch(report, invocation.words))
 
 
-def _report(invocation: Invocation, given: str) -> BatchReport:
+def _report(invocation: Invocation, given: str) -> BatchDocument:
     index = Index(read_state(invocation.settings.ledger.path))
     return batch_report(index, index.batch(batch_meant(index.batches(), given)))
 
 
-def _confirm_rerun(invocation: Invocation, report: BatchReport, stage: int | None) -> None:
+def _confirm_rerun(invocation: Invocation, report: BatchDocument, stage: int | None) -> None:
     """Tell what stands there and ask; raises Abort for a no."""
     counts = report.statistics
     part = invocation.words("batch.part_all" if stage is None else f"batch.part_{stage}")

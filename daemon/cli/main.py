@@ -1,5 +1,6 @@
 """The command line: which command is where, and what exit code an error means."""
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -38,6 +39,8 @@ COMMANDS = {
     "simulate": "daemon.cli.simulate:simulate",
 }
 FAILED, BAD_USAGE, LEDGER_IN_USE = 1, 2, 3
+#: A write that fails so names no file; a person knows what to do, and a traceback says no more.
+_DISK_TROUBLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
 
 
 @click.group(
@@ -96,9 +99,12 @@ def exit_code(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except OSError as error:  # a folder that may not be written, a full disk
-        if error.filename is None:
+        if error.filename is None and error.errno not in _DISK_TROUBLE:
             raise
-        click.echo(f"{error.filename}: {error.strerror}", err=True)
+        where = "" if error.filename is None else f"{error.filename}: "
+        click.echo(f"{where}{error.strerror}", err=True)
+        if error.filename is None:  # what stdout still holds must not fail once more at the end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     return answer if isinstance(answer, int) else 0
 

@@ -9,9 +9,12 @@ import msgspec
 from daemon.cli import views
 from daemon.cli.changes import as_documents
 from daemon.cli.commands import help_words, json_option
+from daemon.cli.finding import batch_meant
 from daemon.cli.invocation import Invocation, pass_invocation
 from daemon.cli.stages import stages_named
 from daemon.cli.summary import report
+from daemon.cli.verb import Verb
+from daemon.web.documents import TaskPage
 from ledger.errors import UnknownRecord
 from ledger.jsondir import archive
 from ledger.jsondir.reader import find_task, history, read_state
@@ -32,7 +35,7 @@ def status(invocation: Invocation) -> None:
         invocation.show(views.status(found, settings, invocation.words))
 
 
-@click.command(help=help_words("help.tasks"))
+@click.command(cls=Verb, help=help_words("help.tasks"))
 @click.option("--status", "wanted", callback=stages_named, help=help_words("option.status"))
 @click.option("--type", "workflow_type", help=help_words("option.type"))
 @click.option("--batch", help=help_words("option.batch"))
@@ -51,8 +54,8 @@ def tasks(
 ) -> None:
     """List the tasks that match every option given."""
     state = read_state(invocation.settings.ledger.path)
-    if batch is not None and batch not in state.batches:
-        raise UnknownRecord("batch", batch)
+    if batch is not None:
+        batch = batch_meant(list(state.batches.values()), batch)
     found = [
         task
         for task in state.tasks.values()
@@ -63,14 +66,14 @@ def tasks(
     ]
     found = found if limit is None else found[-limit:]
     if invocation.as_json:
-        invocation.answer({"tasks": found})
+        invocation.answer(TaskPage(found, None))
     elif found:
         invocation.show(views.tasks(found, invocation.words))
     else:
         invocation.say("tasks.none")
 
 
-@click.command(help=help_words("help.task"))
+@click.command(cls=Verb, help=help_words("help.task"))
 @click.argument("task_id", metavar="ID")
 @json_option
 @pass_invocation

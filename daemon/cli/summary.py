@@ -6,27 +6,14 @@ from datetime import datetime, timedelta
 import msgspec
 
 from config.settings import Settings
-from daemon.actions.statistics import BatchStatistics, statistics
+from daemon.actions.statistics import statistics
+from daemon.web.documents import BatchDocument
 from ledger.batch import Batch
 from ledger.index import Index
 from ledger.state import State
 from ledger.status import IN_FLIGHT_STAGES, Stage
 from ledger.task import Json, Task
 from ledger.timestamps import from_timestamp
-
-
-class BatchReport(msgspec.Struct, frozen=True, kw_only=True):
-    """A batch with its counts."""
-
-    batch_id: str
-    name: str
-    status: str
-    stage: int
-    held: str | None
-    created_at: str
-    updated_at: str
-    rerun_of: str | None
-    statistics: BatchStatistics
 
 
 class ServerReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,7 +42,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """The answer of `status`."""
 
     servers: list[ServerReport]
-    batches: list[BatchReport]
+    batches: list[BatchDocument]
     in_flight: list[Task]
     stuck: int
     damage: list[str]
@@ -73,23 +60,25 @@ def report(state: State, settings: Settings, now: datetime) -> Report:
     )
 
 
-def batch_reports(index: Index) -> list[BatchReport]:
+def batch_reports(index: Index) -> list[BatchDocument]:
     """Return all batches with their counts, in the order of their acceptance."""
     return [batch_report(index, batch) for batch in index.batches()]
 
 
-def batch_report(index: Index, batch: Batch) -> BatchReport:
-    """Return one batch with its counts."""
-    return BatchReport(
+def batch_report(index: Index, batch: Batch) -> BatchDocument:
+    """Return one batch with its counts; only a running daemon knows how long it will take."""
+    counts = statistics(index, batch.batch_id)
+    return BatchDocument(
         batch_id=batch.batch_id,
         name=batch.name,
         status=batch.status,
-        stage=batch.stage,
+        stage=counts.stage,
         held=batch.held,
         created_at=batch.created_at,
         updated_at=batch.updated_at,
         rerun_of=batch.rerun_of,
-        statistics=statistics(index, batch.batch_id),
+        statistics=counts,
+        eta=None,
     )
 
 

@@ -6,7 +6,14 @@ from daemon.actions.plan import ActionError
 from daemon.cli.invocation import Invocation
 from daemon.cli.refusal import Refusal
 from daemon.words import Words
-from ledger.errors import Conflict, UnknownRecord
+from ledger.errors import Conflict, LedgerClosed, LedgerDamaged, UnknownRecord
+
+_OF_THE_LEDGER: dict[type[Exception], str] = {
+    UnknownRecord: "unknown",
+    Conflict: "conflict",
+    LedgerClosed: "ledger_closed",
+    LedgerDamaged: "ledger_damaged",
+}
 
 
 class Verb(click.Command):
@@ -18,7 +25,7 @@ class Verb(click.Command):
         assert invocation is not None  # noqa: S101 - the root made it
         try:
             return super().invoke(ctx)
-        except (Refusal, ActionError, UnknownRecord, Conflict) as error:
+        except (Refusal, ActionError, *_OF_THE_LEDGER) as error:
             refusal = _refusal(error, invocation.words)
             if invocation.as_json:
                 invocation.answer(refusal.document())
@@ -34,4 +41,5 @@ def _refusal(error: Exception, words: Words) -> Refusal:
         case Refusal():
             return error
         case _:
-            return Refusal.worded("conflict", words, {"reason": str(error)})
+            code = _OF_THE_LEDGER[type(error)]
+            return Refusal.worded(code, words, {"reason": str(error)})

@@ -8,7 +8,8 @@ import msgspec
 from config.settings import Settings
 from daemon.cli.render import local_time, printable, table
 from daemon.cli.stages import COUNTS, remark
-from daemon.cli.summary import BatchReport, Report, ServerReport
+from daemon.cli.summary import Report, ServerReport
+from daemon.web.documents import BatchDocument
 from daemon.words import Words
 from ledger.jsondir.journal import Line
 from ledger.shelf import decode_task
@@ -45,7 +46,7 @@ def status(report: Report, settings: Settings, words: Words) -> str:
     return "\n".join(parts)
 
 
-def batches(reports: Sequence[BatchReport], words: Words) -> str:
+def batches(reports: Sequence[BatchDocument], words: Words) -> str:
     """Return a line for each batch; counts that are 0 everywhere are left out."""
     counts = COUNTS
     heads = ["batch", "status", *counts, "held"]

@@ -36,6 +36,8 @@ ZH: dict[str, str] = {
     "error.ambiguous_batch.hint": "请写出更长的编号。",
     "error.conflict.message": "记录刚刚被别人改过：{reason}。",
     "error.conflict.hint": "请再试一次。",
+    "error.ledger_damaged.message": "台账有损坏，没有改动：{reason}。",
+    "error.ledger_damaged.hint": "请先 `ledger verify`，再 `ledger repair`。",
     "error.no_door.message": "台账正由{holder}使用，而它没有打开网页接口。",
     "error.no_door.hint": "守护进程可能正在启动恢复，请稍后再试；否则请停止那个进程。",
     "error.door_closed.message": "守护进程（{pid}）的网页接口没有应答。",
@@ -82,6 +84,8 @@ EN: dict[str, str] = {
     "error.ambiguous_batch.hint": "Give more of the id.",
     "error.conflict.message": "Somebody else changed the record at the same moment: {reason}.",
     "error.conflict.hint": "Try again.",
+    "error.ledger_damaged.message": "The ledger is damaged; nothing was changed: {reason}.",
+    "error.ledger_damaged.hint": "Run `ledger verify`, then `ledger repair`.",
     "error.no_door.message": "The ledger is in use by {holder}, which has opened no HTTP door.",
     "error.no_door.hint": "A daemon that starts recovers first: try again soon; else stop that "
     "process.",

@@ -37,6 +37,21 @@ def test_bad_usage_is_2_and_told_on_stderr(command):
     assert "待处理" in command.err
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
+def test_a_full_disk_is_1_and_told_in_one_line(tmp_path):
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, str(PROGRAM), "config", "example"],
+            cwd=tmp_path,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (1, "No space left on device\n")
+
+
 def test_bad_settings_are_2_with_each_problem_on_a_line_of_its_own(command):
     command.configure("[web]\nport = 70000\nprot = 1\n")
     assert command("status", code=2) == ""
@@ -84,8 +99,11 @@ def test_a_folder_that_cannot_be_made_is_1_and_named(command, tmp_path):
     assert command.err == f"{tmp_path / 'file' / 'inbox'}: Not a directory\n"
 
 
+NO_TASKS = '{"tasks":[],"next_cursor":null}\n'
+
+
 def test_json_may_stand_before_the_command_too(command):
-    assert command("--json", "tasks") == command("tasks", "--json") == '{"tasks":[]}\n'
+    assert command("--json", "tasks") == command("tasks", "--json") == NO_TASKS
 
 
 def test_the_help_lists_every_command_in_its_order(command):
