@@ -96,17 +96,27 @@ def exit_code(arguments: Sequence[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         return FAILED
     except BrokenPipeError:  # the reader of our output, `head` for example, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forget_output()
         return FAILED
     except OSError as error:  # a folder that may not be written, a full disk
-        if error.filename is None and error.errno not in _DISK_TROUBLE:
-            raise
-        where = "" if error.filename is None else f"{error.filename}: "
-        click.echo(f"{where}{error.strerror}", err=True)
-        if error.filename is None:  # what stdout still holds must not fail once more at the end
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
+        return _tell_disk_trouble(error)
     return answer if isinstance(answer, int) else 0
+
+
+def _tell_disk_trouble(error: OSError) -> int:
+    if error.filename is not None:
+        click.echo(f"{error.filename}: {error.strerror}", err=True)
+        return FAILED
+    if error.errno not in _DISK_TROUBLE:
+        raise error
+    click.echo(error.strerror, err=True)
+    _forget_output()
+    return FAILED
+
+
+def _forget_output() -> None:
+    """Keep what stdout still holds from failing once more when the process ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _tell_problems(error: ConfigError) -> int:
