@@ -12,7 +12,7 @@ import msgspec
 
 from daemon.actions.plan import Plan
 from daemon.cli.invocation import Invocation
-from daemon.cli.refusal import Refusal
+from daemon.cli.refusal import LOCKED, worded
 from ledger.direct import DirectLedger
 from ledger.errors import LedgerLocked
 from ledger.jsondir.lock import read_holder
@@ -67,7 +67,7 @@ def perform(invocation: Invocation, directly: Callable[[], T], through: "Callabl
                 return through(door)
             if time.monotonic() > deadline:
                 values: dict[str, Json] = {"holder": locked.holder}
-                raise Refusal.worded("no_door", invocation.words, values) from None
+                raise worded("no_door", invocation.words, values, status=LOCKED) from None
         time.sleep(_LOOK_AGAIN_SECONDS)  # another process decides; there is nothing to wait on
 
 

@@ -64,6 +64,8 @@ def _plan(
     settings: Settings,
 ) -> Plan:
     """Return what *verb* would write; raises ActionError, UnknownRecord."""
+    input_path = partial(content_path, settings.inputs.path)
+    output_path = settings.state_dir.joinpath
     match verb:
         case "pause":
             return batches.pause(ledger, batch_id, at=at)
@@ -80,6 +82,8 @@ def _plan(
                 new_seed=options.new_seed,
                 at=at,
                 new_batch_id=new_batch_id(ledger.batch(batch_id).name),
+                input_path=input_path,
+                output_path=output_path,
             )
         case _:
             return tasks.retry_failed(
@@ -87,8 +91,8 @@ def _plan(
                 batch_id,
                 at=at,
                 copy_files=True,
-                input_path=partial(content_path, settings.inputs.path),
-                output_path=settings.state_dir.joinpath,
+                input_path=input_path,
+                output_path=output_path,
             )
 
 

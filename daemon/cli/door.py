@@ -10,7 +10,7 @@ from urllib.parse import urlencode, urlsplit
 import msgspec
 
 from config.settings import Settings
-from daemon.cli.refusal import Refusal
+from daemon.cli.refusal import Refusal, refusal, worded
 from daemon.words import Words
 from ledger.task import Json
 
@@ -102,10 +102,10 @@ class Door:
             wrong = _wrong.decode(content).error
         except msgspec.MsgspecError:
             raise self._refusal("door_silent", {"reason": f"HTTP {status}"}) from None
-        raise Refusal(wrong.code, wrong.message, wrong.hint, status=status)
+        raise refusal(wrong.code, wrong.message, wrong.hint, status=status)
 
     def _refusal(self, code: str, values: Mapping[str, Json]) -> Refusal:
-        return Refusal.worded(code, self._words, values)
+        return worded(code, self._words, values)
 
 
 def address_in(state_dir: Path) -> Address | None:
@@ -132,7 +132,7 @@ def through_daemon(settings: Settings, holder_pid: int, actor: str, words: Words
     except (OSError, UnicodeDecodeError) as error:
         reason = os.strerror(error.errno or 0) if isinstance(error, OSError) else str(error)
         values: dict[str, Json] = {"path": str(path), "reason": reason}
-        raise Refusal.worded("door_token", words, values) from None
+        raise worded("door_token", words, values) from None
     return Door(address, token, actor, words)
 
 

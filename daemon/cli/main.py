@@ -12,7 +12,6 @@ from config.errors import ConfigError
 from daemon import failpoint
 from daemon.cli.commands import LazyGroup, help_words
 from daemon.cli.invocation import Invocation
-from daemon.cli.refusal import Refusal
 from daemon.words import Words, language_of
 from ledger.errors import LedgerError, LedgerLocked
 
@@ -79,12 +78,9 @@ def exit_code(arguments: Sequence[str] | None = None) -> int:
     try:
         answer = rowkeeper.main(arguments, prog_name="rowkeeper", standalone_mode=False)
         sys.stdout.flush()
-    except click.UsageError as error:
-        error.show()
-        return BAD_USAGE
     except click.ClickException as error:
         error.show()
-        return BAD_USAGE if isinstance(error, Refusal) and error.is_bad_request else FAILED
+        return error.exit_code  # 2 for bad usage, else 1
     except ConfigError as error:
         return _tell_problems(error)
     except LedgerLocked as error:

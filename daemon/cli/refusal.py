@@ -1,38 +1,24 @@
 """A command that was refused: the same code, message and hint as by HTTP."""
 
 from collections.abc import Mapping
-from typing import IO, Self
+from typing import IO
 
 import click
 
 from daemon.words import Words
 from ledger.task import Json
 
-#: HTTP's word for what makes no sense; on the command line it is bad usage.
-BAD_REQUEST = 400
+#: HTTP's words for what makes no sense, and for what somebody else holds.
+BAD_REQUEST, LOCKED = 400, 423
 
 
 class Refusal(click.ClickException):
     """Nothing was changed, or nobody knows; ``message`` says which, ``hint`` what to do."""
 
-    def __init__(self, code: str, message: str, hint: str, *, status: int) -> None:
+    def __init__(self, code: str, message: str, hint: str) -> None:
         super().__init__(message)
         self.code = code
         self.hint = hint
-        self.status = status
-
-    @classmethod
-    def worded(
-        cls, code: str, words: Words, values: Mapping[str, Json], *, status: int = 409
-    ) -> Self:
-        """Return the refusal that the catalogue has under ``error.<code>``."""
-        message = words(f"error.{code}.message", **values)
-        return cls(code, message, words(f"error.{code}.hint", **values), status=status)
-
-    @property
-    def is_bad_request(self) -> bool:
-        """Whether what was given makes no sense at all."""
-        return self.status == BAD_REQUEST
 
     def format_message(self) -> str:
         """Return message and hint on one line."""
@@ -46,3 +32,29 @@ class Refusal(click.ClickException):
         """Return the answer that HTTP gives."""
         error: dict[str, Json] = {"code": self.code, "message": self.message, "hint": self.hint}
         return {"success": False, "error": error}
+
+
+class Misuse(Refusal):
+    """What was given makes no sense at all."""
+
+    exit_code = 2
+
+
+class InUse(Refusal):
+    """Another process holds the ledger, and cannot be asked."""
+
+    exit_code = 3
+
+
+_KINDS: Mapping[int, type[Refusal]] = {BAD_REQUEST: Misuse, LOCKED: InUse}
+
+
+def refusal(code: str, message: str, hint: str, *, status: int) -> Refusal:
+    """Return the refusal that HTTP would give with *status*."""
+    return _KINDS.get(status, Refusal)(code, message, hint)
+
+
+def worded(code: str, words: Words, values: Mapping[str, Json], *, status: int = 409) -> Refusal:
+    """Return the refusal that the catalogue has under ``error.<code>``."""
+    message = words(f"error.{code}.message", **values)
+    return refusal(code, message, words(f"error.{code}.hint", **values), status=status)

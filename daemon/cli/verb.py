@@ -4,16 +4,9 @@ import click
 
 from daemon.actions.plan import ActionError
 from daemon.cli.invocation import Invocation
-from daemon.cli.refusal import Refusal
+from daemon.cli.refusal import Refusal, worded
 from daemon.words import Words
 from ledger.errors import Conflict, LedgerClosed, LedgerDamaged, UnknownRecord
-
-_OF_THE_LEDGER: dict[type[Exception], str] = {
-    UnknownRecord: "unknown",
-    Conflict: "conflict",
-    LedgerClosed: "ledger_closed",
-    LedgerDamaged: "ledger_damaged",
-}
 
 
 class Verb(click.Command):
@@ -25,21 +18,31 @@ class Verb(click.Command):
         assert invocation is not None  # noqa: S101 - the root made it
         try:
             return super().invoke(ctx)
-        except (Refusal, ActionError, *_OF_THE_LEDGER) as error:
-            refusal = _refusal(error, invocation.words)
+        except (
+            Refusal,
+            ActionError,
+            UnknownRecord,
+            Conflict,
+            LedgerClosed,
+            LedgerDamaged,
+        ) as error:
+            refused = _refused(error, invocation.words)
             if invocation.as_json:
-                invocation.answer(refusal.document())
-            raise refusal from error
+                invocation.answer(refused.document())
+            raise refused from error
 
 
-def _refusal(error: Exception, words: Words) -> Refusal:
+def _refused(error: Exception, words: Words) -> Refusal:
     match error:
-        case ActionError(code=code, status=status, values=values):
-            return Refusal.worded(code, words, values, status=status)
-        case UnknownRecord(kind=kind, record_id=record_id):
-            return Refusal.worded(f"unknown_{kind}", words, {"id": record_id}, status=404)
         case Refusal():
             return error
+        case ActionError(code=code, status=status, values=values):
+            return worded(code, words, values, status=status)
+        case UnknownRecord(kind=kind, record_id=record_id):
+            return worded(f"unknown_{kind}", words, {"id": record_id}, status=404)
+        case LedgerDamaged():
+            return worded("ledger_damaged", words, {"reason": str(error)}, status=503)
+        case LedgerClosed():
+            return worded("ledger_closed", words, {"reason": str(error)}, status=503)
         case _:
-            code = _OF_THE_LEDGER[type(error)]
-            return Refusal.worded(code, words, {"reason": str(error)})
+            return worded("conflict", words, {"reason": str(error)})
