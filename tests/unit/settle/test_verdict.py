@@ -141,3 +141,34 @@ def test_the_third_death_of_a_server_over_one_row_is_blamed_on_the_row() -> None
 def test_an_operators_intent_is_met_once_the_server_denies_the_prompt(stage: Stage) -> None:
     verdict = judge(task_record(stage=stage, requested="cancel"), ABSENT, settled=True)
     assert verdict.decision is Decision.AS_REQUESTED
+
+
+@pytest.mark.parametrize("stage", [Stage.QUEUED, Stage.RUNNING])
+def test_a_prompt_that_surely_had_arrived_needs_no_time_to_settle_once_it_is_gone(
+    stage: Stage,
+) -> None:
+    gone = judge(task_record(stage=stage, requested="cancel"), ABSENT, settled=False)
+    assert gone.decision is Decision.AS_REQUESTED
+    twin = task_record(stage=stage, requested="cancel", possible_duplicate=True)
+    assert judge(twin, ABSENT, settled=False).decision is Decision.LOOK_AGAIN
+
+
+def test_a_submission_under_way_is_given_time_although_it_is_to_be_cancelled() -> None:
+    task = task_record(stage=Stage.SUBMITTING, requested="cancel")
+    assert judge(task, ABSENT, settled=False).decision is Decision.LOOK_AGAIN
+
+
+def test_what_ended_before_it_was_cancelled_is_collected_and_the_reason_says_so() -> None:
+    task = task_record(stage=Stage.RUNNING, requested="cancel")
+    verdict = judge(task, Sighting(state=State.SUCCEEDED, outputs=(PREVIEW,)), settled=False)
+    assert verdict.decision is Decision.COLLECT
+    assert verdict.reason == "history: success; it ended before the cancel that was requested"
+
+
+@pytest.mark.parametrize("stage", INSIDE)
+def test_a_prompt_that_began_cannot_be_taken_back_any_more(stage: Stage) -> None:
+    running = Sighting(state=State.RUNNING)
+    void = judge(task_record(stage=stage, requested="take_back"), running, settled=False)
+    assert void.decision is Decision.FOLLOW
+    firm = judge(task_record(stage=Stage.RUNNING, requested="reset"), running, settled=False)
+    assert firm.decision is Decision.KEEP
