@@ -13,20 +13,14 @@ from daemon.web.documents import (
 )
 from daemon.web.endpoint import Call
 from daemon.web.performing import now, perform
-from daemon.web.remaining import eta_of
+from daemon.web.remaining import batch_documents, eta_of
 from daemon.web.views import batch_document
 from ledger.task import Json
 
 
 async def list_batches(call: Call[Nothing, Nothing]) -> BatchesDocument:
     """Answer all batches."""
-    ledger = call.desk.ledger
-    return BatchesDocument(
-        [
-            batch_document(ledger.index, batch, eta_of(call.desk, batch))
-            for batch in ledger.batches()
-        ]
-    )
+    return BatchesDocument(batch_documents(call.desk))
 
 
 async def show_batch(call: Call[Nothing, Nothing]) -> BatchDocument:

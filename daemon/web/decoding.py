@@ -17,12 +17,20 @@ class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def decode_body(raw: bytes, kind: type[S]) -> S:
     """Return *raw* as *kind*; an empty body is an empty object. Raises Refusal (400)."""
+    raw = raw if raw.strip() else b"{}"
     try:
-        return msgspec.json.decode(raw if raw.strip() else b"{}", type=kind)
+        return msgspec.json.decode(raw, type=kind)
     except msgspec.ValidationError as error:
-        found = problems_of(msgspec.json.decode(raw), kind, strict=True)
-        problems = found or [FieldProblem("", str(error))]
+        problems = _problems_in(raw, kind) or [FieldProblem("", str(error))]
         raise Refusal("bad_body", 400, problems=problems, what=_told(problems)) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Refusal("bad_json", 400, what=str(error)[:200]) from error
+
+
+def _problems_in(raw: bytes, kind: type[msgspec.Struct]) -> list[FieldProblem]:
+    """Return what is wrong with a body that has the wrong form, which may hide worse behind it."""
+    try:
+        return problems_of(msgspec.json.decode(raw), kind, strict=True)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Refusal("bad_json", 400, what=str(error)[:200]) from error
 

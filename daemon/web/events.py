@@ -11,8 +11,8 @@ from daemon.web.decoding import Nothing
 from daemon.web.desk import Desk
 from daemon.web.endpoint import Call
 from daemon.web.feed import Feed, Listener
-from daemon.web.remaining import eta_of
-from daemon.web.views import batch_document, snapshot
+from daemon.web.remaining import batch_documents, eta_of
+from daemon.web.views import batch_document, server_documents, snapshot
 from ledger.errors import UnknownRecord
 from ledger.status import Stage
 from ledger.task import Json
@@ -54,8 +54,9 @@ async def events(call: Call[Nothing, Nothing]) -> web.StreamResponse:
 async def _tell(response: web.StreamResponse, feed: Feed, listener: Listener, desk: Desk) -> None:
     if listener.needs_snapshot:
         listener.restart()
-        document = msgspec.json.encode(snapshot(desk.ledger, desk.servers, progress(desk)))
-        await _send(response, _framed(feed.now_id, "snapshot", document))
+        event_id = feed.now_id
+        now = snapshot(desk.ledger, desk.servers, batch_documents(desk), progress(desk))
+        await _send(response, _framed(event_id, "snapshot", msgspec.json.encode(now)))
     for event in listener.take():
         await _send(response, _framed(feed.id_of(event.number), event.kind, event.data))
 
@@ -86,18 +87,31 @@ class Teller:
         self._feed = feed
         self._desk = desk
         self._progress: Mapping[str, Json] = {}
+        self._servers = server_documents(desk.ledger, ())
 
     async def run(self, stop: asyncio.Event) -> None:
         """Tell every second until *stop*, as long as somebody listens."""
         while not stop.is_set():
             if self._feed.is_heard:
                 self.tell()
-            else:
-                self._feed.touched.clear()  # who comes later begins with a snapshot
             await self._desk.clock.pause(TELL_SECONDS, stop)
 
     def tell(self) -> None:
         """Tell what changed since the last time."""
+        self._tell_batches()
+        now = progress(self._desk)
+        changed = {
+            task_id: how for task_id, how in now.items() if how != self._progress.get(task_id)
+        }
+        self._progress = now
+        if changed:
+            self._feed.publish("progress", changed)
+        servers = server_documents(self._desk.ledger, self._desk.servers)
+        if servers != self._servers:
+            self._servers = servers
+            self._feed.publish("servers", servers)
+
+    def _tell_batches(self) -> None:
         ledger = self._desk.ledger
         touched, self._feed.touched = self._feed.touched, set()
         for batch_id in sorted(touched):
@@ -107,10 +121,3 @@ class Teller:
                 continue
             eta = eta_of(self._desk, batch)
             self._feed.publish("batch", batch_document(ledger.index, batch, eta))
-        now = progress(self._desk)
-        changed = {
-            task_id: how for task_id, how in now.items() if how != self._progress.get(task_id)
-        }
-        self._progress = now
-        if changed:
-            self._feed.publish("progress", changed)

@@ -1,8 +1,9 @@
-"""When a batch will have ended, by the servers that take work now."""
+"""Batches with when they will have ended, by the servers that take work now."""
 
 from daemon.upkeep.eta import estimate, remaining_work
 from daemon.web.desk import Desk
-from daemon.web.documents import EtaDocument
+from daemon.web.documents import BatchDocument, EtaDocument
+from daemon.web.views import batch_document
 from ledger.batch import Batch, BatchStatus
 
 
@@ -16,3 +17,11 @@ def eta_of(desk: Desk, batch: Batch) -> EtaDocument | None:
     if eta is None:
         return None
     return EtaDocument(low_seconds=eta.low_seconds, high_seconds=eta.high_seconds)
+
+
+def batch_documents(desk: Desk) -> list[BatchDocument]:
+    """Return all batches, oldest first."""
+    return [
+        batch_document(desk.ledger.index, batch, eta_of(desk, batch))
+        for batch in desk.ledger.batches()
+    ]

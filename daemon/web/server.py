@@ -46,7 +46,6 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cache-Control": "no-store",
-    "Server": "rowkeeper",
 }
 
 
@@ -121,6 +120,7 @@ class WebServer:
         async def finish(_: web.Request, response: web.StreamResponse) -> None:
             for name, value in _HEADERS.items():
                 response.headers.setdefault(name, value)
+            response.headers["Server"] = "rowkeeper"
             room.measures.metrics.requests.labels(str(response.status)).inc()
 
         application = web.Application(middlewares=[answer])

@@ -118,12 +118,15 @@ def readiness(ledger: Ledger, servers: Sequence[ServerState]) -> Readiness:
 
 
 def snapshot(
-    ledger: Ledger, servers: Sequence[ServerState], progress: Mapping[str, Json]
+    ledger: Ledger,
+    servers: Sequence[ServerState],
+    batches: Sequence[BatchDocument],
+    progress: Mapping[str, Json],
 ) -> dict[str, object]:
     """Return what one who begins to listen must know."""
     inside = [stage for stage in Stage if stage in OPEN_STAGES and stage is not Stage.WAITING]
     return {
-        "batches": [batch_document(ledger.index, batch, None) for batch in ledger.batches()],
+        "batches": batches,
         "tasks": [told(task) for task in ledger.in_stage(*inside)],
         "servers": server_documents(ledger, servers),
         "progress": progress,
