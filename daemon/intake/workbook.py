@@ -17,6 +17,8 @@ from ledger.task import Json
 #: A workbook is a zip: what it may grow to when unpacked. Shared texts are held in memory.
 MAX_UNPACKED_BYTES = 512 * 1024 * 1024
 MAX_SHARED_TEXT_BYTES = 64 * 1024 * 1024
+#: A cell takes 32,767 characters; one of some 100 MB packs to nothing and unpacks to gigabytes.
+_SCANNED_BYTES = 1024 * 1024
 MAX_SHEET_LINES = 1_048_576  # Excel's own limit; a forged line number would count for ever
 
 
@@ -50,17 +52,19 @@ def _look_inside(data: bytes) -> bool:
         if sum(p.file_size for p in parts) > MAX_UNPACKED_BYTES or shared > MAX_SHARED_TEXT_BYTES:
             raise Unreadable("the workbook unpacks to more than is read; split it")
         sheets = [part for part in parts if "/worksheets/" in part.filename]
-        return any(_holds_formula(archive, part) for part in sheets)
+        found = [_holds_formula(archive, part) for part in sheets]  # every sheet is looked into
+        return any(found)
 
 
 def _holds_formula(archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> bool:
-    tail = b""
+    found, tail = False, b""
     with archive.open(part) as stream:
-        while chunk := stream.read(1024 * 1024):
-            if b"<f>" in tail + chunk or b"<f " in tail + chunk:
-                return True
+        while chunk := stream.read(_SCANNED_BYTES):
+            if len(chunk) == _SCANNED_BYTES and b"<" not in chunk:
+                raise Unreadable("a cell holds more text than Excel allows; shorten it")
+            found = found or b"<f>" in tail + chunk or b"<f " in tail + chunk
             tail = chunk[-3:]
-    return False
+    return found
 
 
 def _lines(data: bytes, *, data_only: bool) -> Iterator[Sequence[object]]:

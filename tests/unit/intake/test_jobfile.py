@@ -209,6 +209,17 @@ def test_a_workbook_that_unpacks_to_too_much_is_not_unpacked(monkeypatch):
     assert "unpacks" in why("a.xlsx", book(["产品名"], ["壶"]))
 
 
+def test_a_cell_of_millions_of_characters_is_refused_before_it_is_unpacked_into_memory():
+    out = io.BytesIO()
+    made = io.BytesIO(book(["产品名"], ["壶"]))
+    with zipfile.ZipFile(made) as source, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as target:
+        for name in source.namelist():
+            part = source.read(name)
+            cell = b'<row r="3"><c r="A3" t="inlineStr"><is><t>%b</t></is></c></row></sheetData>'
+            target.writestr(name, part.replace(b"</sheetData>", cell % (b"A" * 3_000_000)))
+    assert "more text than Excel allows" in why("a.xlsx", out.getvalue())
+
+
 def test_a_forged_sheet_size_and_line_number_cannot_hold_the_reader_up(monkeypatch):
     monkeypatch.setattr(workbook, "MAX_SHEET_LINES", 10_000)
     out = io.BytesIO()
