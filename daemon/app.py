@@ -26,6 +26,7 @@ from daemon.dispatch.submission import Submission, TaskFiles
 from daemon.dispatch.templates import Problem, TemplateError
 from daemon.dispatch.workflow import Template, load_templates
 from daemon.follow.follower import Follower
+from daemon.follow.news import silence_seconds
 from daemon.intake.accept import Door
 from daemon.intake.columns import WorkflowNeeds
 from daemon.intake.contents import ContentStore
@@ -156,7 +157,8 @@ async def _serve(  # noqa: PLR0917 - the one place where everything meets
     states = [ServerState(server, clients[server.name], ledger) for server in settings.servers]
     for state in states:
         await state.remember(client_id=state.memory.get("client_id") or uuid.uuid4().hex)
-    settlement = Settlement(ledger, clock, workflows.settings, workflows.results_of)
+    names = [state.name for state in states]
+    settlement = Settlement(ledger, clock, workflows.settings, workflows.results_of, names)
 
     servers = {state.name: (state.client, state.settings) for state in states}
     await Recovery(ledger, servers, settlement, clock).recover()
@@ -184,7 +186,7 @@ async def _serve(  # noqa: PLR0917 - the one place where everything meets
         clock,
         workflows=workflows.settings,
         default_minutes=settings.sweeps.max_runtime_minutes,
-        progress_age_seconds=partial(_silence_seconds, followers),
+        progress_age_seconds=partial(silence_seconds, [each.news for each in followers]),
     )
     run_times = RunTimes()
     run_times.load(ledger)
@@ -238,6 +240,7 @@ def _dispatch(  # noqa: PLR0917 - as above
         clock,
         stage_order=settings.dispatch.order == "stage",
         affinity=settings.dispatch.affinity,
+        takes_work=lambda name: any(state.takes_work for state in states if state.name == name),
     )
     ready.load()
     files = TaskFiles(input_path=contents.path_of, output_path=folder.absolute)
@@ -274,12 +277,6 @@ def _dispatch(  # noqa: PLR0917 - as above
     workflows.replaced = replaced
     watches = [HealthWatch(state, clock, ready, changed) for state in states]
     return [*watches, *lanes, holding]
-
-
-def _silence_seconds(followers: Sequence[Follower], prompt_id: str) -> float | None:
-    """Return how long a prompt has shown no progress, None when nobody can know."""
-    known = (follower.news.silence_seconds(prompt_id) for follower in followers)
-    return next((seconds for seconds in known if seconds is not None), None)
 
 
 def _reload(workflows: Workflows, reload: Reload | None) -> None:

@@ -72,6 +72,7 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True):
     source: Source | None = None
     template_sha256: str | None = None  # the template the attempt was filled from
     adopted: bool = False  # outputs were found in the server's folder, not in its history
+    ran_out_on: list[str] = msgspec.field(default_factory=list)  # servers, out of memory there
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ from daemon.dispatch.ready import ReadyRows
 from daemon.dispatch.servers import ServerState
 from daemon.dispatch.submission import CannotRun, Submission
 from daemon.running import Crew
+from daemon.settle.memory import must_be_freed
 from daemon.settle.settlement import Settlement
 from ledger.batch import BatchStatus
 from ledger.errors import Conflict, LedgerClosed, UnknownRecord
@@ -104,6 +105,8 @@ class Lane:
 
     async def _submit(self, task: Task) -> None:
         try:
+            if must_be_freed(task, self._state.name):
+                await self._state.client.free_memory()
             await self._submission.submit(task, self._state)
         except CannotRun as error:
             self._ready.exclude(task.task_id, self._state.name, error.kind, str(error))

@@ -13,7 +13,9 @@ from typing import TypeAlias
 import msgspec
 
 from daemon.clock import Clock
+from daemon.retrying import OUT_OF_MEMORY
 from daemon.settle.dependency import dependency_met, why_blocked
+from daemon.settle.memory import given_up_by, wanted_server
 from ledger.entry import Transaction
 from ledger.ledger import Ledger
 from ledger.status import OPEN_STAGES, Stage, Status
@@ -35,6 +37,7 @@ class QueueKey(msgspec.Struct, frozen=True, kw_only=True):
     row_stage: int
     retried_at: str | None  # by hand: runs also in a batch that does not
     excluded: frozenset[str] = frozenset()  # servers that cannot run it
+    wanted: str | None = None  # the server that is to run it, while it takes work
 
 
 class Unfit(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,12 +51,19 @@ class ReadyRows:
     """Gives each lane its next task; the same task to nobody else."""
 
     def __init__(
-        self, ledger: Ledger, clock: Clock, *, stage_order: bool = False, affinity: bool = True
+        self,
+        ledger: Ledger,
+        clock: Clock,
+        *,
+        stage_order: bool = False,
+        affinity: bool = True,
+        takes_work: Callable[[str], bool] = lambda _server: False,
     ) -> None:
         self._ledger = ledger
         self._clock = clock
         self._stage_order = stage_order  # all pictures of a batch before its first video
         self._affinity = affinity
+        self._takes_work = takes_work
         self._queues: dict[QueueKey, list[tuple[Rank, str]]] = defaultdict(list)
         self._place: dict[str, QueueKey] = {}  # ready tasks
         self._ready_counts: Counter[str] = Counter()  # per batch
@@ -148,8 +158,13 @@ class ReadyRows:
                 heapq.heappop(queue)  # moved on meanwhile
             if not queue:
                 del self._queues[key]
-            elif server not in key.excluded and self._has_its_turn(key, runs):
+            elif self._may_run_on(server, key) and self._has_its_turn(key, runs):
                 yield (*queue[0], key)
+
+    def _may_run_on(self, server: str, key: QueueKey) -> bool:
+        if server in key.excluded:
+            return False
+        return key.wanted in (None, server) or not self._takes_work(key.wanted or "")
 
     def _has_its_turn(self, key: QueueKey, runs: Callable[[str], bool]) -> bool:
         """Say whether the queue's rows may run now; those retried by hand run by themselves.
@@ -197,12 +212,16 @@ class ReadyRows:
             if due > self._clock.now().timestamp():
                 heapq.heappush(self._deferred, (due, task.task_id))
                 return
+        for server in given_up_by(task.metadata):
+            reason = f"ran out of memory on {server} again and again"
+            self.exclude(task.task_id, server, OUT_OF_MEMORY.kind, reason)
         key = QueueKey(
             batch_id=task.batch_id,
             workflow_type=task.workflow_type,
             row_stage=task.row_stage,
             retried_at=None if task.retried_from is None else task.created_at,
             excluded=self._excluded.get(task.task_id, frozenset()),
+            wanted=wanted_server(task),
         )
         self._place[task.task_id] = key
         self._ready_counts[key.batch_id] += 1

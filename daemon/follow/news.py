@@ -5,7 +5,7 @@ Never the truth: sockets go silent or deaf in practice, so whatever is missed he
 
 import asyncio
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 import structlog
@@ -30,6 +30,12 @@ class NodeProgress(msgspec.Struct, frozen=True, kw_only=True):
     value: float | None
     maximum: float | None
     heard_at: float = 0.0  # monotonic seconds
+
+
+def silence_seconds(all_news: "Sequence[News]", prompt_id: str) -> float | None:
+    """Return how long a prompt of any server has shown no progress; None when nobody can know."""
+    known = (news.silence_seconds(prompt_id) for news in all_news)
+    return next((seconds for seconds in known if seconds is not None), None)
 
 
 class News:

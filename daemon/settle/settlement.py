@@ -4,7 +4,7 @@ Dispatch (lost answers), follow (every poll) and recovery (at start) all settle 
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TypeAlias
 
@@ -45,11 +45,14 @@ class Settlement:
         clock: Clock,
         workflows: Mapping[str, Workflow],
         results_of: ResultsOf,
+        servers: Collection[str] = (),
     ) -> None:
+        """*servers*: the names of all there are; a task too large for each of them is failed."""
         self._ledger = ledger
         self._clock = clock
         self._workflows = workflows
         self._results_of = results_of
+        self._servers = servers
         self._absent_since: dict[str, float] = {}  # prompt id -> monotonic seconds
 
     async def settle(
@@ -183,7 +186,9 @@ class Settlement:
             return failed(task, kind, message, at=at)
         workflow = self._workflows.get(task.workflow_type)
         retries = workflow.max_auto_retries if workflow else 0
-        return after_failure(task, kind, message, at=at, max_auto_retries=retries)
+        return after_failure(
+            task, kind, message, at=at, max_auto_retries=retries, servers=self._servers
+        )
 
 
 def ticket_of(task: Task) -> Ticket:
