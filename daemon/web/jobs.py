@@ -98,7 +98,7 @@ async def _decide(
 
     verdict = await door.accept(drop, also)
     answer = _told(verdict, words)
-    if not verdict.accepted_rows and verdict.rejected:
+    if verdict.rejected and not (verdict.accepted_rows or verdict.duplicates):
         listed = answer["rejected"]
         raise Refusal("no_good_row", 400, count=len(verdict.rejected), rejected=listed)
     return answer

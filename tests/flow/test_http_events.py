@@ -95,7 +95,7 @@ async def test_one_who_comes_back_gets_exactly_what_was_missed(door: Door) -> No
         assert (await anext(stream)).data["row_number"] == 4
 
 
-async def test_one_whose_place_is_forgotten_gets_a_snapshot(world: World, door: Door) -> None:
+async def test_one_whose_place_is_forgotten_gets_a_snapshot(door: Door) -> None:
     for last in ("nonsense", "00000000-1", "-", "1-" + "9" * 40):
         async with listening(door, last) as stream:
             assert (await anext(stream)).kind == "snapshot", last
