@@ -10,12 +10,9 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import msgspec
 
-from daemon.actions.plan import Plan
 from daemon.cli.invocation import Invocation
 from daemon.cli.refusal import LOCKED, worded
-from ledger.direct import DirectLedger
 from ledger.errors import LedgerLocked
-from ledger.jsondir.lock import read_holder
 from ledger.task import Json
 from ledger.timestamps import to_timestamp
 
@@ -25,12 +22,14 @@ _LOOK_AGAIN_SECONDS = 0.02
 _STRANGE = re.compile(r"[^A-Za-z0-9._@-]")
 
 if TYPE_CHECKING:
+    from daemon.actions.plan import Plan
     from daemon.cli.door import Door
+    from ledger.direct import DirectLedger
 
 T = TypeVar("T")
 
 #: Plans an action at the moment ``at``; raises ActionError or UnknownRecord.
-Planner: TypeAlias = Callable[[DirectLedger, str], Plan]
+Planner: TypeAlias = "Callable[[DirectLedger, str], Plan]"
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -72,6 +71,8 @@ def perform(invocation: Invocation, directly: Callable[[], T], through: "Callabl
 
 
 def _under_the_lock(invocation: Invocation, plan: Planner) -> Mapping[str, Json]:
+    from ledger.direct import DirectLedger  # noqa: PLC0415 - reading needs no lock
+
     with DirectLedger(invocation.settings.ledger.path) as ledger:
         planned = plan(ledger, to_timestamp(datetime.now(UTC)))
         if planned.records:
@@ -90,6 +91,7 @@ def door_of_holder(invocation: Invocation) -> "Door | None":
     if not (invocation.settings.state_dir / "web.json").exists():
         return None
     from daemon.cli.door import through_daemon  # noqa: PLC0415 - HTTP is slow to import
+    from ledger.jsondir.lock import read_holder  # noqa: PLC0415 - likewise
 
     settings = invocation.settings
     holder = read_holder(settings.ledger.path)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import partial
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import msgspec
@@ -14,9 +15,11 @@ from daemon.cli.finding import batch_meant
 from daemon.cli.invocation import Invocation
 from daemon.intake.places import content_path
 from daemon.intake.records import new_batch_id
-from ledger.direct import DirectLedger
 from ledger.jsondir.reader import read_state
 from ledger.task import Json
+
+if TYPE_CHECKING:
+    from ledger.direct import DirectLedger
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,7 +45,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 def do(invocation: Invocation, given: str, verb: str, options: Options) -> Mapping[str, Json]:
     """Do *verb* to the batch that *given* means and return the answer; see ``perform``."""
 
-    def plan(ledger: DirectLedger, at: str) -> Plan:
+    def plan(ledger: "DirectLedger", at: str) -> Plan:
         batch_id = batch_meant(ledger.batches(), given)
         return _plan(ledger, batch_id, at, verb=verb, options=options, settings=settings)
 
@@ -55,7 +58,7 @@ def do(invocation: Invocation, given: str, verb: str, options: Options) -> Mappi
 
 
 def _plan(
-    ledger: DirectLedger,
+    ledger: "DirectLedger",
     batch_id: str,
     at: str,
     *,

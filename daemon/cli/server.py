@@ -1,6 +1,7 @@
 """`servers` and `server NAME [drain|resume]`."""
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import click
@@ -18,9 +19,11 @@ from daemon.cli.verb import Verb
 from daemon.cli.views import server_state
 from daemon.web.documents import ServerDocument, ServersDocument
 from daemon.words import Words
-from ledger.direct import DirectLedger
 from ledger.jsondir.reader import read_state
 from ledger.task import Json
+
+if TYPE_CHECKING:
+    from ledger.direct import DirectLedger
 
 VERBS = {"drain": actions.drain, "resume": actions.resume}
 
@@ -56,7 +59,7 @@ def server(invocation: Invocation, name: str, verb: str | None) -> None:
 def _do(invocation: Invocation, name: str, verb: str) -> Mapping[str, Json]:
     known = [each.name for each in invocation.settings.servers]
 
-    def plan(ledger: DirectLedger, at: str) -> Plan:
+    def plan(ledger: "DirectLedger", at: str) -> Plan:
         return VERBS[verb](ledger, name, at=at, known=known)
 
     request = Request(f"/api/servers/{quote(name, safe='')}/{verb}")

@@ -14,11 +14,12 @@ NEWEST_RECORDED = "0.33.0"
 def _faults(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> dict[str, float]:
     faults = {}
     for order in given:
-        name, _, amount = order.partition("=")
+        name, _, amount = order.rpartition("=") if "=" in order else (order, "", "")
         try:
             faults[name] = float(amount or "1")
         except ValueError as error:
-            raise click.BadParameter(f"{order}: write NAME=0.1", ctx, param) from error
+            shape = f"{order}: write NAME=0.1, or NAME:TARGET=0.1"
+            raise click.BadParameter(shape, ctx, param) from error
     return faults
 
 
@@ -41,7 +42,7 @@ def _faults(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) 
     "--fault",
     "faults",
     multiple=True,
-    metavar="NAME=P",
+    metavar="NAME[:TARGET]=P",
     callback=_faults,
     help=help_words("option.fault"),
 )

@@ -1,6 +1,7 @@
 """`retry ID` and `cancel ID`: one task."""
 
 from functools import partial
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import click
@@ -13,7 +14,9 @@ from daemon.cli.commands import help_words, json_option
 from daemon.cli.invocation import Invocation, pass_invocation
 from daemon.cli.verb import Verb
 from daemon.intake.places import content_path
-from ledger.direct import DirectLedger
+
+if TYPE_CHECKING:
+    from ledger.direct import DirectLedger
 
 
 @click.command(cls=Verb, help=help_words("help.retry"))
@@ -25,7 +28,7 @@ def retry(invocation: Invocation, task_id: str, *, copy_files: bool) -> None:
     """Record a new task for the row of a failed or cancelled one; the old one stays as it is."""
     settings = invocation.settings
 
-    def plan(ledger: DirectLedger, at: str) -> Plan:
+    def plan(ledger: "DirectLedger", at: str) -> Plan:
         return tasks.retry(
             ledger,
             task_id,
@@ -45,7 +48,7 @@ def retry(invocation: Invocation, task_id: str, *, copy_files: bool) -> None:
 def cancel(invocation: Invocation, task_id: str) -> None:
     """Cancel a task that has not ended; one inside ComfyUI ends when the daemon took it out."""
 
-    def plan(ledger: DirectLedger, at: str) -> Plan:
+    def plan(ledger: "DirectLedger", at: str) -> Plan:
         return tasks.cancel(ledger, task_id, at=at)
 
     _do(invocation, plan, Request(_path(task_id, "cancel")))

@@ -3,6 +3,9 @@
 import hashlib
 import json
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +19,7 @@ from ledger.status import Stage
 from ledger.task import Dependency, InputFile
 from tests.fakes.records import AT, batch_record, task_record
 
+ROOT = Path(__file__).parents[3]
 BATCH = "spring-abc234"
 PICTURE = b"not looked at"
 SHA256 = hashlib.sha256(PICTURE).hexdigest()
@@ -362,3 +366,29 @@ def test_a_two_stage_row_is_counted_by_stage(command):
     assert counts["stages"]["1"]["failed"] == 1
     assert counts["stages"]["2"]["blocked"] == 1
     assert counts["rows"] == 1
+
+
+VERBS = [
+    ["batch", BATCH, "pause"],
+    ["batch", BATCH, "stop", "--interrupt"],
+    ["batch", BATCH, "rerun", "--yes"],
+    ["batch", BATCH, "retry-failed"],
+    ["retry", "img_20261121_000002"],
+    ["cancel", "img_20261121_000005"],
+    ["server", "gpu-a", "drain"],
+]
+
+
+@pytest.mark.parametrize("words", VERBS, ids=" ".join)
+def test_a_verb_without_a_daemon_loads_no_event_loop_and_no_http(filled, words):
+    code = (
+        "import sys; from daemon.cli.main import exit_code\n"
+        f"assert exit_code(['--config', {str(filled.config)!r}, *{words}]) == 0\n"
+        "heavy = {'asyncio', 'aiohttp', 'http.client', 'structlog', 'PIL'}\n"
+        "print(sorted(heavy & sys.modules.keys()), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.stderr == "[]\n"
+    assert done.stdout

@@ -122,6 +122,7 @@ def test_the_help_is_chinese_under_a_chinese_locale(tmp_path):
 
 READING = [["status"], ["tasks"], ["task", "img_20261121_000001"], ["ledger", "export"]]
 READING += [["ledger", "history", "img_20261121_000001"], ["config", "show"]]
+READING += [["why", "img_20261121_000001"], ["batches"], ["batch", "spring"], ["servers"]]
 
 
 @pytest.mark.parametrize("arguments", READING, ids=" ".join)
