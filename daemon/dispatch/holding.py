@@ -80,13 +80,14 @@ class Holding:
         """Yield the rows that no server can run, newly so or no longer."""
         for task_id in self._unfit | unfit.keys():
             task = self._ledger.task(task_id)
+            if task.stage is not Stage.WAITING:
+                continue
             found = unfit.get(task_id)
+            if found is None and task.not_before is not None:
+                continue  # it was tried meanwhile, and waits for its next attempt
             kind, reason = (found.kind, found.reason) if found else (None, None)
-            if task.stage is Stage.WAITING and (task.error_kind, task.error_message) != (
-                kind,
-                reason,
-            ):
-                yield task.changed(at=at, error_kind=kind, error_message=reason)
+            if (task.error_kind, task.error_message, task.not_before) != (kind, reason, None):
+                yield task.changed(at=at, error_kind=kind, error_message=reason, not_before=None)
         self._unfit = set(unfit)
 
     def _held(self, at: str, working: frozenset[str], unfit: dict[str, str]) -> list[Batch]:
@@ -106,7 +107,7 @@ class Holding:
                 held = kinds[batch.batch_id][0]
             if held != batch.held:
                 changed.append(batch.changed(at=at, held=held))
-                log.info("batch.held" if held else "batch.released", batch=batch.name, why=held)
+                log.info("batch.held" if held else "batch.released", batch=batch.batch_id, why=held)
         return changed
 
     async def _write(self, records: list[Record]) -> None:
