@@ -141,8 +141,12 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def output_prefix(self) -> str:
-        """The folder of this attempt in the server's output folder; unique for ever."""
-        return f"rowkeeper/{self.task_id}-{self.attempt}"
+        """The folder of this attempt in the server's output folder; unique for ever.
+
+        With a part of the prompt id: another ledger on the same server counts its tasks alike.
+        """
+        prompt = (self.comfyui_task_id or "")[:8]
+        return f"rowkeeper/{self.task_id}-{self.attempt}-{prompt}"
 
     def changed(self, *, at: str, **fields: object) -> "Task":
         """Return the next version with *fields* replaced; the stage stays."""

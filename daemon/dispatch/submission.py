@@ -176,7 +176,9 @@ class Submission:
     async def _prepare(self, task: Task, state: ServerState) -> tuple[Task, Graph]:
         """Return the task as it will stand when submitted, and its graph; uploads the inputs."""
         template = self._templates[task.workflow_type]
-        attempt = msgspec.structs.replace(task, attempt=task.attempt + 1)
+        attempt = msgspec.structs.replace(
+            task, attempt=task.attempt + 1, comfyui_task_id=str(uuid.uuid4())
+        )
         pictures = self._pictures(task, template)
         own: dict[str, Json] = {
             "row_number": task.row_number,
@@ -200,7 +202,7 @@ class Submission:
             Stage.SUBMITTING,
             at=at,
             server=state.name,
-            comfyui_task_id=str(uuid.uuid4()),
+            comfyui_task_id=attempt.comfyui_task_id,
             attempt=attempt.attempt,
             not_before=None,
             blocked_by=None,

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from daemon.comfy.simulator import Simulator
 from daemon.comfy.simulator.executions import Execution, read_executions
 from ledger.status import Stage
 from ledger.task import Task
@@ -97,6 +98,27 @@ async def test_a_submission_that_nobody_can_know_about_is_marked(tmp_path: Path)
         assert world.verify() == []
     finally:
         await kill(server)
+
+
+async def test_the_files_of_another_ledgers_task_of_the_same_id_are_never_adopted(
+    tmp_path: Path,
+) -> None:
+    async with Simulator(tmp_path / "comfyui") as simulator:
+        first = World(tmp_path / "first", simulator.url)
+        first.drop("spring", TWO_ROWS[:1])
+        assert await first.run_here() == 0
+        second = World(tmp_path / "second", simulator.url)
+        second.drop("spring", [{**TWO_ROWS[1], "workflow_type": "图片合成"}])
+        simulator.pace.seconds_per_job = 5
+        daemon = await second.daemon("run", ROWKEEPER_FAILPOINT="comfy.submit.after@1")
+        await daemon.wait()
+        await simulator.restart()  # before the second ledger's prompt made anything
+        simulator.pace.seconds_per_job = 0
+        assert await second.run_here() == 0
+        (mine,), (theirs,) = second.tasks(), first.tasks()
+        assert mine.task_id == theirs.task_id
+        assert (mine.stage, mine.metadata.adopted) == (Stage.DONE, False)
+        assert mine.outputs[0].sha256 != theirs.outputs[0].sha256
 
 
 def shown_right(task: Task, simulated: Path) -> None:
