@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from daemon.cli.happenings import happening
+from daemon.cli.reasons import in_language
 from daemon.cli.render import local_time, printable
 from daemon.words import Words
 from ledger.jsondir.journal import Line
@@ -13,6 +14,12 @@ from ledger.task import Json, Task
 
 #: Evidence that the sentence about the server's answer already tells.
 _TOLD = {"sighting", "server", "failure", "graph"}
+
+#: Reasons that say no more than the sentence about the server's answer.
+_PLAIN = {
+    *("history: success", "history: error", "history: interrupted"),
+    *("queue: pending", "queue: running"),
+}
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +47,8 @@ def tell(lines: Sequence[Line], words: Words) -> list[Event]:
         values = happened.values
         if "stage" in values:
             values = values | {"stage": words(f"stage.{values['stage']}")}
+        if "reason" in values:
+            values = values | {"reason": in_language(str(values["reason"]), words.language)}
         events.append(
             Event(
                 seq=line.seq,
@@ -91,8 +100,9 @@ def _because(line: Line, words: Words) -> list[str]:
     if isinstance(sighting, str):
         server = evidence.get("server")
         sentences.append(words(f"story.sighting.{sighting}", server=server))
-    if line.reason is not None and (not sentences or sighting == "absent"):
-        sentences.append(words("story.reason", reason=line.reason))
+    if line.reason is not None and not (sentences and line.reason in _PLAIN):
+        reason = in_language(line.reason, words.language)
+        sentences.append(words("story.reason", reason=reason))
     if rest := {key: value for key, value in evidence.items() if key not in _TOLD}:
         told = ", ".join(f"{key} = {_plain(value)}" for key, value in rest.items())
         sentences.append(words("story.evidence", evidence=told))

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from daemon.cli.happenings import happening
+from daemon.cli.reasons import in_language
 from daemon.cli.story import who
 from daemon.words import Words
 from daemon.words.catalogue import CATALOGUE
@@ -150,6 +151,21 @@ def test_the_story_is_chinese_for_who_reads_chinese(command):
     text = command("why", "img_20261121_000001")
     assert "收件夹：从 spring.csv 第 67 行接收。" in text
     assert "anna（命令行）：已取消（之前处于 等待）。" in text
+
+
+def test_reasons_of_the_steps_are_chinese_as_far_as_they_are_known():
+    absent = "in neither queue nor history after settling; its folder holds all 2 files"
+    assert in_language(absent, "en") == absent
+    assert in_language(absent, "zh") == (
+        "等待之后，队列和历史里仍没有它；它的输出文件夹里 2 个文件齐全"
+    )
+    changed = (
+        "in neither queue nor history after settling; the workflow changed; its files are not known"
+    )
+    assert in_language(changed, "zh").isascii() is False
+    assert in_language("disk is on fire; reset was requested", "zh") == (
+        "disk is on fire；有人要求重置"
+    )
 
 
 def test_the_story_in_json_has_seq_actor_and_evidence_of_each_change(command):
