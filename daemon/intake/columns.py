@@ -20,6 +20,9 @@ HEADINGS: dict[str, str] = {
 }
 _KEYS = {heading: key for key, heading in HEADINGS.items()} | {key: key for key in HEADINGS}
 
+#: From here on a decimal number no longer names one whole number.
+_UNSURE_FROM = 2**53
+
 #: Columns that our own reports add; read back as if they were not there.
 REPORT_LINE, REPORT_REASON = "rowkeeper_line", "rowkeeper_reason"
 
@@ -90,7 +93,7 @@ def as_text(value: Json) -> str | None:
             return value
         case bool():
             return "true" if value else "false"
-        case float() if value.is_integer():
+        case float() if value.is_integer() and abs(value) < _UNSURE_FROM:
             return str(int(value))
         case int() | float():
             return str(value)

@@ -5,8 +5,10 @@ A fault of one row makes that row a problem, a fault of the file makes it Unread
 
 import csv
 import io
+import re
 from collections.abc import Callable, Iterator, Sequence
 
+import msgspec
 import orjson
 
 from daemon.intake.columns import REPORT_LINE, REPORT_REASON, key_of, shown, tidy
@@ -26,6 +28,8 @@ MAX_JOB_FILE_BYTES = 32 * 1024 * 1024  # reading takes some ten times that
 _MAX_LINE_CHARACTERS = 1_000_000
 _MAX_JSON_PARTS = 500_000  # small parts take far more memory than text
 _HOPELESS_LINES = 1000  # so many lines of JSONL without a readable one are enough
+
+_LONG_NUMBER = re.compile(rb"[0-9]{19}")  # it may be a whole number beyond 64 bits
 
 _FOREIGN = {
     b"PK\x03\x04": "an Excel workbook or zip archive",
@@ -163,7 +167,13 @@ def _loads(data: bytes) -> Json:
         content: Json = orjson.loads(data)
     except orjson.JSONDecodeError as error:
         raise Unreadable(f"the content is no JSON: {error}") from error
-    return content
+    if _LONG_NUMBER.search(data) is None:
+        return content
+    try:
+        exact: Json = msgspec.json.decode(data)  # orjson makes 1e+30 of a number of 31 digits
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise Unreadable(f"the content is no JSON for a job file: {error}") from error
+    return exact
 
 
 def object_row(line: int, item: Json) -> RawRow:

@@ -1,5 +1,6 @@
 """A raw row → the work it wants, or every reason why it cannot be taken; pure."""
 
+import re
 from collections.abc import Mapping
 
 import msgspec
@@ -12,6 +13,10 @@ DEFAULT_WORKFLOW_TYPE = "图片合成"
 #: The picture column of a second stage that the first stage fills.
 HANDED_ON = "image"
 MAX_PRIORITY = 1_000_000_000
+SEED_COLUMN = "seed"
+#: Seeds stay below it, so that every JSON reader keeps all their digits.
+SEED_LIMIT = 2**53
+_WHOLE_NUMBER = re.compile(r"([+-]?\d{1,20})(?:\.0*)?")
 #: Columns that become fields of the task; the rest stays in its ``row``.
 FIELDS = frozenset({"row_number", "product_name", "model_name", "workflow_type", "priority"})
 
@@ -53,6 +58,7 @@ def plan_row(raw: RawRow, needs: Mapping[str, WorkflowNeeds]) -> WantedRow | Ref
         types = _workflow_types(raw, needs, problems)
         pictures = _pictures(raw, types, needs, problems)
         priority = _priority(raw, problems)
+        _check_seed(raw, types, needs, problems)
     if problems:
         return RefusedRow(line=raw.line, values=dict(raw.values), reason="; ".join(problems))
     return WantedRow(
@@ -124,6 +130,23 @@ def _priority(raw: RawRow, problems: list[str]) -> int:
         problems.append(f"{shown('priority')} “{text[:20]}” is no whole number up to a billion")
         return 0
     return priority
+
+
+def _check_seed(
+    raw: RawRow,
+    types: tuple[str, ...],
+    needs: Mapping[str, WorkflowNeeds],
+    problems: list[str],
+) -> None:
+    """Refuse a seed that no server could be given as it stands."""
+    given = raw.values.get(SEED_COLUMN)
+    if given in (None, "") or not any(SEED_COLUMN in needs[name].columns for name in types):
+        return
+    found = _WHOLE_NUMBER.fullmatch(as_text(given) or "")
+    if found is None or not 0 <= int(found[1]) < SEED_LIMIT:
+        text = str(given)[:40]
+        limit = f"0 to {SEED_LIMIT - 1}"
+        problems.append(f"{shown(SEED_COLUMN)} “{text}” is no whole number from {limit}")
 
 
 def _row_number(raw: RawRow) -> str | int:

@@ -251,3 +251,27 @@ def test_garbage_up_to_the_limit_is_answered_quickly_and_in_bounded_memory(fille
 
 def test_the_very_big_file_is_refused_by_its_size():
     assert "too big" in why("a.csv", b"x" * (jobfile.MAX_JOB_FILE_BYTES + 1))
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.jsonl"])
+def test_whole_numbers_beyond_64_bits_keep_all_their_digits_as_text(name):
+    big, edge = 10**30 + 7, 2**64
+    data = f'{{"row_number":{big},"seed":{-edge},"product_name":"{big}","prompt":9007199254740993}}'
+    assert read(name, data) == [
+        {
+            "row_number": str(big),
+            "seed": str(-edge),
+            "product_name": str(big),
+            "prompt": 2**53 + 1,
+        }
+    ]
+
+
+def test_a_number_of_thousands_of_digits_makes_the_file_unreadable_and_not_us():
+    assert "no JSON: number is infinity" in why("a.json", f'{{"row_number":{"1" * 5000}}}')
+
+
+def test_rows_nested_as_deeply_as_json_is_read_are_told_and_do_no_harm():
+    nested = "[" * 1000 + "1" * 20 + "]" * 1000
+    data = f'{{"product_name":"茶壶","deep":{nested}}}'
+    assert "no JSON for a job file" in why("a.json", data)

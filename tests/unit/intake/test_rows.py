@@ -1,6 +1,6 @@
 import pytest
 
-from daemon.intake.columns import clean_text, tidy
+from daemon.intake.columns import WorkflowNeeds, clean_text, tidy
 from daemon.intake.fingerprint import fingerprint, likeness
 from daemon.intake.grid import RawRow
 from daemon.intake.records import new_batch_id, slug
@@ -77,6 +77,26 @@ def test_priorities_are_whole_numbers(given, priority):
 @pytest.mark.parametrize("given", ["1.5", 1e30, "9" * 400, "二", True])
 def test_priorities_of_another_kind_are_refused(given):
     assert "priority" in why(priority=given, **PICTURES)
+
+
+@pytest.mark.parametrize("given", [0, "0", 42, "42", 42.0, "42.0", "+42", 2**53 - 1])
+def test_a_seed_of_its_own_is_a_whole_number_below_2_to_the_53(given):
+    assert plan(seed=given, **PICTURES).values["seed"] == given
+
+
+@pytest.mark.parametrize(
+    "given", [2**53, str(2**53), 2.0**53, 10**30, "9" * 400, -1, "-7", 1.5, "abc", True, [7]]
+)
+def test_a_seed_that_would_not_keep_its_digits_is_refused_with_what_is_allowed(given):
+    reason = why(seed=given, **PICTURES)
+    assert "“seed”" in reason
+    assert "no whole number from 0 to 9007199254740991" in reason
+
+
+def test_a_column_called_seed_that_no_workflow_of_the_row_takes_is_kept_as_it_is():
+    needs = {"图片合成": WorkflowNeeds(frozenset(), frozenset()), "图生视频": NEEDS["图生视频"]}
+    row = plan_row(RawRow(line=1, values={"seed": "mustard"}), needs)
+    assert isinstance(row, WantedRow)
 
 
 @pytest.mark.parametrize("key", ["product_name", "row_number", "prompt", "product_image"])
