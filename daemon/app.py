@@ -34,6 +34,7 @@ from daemon.intake.inbox import Inbox
 from daemon.running import Service, run_services, signals
 from daemon.settle.results import ResultNode
 from daemon.settle.settlement import Settlement
+from daemon.settle.streaks import Streaks
 from daemon.upkeep.backup import LedgerBackups
 from daemon.upkeep.batches import BatchKeeper
 from daemon.upkeep.completion import Completion
@@ -157,8 +158,8 @@ async def _serve(  # noqa: PLR0917 - the one place where everything meets
     states = [ServerState(server, clients[server.name], ledger) for server in settings.servers]
     for state in states:
         await state.remember(client_id=state.memory.get("client_id") or uuid.uuid4().hex)
-    names = [state.name for state in states]
-    settlement = Settlement(ledger, clock, workflows.settings, workflows.results_of, names)
+    streaks = Streaks(ledger, settings.dispatch.max_consecutive_failures)
+    settlement = Settlement(ledger, clock, workflows.settings, workflows.results_of, list(clients))
 
     servers = {state.name: (state.client, state.settings) for state in states}
     await Recovery(ledger, servers, settlement, clock).recover()
@@ -206,12 +207,12 @@ async def _serve(  # noqa: PLR0917 - the one place where everything meets
     )
     services: list[Service] = [
         inbox,
-        *_dispatch(settings, states, ledger, workflows, settlement, contents, folder, clock),
+        *_dispatch(
+            settings, states, ledger, workflows, settlement, streaks, contents, folder, clock
+        ),
         *(service for each in followers for service in (each, each.news)),
         Collector(ledger, clients, workflows.settings, folder, clock),
-        BatchKeeper(
-            ledger, clock, max_consecutive_failures=settings.dispatch.max_consecutive_failures
-        ),
+        BatchKeeper(ledger, clock, streaks),
         LedgerWatch(ledger, clock),
         Sweeps(sweeps_of(settings, ledger, stuck, backups, folder.absolute), clock),
         WebServer(desk),
@@ -230,6 +231,7 @@ def _dispatch(  # noqa: PLR0917 - as above
     ledger: Ledger,
     workflows: Workflows,
     settlement: Settlement,
+    streaks: Streaks,
     contents: ContentStore,
     folder: OutputFolder,
     clock: Clock,
@@ -252,22 +254,22 @@ def _dispatch(  # noqa: PLR0917 - as above
             ready=ready,
             submission=submission,
             settlement=settlement,
+            streaks=streaks,
             clock=clock,
         )
         for state in states
     ]
     holding = Holding(ledger, ready, states, clock)
 
-    def follow(transaction: Transaction) -> None:
-        ready.follow(transaction)
-        for lane in lanes:
-            lane.wake.set()
-
-    ledger.subscribe(follow)
-
     def changed() -> None:
         for lane in lanes:
             lane.wake.set()
+
+    def follow(transaction: Transaction) -> None:
+        ready.follow(transaction)
+        changed()
+
+    ledger.subscribe(follow)
 
     def replaced() -> None:
         for state in states:

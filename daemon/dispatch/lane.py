@@ -12,6 +12,7 @@ from daemon.dispatch.submission import CannotRun, Submission
 from daemon.running import Crew
 from daemon.settle.memory import must_be_freed
 from daemon.settle.settlement import Settlement
+from daemon.settle.streaks import Streaks
 from ledger.batch import BatchStatus
 from ledger.errors import Conflict, LedgerClosed, UnknownRecord
 from ledger.ledger import Ledger
@@ -35,6 +36,7 @@ class Lane:
         ready: ReadyRows,
         submission: Submission,
         settlement: Settlement,
+        streaks: Streaks,
         clock: Clock,
     ) -> None:
         self.name = f"dispatch:{state.name}"
@@ -44,6 +46,7 @@ class Lane:
         self._ready = ready
         self._submission = submission
         self._settlement = settlement
+        self._streaks = streaks
         self._clock = clock
         self._crew = Crew(state.settings.max_in_flight)
 
@@ -98,10 +101,12 @@ class Lane:
         return self._ready.take(state.name, state.last_type, state.streak, self._batch_runs)
 
     def _batch_runs(self, batch_id: str) -> bool:
+        """Say whether its waiting rows may be spent; its record may not say yet that it failed."""
         try:
-            return self._ledger.batch(batch_id).status is BatchStatus.RUNNING
+            runs = self._ledger.batch(batch_id).status is BatchStatus.RUNNING
         except UnknownRecord:
             return True
+        return runs and not self._streaks.too_long(batch_id)
 
     async def _submit(self, task: Task) -> None:
         try:

@@ -7,7 +7,7 @@ import structlog
 
 from daemon.clock import Clock
 from daemon.settle.dependency import why_blocked
-from daemon.upkeep.failures import BATCH_RESUMED, RESETTING, counted_result, failures_in_a_row
+from daemon.settle.streaks import BATCH_RESUMED, Streaks
 from daemon.upkeep.statistics import BatchStatistics, statistics
 from ledger.batch import Batch, BatchStatus
 from ledger.entry import Transaction
@@ -37,19 +37,18 @@ def has_work_left(ledger: Ledger, batch_id: str, stands: BatchStatistics) -> boo
 class BatchKeeper:
     """Keeps batches' stage and status; failed by too many failures in a row, or completed.
 
-    The count of failures stands in the batch's record; a kill loses at most the results whose
-    review was under way.
+    The count of failures is written into the batch's record, for the next process; a kill loses
+    at most the results whose review was under way.
     """
 
     name = "batches"
 
-    def __init__(self, ledger: Ledger, clock: Clock, *, max_consecutive_failures: int) -> None:
+    def __init__(self, ledger: Ledger, clock: Clock, streaks: Streaks) -> None:
         self._ledger = ledger
         self._clock = clock
-        self._limit = max_consecutive_failures
+        self._streaks = streaks
         self._wake = asyncio.Event()
         self._suspects: set[str] = set()
-        self._results: dict[str, list[bool]] = {}  # not yet counted, in the order of commits
 
     async def run(self, stop: asyncio.Event) -> None:
         """Watch until *stop*."""
@@ -74,33 +73,33 @@ class BatchKeeper:
             batch = self._ledger.batch(batch_id)
         except UnknownRecord:
             return
-        results = self._results.get(batch_id, [])
-        counted = len(results)
-        after = self._reviewed(batch, results)
-        if after is not None:
-            op = _op(batch, after)
-            try:
-                await self._ledger.commit(after, op=op, reason=self._reason(after, op))
-            except (Conflict, LedgerClosed):  # the change that was first wakes us
-                self._suspects.add(batch_id)
-                return
-            if op != "batch.counted":
-                self._tell(op, batch_id)
-        del results[:counted]
+        after = self._reviewed(batch)
+        if after is None:
+            return
+        op = _op(batch, after)
+        try:
+            await self._ledger.commit(after, op=op, reason=self._reason(after, op))
+        except (Conflict, LedgerClosed):  # the change that was first wakes us
+            self._suspects.add(batch_id)
+            return
+        if op != "batch.counted":
+            self._tell(op, batch_id)
 
-    def _reviewed(self, batch: Batch, results: list[bool]) -> Batch | None:
+    def _reviewed(self, batch: Batch) -> Batch | None:
         """Return the batch as it should stand, or None when it does."""
         stands = statistics(self._ledger, batch.batch_id)
         if batch.status is BatchStatus.COMPLETED or not stands.total:  # the rest is in the archive
             return None
-        failures = failures_in_a_row(batch.failures_in_a_row, results, self._limit)
         runs = batch.status is BatchStatus.RUNNING
-        too_many = runs and failures >= self._limit
+        too_many = runs and self._streaks.too_long(batch.batch_id)
         status: BatchStatus = BatchStatus.FAILED if too_many else batch.status
         if not has_work_left(self._ledger, batch.batch_id, stands):
             status = _ended(status is BatchStatus.FAILED, stands)
         after = msgspec.structs.replace(
-            batch, stage=stands.stage, status=status, failures_in_a_row=failures
+            batch,
+            stage=stands.stage,
+            status=status,
+            failures_in_a_row=self._streaks.count(batch.batch_id),
         )
         if status is not BatchStatus.RUNNING:
             after = msgspec.structs.replace(after, held=None)
@@ -132,17 +131,14 @@ class BatchKeeper:
 
     def _follow(self, transaction: Transaction) -> None:
         for record in transaction.records:
-            if transaction.op in RESETTING and isinstance(record, Task | Batch):
-                self._results.pop(record.batch_id, None)
             if isinstance(record, Batch):
                 if transaction.op == BATCH_RESUMED:
                     self._tell(BATCH_RESUMED, record.batch_id)
                 self._suspect(record.batch_id)
-            elif isinstance(record, Task):
-                if (ended_well := counted_result(record)) is not None:
-                    self._results.setdefault(record.batch_id, []).append(ended_well)
-                if record.stage not in OPEN_STAGES or record.blocked_by is not None:
-                    self._suspect(record.batch_id)
+            elif isinstance(record, Task) and (
+                record.stage not in OPEN_STAGES or record.blocked_by is not None
+            ):
+                self._suspect(record.batch_id)
 
     def _suspect(self, batch_id: str) -> None:
         self._suspects.add(batch_id)

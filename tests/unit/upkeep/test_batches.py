@@ -8,8 +8,8 @@ import pytest
 import structlog
 
 from daemon.actions import batches, tasks
+from daemon.settle.streaks import Streaks, failures_in_a_row
 from daemon.upkeep.batches import BatchKeeper
-from daemon.upkeep.failures import failures_in_a_row
 from ledger.batch import BatchStatus
 from ledger.ledger import Ledger
 from ledger.status import Stage
@@ -28,7 +28,7 @@ def house() -> House:
 @asynccontextmanager
 async def kept(ledger: Ledger) -> AsyncIterator[BatchKeeper]:
     """Run the keeper; its reviews are over when the block is."""
-    keeper = BatchKeeper(ledger, FakeClock(), max_consecutive_failures=LIMIT)
+    keeper = BatchKeeper(ledger, FakeClock(), Streaks(ledger, LIMIT))
     stop = asyncio.Event()
     running = asyncio.create_task(keeper.run(stop))
     try:
