@@ -44,6 +44,8 @@ async def submit(call: Call[Nothing, Nothing]) -> Mapping[str, Json]:
             raise _no_room(error) from error
         try:
             return await _decide(call, await _received(call.request, folder), key)
+        except ConnectionError:
+            raise  # the client went away; that says nothing of our disk
         except (OSError, Postponed) as error:
             raise _no_room(error) from error
         finally:

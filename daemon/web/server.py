@@ -160,6 +160,8 @@ def refuse(request: web.Request, error: Exception) -> web.StreamResponse:
             code, status, values = "conflict", 409, {"reason": str(error)}
         case LedgerClosed():
             code, status, values = "ledger_closed", 503, {"reason": str(error)}
+        case web.RequestPayloadError() | ConnectionError():
+            code, status, values = "body_cut", 400, {}
         case web.HTTPMethodNotAllowed():
             allowed = ", ".join(sorted(error.allowed_methods))
             code, status, headers = "wrong_method", 405, {"Allow": allowed}

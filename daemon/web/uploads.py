@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 import msgspec
 from aiohttp import BodyPartReader, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from daemon.intake.contents import MAX_PICTURE_BYTES
 from daemon.intake.jobfile import JOB_SUFFIXES, MAX_JOB_FILE_BYTES
@@ -57,6 +58,7 @@ async def receive(request: web.Request, folder: Path) -> Upload:
         async for part in await request.multipart():
             if not isinstance(part, BodyPartReader) or not part.filename:
                 raise Refusal("bad_part", 400)
+            _refuse_encoded(part)
             name = safe_name(part.filename)
             if name in hashes:
                 raise Refusal("same_name", 400, name=name)
@@ -77,7 +79,7 @@ async def receive(request: web.Request, folder: Path) -> Upload:
                 total_bytes += size_bytes
     except TimeoutError as error:
         raise Refusal("body_too_slow", 408, seconds=STALLED_SECONDS) from error
-    except (ValueError, AssertionError) as error:  # aiohttp's words for a broken body
+    except (ValueError, AssertionError, HttpProcessingError) as error:  # aiohttp of a broken body
         raise Refusal("bad_multipart", 400, what=str(error)[:200]) from error
     if job is None:
         raise Refusal("no_job_file", 400, kinds=[*sorted(JOB_SUFFIXES)])
@@ -93,6 +95,13 @@ def safe_name(filename: str) -> str:
         if not fits or part in (".", "..") or not part.isprintable():
             raise Refusal("bad_file_name", 400, name=filename[:200])
     return name
+
+
+def _refuse_encoded(part: BodyPartReader) -> None:
+    """Raise Refusal for a part that is packed: unpacked it could be of any size."""
+    encoding = part.headers.get("Content-Transfer-Encoding", "binary").lower()
+    if "Content-Encoding" in part.headers or encoding not in ("binary", "8bit", "7bit"):
+        raise Refusal("bad_multipart", 400, what="a part has a content encoding")
 
 
 async def _read(part: BodyPartReader, limit_bytes: int) -> bytes:
@@ -122,7 +131,7 @@ async def _store(part: BodyPartReader, path: Path, limit_bytes: int) -> tuple[st
 
 async def _next(part: BodyPartReader) -> bytes:
     async with asyncio.timeout(STALLED_SECONDS):
-        return bytes(part.decode(await part.read_chunk(_CHUNK_BYTES)))
+        return await part.read_chunk(_CHUNK_BYTES)
 
 
 def _open(path: Path) -> BinaryIO:
