@@ -1,6 +1,8 @@
 """What a workflow's result nodes leave in the server's output folder."""
 
 import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -32,6 +34,24 @@ class ResultNode(msgspec.Struct, frozen=True, kw_only=True):
         """Return the name of its *number*-th file (from 1), or None for an unknown naming."""
         extension = KNOWN_EXTENSIONS.get(self.class_type)
         return None if extension is None else f"{file_stem(self.node_id)}_{number:05}_{extension}"
+
+
+class Miscount(msgspec.Struct, frozen=True):
+    """A result node that made another number of files than the settings say."""
+
+    node_id: str
+    expected: int
+    found: int
+
+
+def miscounts(results: Sequence[ResultNode], makers: Iterable[str]) -> list[Miscount]:
+    """Return the result nodes whose number of files is wrong; *makers*: the node of each file."""
+    found = Counter(makers)
+    return [
+        Miscount(node.node_id, node.count, found[node.node_id])
+        for node in results
+        if found[node.node_id] != node.count
+    ]
 
 
 def file_stem(node_id: str) -> str:

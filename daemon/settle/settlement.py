@@ -16,7 +16,7 @@ from daemon.clock import Clock
 from daemon.comfy.server import Sighting, State, Ticket, WorkflowServer
 from daemon.settle.adoption import probe_outputs
 from daemon.settle.failure import after_failure, failed, waiting_again
-from daemon.settle.results import ResultNode
+from daemon.settle.results import ResultNode, miscounts
 from daemon.settle.verdict import Decision, Probe, Verdict, judge
 from ledger.errors import Conflict
 from ledger.ledger import Ledger
@@ -149,6 +149,21 @@ class Settlement:
             stage=changed.stage.value,
             reason=verdict.reason,
         )
+        if verdict.decision is Decision.COLLECT:
+            self._tell_miscounts(task, verdict)
+
+    def _tell_miscounts(self, task: Task, verdict: Verdict) -> None:
+        """Warn when the settings' count is wrong: a lost run of it could not be adopted."""
+        for each in miscounts(self._results_of(task), (ref.node for ref in verdict.files)):
+            log.warning(
+                "task.files_miscounted",
+                task=task.task_id,
+                batch=task.batch_id,
+                node=each.node_id,
+                expected=each.expected,
+                found=each.found,
+                hint="set count of this node in the workflow's outputs to what it makes",
+            )
 
     def _conclude(self, task: Task, verdict: Verdict, sighting: Sighting) -> Task | None:
         """Return the task's next version, or None when the ledger need not change."""
