@@ -30,7 +30,10 @@ ZH: dict[str, str] = {
     "option.port": "监听端口；0 表示任意空闲端口。",
     "option.host": "监听地址。",
     "option.seconds_per_job": "每个任务需要的秒数。",
-    "option.fault": "以此概率制造一种故障，例如 lost_answer=0.1。",
+    "option.fault": (
+        "以此概率制造一种故障，例如 lost_answer=0.1；NAME:TARGET=P 只针对一个目标"
+        "（任务、文件、节点类），例如 missing_class:SaveImage=1。"
+    ),
     "option.folder": "模拟器存放文件的文件夹。",
     "option.rows": "示例行数；示例中的行会重复使用。",
     "option.keep_running": "做完后继续运行，直到 Ctrl-C。",
@@ -68,7 +71,10 @@ EN: dict[str, str] = {
     "option.port": "Port to listen at; 0 = any free one.",
     "option.host": "Address to listen at.",
     "option.seconds_per_job": "How long a job takes.",
-    "option.fault": "Make a fault happen with this probability, as in lost_answer=0.1.",
+    "option.fault": (
+        "Make a fault happen with this probability, as in lost_answer=0.1; NAME:TARGET=P aims it "
+        "at one task, file or node class, as in missing_class:SaveImage=1."
+    ),
     "option.folder": "Where the simulator keeps its files.",
     "option.rows": "So many rows; those of the example are used again and again.",
     "option.keep_running": "Stay up when all is done, until Ctrl-C.",
