@@ -1,5 +1,6 @@
 """`stuck` looks for stuck tasks, `recover` sets them right; through the daemon when one runs."""
 
+import math
 from collections.abc import Mapping
 
 import click
@@ -15,10 +16,18 @@ from ledger.task import Json
 
 CHECK, RECOVERY = "/api/diagnosis/tasks/status-check", "/api/diagnosis/tasks/recovery"
 
+
+def _a_number(ctx: click.Context, param: click.Parameter, given: float | None) -> float | None:
+    if given is not None and math.isnan(given):  # no range keeps it out
+        raise click.BadParameter("nan", ctx, param)
+    return given
+
+
 minutes_option = click.option(
     "--max-runtime-minutes",
     "max_minutes",
     type=click.FloatRange(0, 1_000_000, min_open=True),
+    callback=_a_number,
     help=help_words("option.max_runtime_minutes"),
 )
 
@@ -69,14 +78,14 @@ def recover(invocation: Invocation, *, force: bool, max_minutes: float | None) -
 
 
 def _as_text(answer: Mapping[str, Json], words: Words) -> str:
-    heads = [words(f"column.{head}") for head in ("task", "name", "minutes", "remark")]
-    rows = [
-        [each["id"], each["name"], each["runtime_minutes"], each["stuck_reason"]]
-        for each in _listed(answer["running_tasks"])
-        if isinstance(each, dict)
-    ]
+    heads = [words(f"column.{head}") for head in ("task", "name", "minutes")]
+    found = [each for each in _listed(answer["running_tasks"]) if isinstance(each, dict)]
+    rows = [[each["id"], each["name"], each["runtime_minutes"]] for each in found]
     shown = [table(heads, rows), ""] if rows else []
-    return "\n".join([*shown, printable(str(answer["message"]))])
+    reasons = [
+        printable(f"{each['id']}: {each['stuck_reason']}") for each in found if each["stuck_reason"]
+    ]
+    return "\n".join([*shown, *reasons, printable(str(answer["message"]))])
 
 
 def _listed(value: Json) -> list[Json]:
