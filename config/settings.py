@@ -68,7 +68,7 @@ class Workflow(Section, frozen=True):
     """One workflow type: its template and what of a row goes where."""
 
     template: Path
-    max_runtime_minutes: Amount = 30.0
+    max_runtime_minutes: Amount | None = None  # else the one of [sweeps]
     max_auto_retries: Annotated[int, Meta(ge=0)] = 2
     on_uncertain: Literal["rerun", "ask"] = "rerun"
     inputs: dict[str, NodeInput] = msgspec.field(default_factory=dict)

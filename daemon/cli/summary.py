@@ -108,5 +108,6 @@ def _is_stuck(task: Task, settings: Settings, now: datetime) -> bool:
     if task.stage is not Stage.RUNNING or task.started_at is None:
         return False
     workflow = settings.workflows.get(task.workflow_type)
-    limit = (workflow or settings.sweeps).max_runtime_minutes
+    own = workflow.max_runtime_minutes if workflow else None
+    limit = settings.sweeps.max_runtime_minutes if own is None else own
     return now - from_timestamp(task.started_at) > timedelta(minutes=limit)

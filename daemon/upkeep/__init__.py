@@ -1,1 +1,7 @@
-"""What keeps the daemon's promises over time: recovery at start, sweeps, retention."""
+"""What keeps the daemon's promises over time.
+
+At a start: ``recovery``. While it runs: ``batches``, ``completion``, ``ledger_watch``.
+Stuck tasks: ``findings`` (how each stands), ``diagnosis`` (told), ``remedy`` (what follows),
+``stuck`` (done). On times of ``schedule``: ``sweeps``, with ``retention`` and ``backup``.
+For answers: ``statistics``, ``eta``.
+"""

@@ -85,7 +85,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         if self.asked_minutes is not None:
             return self.asked_minutes
         workflow = self.workflows.get(task.workflow_type)
-        return workflow.max_runtime_minutes if workflow else self.default_minutes
+        own = workflow.max_runtime_minutes if workflow else None
+        return self.default_minutes if own is None else own
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,12 +17,13 @@ from daemon.settle.settlement import Settlement, ticket_of
 from daemon.upkeep.backup import LedgerBackups
 from daemon.upkeep.diagnosis import StatusCheck, answered
 from daemon.upkeep.findings import Finding, Limits, ProgressAge, Reason, diagnose, no_news
+from daemon.upkeep.remedy import evidence_of, is_forced, is_lost, timeout_marks
 from daemon.words import Words
 from ledger.entry import Transaction
 from ledger.errors import Conflict
 from ledger.ledger import Ledger
 from ledger.status import IN_FLIGHT_STAGES, Stage
-from ledger.task import Json, Task
+from ledger.task import Task
 from ledger.timestamps import to_timestamp
 
 log = structlog.get_logger()
@@ -74,7 +75,7 @@ class StuckTasks:
         self._followed = followed
         self._progress_age = progress_age_seconds
         self._one_at_a_time = asyncio.Lock()
-        self.stuck = 0  # as last seen
+        self.stuck = 0  # as last seen, by the settings' own limits
         self.resets = 0  # since the start
 
     async def check(self, words: Words, *, max_runtime_minutes: float | None = None) -> StatusCheck:
@@ -101,22 +102,23 @@ class StuckTasks:
         """
         async with self._one_at_a_time:
             findings = await self._diagnose(max_runtime_minutes)
-            lost = [each for each in findings if each.reason in (Reason.ABSENT, Reason.ENDED)]
-            forced = [each for each in findings if _is_forced(each, spare_healthy=spare_healthy)]
+            lost = [each for each in findings if is_lost(each)]
+            forced = [each for each in findings if is_forced(each, spare_healthy=spare_healthy)]
             forced = forced if force_reset else []
-            resets = _Resets({each.task.task_id for each in (*lost, *forced)})
-            if lost or forced:
+            treated = [*lost, *forced]
+            resets = _Resets({each.task.task_id for each in treated})
+            if treated:
                 await asyncio.to_thread(self._backups.make, self._clock.now())
                 unsubscribe = self._ledger.subscribe(resets.follow)
                 try:
                     for finding in forced:
                         await self._request(finding, actor, words)
-                    await self._settle([*lost, *forced], actor)
+                    await self._settle(treated, actor)
                 finally:
                     unsubscribe()
-            self._log([*lost, *forced], resets.task_ids, actor)
+            self._log(treated, resets.task_ids, actor)
             self.resets += len(resets.task_ids)
-            return self._answer(findings, [*lost, *forced], resets.task_ids, words)
+            return self._answer(findings, treated, resets.task_ids, words)
 
     async def _diagnose(self, asked_minutes: float | None) -> list[Finding]:
         limits = Limits(
@@ -126,7 +128,8 @@ class StuckTasks:
         )
         servers = {name: server for name, (server, _) in self._servers.items()}
         findings = await diagnose(self._ledger, servers, self._clock, limits, self._progress_age)
-        self.stuck = sum(1 for each in findings if each.reason is not None)
+        if asked_minutes is None:
+            self.stuck = sum(1 for each in findings if each.reason is not None)
         return findings
 
     async def _request(self, finding: Finding, actor: str, words: Words) -> None:
@@ -138,7 +141,7 @@ class StuckTasks:
         if finding.reason is Reason.UNKNOWN_SERVER:
             changed, op = waiting_again(task, at=at), "task.reset"
         else:
-            said = _timeout(finding, words) if finding.reason is Reason.OVER_LIMIT else {}
+            said = timeout_marks(finding, words) if finding.reason is Reason.OVER_LIMIT else {}
             changed = task.changed(at=at, requested="reset", requested_by=actor, **said)
             op = "task.reset_requested"
         try:
@@ -147,7 +150,7 @@ class StuckTasks:
                 op=op,
                 actor=actor,
                 reason=finding.sentence(words) or "force_reset",
-                evidence=_evidence(finding),
+                evidence=evidence_of(finding),
             )
         except Conflict:  # somebody with newer knowledge was first
             log.debug("recovery.overtaken", task=task.task_id)
@@ -220,7 +223,7 @@ class StuckTasks:
         ended = {each.task.task_id for each in treated} - inside - set(reset)
         known = {each.task.task_id for each in treated}
         left = [each for each in findings if each.reason and each.task.task_id not in known]
-        self.stuck = len(left) + len(inside)
+        self.stuck = min(self.stuck, len(left) + len(inside))
         parts = [words("stuck.reset", count=len(reset)) if reset else words("stuck.nothing")]
         for key, count in (("adopted", ended), ("still_ending", inside), ("left", left)):
             if count:
@@ -250,33 +253,3 @@ class _Resets:
             ):
                 self._wanted.discard(record.task_id)
                 self.task_ids.append(record.task_id)
-
-
-def _is_forced(finding: Finding, *, spare_healthy: bool) -> bool:
-    """Say whether *force_reset* is about this task: it is inside a server, or nobody can know.
-
-    What has ended well and is being fetched is never thrown away; neither is what a server that
-    does not answer may still be executing.
-    """
-    if finding.task.stage is Stage.COLLECTING:
-        return False
-    if finding.running:
-        return finding.reason is not None or not spare_healthy
-    if finding.reason is Reason.ABSENT:
-        return finding.task.stage is Stage.SUBMITTING  # a person decides what nobody can know
-    return finding.reason is Reason.UNKNOWN_SERVER
-
-
-def _timeout(finding: Finding, words: Words) -> dict[str, Json]:
-    minutes, limit = round(finding.runtime_minutes, 1), round(finding.limit_minutes, 1)
-    message = words("stuck.timeout", minutes=minutes, limit=limit)
-    return {"error_kind": "timeout", "error_message": message}
-
-
-def _evidence(finding: Finding) -> dict[str, Json]:
-    return {
-        "server": finding.task.server,
-        "sighting": finding.how,
-        "runtime_minutes": round(finding.runtime_minutes, 1),
-        "limit_minutes": finding.limit_minutes,
-    }

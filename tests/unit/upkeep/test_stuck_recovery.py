@@ -34,10 +34,9 @@ async def test_what_ended_is_adopted_and_not_reset(house: House, words: Words) -
     lost = house.ledger.task(done.task_id)
     known = await house.task(age=45)
     await house.until(await house.inside(known), State.SUCCEEDED)
-    house.stuck_now = house.stuck()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("daemon.upkeep.findings.ENDED_SECONDS", -60.0)
-        result = await house.stuck_now.recover(words, actor="api")
+        result = await house.stuck().recover(words, actor="api")
     assert result.reset_task_ids == [lost.task_id]
     assert "1 个已在 ComfyUI 中结束" in result.message
     adopted = house.ledger.task(known.task_id)
@@ -187,3 +186,30 @@ async def test_a_submission_nobody_can_know_about_is_reset_by_force_only(
     assert (await house.stuck().recover(words, actor="api")).reset_tasks == 0
     result = await house.stuck().recover(words, actor="api", force_reset=True)
     assert result.reset_task_ids == [task.task_id]
+
+
+async def test_a_submission_that_waits_for_a_person_is_left_alone_and_costs_no_backup(
+    house: House, words: Words
+) -> None:
+    task = await house.task(Stage.SUBMITTING, age=45, blocked_by="uncertain: a person decides")
+    stuck = house.stuck()
+    assert (await stuck.recover(words, actor="sweep:stuck")).reset_tasks == 0
+    assert house.ledger.task(task.task_id) == task
+    assert not house.backups.all()
+    assert stuck.stuck == 1
+
+
+async def test_the_count_of_stuck_tasks_follows_the_settings_not_somebodys_question(
+    house: House, words: Words
+) -> None:
+    house.simulator.pace.seconds_per_job = 30
+    task = await house.task(age=12)
+    await house.until(await house.inside(task), State.RUNNING)
+    stuck = house.stuck()
+    assert (await stuck.check(words, max_runtime_minutes=1)).total_stuck == 1
+    assert stuck.stuck == 0
+    await house.task(age=45)
+    await stuck.check(words)
+    assert stuck.stuck == 1
+    await stuck.recover(words, actor="api")
+    assert stuck.stuck == 0
