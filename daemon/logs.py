@@ -76,9 +76,11 @@ def _sounds_secret(key: object) -> bool:
 
 def _renderers(stream: TextIO, *, as_text: bool) -> list[Processor]:
     if as_text:
-        return [structlog.dev.ConsoleRenderer(colors=stream.isatty())]
+        plain = structlog.dev.plain_traceback  # local variables may hold secrets
+        return [structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=plain)]
+    without_locals = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
     return [
-        structlog.processors.dict_tracebacks,
+        structlog.processors.ExceptionRenderer(without_locals),
         structlog.processors.EventRenamer("event"),
         structlog.processors.JSONRenderer(ensure_ascii=False),
     ]

@@ -98,3 +98,15 @@ def test_values_of_keys_that_sound_secret_are_masked():
     )
     assert "hunter2" not in stream.getvalue()
     assert lines_of(stream)[0]["settings"] == {"feishu_webhook": "***", "port": 1}
+
+
+@pytest.mark.parametrize("stream", [io.StringIO(), Terminal()])
+def test_an_exception_does_not_tell_what_variables_held(stream):
+    logs.set_up(Log(), stream)
+    hidden = "-".join(["open", "sesame"])
+    try:
+        raise ValueError(len(hidden))
+    except ValueError:
+        structlog.get_logger().exception("service.failed")
+    assert "ValueError" in stream.getvalue()
+    assert "open-sesame" not in stream.getvalue()
