@@ -5,6 +5,7 @@ from typing import TypeVar
 
 import msgspec
 
+from daemon import failpoint
 from daemon.actions import performing
 from daemon.actions.plan import Plan
 from daemon.web.endpoint import Call
@@ -42,4 +43,7 @@ async def perform(call: Call[Q, B], decide: Callable[[], Plan]) -> Mapping[str, 
     async with answers.one_at_a_time(key):
         if (given := answers.find(key, asked)) is not None:
             return given
-        return await performing.perform(call.desk.ledger, plan, actor=call.actor, words=words)
+        failpoint.reach("web.before_commit")
+        answer = await performing.perform(call.desk.ledger, plan, actor=call.actor, words=words)
+        failpoint.reach("web.after_commit")
+        return answer
