@@ -6,7 +6,7 @@ Tasks are listed in the order of their acceptance, and new ones only ever come a
 import asyncio
 import base64
 import binascii
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 
 import msgspec
 
@@ -49,7 +49,7 @@ async def page_of(ledger: Ledger, wanted: Wanted, limit: int, cursor: str | None
     """Return up to *limit* of the wanted tasks behind *cursor*; raises Refusal, UnknownRecord."""
     if wanted.batch_id is not None:
         ledger.batch(wanted.batch_id)
-    ids = _behind(ledger, _candidates(ledger, wanted), read_cursor(cursor))
+    ids = _behind(ledger, wanted, read_cursor(cursor))
     found: list[Task] = []
     for looked_at, task_id in enumerate(ids):
         task = ledger.index.find_task(task_id)
@@ -73,17 +73,19 @@ def _candidates(ledger: Ledger, wanted: Wanted) -> list[str]:
     return ledger.index.task_ids(wanted.batch_id)
 
 
-def _behind(ledger: Ledger, ids: list[str], cursor: Cursor | None) -> Sequence[str]:
-    """Return those of *ids* that were accepted after the cursor's task, wherever that is now."""
+def _behind(ledger: Ledger, wanted: Wanted, cursor: Cursor | None) -> list[str]:
+    """Return the ids accepted after the cursor's task, wherever that is now."""
+    ids = _candidates(ledger, wanted)
     if cursor is None:
         return ids
-    every = ledger.index.task_ids()
-    try:
-        later = set(every[every.index(cursor.task_id) + 1 :])
-    except ValueError:  # archived meanwhile
-        index = ledger.index
-        return [each for each in ids if index.task(each).created_at > cursor.created_at]
-    return [each for each in ids if each in later]
+    every = ledger.index.task_ids(wanted.batch_id)
+    for listed in (ids, every):  # the task may have left its stage since
+        try:
+            return listed[listed.index(cursor.task_id) + 1 :]
+        except ValueError:
+            continue
+    index = ledger.index  # archived meanwhile
+    return [each for each in every if index.task(each).created_at > cursor.created_at]
 
 
 def cursor_behind(task: Task) -> str:

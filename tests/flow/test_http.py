@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from daemon.comfy.simulator import Simulator
+from daemon.web.paging import cursor_behind
 from ledger.batch import BatchStatus
 from ledger.status import Stage
 from tests.fakes.door import Door, open_door
@@ -61,7 +62,7 @@ async def test_a_drop_is_shown_from_its_batch_down_to_its_files(world: World, do
     assert [task["status"] for task in tasks] == ["已完成"] * 3
     first = (await door.get(f"/api/tasks/{tasks[0]['task_id']}")).json
     assert first["family"] == [first["task_id"]]
-    assert [change["op"] for change in first["history"]][0] == "batch.accepted"
+    assert first["history"][0]["op"] == "batch.accepted"
     assert first["history"][-1]["op"] == "task.done"
     history = (await door.get(f"/api/tasks/{first['task_id']}/history")).json
     assert history == {"history": first["history"]}
@@ -222,6 +223,13 @@ async def test_pages_of_all_tasks_do_not_move_when_tasks_end(door: Door) -> None
     second = (await door.get(f"/api/tasks?limit=2&cursor={first['next_cursor']}")).json
     assert [task["task_id"] for task in second["tasks"]] == ["img_20261121_000003"]
     assert second["next_cursor"] is None
+
+
+async def test_a_page_goes_on_behind_a_task_that_was_archived_meanwhile(door: Door) -> None:
+    await record(door, Stage.DONE, Stage.WAITING)
+    gone = task_record(99, created_at="2026-11-20T00:00:00.000Z")
+    page = (await door.get(f"/api/tasks?cursor={cursor_behind(gone)}")).json
+    assert [task["row_number"] for task in page["tasks"]] == [1, 2]
 
 
 async def test_readiness_is_false_while_no_server_answers(tmp_path: Path) -> None:
