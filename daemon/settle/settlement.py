@@ -177,7 +177,7 @@ class Settlement:
                 return _collecting(task, verdict, sighting, at)
             case Decision.FAIL:
                 kind = verdict.failure or "execution_error"
-                return self._after_failure(task, kind, verdict.message, at)
+                return self._after_failure(_timed(task, sighting), kind, verdict.message, at)
             case Decision.RUN_AGAIN:
                 begun = int(task.stage is Stage.RUNNING)
                 return waiting_again(task, at=at, lost_by_server=task.lost_by_server + begun)
@@ -225,23 +225,26 @@ def _followed(task: Task, sighting: Sighting, at: str) -> Task:
     )
 
 
-def _collecting(task: Task, verdict: Verdict, sighting: Sighting, at: str) -> Task:
+def _timed(task: Task, sighting: Sighting) -> Task:
+    """Return *task* with the times that the server's history tells, as far as it does."""
+    if sighting.started_at is None:
+        return task
     gpu_seconds = None
-    started_at = task.started_at
-    if sighting.started_at is not None:
-        started_at = to_timestamp(datetime.fromtimestamp(sighting.started_at, UTC))
-        if sighting.ended_at is not None:
-            gpu_seconds = round(sighting.ended_at - sighting.started_at, 3)
+    if sighting.ended_at is not None:
+        gpu_seconds = round(sighting.ended_at - sighting.started_at, 3)
+    started_at = to_timestamp(datetime.fromtimestamp(sighting.started_at, UTC))
+    return msgspec.structs.replace(task, started_at=started_at, gpu_seconds=gpu_seconds)
+
+
+def _collecting(task: Task, verdict: Verdict, sighting: Sighting, at: str) -> Task:
     outputs = [
         OutputFile(node=ref.node, filename=ref.filename, subfolder=ref.subfolder, type=ref.type)
         for ref in verdict.files
     ]
-    return task.moved(
+    return _timed(task, sighting).moved(
         Stage.COLLECTING,
         at=at,
         outputs=outputs,
-        started_at=started_at,
-        gpu_seconds=gpu_seconds,
         blocked_by=None,
         requested=None,  # it ended before the intent could be carried out
         requested_by=None,

@@ -1,10 +1,12 @@
 """How many rows of a batch failed in a row: final results in the order of their commits.
 
+A success ends the row of failures only when its run began after the first of them: outputs take
+their time to be fetched, so a run from before may be committed in between and proves nothing.
+
 ``dispatch`` holds a batch back the moment it has reached the limit, ``upkeep`` writes count and
 verdict into its record.
 """
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from daemon.retrying import failure_class
@@ -29,6 +31,7 @@ class Streaks:
         self._ledger = ledger
         self._limit = limit
         self._counts: dict[str, int] = {}
+        self._began: dict[str, str] = {}  # batch -> when its row of failures began
         ledger.subscribe(self._follow)
 
     def count(self, batch_id: str) -> int:
@@ -48,11 +51,25 @@ class Streaks:
             if not isinstance(record, Task | Batch):
                 continue
             if resets:
-                self._counts[record.batch_id] = 0
+                self._set(record.batch_id, 0)
             elif isinstance(record, Task) and (ended_well := counted_result(record)) is not None:
-                self._counts[record.batch_id] = failures_in_a_row(
-                    self.count(record.batch_id), [ended_well], self._limit
-                )
+                self._take(record, ended_well=ended_well)
+
+    def _take(self, task: Task, *, ended_well: bool) -> None:
+        batch_id, count = task.batch_id, self.count(task.batch_id)
+        if count >= self._limit:
+            return
+        began = self._began.get(batch_id)
+        if not ended_well:
+            self._set(batch_id, count + 1)
+            self._began[batch_id] = began or task.started_at or task.updated_at
+        elif began is None or (task.started_at or task.updated_at) >= began:
+            self._set(batch_id, 0)
+
+    def _set(self, batch_id: str, count: int) -> None:
+        self._counts[batch_id] = count
+        if count == 0:
+            self._began.pop(batch_id, None)
 
 
 def counted_result(task: Task) -> bool | None:
@@ -68,13 +85,3 @@ def counted_result(task: Task) -> bool | None:
     if task.stage is Stage.FAILED and failure_class(task.error_kind or "").counts_as_failure:
         return False
     return None
-
-
-def failures_in_a_row(before: int, results: Iterable[bool], limit: int) -> int:
-    """Return the count after *results*; once at *limit* it stays there."""
-    count = before
-    for ended_well in results:
-        if count >= limit:
-            break
-        count = 0 if ended_well else count + 1
-    return count

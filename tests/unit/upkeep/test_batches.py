@@ -8,7 +8,7 @@ import pytest
 import structlog
 
 from daemon.actions import batches, tasks
-from daemon.settle.streaks import Streaks, failures_in_a_row
+from daemon.settle.streaks import Streaks
 from daemon.upkeep.batches import BatchKeeper
 from ledger.batch import BatchStatus
 from ledger.ledger import Ledger
@@ -261,8 +261,3 @@ async def test_what_the_archive_took_away_changes_no_batch(house: House) -> None
     async with kept(house.ledger):
         pass
     assert (house.batch().status, house.ledger.batch("old-abc234")) == ("failed", old)
-
-
-def test_the_count_stays_at_the_limit_once_it_was_reached() -> None:
-    assert failures_in_a_row(1, [False, True, False], LIMIT) == 1
-    assert failures_in_a_row(1, [False, False, True], LIMIT) == LIMIT
