@@ -113,13 +113,14 @@ class DirectLedger(Reading):
             self._index.apply(record)
 
     def _append(self, transaction: Transaction) -> None:
-        lines = encode(transaction, self._next_seq, to_timestamp(self._now())).lines
+        at = to_timestamp(self._now())
         try:
             if self._journal is None:
                 self._journal = journal_to_write(
-                    self._disk, self._path, self._loaded, damaged=False
+                    self._disk, self._path, self._loaded, at, damaged=False
                 )
-            self._journal.append(lines)
+                self._next_seq = self._loaded.next_seq
+            self._journal.append(encode(transaction, self._next_seq, at).lines)
         except OSError as error:
             self._give_up()
             raise LedgerClosed(f"writing the journal failed: {error}") from error

@@ -13,8 +13,9 @@ from ledger.errors import LedgerDamaged
 from ledger.jsondir import archive, snapshot
 from ledger.jsondir.journals import JournalPlace, all_journals
 from ledger.jsondir.loading import known_losses
-from ledger.jsondir.reader import read_state
+from ledger.jsondir.reader import read_all
 from ledger.jsondir.replay import Replay
+from ledger.jsondir.resuming import missing_history
 from ledger.jsondir.scan import scan
 from ledger.state import State
 from ledger.status import STATUS_OF, Stage
@@ -29,10 +30,13 @@ def verify(path: Path, *, outputs_root: Path | None = None) -> list[str]:
     Checks checksums, seqs without a gap, whole transactions, legal moves, versions, one open task
     a family, that the snapshot says the same as the journals, and, with *outputs_root* (the
     state_dir that recorded paths are relative to), every output of a done task by its sha256,
-    unless retention removed it.
+    unless retention removed it. A gap that the ledger has on record is no problem any more.
     """
-    state = read_state(path)
+    loaded = read_all(path)
+    state = loaded.state
     problems = list(state.damage)
+    if loaded.lost_history is not None:
+        problems.append(missing_history(loaded.lost_history))
     problems.extend(_snapshot_problems(path))
     replay = Replay(known_losses(state))
     places = all_journals(path)

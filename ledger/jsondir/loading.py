@@ -6,7 +6,7 @@ some whole transaction.
 
 import gc
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -36,6 +36,7 @@ class Loaded(msgspec.Struct):
     scans: dict[int, Scan] = msgspec.field(default_factory=dict)  # of the journals read
     missing: list[tuple[int, int]] = msgspec.field(default_factory=list)  # seqs first..last
     unreadable: list[str] = msgspec.field(default_factory=list)
+    lost_history: tuple[int, int] | None = None  # seqs the snapshot covers, the journal no longer
     next_seq: int = 1
 
 
@@ -92,6 +93,7 @@ def _add_journals(loaded: Loaded, folder: Path, *, thorough: bool, up_to: int) -
             continue
         _add_journal(loaded, place, up_to)
     loaded.next_seq = max(loaded.next_seq, *(place.first_seq for place in places), 1)
+    loaded.lost_history = _lost_history(loaded, places[-1] if places else None)
 
 
 def _add_journal(loaded: Loaded, place: JournalPlace, up_to: int) -> None:
@@ -121,6 +123,23 @@ def _add_journal(loaded: Loaded, place: JournalPlace, up_to: int) -> None:
     )
 
 
+def _lost_history(loaded: Loaded, newest: JournalPlace | None) -> tuple[int, int] | None:
+    """Return the seqs up to the snapshot's that the newest journal has lost from its end.
+
+    A writer never lets that happen: what a snapshot covers was in the journal before. Somebody cut
+    or removed the file, which costs no state, only history.
+    """
+    last = 0
+    if newest is not None:
+        found = loaded.scans.get(newest.first_seq)
+        if found is None or found.problems:
+            return None  # that is damage, told as such
+        last = max(found.last_seq, newest.first_seq - 1)
+    lost = (last + 1, loaded.base_seq)
+    known = last >= loaded.base_seq or covers(known_losses(loaded.state), lost)
+    return None if known else lost
+
+
 def apply_line(state: State, line: Line, changes: snapshot.Changes) -> None:
     """Make *state* what it is after the record of *line*, and note it in *changes*."""
     if line.task is not None:
@@ -136,29 +155,44 @@ def apply_line(state: State, line: Line, changes: snapshot.Changes) -> None:
         changes.add(line.meta, b"")
 
 
-def known_losses(state: State) -> list[tuple[int, int]]:
-    """Return the ranges of seqs that `ledger repair` could not recover, in its own record."""
+class Repair(msgspec.Struct, frozen=True):
+    """What stands in the meta section ``repairs``, under its time.
+
+    A repair leaves it, and an opening that finds the end of the journal gone.
+    """
+
+    lost: list[tuple[int, int]] = []  # seqs whose changes nobody has any more
+    history: list[tuple[int, int]] = []  # seqs whose changes were in the snapshot of that time
+    kept_aside: list[str] = []
+
+
+def known_losses(state: State, *, history: bool = True) -> list[tuple[int, int]]:
+    """Return the ranges of seqs that are lost for good, as the ledger's own records tell.
+
+    Without *history* only those that no snapshot made up for: a state that is built from the
+    journals alone lacks the others, and nobody has said so yet.
+    """
     ranges: list[tuple[int, int]] = []
-    for repair in state.meta.get(REPAIRS, {}).values():
-        lost = msgspec.convert(repair, Repair).lost
-        ranges.extend(lost)
+    for recorded in state.meta.get(REPAIRS, {}).values():
+        repair = msgspec.convert(recorded, Repair)
+        ranges.extend(repair.lost)
+        if history:
+            ranges.extend(repair.history)
     return ranges
 
 
-class Repair(msgspec.Struct, frozen=True):
-    """What a repair left in the meta section ``repairs``, under the time it happened."""
-
-    lost: list[tuple[int, int]]
-    kept_aside: list[str]
+def covers(ranges: Iterable[tuple[int, int]], gap: tuple[int, int]) -> bool:
+    """Say whether all of *gap* lies in *ranges* (first and last, both included)."""
+    first, last = gap
+    for low, high in sorted(ranges):
+        if low <= first <= high:
+            first = high + 1
+    return first > last
 
 
 def _list_damage(loaded: Loaded) -> None:
-    known = known_losses(loaded.state)
-    loaded.missing = [
-        (first, last)
-        for first, last in loaded.missing
-        if not any(low <= first and last <= high for low, high in known)
-    ]
+    known = known_losses(loaded.state, history=False)
+    loaded.missing = [gap for gap in loaded.missing if not covers(known, gap)]
     damage = loaded.state.damage
     if loaded.base is not None or loaded.missing or not loaded.state.last_seq:
         damage.extend(loaded.unreadable)  # else the journals gave all of it back

@@ -8,7 +8,7 @@ from ledger.errors import LedgerDamaged
 from ledger.jsondir import archive
 from ledger.jsondir.journal import Line
 from ledger.jsondir.journals import JournalPlace, all_journals
-from ledger.jsondir.loading import load
+from ledger.jsondir.loading import Loaded, load
 from ledger.jsondir.scan import scan
 from ledger.state import State
 from ledger.task import Task
@@ -23,12 +23,17 @@ def read_state(path: Path) -> State:
     A folder that is not there is an empty ledger. Raises LedgerTooNew. ``damage`` lists what
     cannot be read; ``Index(state)`` answers all questions.
     """
-    state = State()
-    for _ in range(TRIES):
-        state = load(path, thorough=False).state
-        if not state.damage:
+    return read_all(path).state
+
+
+def read_all(path: Path) -> Loaded:
+    """Return the same, with what its files looked like."""
+    loaded = load(path, thorough=False)
+    for _ in range(1, TRIES):
+        if not loaded.state.damage and loaded.lost_history is None:
             break
-    return state
+        loaded = load(path, thorough=False)
+    return loaded
 
 
 def find_task(path: Path, task_id: str) -> Task | None:

@@ -4,22 +4,24 @@ import gzip
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from typing import TypeAlias
 
 import msgspec
 
-from ledger.entry import Meta, Transaction
+from ledger.entry import Transaction
 from ledger.errors import LedgerDamaged
 from ledger.jsondir import snapshot
 from ledger.jsondir.files import Disk
-from ledger.jsondir.journal import encode
 from ledger.jsondir.journals import JournalPlace, all_journals
 from ledger.jsondir.keeper import Keeper, corrupt_name
-from ledger.jsondir.loading import REPAIRS, Loaded, Repair, load
+from ledger.jsondir.loading import Loaded, Repair, covers, known_losses, load
 from ledger.jsondir.lock import FolderLock
 from ledger.jsondir.open_journal import OpenJournal
+from ledger.jsondir.resuming import missing_history, record_of, write_down
 from ledger.jsondir.scan import scan
-from ledger.state import apply
 from ledger.timestamps import to_timestamp
+
+Gap: TypeAlias = tuple[int, int]  # seqs, first and last
 
 
 class Repaired(msgspec.Struct, frozen=True):
@@ -50,40 +52,42 @@ def repair(path: Path, *, now: Callable[[], datetime], disk: Disk | None = None)
 def _repair(path: Path, disk: Disk, at: str) -> Repaired:
     keeper = Keeper(path, disk)
     loaded = load(path)
+    places = all_journals(path)
     kept_aside = [
-        name for place in all_journals(path) for name in _mend_journal(place, keeper, disk, at)
+        name
+        for place in places
+        for name in _mend_journal(place, keeper, disk, at, is_newest=place is places[-1])
     ]
     kept_aside += [
         keeper.set_aside(path / name, at)
         for name in (snapshot.CURRENT, snapshot.PREVIOUS)
         if _is_damaged(path / name)
     ]
-    if not loaded.state.damage and not kept_aside:
+    lost, history = _gaps(path, loaded)
+    told = [*loaded.state.damage]
+    told += [missing_history(gap) for gap in history if not covers(known_losses(loaded.state), gap)]
+    if not told and not kept_aside:
         return Repaired([], [])
-    _write_down(path, disk, loaded, at, kept_aside)
-    changes = snapshot.Changes.of(loaded.state)
-    keeper.write_snapshot(changes, loaded.state.last_seq, at)
-    return Repaired(kept_aside, list(loaded.state.damage))
-
-
-def _write_down(path: Path, disk: Disk, loaded: Loaded, at: str, kept_aside: list[str]) -> None:
-    """Record in the journal itself which changes are lost, so that the gap is known for ever."""
-    state, seq = loaded.state, loaded.next_seq
-    value = msgspec.to_builtins(Repair(lost=_gaps(path, seq), kept_aside=kept_aside))
-    record = Meta(section=REPAIRS, key=at, value=value)
+    repaired = Repair(lost=lost, history=history, kept_aside=kept_aside)
     transaction = Transaction(
-        records=(record,), op="ledger.repaired", actor="repair", reason="; ".join(state.damage)
+        records=(record_of(repaired, at),),
+        op="ledger.repaired",
+        actor="repair",
+        reason="; ".join(told),
     )
-    journal = OpenJournal.begin(disk, path, seq)
+    journal = OpenJournal.begin(disk, path, loaded.next_seq)
     try:
-        journal.append(encode(transaction, seq, at).lines)
+        write_down(journal, loaded, transaction, at)
     finally:
         journal.close()
-    apply(state, transaction.records)
-    state.last_seq = seq
+    changes = snapshot.Changes.of(loaded.state)
+    keeper.write_snapshot(changes, loaded.state.last_seq, at)
+    return Repaired(kept_aside, told)
 
 
-def _mend_journal(place: JournalPlace, keeper: Keeper, disk: Disk, at: str) -> list[str]:
+def _mend_journal(
+    place: JournalPlace, keeper: Keeper, disk: Disk, at: str, *, is_newest: bool
+) -> list[str]:
     """Put the whole transactions of a damaged journal in its place; names what is kept aside."""
     source = place.live if place.live.exists() else place.archived
     try:
@@ -91,7 +95,9 @@ def _mend_journal(place: JournalPlace, keeper: Keeper, disk: Disk, at: str) -> l
         found = scan(data, source.name)
     except LedgerDamaged:
         return [keeper.set_aside(source, at)]
-    if not found.problems:
+    if not found.problems and (is_newest or not found.torn_bytes):
+        if found.torn_bytes:
+            disk.cut(source, found.whole_bytes)  # as every writer does with what nobody was told
         return []
     whole = b"".join(data[start:end] + b"\n" for start, end in found.whole_lines)
     if source == place.archived:
@@ -102,18 +108,24 @@ def _mend_journal(place: JournalPlace, keeper: Keeper, disk: Disk, at: str) -> l
     return [aside.name]
 
 
-def _gaps(path: Path, next_seq: int) -> list[tuple[int, int]]:
-    """Return the ranges of seqs that the mended journals lack."""
-    gaps: list[tuple[int, int]] = []
-    expected: int | None = None
-    for place in all_journals(path):
+def _gaps(path: Path, loaded: Loaded) -> tuple[list[Gap], list[Gap]]:
+    """Return the ranges of seqs that the mended journals lack, from the oldest one's first on.
+
+    The second part are those whose changes the snapshot holds.
+    """
+    places = all_journals(path)
+    gaps: list[Gap] = []
+    expected = places[0].first_seq if places else 1
+    for place in places:
         for lines in scan(place.read(), place.live.name).transactions:
-            if expected is not None and lines[0].seq > expected:
+            if lines[0].seq > expected:
                 gaps.append((expected, lines[0].seq - 1))
             expected = lines[-1].seq + 1
-    if expected is not None and expected < next_seq:
-        gaps.append((expected, next_seq - 1))
-    return gaps
+    if expected < loaded.next_seq:
+        gaps.append((expected, loaded.next_seq - 1))
+    base = loaded.base_seq
+    lost = [(max(first, base + 1), last) for first, last in gaps if last > base]
+    return lost, [(first, min(last, base)) for first, last in gaps if first <= base]
 
 
 def _is_damaged(path: Path) -> bool:

@@ -6,6 +6,7 @@ import msgspec
 
 from ledger.entry import ARCHIVED
 from ledger.jsondir.journal import Line
+from ledger.jsondir.loading import covers
 from ledger.state import State
 from ledger.status import MOVES, OPEN_STAGES, STATUS_OF, Stage, Status
 
@@ -70,8 +71,7 @@ class Replay:
             self._from_the_first = first == 1
         elif first != self._last_seq + 1:
             gap = (self._last_seq + 1, first - 1)
-            known = any(low <= gap[0] and gap[1] <= high for low, high in self._losses)
-            if not known:
+            if not covers(self._losses, gap):
                 self.problems.append(f"changes {gap[0]} to {gap[1]} are missing")
             self.lose_track()
 

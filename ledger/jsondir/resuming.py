@@ -2,14 +2,39 @@
 
 from pathlib import Path
 
+import msgspec
+
+from ledger.entry import Meta, Transaction
 from ledger.jsondir.files import Disk
+from ledger.jsondir.journal import encode
 from ledger.jsondir.journals import live_journals
-from ledger.jsondir.loading import Loaded
+from ledger.jsondir.loading import REPAIRS, Loaded, Repair
 from ledger.jsondir.open_journal import OpenJournal
+from ledger.state import apply
 
 
-def journal_to_write(disk: Disk, folder: Path, loaded: Loaded, *, damaged: bool) -> OpenJournal:
-    """Return the newest journal, its torn tail cut off; a new one after damage. Needs the lock."""
+def journal_to_write(
+    disk: Disk, folder: Path, loaded: Loaded, at: str, *, damaged: bool
+) -> OpenJournal:
+    """Return the newest journal, its torn tail cut off; a new one after damage. Needs the lock.
+
+    That its end was cut off, or all of it removed, is recorded before anything else; after damage
+    that is left to the repair.
+    """
+    journal = _journal_to_go_on_with(disk, folder, loaded, damaged=damaged)
+    if loaded.lost_history is not None and not damaged:
+        transaction = Transaction(
+            records=(record_of(Repair(history=[loaded.lost_history]), at),),
+            op="ledger.history_lost",
+            reason=missing_history(loaded.lost_history),
+        )
+        write_down(journal, loaded, transaction, at)
+    return journal
+
+
+def _journal_to_go_on_with(
+    disk: Disk, folder: Path, loaded: Loaded, *, damaged: bool
+) -> OpenJournal:
     places = live_journals(folder)
     if not places or damaged:
         return OpenJournal.begin(disk, folder, loaded.next_seq)
@@ -27,3 +52,24 @@ def torn_tail(folder: Path, loaded: Loaded) -> tuple[str, int] | None:
     places = live_journals(folder)
     found = loaded.scans.get(places[-1].first_seq) if places else None
     return (places[-1].live.name, found.torn_bytes) if found and found.torn_bytes else None
+
+
+def write_down(journal: OpenJournal, loaded: Loaded, transaction: Transaction, at: str) -> None:
+    """Append *transaction* durably and bring *loaded* up to date; raises OSError."""
+    journal.append(encode(transaction, loaded.next_seq, at).lines)
+    apply(loaded.state, transaction.records)
+    for record in transaction.records:
+        loaded.changes.add(record, b"")
+    loaded.next_seq += len(transaction.records)
+    loaded.state.last_seq = loaded.next_seq - 1
+
+
+def record_of(repair: Repair, at: str) -> Meta:
+    """Return the record by which the ledger itself knows for ever which changes are lost."""
+    return Meta(section=REPAIRS, key=at, value=msgspec.to_builtins(repair))
+
+
+def missing_history(lost: tuple[int, int]) -> str:
+    """Return what is told when changes are gone from the journal and not from the snapshot."""
+    first, last = lost
+    return f"changes {first} to {last} are missing from the journal; the state they made is not"

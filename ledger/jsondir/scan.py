@@ -26,9 +26,13 @@ class Scan(msgspec.Struct):
     problems: list[str]
     whole_bytes: int  # up to here the file is a row of whole transactions and damage, no torn tail
     torn_bytes: int  # of a transaction that was being written when the process ended
-    damaged_lines: int = 0  # about how many lines the damaged bytes were
+    damaged_lines: int = 0  # about how many lines were damaged behind the last valid one
     lacks_newline: bool = False  # its last line is whole but for its newline
     last_seq: int = 0  # of all valid lines but the torn tail's
+
+    def reached(self, seq: int) -> None:
+        """Note the seq of a valid line; damage before it used none that is higher."""
+        self.last_seq, self.damaged_lines = seq, 0
 
 
 def scan(data: bytes, name: str) -> Scan:
@@ -49,7 +53,7 @@ def scan(data: bytes, name: str) -> Scan:
         if open_lines and not _continues(open_lines, line):
             _give_up(result, open_lines, name, "has no last line")
         if not open_lines and line.tx != line.seq:
-            result.last_seq = line.seq
+            result.reached(line.seq)
             lost = f"{name}: transaction {line.tx} has lost its beginning"
             if lost not in result.problems[-1:]:
                 result.problems.append(lost)
@@ -60,7 +64,7 @@ def scan(data: bytes, name: str) -> Scan:
         open_lines.append(line)
         spans.append((found.start, found.end))
         if line.n is not None:
-            result.last_seq = line.seq
+            result.reached(line.seq)
             if line.n == len(open_lines):
                 result.transactions.append(open_lines)
                 result.whole_lines.extend(spans)
@@ -95,7 +99,7 @@ def _continues(open_lines: list[Line], line: Line) -> bool:
 def _give_up(result: Scan, open_lines: list[Line], name: str, why: str) -> None:
     if open_lines:
         result.problems.append(f"{name}: transaction {open_lines[0].tx} {why}")
-        result.last_seq = open_lines[-1].seq
+        result.reached(open_lines[-1].seq)
         open_lines.clear()
 
 

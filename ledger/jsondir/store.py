@@ -83,13 +83,17 @@ class JsonDirBackend:
             log.warning("snapshot.rebuilt", kept_aside=name, last_seq=loaded.state.last_seq)
         if not damaged and (torn := torn_tail(self._path, loaded)) is not None:
             log.warning("journal.tail_cut", file=torn[0], bytes=torn[1])
+        journal = journal_to_write(self._disk, self._path, loaded, at, damaged=damaged)
+        if loaded.lost_history is not None and not damaged:
+            first, last = loaded.lost_history
+            log.warning("journal.history_lost", first_seq=first, last_seq=last)
         changes = loaded.changes
         if loaded.base != snapshot.CURRENT:
             changes = snapshot.Changes.of(loaded.state)
         return Writer(
             self._disk,
             self._keeper,
-            journal_to_write(self._disk, self._path, loaded, damaged=damaged),
+            journal,
             next_seq=loaded.next_seq,
             changes=changes,
             damaged=damaged,

@@ -6,7 +6,9 @@ from datetime import UTC, datetime
 
 import orjson
 import pytest
+from structlog.testing import capture_logs
 
+from ledger.direct import DirectLedger
 from ledger.entry import Transaction
 from ledger.errors import LedgerDamaged, LedgerTooNew
 from ledger.jsondir.check import verify
@@ -314,3 +316,127 @@ def test_verify_sees_what_no_writer_may_write(folder, unlawful, word):
     lines += encode(Transaction(records=(unlawful,), op="a.b"), 2, AT).lines
     (folder / "journal-000000000001.jsonl").write_bytes(b"".join(lines))
     assert any(word in each for each in verify(folder))
+
+
+async def stopped_cleanly(folder) -> list[bytes]:
+    """A ledger whose ledger.json is complete; the lines of its only journal."""
+    ledger = in_folder(folder)
+    await ledger.open()
+    await write_some(ledger)
+    await ledger.close()
+    assert verify(folder) == []
+    return (folder / "journal-000000000001.jsonl").read_bytes().splitlines(keepends=True)
+
+
+async def open_and_write(folder, number: int) -> None:
+    ledger = in_folder(folder)
+    await ledger.open()
+    assert ledger.damage == ()
+    await ledger.commit(task_record(number), op="a.b")
+    await ledger.close()
+
+
+#: How many lines of the journal are left, with how many bytes of the next; None: no file.
+CUTS = [(0, 0), (5, 0), (12, 0), (12, 40), (2, 10), None]
+
+
+def cut(folder, lines: list[bytes], left: tuple[int, int] | None) -> tuple[int, int]:
+    """Cut the journal and return the first and last seq that it lost."""
+    journal = folder / "journal-000000000001.jsonl"
+    if left is None:
+        journal.unlink()
+        return (1, len(lines))
+    whole, rest = left
+    journal.write_bytes(b"".join([*lines[:whole], lines[whole][:rest]]))
+    return ((whole if whole >= 5 else 0) + 1, len(lines))  # the first five are one transaction
+
+
+@pytest.mark.parametrize("left", CUTS)
+async def test_an_end_of_the_journal_that_only_the_snapshot_has_is_told_once_and_then_known(
+    folder, left
+):
+    first, last = cut(folder, await stopped_cleanly(folder), left)
+    before = read_state(folder)
+    assert before.damage == []
+    words = f"changes {first} to {last} are missing from the journal; the state they made is not"
+    assert verify(folder) == [words]
+    with capture_logs() as logs:
+        await open_and_write(folder, 50)
+        await open_and_write(folder, 51)
+    told = [each for each in logs if each["event"] == "journal.history_lost"]
+    assert [(each["first_seq"], each["last_seq"]) for each in told] == [(first, last)]
+    assert verify(folder) == []
+    state = read_state(folder)
+    assert [each["history"] for each in state.meta["repairs"].values()] == [[[first, last]]]
+    assert dict(state.tasks).items() >= dict(before.tasks).items()
+    assert repair(folder, now=now).lost == []
+
+
+@pytest.mark.parametrize("left", CUTS)
+async def test_a_known_gap_in_the_history_is_damage_once_the_snapshots_are_gone_too(folder, left):
+    cut(folder, await stopped_cleanly(folder), left)
+    await open_and_write(folder, 50)
+    (folder / "ledger.json").unlink()
+    (folder / "ledger.previous.json").unlink()
+    assert read_state(folder).damage
+    assert repair(folder, now=now).lost
+    assert read_state(folder).damage == []
+    assert verify(folder) == []
+
+
+async def test_a_command_without_a_daemon_records_the_lost_end_of_the_journal_too(folder):
+    cut(folder, await stopped_cleanly(folder), (12, 0))
+    with DirectLedger(folder) as ledger:
+        assert ledger.meta("repairs") == {}
+        ledger.commit(task_record(50), op="a.b", actor="cli")
+        ledger.commit(task_record(51), op="a.b", actor="cli")
+        assert len(ledger.meta("repairs")) == 1
+    assert verify(folder) == []
+    assert read_state(folder).last_seq == 16
+
+
+@pytest.mark.parametrize("left", CUTS)
+async def test_repair_records_an_end_of_the_journal_that_only_the_snapshot_has(folder, left):
+    first, last = cut(folder, await stopped_cleanly(folder), left)
+    tasks = dict(read_state(folder).tasks)
+    assert repair(folder, now=now).lost == [
+        f"changes {first} to {last} are missing from the journal; the state they made is not"
+    ]
+    assert verify(folder) == []
+    assert dict(read_state(folder).tasks) == tasks
+    assert repair(folder, now=now).lost == []
+    await open_and_write(folder, 50)
+    assert verify(folder) == []
+
+
+async def test_repair_records_a_gap_in_the_history_behind_which_the_ledger_was_written(folder):
+    lines = await stopped_cleanly(folder)
+    await open_and_write(folder, 50)
+    journal = folder / "journal-000000000001.jsonl"
+    journal.write_bytes(journal.read_bytes().replace(b"".join(lines[11:]), b""))
+    assert verify(folder) == ["changes 12 to 13 are missing"]
+    result = repair(folder, now=now)
+    assert [each[:36] for each in result.lost] == ["changes 12 to 13 are missing from th"]
+    assert verify(folder) == []
+    assert repair(folder, now=now).lost == []
+
+
+async def test_repair_after_a_damaged_ledger_was_written_names_no_change_that_never_was(folder):
+    await damaged(folder)
+    lost = repair_of_a_copy(folder)
+    for number in (50, 51):
+        ledger = in_folder(folder)
+        await ledger.open()
+        assert ledger.damage
+        assert ledger.last_seq == 13 + number - 50
+        await ledger.commit(task_record(number), op="a.b")
+        await ledger.close()
+    assert repair(folder, now=now).lost == lost
+    assert [each["lost"] for each in read_state(folder).meta["repairs"].values()] == [[[9, 9]]]
+    assert verify(folder) == []
+
+
+def repair_of_a_copy(folder) -> list[str]:
+    copy = folder.with_name("copy")
+    shutil.copytree(folder, copy)
+    return repair(copy, now=now).lost
