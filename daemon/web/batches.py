@@ -64,6 +64,8 @@ async def rerun(call: Call[Nothing, RerunBody]) -> Mapping[str, Json]:
             new_seed=body.new_seed,
             at=now(call),
             new_batch_id=new_batch_id(view.batch(batch_id).name),
+            input_path=call.desk.input_path,
+            output_path=call.desk.output_path,
         ),
     )
 
