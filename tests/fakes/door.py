@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import aiohttp
+from yarl import URL
 
 from daemon.app import run as run_app
 from daemon.clock import Clock
@@ -60,8 +61,6 @@ class Door:
         return await self.ask("POST", path, headers=headers, **more)
 
     async def ask(self, method: str, path: str, **more: Any) -> Answer:
-        from yarl import URL
-
         url = URL(self.url + path, encoded=True)
         async with self.session.request(method, url, **more) as response:
             return Answer(response.status, response.headers, await response.read())
