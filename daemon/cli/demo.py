@@ -3,6 +3,7 @@
 import asyncio
 import csv
 import io
+import json
 import shutil
 import sys
 import tempfile
@@ -117,5 +118,9 @@ class _Summary:
             click.echo(f"{task.row_number:>4}  {task.workflow_type}  {task.status}  {what}")
         done = sum(task.stage is Stage.DONE for task in tasks)
         ledger = self._settings.ledger.path / "ledger.json"
-        click.echo(f"\n{done} of {len(tasks)} done. Look at the ledger:")
+        click.echo(f"\n{done} of {len(tasks)} done.")
+        door = self._settings.state_dir / "web.json"
+        if door.exists():  # the daemon is still up
+            click.echo(f"HTTP API  {json.loads(door.read_bytes())['url']}/api/batches")
+        click.echo("Look at the ledger:")
         click.echo(f"  jq '.tasks[] | [.task_id, .status, .output_files]' -c {ledger}")
