@@ -109,7 +109,7 @@ class ProgressDisplay:
 
     def _ended(self) -> bool:
         counts = self._ledger.counts()
-        return bool(counts) and not any(counts.get(stage) for stage in OPEN_STAGES)
+        return any(counts.values()) and not any(counts.get(stage) for stage in OPEN_STAGES)
 
     def _draw(self) -> None:
         for batch in self._ledger.batches():

@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 import msgspec
 
 from config.settings import Settings
-from daemon.actions.statistics import statistics
 from daemon.web.documents import BatchDocument
 from ledger.batch import Batch
 from ledger.index import Index
 from ledger.state import State
+from ledger.statistics import statistics
 from ledger.status import IN_FLIGHT_STAGES, Stage
 from ledger.task import Json, Task
 from ledger.timestamps import from_timestamp

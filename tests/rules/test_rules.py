@@ -36,9 +36,7 @@ def imports_of(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("package", IMPORTERS)
 def test_each_foreign_world_is_imported_in_its_own_place_only(package: str) -> None:
-    places = {
-        path.relative_to(ROOT).as_posix() for path in SOURCES if package in imports_of(path)
-    }
+    places = {path.relative_to(ROOT).as_posix() for path in SOURCES if package in imports_of(path)}
     strangers = {
         place for place in places if not any(place.startswith(door) for door in IMPORTERS[package])
     }
