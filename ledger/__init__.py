@@ -1,6 +1,8 @@
 """The record of every row, crash-safe and readable with ``jq``.
 
 Read in this order: ``status`` (the life of a task), ``task`` and ``batch`` (the records),
-``entry`` (one line of the journal), ``backend`` (what a store must keep), ``ledger`` (the index,
-transactions and the change feed); then ``jsondir/`` (files, journal, snapshot, store, archive).
+``entry`` (one change), ``state`` and ``index`` with ``families`` and ``statistics`` (what can be
+asked), ``pending`` (what is checked before a write), ``backend`` (what a store must keep),
+``ledger`` (transactions and the change feed), ``direct`` (the same for one command without a
+daemon); then ``jsondir/`` (files, journal, snapshot, store, archive).
 """

@@ -4,10 +4,10 @@ import msgspec
 
 from daemon.actions.plan import ActionError, Plan, Said, View, planned
 from daemon.actions.rerunning import rerun
-from daemon.actions.statistics import BatchStatistics, statistics
 from daemon.settle.streaks import BATCH_RESUMED
 from ledger.batch import Batch, BatchStatus
 from ledger.entry import Record
+from ledger.statistics import BatchStatistics, statistics
 from ledger.status import IN_FLIGHT_STAGES, Stage
 from ledger.task import Json, Task
 

@@ -7,10 +7,9 @@ import msgspec
 
 from daemon.actions.files import gone_files
 from daemon.actions.plan import ActionError, Plan, Said, View, planned
-from daemon.actions.statistics import BatchStatistics, StageStatistics
 from daemon.intake.columns import key_of
-from daemon.upkeep.statistics import summed
 from ledger.batch import Batch, BatchStatus
+from ledger.statistics import BatchStatistics, StageStatistics, summed
 from ledger.task import Dependency, Json, Metadata, Source, Task
 
 SEED_COLUMN = "seed"

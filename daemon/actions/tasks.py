@@ -8,10 +8,10 @@ import msgspec
 from daemon.actions.files import files_of, gone_files
 from daemon.actions.plan import ActionError, Plan, Said, View, planned
 from daemon.actions.retrying import batch_after, new_task, unblocked
-from daemon.actions.statistics import statistics
 from daemon.settle.streaks import TASK_RETRIED
 from ledger.batch import Batch, BatchStatus
 from ledger.entry import Record
+from ledger.statistics import statistics
 from ledger.status import IN_FLIGHT_STAGES, MOVES, OPEN_STAGES, Stage
 from ledger.task import Json, Task
 

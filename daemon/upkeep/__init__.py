@@ -3,5 +3,5 @@
 At a start: ``recovery``. While it runs: ``batches``, ``completion``, ``ledger_watch``.
 Stuck tasks: ``findings`` (how each stands), ``diagnosis`` (told), ``remedy`` (what follows),
 ``stuck`` (done). On times of ``schedule``: ``sweeps``, with ``retention`` and ``backup``.
-For answers: ``statistics``, ``eta``.
+For answers: ``eta``.
 """

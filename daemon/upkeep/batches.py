@@ -8,11 +8,11 @@ import structlog
 from daemon.clock import Clock
 from daemon.settle.dependency import why_blocked
 from daemon.settle.streaks import BATCH_RESUMED, Streaks
-from daemon.upkeep.statistics import BatchStatistics, statistics
 from ledger.batch import Batch, BatchStatus
 from ledger.entry import Transaction
 from ledger.errors import Conflict, LedgerClosed, UnknownRecord
 from ledger.ledger import Ledger
+from ledger.statistics import BatchStatistics, statistics
 from ledger.status import OPEN_STAGES
 from ledger.task import Task
 from ledger.timestamps import to_timestamp

@@ -1,6 +1,6 @@
 """How each task in process really stands: reads the ledger, asks the servers, changes nothing.
 
-``diagnose`` asks, pure ``_look_at`` decides. What follows from a finding is decided in ``stuck``.
+``diagnose`` asks, pure ``_look_at`` decides. What follows from a finding is decided in ``remedy``.
 """
 
 import asyncio

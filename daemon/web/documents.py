@@ -5,7 +5,7 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
-from daemon.upkeep.statistics import BatchStatistics
+from ledger.statistics import BatchStatistics
 from ledger.task import Json, Task
 
 Minutes: TypeAlias = Annotated[float, Meta(gt=0, le=1_000_000)]

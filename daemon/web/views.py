@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from daemon.dispatch.servers import ServerState
-from daemon.upkeep.statistics import statistics
 from daemon.web.desk import JournalLine
 from daemon.web.documents import (
     BatchDocument,
@@ -19,6 +18,7 @@ from ledger.batch import Batch
 from ledger.index import Index
 from ledger.ledger import Ledger
 from ledger.shelf import decode_task
+from ledger.statistics import statistics
 from ledger.status import IN_FLIGHT_STAGES, OPEN_STAGES, STATUS_OF, Stage, Status
 from ledger.task import Json, Task
 

@@ -3,9 +3,9 @@
 import pytest
 
 from daemon.actions import batches
-from daemon.actions.statistics import statistics
 from ledger.batch import BatchStatus
 from ledger.errors import UnknownRecord
+from ledger.statistics import statistics
 from ledger.status import Stage
 from tests.unit.actions.house import BATCH, LATER, House, row, rows, video_of
 

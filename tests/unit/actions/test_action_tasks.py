@@ -7,9 +7,9 @@ import pytest
 from daemon.actions import tasks
 from daemon.actions.performing import perform
 from daemon.actions.plan import ActionError, Plan
-from daemon.actions.statistics import statistics
 from ledger.batch import BatchStatus
 from ledger.errors import Conflict, UnknownRecord
+from ledger.statistics import statistics
 from ledger.status import Stage
 from ledger.task import InputFile, Source
 from tests.unit.actions.house import (
