@@ -70,10 +70,14 @@ def signals(stop: asyncio.Event, reload: Callable[[], None]) -> Iterator[None]:
 
 
 class Crew:
-    """A bounded number of short jobs at work at once, each known by a key."""
+    """A bounded number of short jobs at work at once, each known by a key.
 
-    def __init__(self, limit: int) -> None:
+    *freed* is called whenever a job has ended and its place is free.
+    """
+
+    def __init__(self, limit: int, freed: Callable[[], None] = lambda: None) -> None:
         self._limit = limit
+        self._freed = freed
         self._jobs: dict[str, asyncio.Task[None]] = {}
 
     def __contains__(self, key: str) -> bool:
@@ -125,3 +129,4 @@ class Crew:
         del self._jobs[key]
         if not task.cancelled() and (error := task.exception()) is not None:
             self._failure = self._failure or error
+        self._freed()

@@ -48,7 +48,7 @@ class Lane:
         self._settlement = settlement
         self._streaks = streaks
         self._clock = clock
-        self._crew = Crew(state.settings.max_in_flight)
+        self._crew = Crew(state.settings.max_in_flight, freed=self.wake.set)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Feed the server until *stop*; submissions that have begun are brought to their end."""
@@ -124,7 +124,6 @@ class Lane:
             log.error("task.not_recorded", task=task.task_id, error=str(error))  # noqa: TRY400
         finally:
             self._ready.give_back(task.task_id)
-            self.wake.set()
 
     async def _submit_again(self, task: Task) -> None:
         try:
@@ -135,5 +134,3 @@ class Lane:
             log.info("task.changed_meanwhile", task=task.task_id)
         except LedgerClosed as error:
             log.error("task.not_recorded", task=task.task_id, error=str(error))  # noqa: TRY400
-        finally:
-            self.wake.set()

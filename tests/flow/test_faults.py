@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from daemon.comfy.simulator import Simulator
+from daemon.dispatch.lane import IDLE_SECONDS
 from ledger.status import Stage
 from ledger.task import Task
 from tests.fakes.clock import QuickClock
-from tests.fakes.world import TWO_ROWS, World
+from tests.fakes.world import SMALL_GRAPH, TWO_ROWS, World
 
 TASKS = 3
 
@@ -177,6 +178,22 @@ async def test_a_row_that_no_server_can_run_waits_with_the_reason_and_nothing_is
         state = world.batches()
         assert [(batch.held, batch.status) for batch in state] == [("missing_node", "running")]
         assert len(simulator.executions) == 0
+
+
+async def test_rows_that_cannot_be_filled_in_fail_one_after_another_without_a_pause(
+    tmp_path: Path,
+) -> None:
+    async with Simulator(tmp_path / "comfyui") as simulator:
+        (tmp_path / "world").mkdir()
+        template = tmp_path / "world" / "page.json"
+        template.write_text(SMALL_GRAPH, encoding="utf-8")
+        more = f'[workflows."纸"]\ntemplate = "{template}"\ninputs = {{width = "page.width"}}'
+        world = World(tmp_path / "world", simulator.url, more=more)
+        rows = [{"row_number": str(n), "workflow_type": "纸", "width": "wide"} for n in range(30)]
+        world.drop("spring", rows)
+        assert await world.run_here(seconds=4 * IDLE_SECONDS) == 1
+        assert {task.error_kind for task in world.tasks()} == {"bad_input"}
+        assert world.stages() == {Stage.FAILED: 30}
 
 
 async def test_a_dead_server_leaves_its_rows_to_the_living_one(tmp_path: Path) -> None:
