@@ -8,9 +8,10 @@ from daemon.cli import answers, views
 from daemon.cli.commands import help_words, json_option
 from daemon.cli.finding import batch_meant
 from daemon.cli.invocation import Invocation, pass_invocation
-from daemon.cli.summary import batch_report, batch_reports
+from daemon.cli.summary import batch_reports
 from daemon.cli.verb import Verb
 from daemon.web.documents import BatchDocument, BatchesDocument
+from daemon.web.standing import batch_document
 from ledger.index import Index
 from ledger.jsondir.reader import read_state
 from ledger.task import Json
@@ -102,7 +103,7 @@ def _show(invocation: Invocation, given: str) -> None:
 
 def _report(invocation: Invocation, given: str) -> BatchDocument:
     index = Index(read_state(invocation.settings.ledger.path))
-    return batch_report(index, index.batch(batch_meant(index.batches(), given)))
+    return batch_document(index, index.batch(batch_meant(index.batches(), given)))
 
 
 def _confirm_rerun(invocation: Invocation, report: BatchDocument, stage: int | None) -> None:

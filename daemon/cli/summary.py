@@ -7,10 +7,9 @@ import msgspec
 
 from config.settings import Settings
 from daemon.web.documents import BatchDocument
-from ledger.batch import Batch
+from daemon.web.standing import batch_document
 from ledger.index import Index
 from ledger.state import State
-from ledger.statistics import statistics
 from ledger.status import IN_FLIGHT_STAGES, Stage
 from ledger.task import Json, Task
 from ledger.timestamps import from_timestamp
@@ -62,24 +61,7 @@ def report(state: State, settings: Settings, now: datetime) -> Report:
 
 def batch_reports(index: Index) -> list[BatchDocument]:
     """Return all batches with their counts, in the order of their acceptance."""
-    return [batch_report(index, batch) for batch in index.batches()]
-
-
-def batch_report(index: Index, batch: Batch) -> BatchDocument:
-    """Return one batch with its counts; only a running daemon knows how long it will take."""
-    counts = statistics(index, batch.batch_id)
-    return BatchDocument(
-        batch_id=batch.batch_id,
-        name=batch.name,
-        status=batch.status,
-        stage=counts.stage,
-        held=batch.held,
-        created_at=batch.created_at,
-        updated_at=batch.updated_at,
-        rerun_of=batch.rerun_of,
-        statistics=counts,
-        eta=None,
-    )
+    return [batch_document(index, batch) for batch in index.batches()]
 
 
 def server_reports(state: State, settings: Settings) -> list[ServerReport]:

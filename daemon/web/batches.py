@@ -14,7 +14,7 @@ from daemon.web.documents import (
 from daemon.web.endpoint import Call
 from daemon.web.performing import now, perform
 from daemon.web.remaining import batch_documents, eta_of
-from daemon.web.views import batch_document
+from daemon.web.standing import batch_document
 from ledger.task import Json
 
 

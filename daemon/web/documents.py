@@ -59,7 +59,7 @@ class RerunBody(Asked, frozen=True):
 
 
 class RetryBody(Asked, frozen=True):
-    """Whether the stored inputs serve, or are looked for by their paths again."""
+    """Whether the answer counts the input files taken over; they are kept once either way."""
 
     copy_files: bool = True
 

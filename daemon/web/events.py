@@ -12,7 +12,8 @@ from daemon.web.desk import Desk
 from daemon.web.endpoint import Call
 from daemon.web.feed import Feed, Listener
 from daemon.web.remaining import batch_documents, eta_of
-from daemon.web.views import batch_document, server_documents, snapshot
+from daemon.web.standing import batch_document
+from daemon.web.views import server_documents, snapshot
 from ledger.errors import UnknownRecord
 from ledger.status import Stage
 from ledger.task import Json

@@ -3,7 +3,7 @@
 from daemon.upkeep.eta import estimate, remaining_work
 from daemon.web.desk import Desk
 from daemon.web.documents import BatchDocument, EtaDocument
-from daemon.web.views import batch_document
+from daemon.web.standing import batch_document
 from ledger.batch import Batch, BatchStatus
 
 

@@ -9,16 +9,12 @@ from daemon.web.desk import JournalLine
 from daemon.web.documents import (
     BatchDocument,
     Change,
-    EtaDocument,
     Readiness,
     ServerDocument,
     TaskDocument,
 )
-from ledger.batch import Batch
-from ledger.index import Index
 from ledger.ledger import Ledger
 from ledger.shelf import decode_task
-from ledger.statistics import statistics
 from ledger.status import IN_FLIGHT_STAGES, OPEN_STAGES, STATUS_OF, Stage, Status
 from ledger.task import Json, Task
 
@@ -30,23 +26,6 @@ _TOLD = (
     "error_kind", "error_message", "output_files", "possible_duplicate", "retried_from",
     "retry_number", "retry_count", "version",
 )  # fmt: skip
-
-
-def batch_document(index: Index, batch: Batch, eta: EtaDocument | None) -> BatchDocument:
-    """Return the batch with its counts."""
-    counts = statistics(index, batch.batch_id)
-    return BatchDocument(
-        batch_id=batch.batch_id,
-        name=batch.name,
-        status=batch.status.value,
-        stage=counts.stage,
-        held=batch.held,
-        created_at=batch.created_at,
-        updated_at=batch.updated_at,
-        rerun_of=batch.rerun_of,
-        statistics=counts,
-        eta=eta,
-    )
 
 
 def change(line: JournalLine) -> Change:
