@@ -12,34 +12,7 @@ from daemon.comfy.simulator import Simulator
 from ledger.batch import BatchStatus
 from ledger.status import Stage
 from ledger.task import Task
-from tests.fakes.world import World
-
-SMALL = """{
- "10": {"class_type": "EmptyImage", "_meta": {"title": "page"},
-        "inputs": {"width": 8, "height": 8, "batch_size": 1, "color": 0}},
- "40": {"class_type": "SaveImage", "_meta": {"title": "output"},
-        "inputs": {"images": ["10", 0], "filename_prefix": "x"}}
-}"""
-SMALL_TYPE = """
-[workflows."小图"]
-template = "{template}"
-max_auto_retries = 0
-"""
-
-
-def small_world(folder: Path, *urls: str) -> World:
-    """Return a world whose rows cost next to nothing to make."""
-    folder.mkdir(parents=True)
-    template = folder / "small.json"
-    template.write_text(SMALL, encoding="utf-8")
-    return World(folder, *urls, max_in_flight=4, more=SMALL_TYPE.format(template=template))
-
-
-def rows(count: int) -> list[dict[str, str]]:
-    return [
-        {"row_number": str(n), "product_name": f"p{n}", "workflow_type": "小图"}
-        for n in range(1, count + 1)
-    ]
+from tests.fakes.world import World, small_rows, small_world
 
 
 def task_id(number: int) -> str:
@@ -74,7 +47,7 @@ async def test_3000_rows_break_off_at_about_1200_and_resume_runs_exactly_the_res
         for number in scattered + streak:
             simulator.faults.set("execution_error", target=task_id(number))
         world = small_world(tmp_path / "world", simulator.url)
-        world.drop("spring", rows(3000))
+        world.drop("spring", small_rows(3000))
         assert await world.run_here(seconds=200) == 1
 
         (batch,) = world.batches()
@@ -111,7 +84,7 @@ async def test_3000_rows_break_off_at_about_1200_and_resume_runs_exactly_the_res
 async def test_100_rows_stopped_at_30_go_on_where_they_were(tmp_path: Path) -> None:
     async with Simulator(tmp_path / "comfyui", seconds_per_job=0.02) as simulator:
         world = small_world(tmp_path / "world", simulator.url)
-        world.drop("spring", rows(100))
+        world.drop("spring", small_rows(100))
         daemon = await world.daemon("run")
         async with asyncio.timeout(30):
             while world.stages()[Stage.DONE] < 30:
@@ -145,7 +118,7 @@ async def test_a_server_that_dies_at_1200_fails_no_row_and_the_batch_goes_on_by_
 ) -> None:
     async with Simulator(tmp_path / "comfyui") as simulator:
         world = small_world(tmp_path / "world", simulator.url)
-        world.drop("spring", rows(1500))
+        world.drop("spring", small_rows(1500))
         running = asyncio.create_task(world.run_here(seconds=180))
         async with asyncio.timeout(120):
             while world.stages()[Stage.DONE] < 1200:
