@@ -8,6 +8,7 @@ from pathlib import Path, PurePath
 
 import msgspec
 
+from daemon.durable import sync_file, sync_folder
 from daemon.intake.columns import HEADINGS
 from daemon.intake.drops import OUR_FOLDERS
 from daemon.intake.errors import Unreadable
@@ -75,16 +76,16 @@ def place(drop: Drop, inbox: Path) -> str:
             target = hidden / inside if drop.folder else hidden
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target)
-            _sync(target)
+            sync_file(target)
         for folder in [hidden, *hidden.rglob("*")] if drop.folder else []:
             if folder.is_dir():
-                _sync(folder)
+                sync_folder(folder)
         name = _rename_to_free_name(hidden, inbox, drop.name)
     except BaseException:
         shutil.rmtree(hidden, ignore_errors=True)
         hidden.unlink(missing_ok=True)
         raise
-    _sync(inbox)
+    sync_folder(inbox)
     return name
 
 
@@ -165,11 +166,3 @@ def _rename_to_free_name(hidden: Path, inbox: Path, wanted: str) -> str:
         hidden.unlink()
         return name
     raise FileExistsError(f"{inbox} is full of files called {wanted}")
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

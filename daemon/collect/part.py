@@ -13,6 +13,7 @@ import msgspec
 
 from daemon import failpoint
 from daemon.comfy.server import FileHead
+from daemon.durable import make_folder
 
 #: Bytes read or written at a time.
 PIECE_BYTES = 1 << 20
@@ -41,7 +42,7 @@ class Part:
     def __init__(self, path: Path, head: FileHead) -> None:
         """Open *path*, keeping its bytes when they are surely the beginning of this file."""
         self._path = path
-        _make_folder(path.parent)
+        make_folder(path.parent)
         self._lock = threading.Lock()
         kept = _is_resumable(path, head)
         if not kept:
@@ -101,23 +102,6 @@ def discard(path: Path) -> None:
     """Remove a part and its note; missing ones are no error."""
     path.unlink(missing_ok=True)
     _note_of(path).unlink(missing_ok=True)
-
-
-def sync_folder(path: Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _make_folder(path: Path) -> None:
-    """Make the folder and those above it, durably."""
-    if not path.is_dir():
-        _make_folder(path.parent)
-        path.mkdir(exist_ok=True)
-        sync_folder(path.parent)
 
 
 def _note_of(path: Path) -> Path:

@@ -11,8 +11,9 @@ from PIL import Image
 
 from daemon import failpoint
 from daemon.collect import containers
-from daemon.collect.part import discard, sync_folder
+from daemon.collect.part import discard
 from daemon.collect.sort import Sort, expected_sort, seen_sort
+from daemon.durable import sync_folder
 
 log = structlog.get_logger()
 

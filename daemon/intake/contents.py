@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from daemon import failpoint
+from daemon.durable import sync_file, sync_folder
 from daemon.intake.errors import BadPicture, Postponed
 from daemon.intake.picture import check_picture
 from daemon.intake.places import content_path
@@ -112,21 +113,3 @@ def _read(source: int) -> bytes:
         return os.read(source, _CHUNK_BYTES)
     except OSError as error:
         raise BadPicture(reason_of(error)) from error
-
-
-def sync_file(path: Path) -> None:
-    """Make the bytes of *path* survive a power loss."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in *folder* survive a power loss."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -5,7 +5,7 @@ import stat
 from pathlib import Path
 
 from daemon import failpoint
-from daemon.intake.contents import sync_folder
+from daemon.durable import sync_folder
 from daemon.intake.reports import free_names
 
 

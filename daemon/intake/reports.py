@@ -10,8 +10,8 @@ from pathlib import Path
 
 import orjson
 
+from daemon.durable import sync_folder
 from daemon.intake.columns import REPORT_LINE, REPORT_REASON
-from daemon.intake.contents import sync_folder
 from daemon.intake.rows import RefusedRow
 
 _MAX_NAME_BYTES = 200  # of 255, so that endings and numbers have room

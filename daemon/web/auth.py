@@ -2,7 +2,6 @@
 
 import enum
 import hmac
-import os
 import re
 import secrets
 from pathlib import Path
@@ -11,6 +10,7 @@ import structlog
 from aiohttp import web
 
 from daemon.clock import Clock
+from daemon.durable import write_private
 from daemon.web.limits import Buckets
 from daemon.web.refusal import Refusal
 
@@ -63,23 +63,6 @@ def _make_token(path: Path) -> str:
     write_private(path, f"{token}\n".encode())
     log.info("token_file.made", path=str(path))
     return token
-
-
-def write_private(path: Path, content: bytes) -> None:
-    """Write *content* to *path*, readable by the owner only; a crash leaves all of it or nothing.
-
-    Blocks until it is on disk.
-    """
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 class Guard:

@@ -15,8 +15,9 @@ from aiohttp import web
 
 from config.errors import ConfigError, Problem
 from daemon.actions.plan import ActionError
+from daemon.durable import write_private
 from daemon.web import openapi, uploads
-from daemon.web.auth import BadTokenFile, Guard, read_or_make_token, write_private
+from daemon.web.auth import BadTokenFile, Guard, read_or_make_token
 from daemon.web.desk import Desk
 from daemon.web.endpoint import language_of, respond
 from daemon.web.events import Teller
