@@ -17,7 +17,7 @@ class BatchStatus(StrEnum):
     COMPLETED = "completed"  #: nothing open is left
 
 
-class Batch(msgspec.Struct, frozen=True, kw_only=True):
+class Batch(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The rows that came together; counts are never stored here but derived from the tasks."""
 
     batch_id: str

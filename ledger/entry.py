@@ -16,7 +16,7 @@ _encode = msgspec.json.Encoder().encode
 ARCHIVED = "archived"
 
 
-class Meta(msgspec.Struct, frozen=True, kw_only=True):
+class Meta(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A value of the ledger's ``meta`` part; ``value`` None removes the key.
 
     Sections: ``servers`` (client ids, drained), ``drops`` (accepted, not yet moved),
@@ -32,7 +32,7 @@ class Meta(msgspec.Struct, frozen=True, kw_only=True):
 Record: TypeAlias = Task | Batch | Meta
 
 
-class Transaction(msgspec.Struct, frozen=True, kw_only=True):
+class Transaction(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Changes that count together or not at all, with who made them and why."""
 
     records: tuple[Record, ...]

@@ -4,8 +4,11 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import islice
+from time import monotonic
 from typing import TypeAlias
 
+import msgspec
 import structlog
 
 from ledger.archiving import rows_to_archive
@@ -23,15 +26,17 @@ log = structlog.get_logger()
 
 Listener: TypeAlias = Callable[[Transaction], None]
 
-#: Records checked or applied in one go; more would hold the loop for longer than 50 ms.
+#: A transaction of more records is shown bit by bit, and told in parts of so many.
 SLICE = 1000
+#: How long the loop is held in one go; the writer's thread may make three times that of it.
+SLICE_SECONDS = 0.008
 
 
 class Ledger(Reading):
     """The only door to the records for the one writing process.
 
     What a read returns is durable: a change is seen only after its transaction is on disk. A
-    transaction of more than ``SLICE`` records becomes visible slice by slice, tasks first, its
+    transaction of more than ``SLICE`` records becomes visible bit by bit, tasks first, its
     batches and meta records last.
     """
 
@@ -102,18 +107,21 @@ class Ledger(Reading):
         if not records:
             raise ValueError("a transaction has at least one record")
         must_be_json([op, actor, reason, evidence and dict(evidence)])
+        transaction = Transaction(
+            records=records, op=op, actor=actor, reason=reason, evidence=evidence
+        )
         async with self._checking:  # a large transaction is checked in slices; others wait for it
-            claim = Claim(self._pending)
-            for number, record in enumerate(records, start=1):
-                claim.add(record)
-                must_be_json(record)
-                if number % SLICE == 0:
-                    await asyncio.sleep(0)
-            self._must_be_writable()
-            self._pending.take(claim, records)
-            done = self._send(
-                Transaction(records=records, op=op, actor=actor, reason=reason, evidence=evidence)
-            )
+            pending = self._pending
+            claim = Claim(pending)
+            await _in_slices(_checked(claim, records))
+            self._must_be_writable(pending)
+            taking = pending.take(claim, records)
+            try:
+                await _in_slices(taking)
+            finally:
+                deque(taking, maxlen=0)  # cancelled: what is half taken goes all the way
+                self._must_be_writable(pending)
+                done = self._send(transaction)
         await asyncio.shield(done)
 
     def _send(self, transaction: Transaction) -> asyncio.Future[None]:
@@ -123,8 +131,8 @@ class Ledger(Reading):
         written.add_done_callback(lambda seq: self._written(transaction, seq, done))
         return done
 
-    def _must_be_writable(self) -> None:
-        if not self._writable:
+    def _must_be_writable(self, pending: Pending) -> None:
+        if not self._writable or self._pending is not pending:
             raise LedgerClosed("the ledger takes no changes: it is not open, or a write failed")
 
     def _written(
@@ -151,31 +159,46 @@ class Ledger(Reading):
             if len(transaction.records) > SLICE:
                 self._apply_slice(_tasks_first(transaction.records))
                 return
-            self._apply_records(iter(transaction.records))
-            self._tell(*self._durable.popleft())
+            records = iter(transaction.records)
+            while self._apply_records(records):  # in one go: it is small, and shown as a whole
+                pass
+            self._tell(transaction)
+            self._end()
         self._applying = False
 
     def _apply_slice(self, records: Iterator[Record]) -> None:
         if self._apply_records(records):
             asyncio.get_running_loop().call_soon(self._apply_slice, records)
             return
-        self._tell(*self._durable.popleft())
+        self._tell_parts(_parts(self._durable[0][0]))
+
+    def _tell_parts(self, parts: Iterator[Transaction]) -> None:
+        if (part := next(parts, None)) is not None:
+            self._tell(part)
+            asyncio.get_running_loop().call_soon(self._tell_parts, parts)
+            return
+        self._end()
         self._apply_durable()
 
     def _apply_records(self, records: Iterator[Record]) -> bool:
-        for number, record in enumerate(records, start=1):
+        """Apply *records* for as long as the loop may be held; say whether some may be left."""
+        until = monotonic() + SLICE_SECONDS
+        for record in records:
             self._index.apply(record)
             self._pending.settle(record)
-            if number == SLICE:
+            if monotonic() > until:
                 return True
         return False
 
-    def _tell(self, transaction: Transaction, done: asyncio.Future[None]) -> None:
+    def _tell(self, transaction: Transaction) -> None:
         for listener in tuple(self._listeners):
             try:
                 listener(transaction)
             except Exception:  # the change is durable; a listener's fault is not the committer's
                 log.exception("ledger.listener_failed", op=transaction.op)
+
+    def _end(self) -> None:
+        _, done = self._durable.popleft()
         self._under_way.discard(done)
         done.set_result(None)
 
@@ -189,8 +212,9 @@ class Ledger(Reading):
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Call *listener* on the loop after each durable transaction; returns the unsubscriber.
 
-        Listeners are called in the order of the transactions, before the committer goes on. One
-        that raises is logged and called again next time; the commit stands.
+        Listeners are called in the order of the transactions, before the committer goes on; of a
+        transaction of more than ``SLICE`` records in parts of that many, tasks first. One that
+        raises is logged and called again next time; the commit stands.
         """
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
@@ -238,6 +262,28 @@ class Ledger(Reading):
     async def forget_history(self, now: datetime) -> int:
         """Delete closed journals older than the store keeps them; returns how many."""
         return await self._backend.forget_history(now)
+
+
+def _checked(claim: Claim, records: Sequence[Record]) -> Iterator[None]:
+    for record in records:
+        claim.add(record)
+        must_be_json(record)
+        yield
+
+
+def _parts(transaction: Transaction) -> Iterator[Transaction]:
+    records = _tasks_first(transaction.records)
+    while part := tuple(islice(records, SLICE)):
+        yield msgspec.structs.replace(transaction, records=part)
+
+
+async def _in_slices(steps: Iterator[None]) -> None:
+    """Go through *steps*, giving way to the loop as often as it needs."""
+    until = monotonic() + SLICE_SECONDS
+    for _ in steps:
+        if monotonic() > until:
+            await asyncio.sleep(0)
+            until = monotonic() + SLICE_SECONDS
 
 
 def _tasks_first(records: Sequence[Record]) -> Iterator[Record]:

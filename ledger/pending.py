@@ -1,6 +1,6 @@
 """Changes that were checked but are not yet durable; the next check must know them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
 from ledger.batch import Batch
@@ -58,13 +58,20 @@ class Pending:
         self._open: dict[Family, str | None] = {}  # the open task of each family touched
         self._touching: dict[Family, int] = {}  # how many records under way touch the family
 
-    def take(self, claim: Claim, records: Sequence[Record]) -> None:
-        """Count in a checked transaction."""
-        self._records.update(claim.records)
-        self._open.update(claim.open)
+    def take(self, claim: Claim, records: Sequence[Record]) -> Iterator[None]:
+        """Count in a checked transaction, record by record; nothing is checked until the end.
+
+        What is half counted in must go all the way.
+        """
         for record in records:
+            if not isinstance(record, Meta):
+                self._records[record.record_id] = claim.records[record.record_id]
             if isinstance(record, Task):
-                self._touching[record.family] = self._touching.get(record.family, 0) + 1
+                family = record.family
+                if family in claim.open:
+                    self._open[family] = claim.open[family]
+                self._touching[family] = self._touching.get(family, 0) + 1
+            yield
 
     def settle(self, record: Record) -> None:
         """Forget *record*: the index has it now."""

@@ -15,11 +15,11 @@ _encoder = msgspec.json.Encoder()
 _tasks = msgspec.json.Decoder(Task)
 
 
-class _Origin(msgspec.Struct, frozen=True):
+class _Origin(msgspec.Struct, frozen=True, gc=False):
     source: Source | None = None
 
 
-class TaskKeys(msgspec.Struct, frozen=True):
+class TaskKeys(msgspec.Struct, frozen=True, gc=False):
     """What the index needs of a finished task; decoding it costs a fraction of the whole."""
 
     task_id: str

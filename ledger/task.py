@@ -1,4 +1,8 @@
-"""A task: one workflow run for a row, as it stood after its ``version``-th change."""
+"""A task: one workflow run for a row, as it stood after its ``version``-th change.
+
+Records hold JSON and each other, never a cycle. So the garbage collector need not know them
+(``gc=False``): walking over a hundred thousand would stall the loop for a quarter of a second.
+"""
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -14,7 +18,7 @@ else:
     Json = Any  # msgspec cannot decode into a type that names itself
 
 
-class InputFile(msgspec.Struct, frozen=True, kw_only=True):
+class InputFile(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A picture the task needs; its bytes lie in the content store under ``sha256``."""
 
     name: str  # as the user called it; shown, never used as a path
@@ -22,7 +26,7 @@ class InputFile(msgspec.Struct, frozen=True, kw_only=True):
     size_bytes: int
 
 
-class OutputFile(msgspec.Struct, frozen=True, kw_only=True):
+class OutputFile(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A result: what the server calls it, and, once proven, where it lies on our disk.
 
     ``path`` is committed before the download begins; ``sha256`` and ``size_bytes`` only after the
@@ -39,14 +43,14 @@ class OutputFile(msgspec.Struct, frozen=True, kw_only=True):
     removed_at: str | None = None  # retention removed the file; before that it was proven
 
 
-class Dependency(msgspec.Struct, frozen=True, kw_only=True):
+class Dependency(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The family whose newest done task must exist before this one may run."""
 
     row_id: str
     workflow_type: str
 
 
-class Publish(msgspec.Struct, frozen=True, kw_only=True):
+class Publish(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The outbox of a task: what a table has been told."""
 
     state: str = "none"
@@ -55,7 +59,7 @@ class Publish(msgspec.Struct, frozen=True, kw_only=True):
     tokens: dict[str, str] = msgspec.field(default_factory=dict)
 
 
-class Source(msgspec.Struct, frozen=True, kw_only=True):
+class Source(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Where the row came from; ``line`` is its place in the file (1 = first row of data)."""
 
     kind: str  # "inbox", "table", "api"
@@ -64,7 +68,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     fingerprint: str | None = None  # of values, inputs and occurrence; see intake
 
 
-class Metadata(msgspec.Struct, frozen=True, kw_only=True):
+class Metadata(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What only programs read."""
 
     feishu_row_data: dict[str, Json] = msgspec.field(default_factory=dict)
@@ -72,10 +76,10 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True):
     source: Source | None = None
     template_sha256: str | None = None  # the template the attempt was filled from
     adopted: bool = False  # outputs were found in the server's folder, not in its history
-    ran_out_on: list[str] = msgspec.field(default_factory=list)  # servers, out of memory there
+    ran_out_on: tuple[str, ...] = ()  # servers, out of memory there
 
 
-class Task(msgspec.Struct, frozen=True, kw_only=True):
+class Task(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One row of work for one workflow type. Times are UTC text (see ``timestamps``).
 
     A record is never changed: ``moved`` and ``changed`` return the next version.
@@ -110,8 +114,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     parameters: dict[str, Json] = msgspec.field(default_factory=dict)  # filled into the graph
     graph_sha256: str | None = None
     inputs: dict[str, InputFile] = msgspec.field(default_factory=dict)
-    output_files: list[str] = msgspec.field(default_factory=list)
-    outputs: list[OutputFile] = msgspec.field(default_factory=list)
+    output_files: tuple[str, ...] = ()
+    outputs: tuple[OutputFile, ...] = ()
     error_message: str | None = None
     error_kind: str | None = None
     gpu_seconds: float | None = None

@@ -145,15 +145,15 @@ class Collector:
             if output.sha256 is not None and await self._is_there(output):
                 continue
             proven = await self._fetch_one(server, output)
-            outputs = list(task.outputs)
-            outputs[place_in_list] = proven
+            before, after = task.outputs[:place_in_list], task.outputs[place_in_list + 1 :]
+            outputs = (*before, proven, *after)
             at = to_timestamp(self._clock.now())
             if all(each.sha256 is not None for each in outputs):
                 task = task.moved(
                     Stage.DONE,
                     at=at,
                     outputs=outputs,
-                    output_files=[each.path for each in outputs],
+                    output_files=tuple(each.path for each in outputs),
                     error_kind=None,
                     error_message=None,
                 )
@@ -176,10 +176,10 @@ class Collector:
             paths = await asyncio.to_thread(self._free_paths, task, taken)
             named = task.changed(
                 at=to_timestamp(self._clock.now()),
-                outputs=[
+                outputs=tuple(
                     msgspec.structs.replace(output, path=path)
                     for output, path in zip(task.outputs, paths, strict=True)
-                ],
+                ),
             )
             await self._ledger.commit(named, op="task.outputs_named")
         return named
@@ -263,10 +263,10 @@ class Collector:
     async def _choose_other_names(self, task_id: str, reason: str) -> None:
         """Give up the names of files that are not proven yet; the next look chooses free ones."""
         task = self._ledger.task(task_id)
-        unnamed = [
+        unnamed = tuple(
             output if output.sha256 is not None else msgspec.structs.replace(output, path=None)
             for output in task.outputs
-        ]
+        )
         renamed = task.changed(at=to_timestamp(self._clock.now()), outputs=unnamed)
         log.warning("task.name_taken", task=task_id, error=reason)
         try:

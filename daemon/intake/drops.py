@@ -23,7 +23,7 @@ _NEARLY_JOBS = frozenset({".xls", ".xlsm", ".xlsb", ".ods", ".et", ".numbers", "
 MAX_FILES_IN_A_DROP = 20_000
 
 
-class DropPlace(msgspec.Struct, frozen=True, kw_only=True):
+class DropPlace(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Where a drop lies, and how its files looked when it was found."""
 
     name: str  # of the file or folder in the inbox

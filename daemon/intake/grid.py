@@ -12,7 +12,7 @@ MAX_ROWS = 100_000
 MAX_COLUMNS = 500
 
 
-class RawRow(msgspec.Struct, frozen=True, kw_only=True):
+class RawRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One row as it stood in the file: cells by key, blank ones left out."""
 
     line: int  # its place in the file: 1 = first row of data, blank rows not counted

@@ -15,7 +15,7 @@ _BASE32 = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's: no i, l, o, u
 _MAX_SLUG_CHARACTERS = 40
 
 
-class AcceptedRow(msgspec.Struct, frozen=True, kw_only=True):
+class AcceptedRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A row whose pictures lie in the content store."""
 
     wanted: WantedRow

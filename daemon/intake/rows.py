@@ -21,7 +21,7 @@ _WHOLE_NUMBER = re.compile(r"([+-]?\d{1,20})(?:\.0*)?")
 FIELDS = frozenset({"row_number", "product_name", "model_name", "workflow_type", "priority"})
 
 
-class RefusedRow(msgspec.Struct, frozen=True, kw_only=True):
+class RefusedRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A row that does not run, with the reason: rejected, or a duplicate."""
 
     line: int
@@ -29,7 +29,7 @@ class RefusedRow(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
-class WantedRow(msgspec.Struct, frozen=True, kw_only=True):
+class WantedRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A row that can run once its pictures are proven."""
 
     line: int

@@ -5,7 +5,7 @@ from enum import Enum, auto
 import msgspec
 
 
-class Sight(msgspec.Struct, frozen=True):
+class Sight(msgspec.Struct, frozen=True, gc=False):
     """What ``stat`` said of a file; another sight is another file, or one that was written to."""
 
     size_bytes: int

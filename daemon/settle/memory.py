@@ -16,7 +16,7 @@ TRIES_PER_SERVER = 2
 
 def ran_out(task: Task) -> Metadata:
     """Return the task's metadata after it ran out of memory where it is."""
-    ran_out_on = [*task.metadata.ran_out_on, task.server or ""]
+    ran_out_on = (*task.metadata.ran_out_on, task.server or "")
     return msgspec.structs.replace(task.metadata, ran_out_on=ran_out_on)
 
 

@@ -237,10 +237,10 @@ def _timed(task: Task, sighting: Sighting) -> Task:
 
 
 def _collecting(task: Task, verdict: Verdict, sighting: Sighting, at: str) -> Task:
-    outputs = [
+    outputs = tuple(
         OutputFile(node=ref.node, filename=ref.filename, subfolder=ref.subfolder, type=ref.type)
         for ref in verdict.files
-    ]
+    )
     return _timed(task, sighting).moved(
         Stage.COLLECTING,
         at=at,

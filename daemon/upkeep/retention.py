@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import math
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -148,7 +148,9 @@ def _at(output: OutputFile, now: datetime) -> str:
     return output.removed_at or to_timestamp(now)
 
 
-def _remove_files(outputs: list[OutputFile], absolute: Callable[[str], Path], root: Path) -> int:
+def _remove_files(
+    outputs: Sequence[OutputFile], absolute: Callable[[str], Path], root: Path
+) -> int:
     removed = 0
     for output in outputs:
         path = absolute(output.path or "")

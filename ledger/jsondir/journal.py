@@ -20,7 +20,7 @@ _encode = msgspec.json.Encoder().encode
 CRC_BYTES = 18
 
 
-class Line(msgspec.Struct, frozen=True):
+class Line(msgspec.Struct, frozen=True, gc=False):
     """A line as read back; records stay encoded until somebody needs them."""
 
     seq: int
@@ -36,7 +36,7 @@ class Line(msgspec.Struct, frozen=True):
     evidence: dict[str, Json] | None = None
 
 
-class _Written(msgspec.Struct, frozen=True):
+class _Written(msgspec.Struct, frozen=True, gc=False):
     """A line as it is written; a Raw cannot be optional, so an empty one stands for none."""
 
     seq: int

@@ -11,7 +11,7 @@ from ledger.state import State
 from ledger.status import MOVES, OPEN_STAGES, STATUS_OF, Stage, Status
 
 
-class _Seen(msgspec.Struct, frozen=True):
+class _Seen(msgspec.Struct, frozen=True, gc=False):
     """What a change is judged by."""
 
     task_id: str
@@ -26,7 +26,7 @@ class _Seen(msgspec.Struct, frozen=True):
         return (self.row_id, self.workflow_type)
 
 
-class _SeenBatch(msgspec.Struct, frozen=True):
+class _SeenBatch(msgspec.Struct, frozen=True, gc=False):
     batch_id: str
     version: int
 

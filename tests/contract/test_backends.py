@@ -62,7 +62,7 @@ async def test_a_finished_task_reads_back_as_it_was_written(ledger, again):
     task = task_record()
     await ledger.commit(task, op="a.b")
     for stage in FLOW:
-        task = task.moved(stage, at=AT, output_files=["a.png"])
+        task = task.moved(stage, at=AT, output_files=("a.png",))
         await ledger.commit(task, op="a.b")
     assert ledger.task(task.task_id) == task
     assert (await again()).task(task.task_id) == task
@@ -220,14 +220,53 @@ async def test_a_large_transaction_does_not_hold_the_loop_and_shows_its_batch_la
     assert [each.task_id for each in ledger.tasks()] == [each.task_id for each in tasks]
 
 
+async def test_listeners_hear_of_a_large_transaction_in_parts_once_all_of_it_can_be_read(ledger):
+    tasks = [task_record(n) for n in range(1, 2501)]
+    parts: list[list[str]] = []
+
+    def listen(transaction):
+        assert ledger.counts("spring-abc234")[Stage.WAITING] == 2500
+        assert [batch.batch_id for batch in ledger.batches()] == ["spring-abc234"]
+        parts.append([record.record_id for record in transaction.records])
+
+    ledger.subscribe(listen)
+    await ledger.commit(batch_record(), *tasks, op="batch.accepted")
+    assert [len(part) for part in parts] == [1000, 1000, 501]
+    heard = [record_id for part in parts for record_id in part]
+    assert heard == [*(task.task_id for task in tasks), "spring-abc234"]
+
+
+async def test_a_large_transaction_cancelled_while_it_is_checked_or_counted_in_is_whole_or_absent(
+    ledger,
+):
+    tasks = [task_record(n) for n in range(1, 3001)]
+    counts = set()
+    for rounds in (1, 2, 4, 8, 16, 32):
+        commit = asyncio.ensure_future(ledger.commit(*tasks, op="large.made"))
+        for _ in range(rounds):
+            await asyncio.sleep(0)
+        commit.cancel()
+        await asyncio.wait([commit])
+        await ledger.commit(batch_record(f"b-{rounds}"), op="a.b")  # it waits for what is under way
+        counts.add(ledger.counts()[Stage.WAITING])
+        if counts == {3000}:
+            break
+    assert counts <= {0, 3000}
+    if 3000 not in counts:
+        await ledger.commit(*tasks, op="large.made")
+    changed = [task.changed(at=AT) for task in tasks]
+    await ledger.commit(*changed, op="large.changed")  # nothing of it is left half counted in
+    assert ledger.counts()[Stage.WAITING] == 3000
+
+
 async def test_changes_after_a_large_transaction_wait_for_it(ledger):
     tasks = [task_record(n) for n in range(1, 2501)]
     heard: list[str] = []
-    ledger.subscribe(lambda transaction: heard.append(transaction.op))
+    ledger.subscribe(lambda transaction: heard.append(transaction.op))  # in parts of a thousand
     await asyncio.gather(
         ledger.commit(*tasks, op="large.made"), ledger.commit(task_record(9000), op="small.made")
     )
-    assert heard == ["large.made", "small.made"]
+    assert heard == [*["large.made"] * 3, "small.made"]
 
 
 async def test_finished_rows_leave_for_the_archive_and_are_still_found(ledger, again):

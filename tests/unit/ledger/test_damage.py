@@ -291,7 +291,7 @@ async def test_verify_sees_changed_and_missing_outputs(folder, tmp_path):
     task = task_record()
     await ledger.commit(task, op="a.b")
     for stage in (Stage.SUBMITTING, Stage.RUNNING, Stage.COLLECTING, Stage.DONE):
-        task = task.moved(stage, at=AT, outputs=[recorded])
+        task = task.moved(stage, at=AT, outputs=(recorded,))
         await ledger.commit(task, op="a.b")
     await ledger.close()
     assert verify(folder) == []

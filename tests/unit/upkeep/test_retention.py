@@ -76,7 +76,7 @@ class Store:
             sha256=hashlib.sha256(content).hexdigest(),
             size_bytes=len(content),
         )
-        task = await self.task(ended, stage=Stage.DONE, outputs=[output], **fields)
+        task = await self.task(ended, stage=Stage.DONE, outputs=(output,), **fields)
         return task, path
 
     async def forget_inputs(self, days: int = 30, now: datetime = NOW) -> int:
@@ -170,7 +170,7 @@ async def test_results_go_and_the_record_stays_done_with_their_proof(store: Stor
     assert (old_path.exists(), new_path.exists()) == (False, True)
     after = store.ledger.task(old.task_id)
     assert (after.stage, after.finished_at) == (Stage.DONE, old.finished_at)
-    assert after.outputs == [msgspec.structs.replace(old.outputs[0], removed_at=to_timestamp(NOW))]
+    assert after.outputs == (msgspec.structs.replace(old.outputs[0], removed_at=to_timestamp(NOW)),)
     assert store.ledger.task(new.task_id) == new
 
 

@@ -1,0 +1,42 @@
+"""Watches how long the event loop is held while something goes on."""
+
+import asyncio
+import gc
+import time
+from types import TracebackType
+from typing import Self
+
+BEAT_SECONDS = 0.002
+#: What tests allow. Alone on a machine 50 ms are kept; tests share theirs with others.
+WORST_SECONDS = 0.25
+
+
+class LoopLag:
+    """Beats on the loop between entering and leaving; ``worst_seconds`` is the longest gap."""
+
+    def __init__(self) -> None:
+        self.worst_seconds = 0.0
+
+    async def __aenter__(self) -> Self:
+        gc.collect()  # what earlier tests left behind is not on this account
+        self._beating = asyncio.create_task(self._beat())
+        await asyncio.sleep(0)
+        return self
+
+    async def _beat(self) -> None:
+        while True:
+            began = time.perf_counter()
+            try:
+                await asyncio.sleep(BEAT_SECONDS)
+            finally:
+                lag = time.perf_counter() - began - BEAT_SECONDS
+                self.worst_seconds = max(self.worst_seconds, lag)
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._beating.cancel()
+        await asyncio.wait([self._beating])

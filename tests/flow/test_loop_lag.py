@@ -1,0 +1,87 @@
+"""Whatever comes at once, the loop goes on: signals, HTTP and progress do not wait for it."""
+
+import gc
+from pathlib import Path
+
+from PIL import Image
+
+from daemon.clock import SystemClock
+from daemon.dispatch.ready import ReadyRows
+from daemon.intake.drops import find_drops
+from ledger.jsondir.store import JsonDirBackend
+from ledger.ledger import Ledger
+from ledger.shelf import decode_task, encode_task
+from ledger.status import Stage
+from ledger.task import InputFile, Metadata, Source, Task
+from tests.fakes.loop_lag import WORST_SECONDS, LoopLag
+from tests.fakes.records import batch_record, task_record
+from tests.unit.intake.house import House
+
+
+def as_accepted(number: int) -> Task:
+    source = Source(kind="inbox", name="spring.csv", line=number, fingerprint=f"{number:064}")
+    picture = InputFile(name="a.png", sha256="f" * 64, size_bytes=1)
+    return task_record(
+        number,
+        row={"prompt": f"picture {number}"},
+        inputs={"product_image": picture},
+        metadata=Metadata(source=source),
+    )
+
+
+async def test_the_loop_goes_on_while_a_very_large_transaction_is_written_and_told(tmp_path):
+    ledger = Ledger(JsonDirBackend(tmp_path / "ledger"))
+    await ledger.open()
+    takes_work = frozenset({"gpu-a"}).__contains__
+    ready = ReadyRows(
+        ledger, SystemClock(), stage_order=False, affinity=True, takes_work=takes_work
+    )
+    ready.load()
+    ledger.subscribe(ready.follow)
+    tasks = [as_accepted(number) for number in range(1, 50_001)]
+    async with LoopLag() as lag:
+        await ledger.commit(batch_record(), *tasks, op="batch.accepted")
+        await ledger.close()
+    assert ledger.counts()[Stage.WAITING] == 50_000
+    assert lag.worst_seconds < WORST_SECONDS
+
+
+async def test_the_loop_goes_on_while_a_drop_of_ten_thousand_rows_is_taken_in(tmp_path):
+    house = House(tmp_path, JsonDirBackend(tmp_path / "ledger"))
+    await house.ledger.open()
+    rows = [f"product {n},m,图片合成,p.png,m.png" for n in range(10_000)]
+    house.folder_drop("big", *rows)
+    async with LoopLag() as lag:
+        await house.take_in()
+        await house.ledger.close()
+    assert house.ledger.counts()[Stage.WAITING] == 10_000
+    assert lag.worst_seconds < WORST_SECONDS
+
+
+async def test_the_loop_goes_on_while_thousands_of_job_files_are_looked_at(tmp_path):
+    house = House(tmp_path, JsonDirBackend(tmp_path / "ledger"))
+    await house.ledger.open()
+    Image.new("RGB", (8, 8)).save(house.path / "p.png")
+    for number in range(5_000):
+        house.make(f"{number:05}.csv", f"产品名,产品图,模特图\nx{number},p.png,no.png\n")
+    async with LoopLag() as lag:
+        for _ in range(4):
+            scan = await house.inbox.scan_once()
+            house.clock.passed += 5
+        await house.ledger.close()
+    assert scan.settling == 5_000  # they wait for a picture
+    assert lag.worst_seconds < WORST_SECONDS
+
+
+def test_records_and_what_the_inbox_remembers_of_files_are_unknown_to_the_garbage_collector(
+    tmp_path: Path,
+):
+    task = as_accepted(1)
+    for each in (task, decode_task(encode_task(task))):
+        parts = (each, each.row, each.inputs, each.parameters, each.outputs, each.output_files)
+        more = (each.metadata, each.metadata.source, each.metadata.ran_out_on, each.publish)
+        assert [part for part in (*parts, *more) if gc.is_tracked(part)] == []
+    (tmp_path / "a.csv").write_text("x")
+    (place,) = find_drops(tmp_path).places
+    assert not gc.is_tracked(place)
+    assert not gc.is_tracked(place.sight)
