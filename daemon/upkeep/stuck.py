@@ -96,15 +96,21 @@ class StuckTasks:
         What has ended is adopted, what no server knows is reset. With *force_reset* also what its
         server executes or queues (with *spare_healthy* only what is stuck there): it is cancelled
         by id, and reset when the server shows the end; that may come after the answer. Called
-        again meanwhile, the second call waits and then answers what is left. Raises LedgerError,
-        OSError when no backup can be made; then nothing was changed. A crash leaves requested
-        resets, which the next start carries out.
+        again meanwhile, the second call waits and then answers what is left; attempts that began
+        after it was made are not forced. Raises LedgerError, OSError when no backup can be made;
+        then nothing was changed. A crash leaves requested resets, which the next start carries out.
         """
+        asked_about = {task.comfyui_task_id for task in self._ledger.in_stage(*IN_FLIGHT_STAGES)}
         async with self._one_at_a_time:
             findings = await self._diagnose(max_runtime_minutes)
             lost = [each for each in findings if is_lost(each)]
-            forced = [each for each in findings if is_forced(each, spare_healthy=spare_healthy)]
-            forced = forced if force_reset else []
+            forced = [
+                each
+                for each in findings
+                if force_reset
+                and is_forced(each, spare_healthy=spare_healthy)
+                and each.task.comfyui_task_id in asked_about
+            ]
             treated = [*lost, *forced]
             resets = _Resets({each.task.task_id for each in treated})
             if treated:
