@@ -2,6 +2,8 @@
 
 Every action is first *planned*, pure, from a view of the records: what to write and what to
 answer, or an ``ActionError`` that says why not. Whoever holds the ledger then commits the plan: the
-daemon through ``Ledger.commit``, a command without a daemon through its own lock. Read ``plan``
-first, then one file per subject.
+daemon through ``Ledger.commit``, a command without a daemon through its own lock.
+
+Read ``plan`` first, then ``batches`` with ``rerunning``, ``tasks`` with ``retry_records``,
+``servers``; ``performing`` carries a plan out in the daemon.
 """

@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 
 from daemon.actions.files import gone_files
+from daemon.actions.ids import new_ids
 from daemon.actions.plan import ActionError, Plan, Said, View, planned
 from daemon.intake.columns import key_of
 from ledger.batch import Batch, BatchStatus
@@ -179,15 +180,11 @@ def _source(source: Source | None) -> Source | None:
 
 
 def _numbered(view: View, tasks: list[Task], at: str) -> list[Task]:
-    ids = {
-        name: iter(view.new_task_ids(name, at, sum(task.workflow_type == name for task in tasks)))
-        for name in dict.fromkeys(task.workflow_type for task in tasks)
-    }
-    numbered = []
-    for task in tasks:
-        task_id = next(ids[task.workflow_type])
-        numbered.append(msgspec.structs.replace(task, task_id=task_id, root_task_id=task_id))
-    return numbered
+    ids = new_ids(view, [task.workflow_type for task in tasks], at)
+    return [
+        msgspec.structs.replace(task, task_id=task_id, root_task_id=task_id)
+        for task, task_id in zip(tasks, ids, strict=True)
+    ]
 
 
 def _batch(old: Batch, wish: _Wish) -> Batch:

@@ -6,8 +6,9 @@ from pathlib import Path
 import msgspec
 
 from daemon.actions.files import files_of, gone_files
+from daemon.actions.ids import new_ids
 from daemon.actions.plan import ActionError, Plan, Said, View, planned
-from daemon.actions.retrying import batch_after, new_task, unblocked
+from daemon.actions.retry_records import batch_after, new_task, unblocked
 from daemon.settle.streaks import TASK_RETRIED
 from ledger.batch import Batch, BatchStatus
 from ledger.entry import Record
@@ -163,12 +164,12 @@ def _must_be_retryable(view: View, task: Task) -> None:
 
 
 def _pairs(view: View, failed: list[Task], at: str) -> list[tuple[Task, Task]]:
-    """Return each failed task with its retry; ids are taken type by type, in order."""
-    ids = {}
-    for name in dict.fromkeys(task.workflow_type for task in failed):
-        count = sum(task.workflow_type == name for task in failed)
-        ids[name] = iter(view.new_task_ids(name, at, count))
-    return [(task, new_task(view, task, next(ids[task.workflow_type]), at=at)) for task in failed]
+    """Return each failed task with its retry."""
+    ids = new_ids(view, [task.workflow_type for task in failed], at)
+    return [
+        (task, new_task(view, task, new_id, at=at))
+        for task, new_id in zip(failed, ids, strict=True)
+    ]
 
 
 def _written(

@@ -1,4 +1,4 @@
-"""What control answers, as text: batches, servers, what a verb did."""
+"""What control answers, as text: one batch, and what a verb did."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import click
 
 from daemon.cli import answers, views
+from daemon.cli.batch_names import batch_meant
 from daemon.cli.commands import help_words, json_option
-from daemon.cli.finding import batch_meant
 from daemon.cli.invocation import Invocation, pass_invocation
 from daemon.cli.summary import batch_reports
 from daemon.cli.verb import Verb

@@ -11,7 +11,7 @@ from config.settings import Settings
 from daemon.actions import batches, tasks
 from daemon.actions.plan import Plan
 from daemon.cli.acting import Request, act
-from daemon.cli.finding import batch_meant
+from daemon.cli.batch_names import batch_meant
 from daemon.cli.invocation import Invocation
 from daemon.intake.places import content_path
 from daemon.intake.records import new_batch_id

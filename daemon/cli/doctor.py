@@ -6,7 +6,7 @@ import click
 
 from config.errors import ConfigError
 from daemon.cli.commands import help_words, json_option
-from daemon.cli.findings import Finding, look_at_ledger, look_at_machine, look_at_names
+from daemon.cli.doctor_machine import Finding, look_at_ledger, look_at_machine, look_at_names
 from daemon.cli.invocation import Invocation, pass_invocation
 from ledger.jsondir.reader import read_state
 
@@ -37,7 +37,7 @@ def _look(invocation: Invocation) -> Iterator[Finding]:
         return
     import asyncio  # noqa: PLC0415 - only when there is something to ask
 
-    from daemon.cli import server_findings as remote  # noqa: PLC0415 - likewise
+    from daemon.cli import doctor_servers as remote  # noqa: PLC0415 - likewise
 
     settings, words = loaded.settings, invocation.words
     yield from look_at_machine(loaded, words)

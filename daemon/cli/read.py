@@ -7,9 +7,9 @@ import click
 import msgspec
 
 from daemon.cli import views
+from daemon.cli.batch_names import batch_meant
 from daemon.cli.changes import as_documents
 from daemon.cli.commands import help_words, json_option
-from daemon.cli.finding import batch_meant
 from daemon.cli.invocation import Invocation, pass_invocation
 from daemon.cli.stages import stages_named
 from daemon.cli.summary import report

@@ -1,4 +1,4 @@
-"""The doctor's part that needs templates and servers: who answers, and who can run what."""
+"""What `check` finds with templates and servers: who answers, and who can run what."""
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from config.settings import Server, Settings
-from daemon.cli.findings import Finding, Level
+from daemon.cli.doctor_machine import Finding, Level
 from daemon.clock import SystemClock
 from daemon.comfy.client import ComfyClient
 from daemon.comfy.server import AnswerLost, Json, Refused, Unreachable

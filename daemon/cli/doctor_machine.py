@@ -1,4 +1,4 @@
-"""What the doctor finds, and the part of it that lies on this machine."""
+"""What `check` finds on this machine: settings, folders, lock, ledger, disk."""
 
 import os
 import shutil
