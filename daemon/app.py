@@ -7,15 +7,14 @@ import asyncio
 import uuid
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias
 
 import structlog
 
-from config.settings import Settings, Workflow
+from config.settings import Settings
 from daemon import failpoint
 from daemon.clock import Clock, SystemClock
 from daemon.collect.collector import Collector, OutputFolder
-from daemon.collect.naming import check_name_template
 from daemon.comfy.client import ComfyClient
 from daemon.comfy.server import WorkflowServer
 from daemon.dispatch.holding import Holding
@@ -23,16 +22,13 @@ from daemon.dispatch.lane import Lane
 from daemon.dispatch.ready import ReadyRows
 from daemon.dispatch.servers import HealthWatch, ServerState
 from daemon.dispatch.submission import Submission, TaskFiles
-from daemon.dispatch.templates import Problem, TemplateError
-from daemon.dispatch.workflow import Template, load_templates
+from daemon.dispatch.templates import TemplateError
 from daemon.follow.follower import Follower
 from daemon.follow.news import silence_seconds
 from daemon.intake.accept import Door
-from daemon.intake.columns import WorkflowNeeds
 from daemon.intake.contents import ContentStore
 from daemon.intake.inbox import Inbox
-from daemon.running import Service, run_services, signals
-from daemon.settle.results import ResultNode
+from daemon.running import Service, loop_first, run_services, signals
 from daemon.settle.settlement import Settlement
 from daemon.settle.streaks import Streaks
 from daemon.upkeep.backup import LedgerBackups
@@ -46,60 +42,22 @@ from daemon.upkeep.stuck import StuckTasks
 from daemon.upkeep.sweeps import Sweeps, sweeps_of
 from daemon.web.desk import Desk
 from daemon.web.server import WebServer
+from daemon.workflows import Workflows
 from ledger.entry import Transaction
 from ledger.jsondir.backup import copy_ledger
 from ledger.jsondir.files import Disk
 from ledger.jsondir.reader import history
 from ledger.jsondir.store import JsonDirBackend
 from ledger.ledger import Ledger
-from ledger.task import Task
 
 log = structlog.get_logger()
 
 #: What a service may still take after the stop signal; running GPU work is left running.
 GRACE_SECONDS = 10.0
 
-T = TypeVar("T")
 #: Makes one more service that watches the ledger: a progress display, for example.
 Observer: TypeAlias = Callable[[Ledger], Service]
 Reload: TypeAlias = Callable[[], Settings]
-
-
-class Workflows:
-    """The workflow types of the settings with their templates; replaced whole by a reload."""
-
-    def __init__(self, settings: Settings) -> None:
-        """Load all templates; raises TemplateError with every problem of every one."""
-        self.settings: dict[str, Workflow] = {}
-        self.templates: dict[str, Template] = {}
-        self.needs: dict[str, WorkflowNeeds] = {}
-        self.replaced: Callable[[], None] = lambda: None  # called after a reload
-        self.load(settings)
-
-    def load(self, settings: Settings) -> None:
-        """Take over *settings*; raises TemplateError and keeps what there was."""
-        templates = load_templates(settings.workflows)
-        if wrong := check_name_template(settings.outputs.name):
-            fix = "see the placeholders in `config example`"
-            raise TemplateError([Problem("outputs.name", what, fix) for what in wrong])
-        _replace(self.settings, settings.workflows)
-        _replace(self.templates, templates)
-        _replace(
-            self.needs,
-            {
-                name: WorkflowNeeds(
-                    picture_columns=template.picture_columns, columns=template.columns
-                )
-                for name, template in templates.items()
-            },
-        )
-
-    def results_of(self, task: Task) -> Sequence[ResultNode]:
-        """Return the result nodes of the task's attempt; none when the template changed since."""
-        template = self.templates.get(task.workflow_type)
-        if template is None or template.sha256 != task.metadata.template_sha256:
-            return ()
-        return template.result_nodes
 
 
 async def run(
@@ -135,7 +93,7 @@ async def run(
         for server in settings.servers
     }
     try:
-        with signals(stop, lambda: _reload(workflows, reload)):
+        with signals(stop, lambda: _reload(workflows, reload)), loop_first():
             return await _serve(settings, ledger, clients, workflows, clock, stop, once, observer)
     finally:
         for client in clients.values():
@@ -292,8 +250,3 @@ def _reload(workflows: Workflows, reload: Reload | None) -> None:
     else:
         workflows.replaced()
         log.info("settings.reloaded", workflows=sorted(workflows.settings))
-
-
-def _replace(target: dict[str, T], source: dict[str, T]) -> None:
-    target.clear()
-    target.update(source)
