@@ -8,7 +8,6 @@ from functools import partial
 import msgspec
 
 from daemon import logs
-from daemon.app import Workflows
 from daemon.cli.invocation import Invocation
 from daemon.cli.run import config_error
 from daemon.clock import Clock, SystemClock
@@ -19,6 +18,7 @@ from daemon.upkeep.backup import LedgerBackups
 from daemon.upkeep.diagnosis import StatusCheck, status_check
 from daemon.upkeep.findings import Limits
 from daemon.upkeep.stuck import RecoveryResult, StuckTasks
+from daemon.workflows import Workflows
 from ledger.errors import LedgerDamaged
 from ledger.index import Index
 from ledger.jsondir.backup import copy_ledger
