@@ -39,5 +39,4 @@ def rows_to_archive(
 
 
 def _is_settled(task: Task, limit: str) -> bool:
-    told = task.publish.state in ("none", "done", "published")
-    return told and task.finished_at is not None and task.finished_at < limit
+    return task.publish.is_settled and task.finished_at is not None and task.finished_at < limit

@@ -58,6 +58,11 @@ class Publish(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     error: str | None = None
     tokens: dict[str, str] = msgspec.field(default_factory=dict)
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether no table has anything left to be told."""
+        return self.state in ("none", "done", "published")
+
 
 class Source(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Where the row came from; ``line`` is its place in the file (1 = first row of data)."""
@@ -142,6 +147,11 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     def row_stage(self) -> int:
         """1, or 2 when it needs what another task makes first."""
         return 1 if self.depends_on is None else 2
+
+    @property
+    def has_just_ended(self) -> bool:
+        """Whether this very change ended the task; later ones, such as a retry, do not."""
+        return self.finished_at == self.updated_at
 
     @property
     def output_prefix(self) -> str:

@@ -10,14 +10,12 @@ import msgspec
 
 from daemon.durable import sync_file, sync_folder
 from daemon.intake.columns import HEADINGS
-from daemon.intake.drops import OUR_FOLDERS
+from daemon.intake.drops import OUR_FOLDERS, never_touched
 from daemon.intake.errors import Unreadable
 from daemon.intake.grid import RawRow
 from daemon.intake.jobfile import JOB_SUFFIXES, read_job_file
 
 _PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
-#: Names the inbox never touches, so nothing of the kind can be submitted.
-_NEVER_TAKEN = (".tmp", ".part", ".crdownload", ".swp")
 
 
 class CannotSubmit(Exception):
@@ -49,7 +47,7 @@ def plan_drops(paths: Sequence[Path], columns: Iterable[str] = ()) -> list[Drop]
     for path in paths:
         if not path.exists():
             raise CannotSubmit("submit.missing", name=path)
-        if _is_never_taken(path.name):
+        if never_touched(path.name):
             raise CannotSubmit("submit.hidden", name=path)
     folders = [path for path in paths if path.is_dir()]
     jobs = [path for path in paths if path.is_file() and path.suffix.lower() in JOB_SUFFIXES]
@@ -89,16 +87,12 @@ def place(drop: Drop, inbox: Path) -> str:
     return name
 
 
-def _is_never_taken(name: str) -> bool:
-    return name.startswith((".", "~$")) or name.lower().endswith(_NEVER_TAKEN)
-
-
 def _folder_drop(folder: Path) -> Drop:
     folder = folder.absolute()
     members = tuple(
         (path, path.relative_to(folder))
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and not _is_never_taken(path.name)
+        if path.is_file() and not never_touched(path.name)
     )
     if not any(len(at.parts) == 1 and at.suffix.lower() in JOB_SUFFIXES for _, at in members):
         raise CannotSubmit("submit.no_job")

@@ -50,7 +50,7 @@ def find_drops(inbox: Path) -> Found:
     waiting_folders = 0
     with os.scandir(inbox) as entries:
         for entry in entries:
-            if _never_touched(entry.name) or entry.name in OUR_FOLDERS:
+            if never_touched(entry.name) or entry.name in OUR_FOLDERS:
                 continue
             try:
                 place = _place(inbox, entry)
@@ -68,7 +68,8 @@ def sight_of(status: os.stat_result) -> Sight:
     return Sight(status.st_size, status.st_mtime_ns, status.st_ino)
 
 
-def _never_touched(name: str) -> bool:
+def never_touched(name: str) -> bool:
+    """Say whether the inbox leaves everything of this name alone."""
     return name.startswith((".", "~$")) or name.lower().endswith(_UNFINISHED)
 
 
@@ -100,7 +101,7 @@ def _linked_folder(inbox: Path, name: str, sight: Sight) -> DropPlace | None:
         names = os.listdir(inbox / name)  # noqa: PTH208 - names only
     except OSError:
         return None
-    if not any(_suffix(n) in JOB_SUFFIXES and not _never_touched(n) for n in names):
+    if not any(_suffix(n) in JOB_SUFFIXES and not never_touched(n) for n in names):
         return None
     problem = "it is no folder but a link to one; put the folder itself here"
     return _hopeless(name, sight, problem)
@@ -146,7 +147,7 @@ def _walk(inbox: Path, folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
     try:
         with os.scandir(inbox / folder) as entries:
             for entry in entries:
-                if _never_touched(entry.name):
+                if never_touched(entry.name):
                     continue
                 if entry.is_dir(follow_symlinks=False):
                     yield from _walk(inbox, folder / entry.name)

@@ -78,7 +78,7 @@ def counted_result(task: Task) -> bool | None:
     Open and cancelled tasks do not, nor failures that are not the rows' fault, nor later changes
     to a task that ended before.
     """
-    if task.finished_at != task.updated_at:
+    if not task.has_just_ended:
         return None
     if task.stage is Stage.DONE:
         return True

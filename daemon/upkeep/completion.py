@@ -87,5 +87,5 @@ class Completion:
             for record in transaction.records
             if isinstance(record, Task)
             and record.stage is Stage.FAILED
-            and record.finished_at == record.updated_at  # not one that is retried now
+            and record.has_just_ended  # not one that is retried now
         )

@@ -62,11 +62,7 @@ class RunTimes:
     def follow(self, transaction: Transaction) -> None:
         """Take in what a durable transaction tells: a listener of the ledger."""
         for record in transaction.records:
-            if (
-                isinstance(record, Task)
-                and record.stage is Stage.DONE
-                and record.finished_at == record.updated_at  # it ended now
-            ):
+            if isinstance(record, Task) and record.stage is Stage.DONE and record.has_just_ended:
                 self._take(record)
 
     def of(self, workflow_type: str) -> Runs:

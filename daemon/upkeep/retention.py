@@ -139,9 +139,8 @@ async def forget_outputs(
 
 
 def _is_over(task: Task, limit: str) -> bool:
-    told = task.publish.state in ("none", "done", "published")
     done = task.stage is Stage.DONE and task.finished_at is not None
-    return done and told and (task.finished_at or "") < limit
+    return done and task.publish.is_settled and (task.finished_at or "") < limit
 
 
 def _at(output: OutputFile, now: datetime) -> str:

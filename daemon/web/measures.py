@@ -18,6 +18,8 @@ RECOVERIES = {
     "task.as_requested": "as_requested",
     "task.reset": "reset",
 }
+#: What an operator wants gone, or back for later, was not lost.
+_NOT_LOST = frozenset({"cancel", "take_back"})
 
 
 class Measures:
@@ -38,11 +40,12 @@ class Measures:
         """Count what a durable transaction tells: a listener of the ledger."""
         for record in transaction.records:
             if isinstance(record, Task):
-                self._count(record, transaction.op)
+                self._count(record)
+                self._count_recovery(record, transaction)
 
-    def _count(self, task: Task, op: str) -> None:
+    def _count(self, task: Task) -> None:
         kind = task.error_kind or "unknown"
-        if task.stage is Stage.FAILED and task.finished_at == task.updated_at:
+        if task.stage is Stage.FAILED and task.has_just_ended:
             self.metrics.failures.labels(kind).inc()
         if task.retried_from is not None and task.version == 1:
             before = self._ledger.index.find_task(task.retried_from)
@@ -53,8 +56,16 @@ class Measures:
             self.metrics.retries.labels(kind, "daemon").inc()
         if task.stage not in OPEN_STAGES:
             self._auto_retries.pop(task.task_id, None)
-        if op in RECOVERIES:
-            self.metrics.recoveries.labels(RECOVERIES[op]).inc()
+        ended_now = task.stage is Stage.DONE and task.finished_at == task.updated_at
+        if ended_now and task.gpu_seconds is not None:
+            run_seconds = self.metrics.run_seconds.labels(task.workflow_type, task.server or "")
+            run_seconds.observe(task.gpu_seconds)
+
+    def _count_recovery(self, task: Task, transaction: Transaction) -> None:
+        requested = (transaction.evidence or {}).get("requested")
+        if transaction.op in RECOVERIES:
+            if requested not in _NOT_LOST:
+                self.metrics.recoveries.labels(RECOVERIES[transaction.op]).inc()
         elif task.metadata.adopted and task.stage is Stage.COLLECTING and not task.output_files:
             self._count_adoption(task)
 
