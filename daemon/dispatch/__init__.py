@@ -1,0 +1,7 @@
+"""Brings waiting rows to servers: late, so that a dead server holds up nobody.
+
+Read ``submission`` (the intent, the post, the answer), ``lane`` (one server's slots), ``ready``
+(which row is next), ``servers`` (who takes work), ``holding`` (why rows wait, for people).
+Templates: ``workflow`` with ``templates``, ``values`` and ``nodes``; ``preflight`` with
+``declared`` says what a server would refuse.
+"""

@@ -10,7 +10,7 @@ from daemon.dispatch.ready import ReadyRows
 from daemon.dispatch.servers import ServerState
 from daemon.dispatch.submission import CannotRun, Submission
 from daemon.running import Crew
-from daemon.settle.memory import must_be_freed
+from daemon.settle.gpu_memory import must_be_freed
 from daemon.settle.settlement import Settlement
 from daemon.settle.streaks import Streaks
 from ledger.batch import BatchStatus

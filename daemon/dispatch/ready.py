@@ -15,7 +15,7 @@ import msgspec
 from daemon.clock import Clock
 from daemon.retrying import OUT_OF_MEMORY
 from daemon.settle.dependency import dependency_met, why_blocked
-from daemon.settle.memory import given_up_by, wanted_server
+from daemon.settle.gpu_memory import given_up_by, wanted_server
 from ledger.entry import Transaction
 from ledger.ledger import Ledger
 from ledger.status import OPEN_STAGES, Stage, Status

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from datetime import timedelta
 
 from daemon.retrying import OUT_OF_MEMORY, failure_class, retried_again, retry_delay_seconds
-from daemon.settle.memory import ran_out, too_large_for
+from daemon.settle.gpu_memory import ran_out, too_large_for
 from ledger.status import Stage
 from ledger.task import Task
 from ledger.timestamps import from_timestamp, to_timestamp
@@ -27,7 +27,7 @@ def after_failure(
 
     Waiting again, with a growing delay in ``not_before``, while the policy of its class allows
     (see ``retrying``); else failed. The message stays readable in both cases. Out of memory on
-    all *servers* there are (see ``memory``), it is failed too.
+    all *servers* there are (see ``gpu_memory``), it is failed too.
     """
     message = message[:MAX_MESSAGE_CHARACTERS]
     metadata = ran_out(task) if kind == OUT_OF_MEMORY.kind else task.metadata

@@ -4,7 +4,7 @@ import pytest
 
 from daemon.retrying import FAILURE_CLASSES
 from daemon.settle.failure import after_failure
-from daemon.settle.memory import given_up_by, must_be_freed, wanted_server
+from daemon.settle.gpu_memory import given_up_by, must_be_freed, wanted_server
 from ledger.status import Stage
 from ledger.task import Task
 from ledger.timestamps import from_timestamp
