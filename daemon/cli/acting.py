@@ -12,6 +12,7 @@ import msgspec
 
 from daemon.cli.invocation import Invocation
 from daemon.cli.refusal import LOCKED, worded
+from daemon.web.address import address_file
 from ledger.errors import LedgerLocked
 from ledger.task import Json
 from ledger.timestamps import to_timestamp
@@ -88,7 +89,7 @@ def _under_the_lock(invocation: Invocation, plan: Planner) -> Mapping[str, Json]
 
 def door_of_holder(invocation: Invocation) -> "Door | None":
     """Return the door of the process that holds the ledger, None when there is none (yet)."""
-    if not (invocation.settings.state_dir / "web.json").exists():
+    if not address_file(invocation.settings.state_dir).exists():
         return None
     from daemon.cli.door import through_daemon  # noqa: PLC0415 - HTTP is slow to import
     from ledger.jsondir.lock import read_holder  # noqa: PLC0415 - likewise

@@ -3,7 +3,6 @@
 import asyncio
 import csv
 import io
-import json
 import shutil
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from config.load import load
 from config.settings import Server, Settings
 from daemon.cli.commands import help_words
 from daemon.cli.progress import ProgressDisplay, bars_for
+from daemon.web.address import address_in
 from ledger.ledger import Ledger
 from ledger.status import Stage
 
@@ -119,8 +119,7 @@ class _Summary:
         done = sum(task.stage is Stage.DONE for task in tasks)
         ledger = self._settings.ledger.path / "ledger.json"
         click.echo(f"\n{done} of {len(tasks)} done.")
-        door = self._settings.state_dir / "web.json"
-        if door.exists():  # the daemon is still up
-            click.echo(f"HTTP API  {json.loads(door.read_bytes())['url']}/api/batches")
+        if (door := address_in(self._settings.state_dir)) is not None:  # the daemon is still up
+            click.echo(f"HTTP API  {door.url}/api/batches")
         click.echo("Look at the ledger:")
         click.echo(f"  jq '.tasks[] | [.task_id, .status, .output_files]' -c {ledger}")

@@ -3,7 +3,6 @@
 import http.client
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Literal, TypeAlias
 from urllib.parse import urlencode, urlsplit
 
@@ -11,6 +10,7 @@ import msgspec
 
 from config.settings import Settings
 from daemon.cli.refusal import Refusal, refusal, worded
+from daemon.web.address import ACTOR_HEADER, Address, address_in
 from daemon.words import Words
 from ledger.task import Json
 
@@ -18,17 +18,8 @@ from ledger.task import Json
 ANSWER_SECONDS = 30.0
 #: Whoever asks the servers waits for the slowest of them.
 SLOW_ANSWER_SECONDS = 120.0
-#: Kept in the journal as the one who did it; the daemon believes it only with the token.
-ACTOR_HEADER = "X-Rowkeeper-Actor"
 
 Answer: TypeAlias = Mapping[str, Json]
-
-
-class Address(msgspec.Struct, frozen=True):
-    """What the daemon wrote into ``web.json`` once it was listening."""
-
-    url: str
-    pid: int
 
 
 class _Wrong(msgspec.Struct, frozen=True):
@@ -106,14 +97,6 @@ class Door:
 
     def _refusal(self, code: str, values: Mapping[str, Json]) -> Refusal:
         return worded(code, self._words, values)
-
-
-def address_in(state_dir: Path) -> Address | None:
-    """Return where the daemon listens, None when it has not said so."""
-    try:
-        return msgspec.json.decode((state_dir / "web.json").read_bytes(), type=Address)
-    except (FileNotFoundError, msgspec.MsgspecError):
-        return None
 
 
 def through_daemon(settings: Settings, holder_pid: int, actor: str, words: Words) -> Door | None:

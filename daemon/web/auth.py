@@ -11,6 +11,7 @@ from aiohttp import web
 
 from daemon.clock import Clock
 from daemon.durable import write_private
+from daemon.web.address import ACTOR_HEADER
 from daemon.web.limits import Buckets
 from daemon.web.refusal import Refusal
 
@@ -21,7 +22,6 @@ SESSION_SECONDS = 7 * 24 * 3600
 MIN_TOKEN_CHARACTERS = 16
 #: Wrong tokens from one address: so many at once, then one every so many seconds.
 WRONG_TOKENS, WRONG_TOKEN_EVERY_SECONDS = 20, 3.0
-ACTOR_HEADER = "X-Rowkeeper-Actor"
 _ACTOR = re.compile(r"cli:[A-Za-z0-9._@-]{1,64}")
 
 

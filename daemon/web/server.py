@@ -17,6 +17,7 @@ from config.errors import ConfigError, Problem
 from daemon.actions.plan import ActionError
 from daemon.durable import write_private
 from daemon.web import openapi, uploads
+from daemon.web.address import Address, address_file
 from daemon.web.auth import BadTokenFile, Guard, read_or_make_token
 from daemon.web.desk import Desk
 from daemon.web.endpoint import language_of, respond
@@ -58,7 +59,7 @@ class WebServer:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._settings = desk.settings.web
-        self._address_file = desk.settings.state_dir / "web.json"
+        self._address_file = address_file(desk.settings.state_dir)
         self.url: str | None = None  # while it listens
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -142,7 +143,7 @@ class WebServer:
             raise _unusable("web.host", host, f"cannot listen there: {error.strerror}") from error
         bound = runner.addresses[0][1]
         self.url = f"http://{_for_clients(host)}:{bound}"
-        address = msgspec.json.encode({"url": self.url, "pid": os.getpid()})
+        address = msgspec.json.encode(Address(url=self.url, pid=os.getpid()))
         await asyncio.to_thread(write_private, self._address_file, address + b"\n")
         log.info("web.listening", url=self.url)
 
