@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Summary, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -56,6 +56,12 @@ class Metrics:
             "rowkeeper_task_recoveries",
             "Tasks taken up again after being lost, by what was done.",
             ["what"],
+            registry=registry,
+        )
+        self.run_seconds = Summary(
+            "rowkeeper_task_run_seconds",
+            "Execution of tasks that are done; sum / count is the mean.",
+            ["workflow_type", "server"],
             registry=registry,
         )
         self.requests = Counter(

@@ -256,6 +256,33 @@ async def test_metrics_count_tasks_failures_and_retries(door: Door) -> None:
     assert "rowkeeper_ledger_writable 1.0" in text
 
 
+async def test_metrics_tell_how_long_tasks_ran_on_the_mean(door: Door) -> None:
+    for task_id, seconds in zip(
+        await record(door, Stage.COLLECTING, Stage.COLLECTING), (2.0, 4.0), strict=True
+    ):
+        assert door.ledger is not None
+        task = door.ledger.task(task_id)
+        done = task.moved(Stage.DONE, at=AT, gpu_seconds=seconds, server="gpu-0")
+        await door.ledger.commit(done, op="task.done")
+    text = (await door.get("/metrics")).body.decode()
+    of_it = '{server="gpu-0",workflow_type="图片合成"}'
+    assert f"rowkeeper_task_run_seconds_count{of_it} 2.0" in text
+    assert f"rowkeeper_task_run_seconds_sum{of_it} 6.0" in text
+
+
+async def test_metrics_count_what_was_lost_as_recovered_and_not_what_was_cancelled(
+    door: Door,
+) -> None:
+    assert door.ledger is not None
+    first, second = await record(door, Stage.WAITING, Stage.WAITING)
+    cancelled = door.ledger.task(first).moved(Stage.CANCELLED, at=AT)
+    reset = door.ledger.task(second).changed(at=AT)
+    for after, wanted in ((cancelled, "cancel"), (reset, "reset")):
+        await door.ledger.commit(after, op="task.as_requested", evidence={"requested": wanted})
+    text = (await door.get("/metrics")).body.decode()
+    assert 'rowkeeper_task_recoveries_total{what="as_requested"} 1.0' in text
+
+
 async def test_the_address_is_written_for_the_owner_alone_and_goes_with_the_daemon(
     world: World,
 ) -> None:
