@@ -11,6 +11,7 @@ from daemon.clock import SystemClock
 from daemon.comfy.client import ComfyClient
 from daemon.comfy.server import AnswerLost, Json, Refused, Unreachable
 from daemon.dispatch import preflight
+from daemon.dispatch.row_report import check_rows
 from daemon.dispatch.templates import TemplateError, parse
 from daemon.dispatch.workflow import Template
 from daemon.words import Words
@@ -123,7 +124,7 @@ def look_at_rows(
     if not waiting:
         yield Finding(level="ok", name="rows", message=words("check.rows_none"))
         return
-    report = preflight.check_rows(waiting, templates, judged, _classes_by_server(answers))
+    report = check_rows(waiting, templates, judged, _classes_by_server(answers))
     parts = [words("check.rows", ready=report.ready, total=report.total)]
     parts += [
         words("check.rows_of", count=count, what=words(f"trouble.{trouble}"))

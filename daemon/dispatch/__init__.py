@@ -3,5 +3,5 @@
 Read ``submission`` (the intent, the post, the answer), ``lane`` (one server's slots), ``ready``
 (which row is next), ``servers`` (who takes work), ``holding`` (why rows wait, for people).
 Templates: ``workflow`` with ``templates``, ``values`` and ``nodes``; ``preflight`` with
-``declared`` says what a server would refuse.
+``declared`` says what a server would refuse, ``row_report`` tells it of all waiting rows.
 """

@@ -6,17 +6,13 @@ a row waiting, so a wrong one would keep it waiting for ever.
 """
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
 from daemon.comfy.server import Graph, Json
 from daemon.dispatch.declared import Declared, declared_inputs, is_output_class
 from daemon.dispatch.templates import class_of, inputs_of, is_link, title_of
-from daemon.dispatch.values import BadValue
-from daemon.dispatch.workflow import Template
-from ledger.task import Task
 
 MISSING_NODE, MISSING_MODEL, REJECTED = "missing_node", "missing_model", "rejected"
 
@@ -146,91 +142,3 @@ def _shown(options: Sequence[Json]) -> str:
     if len(options) > 8:  # noqa: PLR2004 - more do not help a reader
         return f" ({len(options)} others)"
     return f" ({', '.join(str(option) for option in options)})"
-
-
-# -- the report of `check` -----------------------------------------------------------------------
-
-
-class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """How many waiting rows could run; a row with several troubles counts for its first."""
-
-    total: int
-    ready: int
-    troubles: dict[str, int]  # in words: "missing picture", "wrong model", ... -> rows
-    reasons: dict[str, int]  # full message -> rows, the most frequent first
-
-    def __str__(self) -> str:
-        parts = [f"{self.ready} of {self.total} rows ready"]
-        return ", ".join(parts + [f"{count} {what}" for what, count in self.troubles.items()])
-
-
-TROUBLES = {
-    "missing_picture": "missing picture",
-    MISSING_MODEL: "wrong model",
-    MISSING_NODE: "missing node",
-    "bad_input": "bad value",
-    REJECTED: "refused by the server",
-    "no_workflow": "unknown workflow type",
-}
-
-
-def check_rows(
-    tasks: Iterable[Task],
-    templates: Mapping[str, Template],
-    findings: Mapping[str, Mapping[str, Sequence[Finding]]],
-    node_classes: Mapping[str, Mapping[str, Json]] | None = None,
-) -> Report:
-    """Return the report on waiting *tasks*; the two tasks of a two-stage row are one row.
-
-    *findings* are those of each template's own graph: workflow type -> server -> findings. With
-    *node_classes* (server -> its classes) the row's own values are judged too, as before a post.
-    A row is ready when some server can run each of its tasks; without any server, only the row is
-    judged.
-    """
-    rows: dict[str, tuple[str, str] | None] = {}
-    best = {name: _of_best_server(by_server) for name, by_server in findings.items()}
-    for task in tasks:
-        template = templates.get(task.workflow_type)
-        trouble = _trouble(task, template, best)
-        if trouble is None and template is not None and node_classes:
-            trouble = _refused(task, template, node_classes)
-        rows[task.row_id] = rows.get(task.row_id) or trouble
-    found = [trouble for trouble in rows.values() if trouble is not None]
-    kinds = Counter(kind for kind, _ in found)
-    return Report(
-        total=len(rows),
-        ready=len(rows) - len(found),
-        troubles={words: kinds[kind] for kind, words in TROUBLES.items() if kinds[kind]},
-        reasons=dict(Counter(message for _, message in found).most_common()),
-    )
-
-
-def _of_best_server(by_server: Mapping[str, Sequence[Finding]]) -> Sequence[Finding]:
-    return min(by_server.values(), key=len, default=())
-
-
-def _trouble(
-    task: Task, template: Template | None, best: Mapping[str, Sequence[Finding]]
-) -> tuple[str, str] | None:
-    """Return kind and message of the first thing that keeps the task from running, or None."""
-    if template is None:
-        return "no_workflow", f"the settings have no workflow {task.workflow_type}"
-    if task.depends_on is None:  # else its picture is the one that stage one makes
-        for column in sorted(template.picture_columns - task.inputs.keys()):
-            return "missing_picture", f"the row names no picture for {column}"
-    try:
-        template.check_values(task.row)
-    except BadValue as error:
-        return "bad_input", str(error)
-    for finding in best.get(task.workflow_type, ()):
-        return finding.kind, finding.message
-    return None
-
-
-def _refused(
-    task: Task, template: Template, node_classes: Mapping[str, Mapping[str, Json]]
-) -> tuple[str, str] | None:
-    """Return why every server would refuse the row's own values, or None when one takes them."""
-    graph = template.fill(template.values_of(task.row), output_prefix=task.output_prefix)
-    by_server = {name: check_graph(graph, classes) for name, classes in node_classes.items()}
-    return next(((each.kind, each.message) for each in _of_best_server(by_server)), None)

@@ -135,10 +135,6 @@ class ReadyRows:
             if task_id in self._place and self._excluded[task_id] >= servers
         }
 
-    def ready_count(self, batch_id: str) -> int:
-        """Return how many tasks of the batch are ready, whoever can run them."""
-        return self._ready_counts[batch_id]
-
     def batch_ids(self) -> list[str]:
         """Return the batches that have ready tasks."""
         return [batch_id for batch_id, count in self._ready_counts.items() if count > 0]

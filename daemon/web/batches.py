@@ -4,13 +4,9 @@ from collections.abc import Mapping
 
 from daemon.actions import batches, tasks
 from daemon.intake.records import new_batch_id
+from daemon.web.asked import RerunBody, StopBody
 from daemon.web.decoding import Nothing
-from daemon.web.documents import (
-    BatchDocument,
-    BatchesDocument,
-    RerunBody,
-    StopBody,
-)
+from daemon.web.documents import BatchDocument, BatchesDocument
 from daemon.web.endpoint import Call
 from daemon.web.performing import now, perform
 from daemon.web.remaining import batch_documents, eta_of

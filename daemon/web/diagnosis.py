@@ -2,8 +2,8 @@
 
 from daemon.upkeep.diagnosis import StatusCheck
 from daemon.upkeep.stuck import RecoveryResult
+from daemon.web.asked import CheckQuery, RecoveryQuery
 from daemon.web.decoding import Nothing
-from daemon.web.documents import CheckQuery, RecoveryQuery
 from daemon.web.endpoint import Call
 
 

@@ -13,8 +13,9 @@ from daemon.intake.columns import known_columns
 from daemon.intake.errors import Postponed, Unreadable
 from daemon.intake.jobfile import MAX_JOB_FILE_BYTES, read_job_file
 from daemon.intake.rows import RefusedRow
+from daemon.web.asked import JobBody
 from daemon.web.decoding import Nothing, decode_body
-from daemon.web.documents import JobBody, JobDone, Refused
+from daemon.web.documents import JobDone, Refused
 from daemon.web.endpoint import Call
 from daemon.web.idempotency import fingerprint, key_in
 from daemon.web.limits import read_body

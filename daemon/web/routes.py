@@ -3,6 +3,15 @@
 from daemon.upkeep.diagnosis import StatusCheck
 from daemon.upkeep.stuck import RecoveryResult
 from daemon.web import batches, diagnosis, events, files, jobs, openapi, probes, servers, tasks
+from daemon.web.asked import (
+    CheckQuery,
+    JobBody,
+    RecoveryQuery,
+    RerunBody,
+    RetryBody,
+    StopBody,
+    TaskQuery,
+)
 from daemon.web.auth import Access
 from daemon.web.decoding import Nothing
 from daemon.web.documents import (
@@ -10,26 +19,19 @@ from daemon.web.documents import (
     BatchDocument,
     BatchDone,
     BatchesDocument,
-    CheckQuery,
     FailedExecutions,
     HistoryDocument,
-    JobBody,
     JobDone,
     Readiness,
-    RecoveryQuery,
-    RerunBody,
     RerunDone,
     RetriesDone,
-    RetryBody,
     RetryDone,
     ServerDone,
     ServersDocument,
     SessionDone,
-    StopBody,
     TaskDocument,
     TaskDone,
     TaskPage,
-    TaskQuery,
 )
 from daemon.web.endpoint import Endpoint, get, post
 

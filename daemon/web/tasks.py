@@ -4,15 +4,9 @@ import asyncio
 from collections.abc import Mapping
 
 from daemon.actions import tasks
+from daemon.web.asked import RetryBody, TaskQuery
 from daemon.web.decoding import Nothing
-from daemon.web.documents import (
-    Change,
-    HistoryDocument,
-    RetryBody,
-    TaskDocument,
-    TaskPage,
-    TaskQuery,
-)
+from daemon.web.documents import Change, HistoryDocument, TaskDocument, TaskPage
 from daemon.web.endpoint import Call
 from daemon.web.paging import Wanted, page_of
 from daemon.web.performing import now, perform

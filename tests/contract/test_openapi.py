@@ -22,8 +22,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from daemon.web.asked import StatusWord
 from daemon.web.decoding import Nothing
-from daemon.web.documents import StatusWord
 from daemon.web.openapi import document
 from daemon.web.routes import ENDPOINTS
 from ledger.batch import BatchStatus

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import daemon
-from daemon.dispatch.preflight import TROUBLES
+from daemon.dispatch.row_report import TROUBLES
 from daemon.words import Words, language_of
 from daemon.words.catalogue import CATALOGUE
 from ledger.batch import BatchStatus

@@ -15,7 +15,8 @@ from daemon.clock import SystemClock
 from daemon.comfy.client import ComfyClient
 from daemon.comfy.server import Ticket
 from daemon.comfy.simulator.simulator import Simulator
-from daemon.dispatch.preflight import Finding, check_graph, check_rows
+from daemon.dispatch.preflight import Finding, check_graph
+from daemon.dispatch.row_report import check_rows
 from daemon.dispatch.workflow import Template, load_templates
 from ledger.task import Dependency, InputFile, Task
 from tests.fakes.replay import GENERATIONS, RECORDINGS, recording

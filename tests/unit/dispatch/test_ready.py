@@ -136,4 +136,3 @@ async def test_rows_waiting_in_an_earlier_process_are_ready_after_the_start(rows
     task = later.take("a", None, 0, lambda _: True)
     assert task is not None
     assert later.batch_ids() == ["spring-abc234"]
-    assert later.ready_count("spring-abc234") == 1
