@@ -1,26 +1,24 @@
-"""The changes of a task as `--json` shows them: the journal's lines with their records readable."""
+"""The changes of a task as `--json` shows them: the document that the HTTP door answers."""
 
 from collections.abc import Sequence
 
 import msgspec
 
+from daemon.web.documents import Change
 from ledger.jsondir.journal import Line
 from ledger.task import Json
 
+#: How a line is kept (``n``, ``tx``, ``crc``) is nobody's business but the journal's.
+_TOLD = tuple(field.encode_name for field in msgspec.structs.fields(Change))
+
 
 def as_documents(lines: Sequence[Line]) -> list[dict[str, Json]]:
-    """Return each line as the journal writes it; what a line does not say is left out."""
+    """Return each line as a ``Change`` of the HTTP door."""
     return [_document(line) for line in lines]
 
 
 def _document(line: Line) -> dict[str, Json]:
-    said = {name: getattr(line, name) for name in line.__struct_fields__}
-    for name in ("task", "batch"):  # a line keeps its record encoded
-        if said[name] is not None:
-            said[name] = msgspec.json.decode(said[name])
-    always = ("reason", "evidence")
-    return {
-        name: msgspec.to_builtins(value)
-        for name, value in said.items()
-        if value is not None or name in always
-    }
+    told = {name: getattr(line, name) for name in _TOLD}
+    if told["task"] is not None:  # a line keeps its record encoded
+        told["task"] = msgspec.json.decode(told["task"])
+    return {name: msgspec.to_builtins(value) for name, value in told.items()}
