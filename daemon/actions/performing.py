@@ -5,7 +5,7 @@ import contextlib
 import itertools
 from collections.abc import Callable, Mapping
 
-from daemon.actions.plan import Plan, carry_out
+from daemon.actions.plan import Plan
 from daemon.words import Words
 from ledger.errors import Conflict
 from ledger.ledger import Ledger
@@ -42,3 +42,21 @@ async def perform(
     finally:
         unsubscribe()
     raise AssertionError  # itertools.count has no end
+
+
+async def carry_out(
+    ledger: Ledger, plan: Plan, *, actor: str, words: Words | None = None
+) -> Mapping[str, Json]:
+    """Commit *plan* in the daemon and return its answer; raises Conflict when it is outdated.
+
+    See ``perform`` for one that plans anew then.
+    """
+    if plan.records:
+        await ledger.commit(
+            *plan.signed(actor),
+            op=plan.op,
+            actor=actor,
+            reason=plan.reason,
+            evidence=plan.evidence,
+        )
+    return plan.told(words) if words else plan.answer

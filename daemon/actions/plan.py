@@ -1,7 +1,7 @@
 """What an action is made of: the view it sees, the plan it returns, the reasons it refuses."""
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -10,9 +10,6 @@ from ledger.batch import Batch
 from ledger.entry import Record
 from ledger.status import Stage
 from ledger.task import Json, Task
-
-if TYPE_CHECKING:  # commands that hold the lock themselves need no event loop
-    from ledger.ledger import Ledger
 
 
 class View(Protocol):
@@ -148,21 +145,3 @@ class ActionError(Exception):
         self.code = code
         self.status = status
         self.values = values
-
-
-async def carry_out(
-    ledger: "Ledger", plan: Plan, *, actor: str, words: Words | None = None
-) -> Mapping[str, Json]:
-    """Commit *plan* in the daemon and return its answer; raises Conflict when it is outdated.
-
-    See ``performing.perform`` for one that plans anew then.
-    """
-    if plan.records:
-        await ledger.commit(
-            *plan.signed(actor),
-            op=plan.op,
-            actor=actor,
-            reason=plan.reason,
-            evidence=plan.evidence,
-        )
-    return plan.told(words) if words else plan.answer

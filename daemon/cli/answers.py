@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from daemon.cli.invocation import Invocation
 from daemon.cli.render import local_time, printable, table
 from daemon.cli.stages import COUNTS
 from daemon.words import Words
@@ -36,6 +37,14 @@ def batch(report: "BatchDocument", words: Words) -> str:
     if len(rows) > 1:
         rows.append(["", *(getattr(counts, count) for count in COUNTS)])
     return "\n".join([*lines, "", table(heads, rows)])
+
+
+def tell(invocation: Invocation, document: Mapping[str, Json]) -> None:
+    """Print what a verb answered: the document, or what it says in words."""
+    if invocation.as_json:
+        invocation.answer(document)
+    else:
+        invocation.show(answer(document, invocation.words))
 
 
 def answer(document: Mapping[str, Json], words: Words) -> str:

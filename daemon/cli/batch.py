@@ -86,11 +86,7 @@ def batch(
         return
     if verb == "rerun" and not yes:
         _confirm_rerun(invocation, _report(invocation, given), stage)
-    answer = batch_verbs.do(invocation, given, verb, options)
-    if invocation.as_json:
-        invocation.answer(answer)
-    else:
-        invocation.show(answers.answer(answer, invocation.words))
+    answers.tell(invocation, batch_verbs.do(invocation, given, verb, options))
 
 
 def _show(invocation: Invocation, given: str) -> None:

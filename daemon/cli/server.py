@@ -49,11 +49,7 @@ def server(invocation: Invocation, name: str, verb: str | None) -> None:
             raise ActionError("unknown_server", 404, id=name)
         _show(invocation, found)
         return
-    answer = _do(invocation, name, verb)
-    if invocation.as_json:
-        invocation.answer(answer)
-    else:
-        invocation.show(answers.answer(answer, invocation.words))
+    answers.tell(invocation, _do(invocation, name, verb))
 
 
 def _do(invocation: Invocation, name: str, verb: str) -> Mapping[str, Json]:

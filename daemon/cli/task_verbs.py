@@ -55,11 +55,7 @@ def cancel(invocation: Invocation, task_id: str) -> None:
 
 
 def _do(invocation: Invocation, plan: Planner, request: Request) -> None:
-    answer = act(invocation, plan, lambda: request)
-    if invocation.as_json:
-        invocation.answer(answer)
-    else:
-        invocation.show(answers.answer(answer, invocation.words))
+    answers.tell(invocation, act(invocation, plan, lambda: request))
 
 
 def _path(task_id: str, verb: str) -> str:

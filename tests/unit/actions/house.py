@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from daemon.actions.plan import ActionError, Plan, carry_out
+from daemon.actions.performing import carry_out
+from daemon.actions.plan import ActionError, Plan
 from ledger.batch import Batch
 from ledger.ledger import Ledger
 from ledger.memory import MemoryBackend
