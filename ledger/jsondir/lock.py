@@ -18,6 +18,9 @@ from ledger.jsondir.files import Disk
 
 LOCK = "ledger.lock"
 HOLDER = "ledger.holder.json"
+#: States of a process that has ended and whose parent has not taken note (a container's first
+#: process may never do so).
+_ENDED = "ZXx"
 
 
 class Holder(msgspec.Struct, frozen=True):
@@ -79,9 +82,10 @@ def _name(path: Path) -> str:
 
 
 def _process_start(pid: int) -> str:
-    """Return when the process began, in the kernel's ticks; "" when it is gone or unknown."""
+    """Return when the process began, in the kernel's ticks; "" when it has ended or is unknown."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
-    return stat.rpartition(")")[2].split()[19]
+    fields = stat.rpartition(")")[2].split()
+    return "" if fields[0] in _ENDED else fields[19]

@@ -16,6 +16,7 @@ from ledger.jsondir.check import verify
 from ledger.jsondir.export import as_document
 from ledger.jsondir.files import PIECE_BYTES, Disk
 from ledger.jsondir.orders import Limits
+from ledger.jsondir.lock import read_holder
 from ledger.jsondir.reader import find_task, history, read_state
 from ledger.jsondir.snapshot import read
 from ledger.jsondir.store import JsonDirBackend
@@ -242,6 +243,23 @@ async def test_the_lock_names_its_holder_and_dies_with_it(folder):
         await in_folder(folder).open()
     await ledger.close()
     assert not (folder / "ledger.holder.json").exists()
+
+
+async def test_a_killed_holder_is_not_believed_even_before_its_parent_takes_note(folder):
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(folder)], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert holder.stdout.readline() == "held\n"
+        assert read_holder(folder).pid == holder.pid
+        os.kill(holder.pid, signal.SIGKILL)
+        os.waitid(os.P_PID, holder.pid, os.WEXITED | os.WNOWAIT)  # ended, but not taken note of
+        assert (folder / "ledger.holder.json").exists()
+        assert read_holder(folder) is None
+    finally:
+        holder.kill()
+        holder.wait()
+        holder.stdout.close()
 
 
 async def test_export_writes_what_opens_again(folder):
