@@ -16,7 +16,7 @@ from tests.fakes.door import open_door
 from tests.fakes.world import World, kill, small_rows, small_world
 
 NAMES = ("spring", "summer", "autumn")
-ROWS, URGENT = 12, 5
+ROWS, URGENT = 16, 3
 
 
 def in_stages(world: World, *stages: Stage) -> list[Task]:
@@ -69,8 +69,13 @@ async def killed_in_the_middle(simulator: Simulator, world: World) -> None:
     """Let a daemon begin three batches and kill it; what the server has left goes quickly then."""
     for name in NAMES:
         world.drop(name, small_rows(ROWS, name, urgent=URGENT))
+    await world.asked("server", "gpu-0", "drain")  # until all are accepted
     daemon = await world.daemon("run")
     try:
+        async with asyncio.timeout(30):
+            while len(world.batches()) < len(NAMES):
+                await asyncio.sleep(0.02)
+        await world.asked("server", "gpu-0", "resume")
         await all_are_in_the_middle(world)
         await one_has_just_begun(simulator, world)
     finally:
