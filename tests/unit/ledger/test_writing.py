@@ -15,8 +15,8 @@ from ledger.errors import LedgerClosed, LedgerLocked
 from ledger.jsondir.check import verify
 from ledger.jsondir.export import as_document
 from ledger.jsondir.files import PIECE_BYTES, Disk
-from ledger.jsondir.orders import Limits
 from ledger.jsondir.lock import read_holder
+from ledger.jsondir.orders import Limits
 from ledger.jsondir.reader import find_task, history, read_state
 from ledger.jsondir.snapshot import read
 from ledger.jsondir.store import JsonDirBackend
