@@ -4,6 +4,7 @@ Numbers carry their unit in their name. Paths are absolute after loading: a defa
 ``inbox`` stands for a place below ``state_dir`` (see ``load``).
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
@@ -158,3 +159,12 @@ class Settings(Section, frozen=True):
     tables: tuple[Table, ...] = ()
     alerts: Alerts = msgspec.field(default_factory=Alerts)
     log: Log = msgspec.field(default_factory=Log)
+
+
+def runtime_limit_minutes(
+    workflows: Mapping[str, Workflow], workflow_type: str, default_minutes: float
+) -> float:
+    """Return how long a run of this type may take: its own limit, else *default_minutes*."""
+    workflow = workflows.get(workflow_type)
+    own = workflow.max_runtime_minutes if workflow else None
+    return default_minutes if own is None else own

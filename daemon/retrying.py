@@ -21,14 +21,13 @@ class FailureClass(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     retried: bool = False  # the task goes on without a person
     counts_as_retry: bool = False  # such a going-on uses up one of ``max_auto_retries``
-    holds_batch: bool = False  # other rows would meet it too: nothing more is sent for the batch
     counts_as_failure: bool = False  # a final one counts for ``max_consecutive_failures``
 
 
-SERVER_UNREACHABLE = FailureClass(kind="server_unreachable", retried=True, holds_batch=True)
+SERVER_UNREACHABLE = FailureClass(kind="server_unreachable", retried=True)
 REJECTED = FailureClass(kind="rejected", counts_as_failure=True)
-MISSING_NODE = FailureClass(kind="missing_node", retried=True, holds_batch=True)
-MISSING_MODEL = FailureClass(kind="missing_model", retried=True, holds_batch=True)
+MISSING_NODE = FailureClass(kind="missing_node", retried=True)
+MISSING_MODEL = FailureClass(kind="missing_model", retried=True)
 #: The server lost a picture we had uploaded; the next attempt uploads it again.
 MISSING_INPUT = FailureClass(kind="missing_input", retried=True, counts_as_retry=True)
 OUT_OF_MEMORY = FailureClass(

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from config.settings import Settings
+from config.settings import Settings, runtime_limit_minutes
 from daemon.web.documents import BatchDocument
 from daemon.web.standing import batch_document
 from ledger.index import Index
@@ -89,7 +89,6 @@ def _memory(value: Json) -> _ServerMemory:
 def _is_stuck(task: Task, settings: Settings, now: datetime) -> bool:
     if task.stage is not Stage.RUNNING or task.started_at is None:
         return False
-    workflow = settings.workflows.get(task.workflow_type)
-    own = workflow.max_runtime_minutes if workflow else None
-    limit = settings.sweeps.max_runtime_minutes if own is None else own
+    default_minutes = settings.sweeps.max_runtime_minutes
+    limit = runtime_limit_minutes(settings.workflows, task.workflow_type, default_minutes)
     return now - from_timestamp(task.started_at) > timedelta(minutes=limit)

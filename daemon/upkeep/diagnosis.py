@@ -6,7 +6,8 @@ import msgspec
 
 from daemon.clock import Clock
 from daemon.comfy.server import WorkflowServer
-from daemon.upkeep.findings import Finding, Limits, ProgressAge, Records, diagnose, no_news
+from daemon.upkeep.findings import Finding, Limits
+from daemon.upkeep.inspection import ProgressAge, Records, diagnose, no_news
 from daemon.words import Words
 from ledger.batch import BatchStatus
 from ledger.errors import UnknownRecord

@@ -16,7 +16,8 @@ from daemon.settle.failure import waiting_again
 from daemon.settle.settlement import Settlement, ticket_of
 from daemon.upkeep.backup import LedgerBackups
 from daemon.upkeep.diagnosis import StatusCheck, answered
-from daemon.upkeep.findings import Finding, Limits, ProgressAge, Reason, diagnose, no_news
+from daemon.upkeep.findings import Finding, Limits, Reason
+from daemon.upkeep.inspection import ProgressAge, diagnose, no_news
 from daemon.upkeep.remedy import evidence_of, is_forced, is_lost, timeout_marks
 from daemon.words import Words
 from ledger.entry import Transaction

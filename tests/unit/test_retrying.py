@@ -16,16 +16,6 @@ def test_only_failures_of_the_work_itself_can_fail_a_batch():
     assert counting == {"execution_error", "out_of_memory", "bad_output", "rejected"}
 
 
-def test_what_every_row_would_meet_holds_the_batch_and_costs_no_retry():
-    holding = [policy for policy in FAILURE_CLASSES.values() if policy.holds_batch]
-    assert {policy.kind for policy in holding} == {
-        "server_unreachable",
-        "missing_node",
-        "missing_model",
-    }
-    assert all(policy.retried and not policy.counts_as_retry for policy in holding)
-
-
 @pytest.mark.parametrize("kind", ["rejected", "interrupted", "bad_input", "poison"])
 def test_what_no_repetition_mends_is_never_repeated(kind):
     assert not retried_again(kind, 0, 2)
@@ -36,7 +26,9 @@ def test_counted_retries_end_at_the_limit(kind):
     assert [retried_again(kind, done, 2) for done in range(4)] == [True, True, False, False]
 
 
-@pytest.mark.parametrize("kind", ["server_unreachable", "lost_by_server", "missing_model"])
+@pytest.mark.parametrize(
+    "kind", ["server_unreachable", "lost_by_server", "missing_node", "missing_model"]
+)
 def test_the_fault_of_a_server_never_uses_up_retries(kind):
     assert retried_again(kind, 1000, 0)
 

@@ -35,7 +35,7 @@ async def test_what_ended_is_adopted_and_not_reset(house: House, words: Words) -
     known = await house.task(age=45)
     await house.until(await house.inside(known), State.SUCCEEDED)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("daemon.upkeep.findings.ENDED_SECONDS", -60.0)
+        patch.setattr("daemon.upkeep.inspection.ENDED_SECONDS", -60.0)
         result = await house.stuck().recover(words, actor="api")
     assert result.reset_task_ids == [lost.task_id]
     assert "1 个已在 ComfyUI 中结束" in result.message
