@@ -9,11 +9,11 @@ from daemon.actions.files import gone_files
 from daemon.actions.ids import new_ids
 from daemon.actions.plan import ActionError, Plan, Said, View, planned
 from daemon.intake.columns import key_of
+from daemon.intake.rows import MAX_PRIORITY, SEED_COLUMN, SEED_LIMIT, is_seed, whole_number
 from ledger.batch import Batch, BatchStatus
 from ledger.statistics import BatchStatistics, StageStatistics, summed
 from ledger.task import Dependency, Json, Metadata, Source, Task
 
-SEED_COLUMN = "seed"
 #: Columns that make a row what it is; another value means another job file.
 _FIXED = frozenset({"row_number", "workflow_type"})
 _STAGES = (None, 1, 2)
@@ -70,7 +70,10 @@ def rerun(
     stands = _all_waiting(tasks)
     return planned(
         "batch.rerun",
-        Said(key="action.rerun", values={"rows": stands.rows, "left_out": left_out}),
+        Said(
+            key="action.rerun_in_part" if left_out else "action.rerun",
+            values={"rows": stands.rows, "left_out": left_out},
+        ),
         batch,
         *tasks,
         evidence={
@@ -92,11 +95,11 @@ def _keyed(changes: Mapping[str, Json]) -> dict[str, Json]:
     keyed = {key_of(column): value for column, value in changes.items()}
     if wrong := sorted(keyed.keys() & _FIXED):
         raise ActionError("rerun_column", 400, columns=", ".join(wrong))
-    priority = keyed.get("priority", 0)
-    if isinstance(priority, str):
-        priority = int(priority) if priority.strip().lstrip("+-").isdecimal() else None
-    if not isinstance(priority, int) or isinstance(priority, bool):
-        raise ActionError("rerun_priority", 400, value=keyed["priority"])
+    if (seed := keyed.get(SEED_COLUMN)) is not None and not is_seed(seed):
+        raise ActionError("rerun_seed", 400, value=str(seed)[:40], limit=SEED_LIMIT - 1)
+    priority = whole_number(keyed.get("priority", 0))
+    if priority is None or abs(priority) > MAX_PRIORITY:
+        raise ActionError("rerun_priority", 400, value=str(keyed["priority"])[:40])
     return keyed | ({"priority": priority} if "priority" in keyed else {})
 
 

@@ -84,7 +84,7 @@ def _plan(
                 changes=options.changes,
                 new_seed=options.new_seed,
                 at=at,
-                new_batch_id=new_batch_id(ledger.batch(batch_id).name),
+                new_batch_id=new_batch_id(batch_id.rpartition("-")[0]),
                 input_path=input_path,
                 output_path=output_path,
             )

@@ -13,6 +13,8 @@ DEFAULT_WORKFLOW_TYPE = "图片合成"
 #: The picture column of a second stage that the first stage fills.
 HANDED_ON = "image"
 MAX_PRIORITY = 1_000_000_000
+#: Of a whole number in text; one that is longer is too large for anything.
+MAX_DIGITS = 20
 SEED_COLUMN = "seed"
 #: Seeds stay below it, so that every JSON reader keeps all their digits.
 SEED_LIMIT = 2**53
@@ -122,14 +124,27 @@ def _pictures(
 
 def _priority(raw: RawRow, problems: list[str]) -> int:
     text = as_text(raw.values.get("priority")) or "0"
-    try:
-        priority = int(text[:20])
-    except ValueError:
-        priority = MAX_PRIORITY + 1
-    if abs(priority) > MAX_PRIORITY:
+    priority = whole_number(text)
+    if priority is None or abs(priority) > MAX_PRIORITY:
         problems.append(f"{shown('priority')} “{text[:20]}” is no whole number up to a billion")
         return 0
     return priority
+
+
+def whole_number(given: Json) -> int | None:
+    """Return the whole number that *given* is or tells as text, None when it is none."""
+    if isinstance(given, bool) or not isinstance(given, int | str):
+        return None
+    try:
+        return int(str(given).strip()[:MAX_DIGITS])
+    except ValueError:
+        return None
+
+
+def is_seed(given: Json) -> bool:
+    """Say whether *given* is a seed that every server can be given as it stands."""
+    found = _WHOLE_NUMBER.fullmatch(as_text(given) or "")
+    return found is not None and 0 <= int(found[1]) < SEED_LIMIT
 
 
 def _check_seed(
@@ -142,8 +157,7 @@ def _check_seed(
     given = raw.values.get(SEED_COLUMN)
     if given in (None, "") or not any(SEED_COLUMN in needs[name].columns for name in types):
         return
-    found = _WHOLE_NUMBER.fullmatch(as_text(given) or "")
-    if found is None or not 0 <= int(found[1]) < SEED_LIMIT:
+    if not is_seed(given):
         text = str(given)[:40]
         limit = f"0 to {SEED_LIMIT - 1}"
         problems.append(f"{shown(SEED_COLUMN)} “{text}” is no whole number from {limit}")

@@ -59,7 +59,7 @@ async def rerun(call: Call[Nothing, RerunBody]) -> Mapping[str, Json]:
             changes=body.changes,
             new_seed=body.new_seed,
             at=now(call),
-            new_batch_id=new_batch_id(view.batch(batch_id).name),
+            new_batch_id=new_batch_id(batch_id.rpartition("-")[0]),
             input_path=call.desk.input_path,
             output_path=call.desk.output_path,
         ),

@@ -9,7 +9,9 @@ ZH: dict[str, str] = {
     "没有改动。",
     "action.stopped": "已停止：收回 {taken_back} 个已提交的任务，{pending} 行等待。",
     "action.already_stopped": "批次本来就是停止状态，没有改动。",
-    "action.rerun": "已建立新批次，{rows} 行从头执行；{left_out} 行没有第一阶段的图片，未包含。",
+    "action.rerun": "已建立新批次，{rows} 行从头执行。",
+    "action.rerun_in_part": "已建立新批次，{rows} 行从头执行；"
+    "{left_out} 行没有第一阶段的图片，未包含。",
     "action.retried": "已重新提交为 {task}（第 {number} 次重试）。",
     "action.retried_beside_waiting": "已重新提交为 {task}（第 {number} 次重试）；"
     "批次未在运行，其余 {waiting} 行继续等待。",
@@ -47,8 +49,10 @@ ZH: dict[str, str] = {
     "error.rerun_column.hint": "请另写一个作业文件放入收件箱。",
     "error.rerun_picture_column.message": "重做时不能更换图片：{columns}。",
     "error.rerun_picture_column.hint": "请把新图片和作业文件一起放入收件箱。",
-    "error.rerun_priority.message": "优先级应为整数，不是 {value}。",
+    "error.rerun_priority.message": "优先级应为整数（不超过十亿），不是 {value}。",
     "error.rerun_priority.hint": "例如 --set priority=5，数字大的先做。",
+    "error.rerun_seed.message": "种子应为 0 到 {limit} 的整数，不是 {value}。",
+    "error.rerun_seed.hint": "例如 --set seed=42；要换一个随机种子请用 --new-seed。",
     "error.retry_open.message": "任务 {task} 尚未结束（{state}），不能重试。",
     "error.retry_open.hint": "等它结束，或先取消它。",
     "error.retry_done.message": "任务 {task} 已完成，不能重试。",
@@ -72,8 +76,9 @@ EN: dict[str, str] = {
     "action.stopped": "Stopped: {taken_back} submitted tasks are being taken back, "
     "{pending} rows wait.",
     "action.already_stopped": "The batch was stopped already; nothing changed.",
-    "action.rerun": "A new batch runs {rows} rows from the beginning; {left_out} rows have no "
-    "picture of stage one and were left out.",
+    "action.rerun": "A new batch runs {rows} rows from the beginning.",
+    "action.rerun_in_part": "A new batch runs {rows} rows from the beginning; {left_out} rows "
+    "have no picture of stage one and were left out.",
     "action.retried": "Submitted again as {task} (retry {number}).",
     "action.retried_beside_waiting": "Submitted again as {task} (retry {number}); the batch does "
     "not run, so the other {waiting} rows go on waiting.",
@@ -114,8 +119,11 @@ EN: dict[str, str] = {
     "error.rerun_column.hint": "Write another job file and put it into the inbox.",
     "error.rerun_picture_column.message": "A rerun cannot change pictures: {columns}.",
     "error.rerun_picture_column.hint": "Put a job file with the new pictures into the inbox.",
-    "error.rerun_priority.message": "The priority must be a whole number, not {value}.",
+    "error.rerun_priority.message": "The priority must be a whole number up to a billion, "
+    "not {value}.",
     "error.rerun_priority.hint": "For example --set priority=5; higher goes first.",
+    "error.rerun_seed.message": "A seed must be a whole number from 0 to {limit}, not {value}.",
+    "error.rerun_seed.hint": "For example --set seed=42; --new-seed draws another one.",
     "error.retry_open.message": "Task {task} has not ended ({state}) and cannot be retried.",
     "error.retry_open.hint": "Wait for its end, or cancel it first.",
     "error.retry_done.message": "Task {task} is done and cannot be retried.",

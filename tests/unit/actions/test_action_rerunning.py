@@ -137,6 +137,14 @@ async def test_columns_are_changed_under_either_name_and_taken_out_by_null(house
         ({"priority": "high"}, "400 rerun_priority"),
         ({"priority": 1.5}, "400 rerun_priority"),
         ({"priority": True}, "400 rerun_priority"),
+        ({"priority": None}, "400 rerun_priority"),
+        ({"priority": "--5"}, "400 rerun_priority"),
+        ({"priority": "9" * 5000}, "400 rerun_priority"),
+        ({"priority": 10**21}, "400 rerun_priority"),
+        ({"seed": "abc"}, "400 rerun_seed"),
+        ({"seed": 2**53}, "400 rerun_seed"),
+        ({"seed": True}, "400 rerun_seed"),
+        ({"seed": -1}, "400 rerun_seed"),
     ],
 )
 async def test_columns_that_cannot_be_changed_are_refused(

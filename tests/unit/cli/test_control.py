@@ -179,6 +179,7 @@ def test_a_rerun_asks_first_with_the_real_counts(filled, monkeypatch):
 def test_a_rerun_makes_a_new_batch_with_changed_columns_and_new_seeds(filled):
     options = ["--stage", "1", "--set", "prompt=蓝色", "--new-seed", "--yes"]
     answer = filled.json("batch", BATCH, "rerun", *options)
+    assert answer["batch_id"].rpartition("-")[0] == BATCH.rpartition("-")[0]
     state = read_state(filled.ledger)
     new = state.batches[answer["batch_id"]]
     assert new.rerun_of == BATCH
