@@ -1,7 +1,7 @@
 """Says in the ledger why rows wait.
 
 ``blocked_by``: the row it depends on failed. ``error_kind`` and ``error_message`` of a waiting row:
-no server can run it. ``held`` on its batch: the kind, or that no server answers.
+no server can run it. ``held`` on its batch: the kind, or why no server takes work.
 """
 
 import asyncio
@@ -102,13 +102,20 @@ class Holding:
                 continue
             held: str | None = None
             if batch.batch_id in waiting and not working:
-                held = "server_unreachable"
+                held = self._why_none_works()
             elif batch.batch_id in kinds:
                 held = kinds[batch.batch_id][0]
             if held != batch.held:
                 changed.append(batch.changed(at=at, held=held))
                 log.info("batch.held" if held else "batch.released", batch=batch.batch_id, why=held)
         return changed
+
+    def _why_none_works(self) -> str:
+        answering = [state.health for state in self._servers if state.health is not None]
+        if not answering:
+            return "server_unreachable"
+        drained = any(health.usable for health in answering)
+        return "server_drained" if drained else "server_unusable"
 
     async def _write(self, records: list[Record]) -> None:
         try:

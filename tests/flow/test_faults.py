@@ -234,3 +234,21 @@ async def test_what_waits_for_a_server_is_told_as_held_and_not_as_failed(tmp_pat
         shown = world.tasks()
         assert [task.stage for task in shown] == [Stage.DONE]
         assert [batch.held for batch in world.batches()] == [None]
+
+
+async def test_what_waits_for_a_drained_server_is_not_told_to_wait_for_one_that_is_away(
+    tmp_path: Path,
+) -> None:
+    async with Simulator(tmp_path / "comfyui") as simulator:
+        world = World(tmp_path / "world", simulator.url)
+        code, said = await world.run("server", "gpu-0", "drain")
+        assert code == 0, said
+        world.drop("spring", TWO_ROWS[:1])
+        running = asyncio.create_task(world.run_here())
+        while "server_drained" not in (held := [batch.held for batch in world.batches()]):
+            assert held in ([], [None], ["server_unreachable"])  # before its first answer
+            await asyncio.sleep(0.05)
+        code, said = await world.run("server", "gpu-0", "resume")
+        assert code == 0, said
+        assert await running == 0
+        assert [batch.held for batch in world.batches()] == [None]
