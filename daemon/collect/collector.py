@@ -71,8 +71,8 @@ class Collector:
         self._workflows = workflows
         self._folder = folder
         self._clock = clock
-        self._crew = Crew(DOWNLOADS)
         self._wake = asyncio.Event()
+        self._crew = Crew(DOWNLOADS, freed=self._wake.set)
         self._naming = asyncio.Lock()
         self._not_before: dict[str, tuple[float, float]] = {}  # task id -> monotonic, pause
 

@@ -17,6 +17,7 @@ from watchdog.events import (
     FileSystemEventHandler,
 )
 from watchdog.observers import Observer
+from watchdog.observers.api import BaseObserver
 
 from config.settings import Inbox as InboxSettings
 from daemon.clock import Clock
@@ -175,19 +176,19 @@ class _Watch(FileSystemEventHandler):
         self._inbox = inbox
         self._loop = loop
         self._woken = woken
-        self._observer = Observer()
+        self._observer: BaseObserver | None = None  # making one opens an inotify instance
         self.inode: int | None = None  # of the folder that is watched
 
     @property
     def alive(self) -> bool:
         """Whether changes are being told."""
-        return self._observer.is_alive()
+        return self._observer is not None and self._observer.is_alive()
 
     def begin(self, inode: int) -> None:
         """Watch the inbox, whose inode is *inode*; not being able to is logged."""
         self.end()
-        self._observer = Observer()
         try:
+            self._observer = Observer()
             self._observer.schedule(self, str(self._inbox), event_filter=_EVENTS)
             self._observer.start()
         except OSError as error:
@@ -196,9 +197,11 @@ class _Watch(FileSystemEventHandler):
 
     def end(self) -> None:
         """Stop watching."""
-        if self._observer.is_alive():
-            self._observer.stop()
-            self._observer.join()
+        observer, self._observer = self._observer, None
+        if observer is not None:
+            observer.stop()
+            if observer.is_alive():
+                observer.join()
 
     def on_any_event(self, event: FileSystemEvent) -> None:
         """Wake the loop; called in watchdog's thread."""

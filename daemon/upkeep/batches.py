@@ -60,12 +60,16 @@ class BatchKeeper:
         try:
             while not stop.is_set():
                 self._wake.clear()
-                suspects, self._suspects = self._suspects, set()
-                for batch_id in suspects:
-                    await self._review(batch_id)
+                await self._review_suspects()
                 await self._clock.pause(IDLE_SECONDS, stop, self._wake)
+            await self._review_suspects()  # the last row may have ended the moment we were told
         finally:
             unsubscribe()
+
+    async def _review_suspects(self) -> None:
+        suspects, self._suspects = self._suspects, set()
+        for batch_id in suspects:
+            await self._review(batch_id)
 
     async def _review(self, batch_id: str) -> None:
         """Write down what changed in a batch since its last review."""
