@@ -17,7 +17,7 @@ from watchdog.events import (
     FileSystemEventHandler,
 )
 from watchdog.observers import Observer
-from watchdog.observers.api import BaseObserver
+from watchdog.observers.api import BaseObserver  # noqa: TC002 - mypy reads it, so do people
 
 from config.settings import Inbox as InboxSettings
 from daemon.clock import Clock
