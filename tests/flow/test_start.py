@@ -70,3 +70,32 @@ async def test_sighup_takes_over_a_mended_workflow(tmp_path: Path) -> None:
         code, log = await finish(daemon, 15)
         assert code == 0, log
         assert "settings.reloaded" in log
+
+
+async def test_a_damaged_ledger_dispatches_nothing_until_it_is_repaired(tmp_path: Path) -> None:
+    async with Simulator(tmp_path / "comfyui") as simulator:
+        world = World(tmp_path / "world", simulator.url)
+        world.drop("spring", TWO_ROWS[:1])
+        assert await world.run_here() == 0
+        (journal,) = world.ledger.glob("journal-*.jsonl")
+        lines = journal.read_bytes().splitlines(keepends=True)
+        lines[3] = lines[3].replace(b"spring", b"sprint", 1)  # a middle line, not as it was written
+        journal.write_bytes(b"".join(lines))
+        (world.ledger / "ledger.json").unlink()
+        (world.ledger / "ledger.previous.json").unlink(missing_ok=True)
+        world.drop("summer", TWO_ROWS[1:])
+        daemon = await world.daemon("run")
+        async with asyncio.timeout(30):
+            while len(world.tasks()) < 3:
+                await asyncio.sleep(0.05)
+        await asyncio.sleep(1)  # long enough for a submission, had it been wanted
+        daemon.send_signal(signal.SIGTERM)
+        code, log = await finish(daemon, 15)
+        assert code == 0, log
+        assert "ledger.damaged" in log
+        assert len(simulator.executions) == 1
+        code, told = await world.run("ledger", "repair")
+        assert code == 0, told
+        await world.run("run", "--once")
+        assert world.stages()[Stage.DONE] == len(world.tasks())
+        assert simulator.executions.per_task().most_common(1)[0][1] == 1
