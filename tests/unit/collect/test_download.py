@@ -276,4 +276,7 @@ async def test_many_files_at_once_keep_apart(server, client, tmp_path):
 
 
 def test_discarding_what_is_not_there_is_no_error(tmp_path):
+    other = tmp_path / "other.part"
+    other.write_bytes(b"kept")
     discard(Path(tmp_path / "none.part"))
+    assert list(tmp_path.iterdir()) == [other]
