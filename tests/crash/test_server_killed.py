@@ -126,7 +126,9 @@ def shown_right(task: Task, simulated: Path) -> None:
     runs = [run for run in runs_of(simulated) if run.task_id == task.task_id]
     ended = [run for run in runs if run.result == "success"]
     killed = [run for run in runs if run.result is None]
-    assert len(ended) == 1, runs
+    # a server killed between writing its last file and noting the end left files to adopt
+    adopted = not ended and bool(killed) and task.metadata.adopted
+    assert len(ended) == 1 or adopted, (runs, task)
     assert len(runs) == len(ended) + len(killed)
     assert task.lost_by_server <= len(killed)
 
