@@ -1,0 +1,19 @@
+"""All benchmarks, in the order of the flow; their modules load when one is asked for."""
+
+from importlib import import_module
+
+from tests.bench.benchmark import Benchmark
+
+#: name -> module below tests.bench that defines it in its ``BENCHMARKS``
+MODULES: dict[str, str] = {
+    # the ledger
+    # intake, recovery, doors and commands
+    # dispatch, follow, collect
+}
+
+
+def find(name: str) -> Benchmark:
+    """Return the benchmark of this name; raises KeyError."""
+    module = import_module(f"tests.bench.{MODULES[name]}")
+    found: dict[str, Benchmark] = {each.name: each for each in module.BENCHMARKS}
+    return found[name]
