@@ -128,11 +128,24 @@ class Table(Section, frozen=True):
     path: Path | None = None
 
 
+class Feishu(Section, frozen=True):
+    """The self-built app through which Feishu tables are read and written."""
+
+    base_url: Url = "https://open.feishu.cn"
+    app_id: str = ""
+    app_secret: Secret = ""
+    monthly_call_budget: Annotated[int, Meta(ge=0)] = 0  # 0: only Feishu's own limit
+
+
 class Alerts(Section, frozen=True):
-    """Where warnings go."""
+    """Where warnings go, and from when on something is worth one."""
 
     feishu_webhook: SecretUrl = ""
     feishu_webhook_secret: Secret = ""
+    feishu_keyword: str = ""
+    repeat_minutes: Amount = 60.0
+    server_down_minutes: Amount = 5.0
+    disk_free_gib: Amount = 2.0
 
 
 class Log(Section, frozen=True):
@@ -157,6 +170,7 @@ class Settings(Section, frozen=True):
     sweeps: Sweeps = msgspec.field(default_factory=Sweeps)
     web: Web = msgspec.field(default_factory=Web)
     tables: tuple[Table, ...] = ()
+    feishu: Feishu = msgspec.field(default_factory=Feishu)
     alerts: Alerts = msgspec.field(default_factory=Alerts)
     log: Log = msgspec.field(default_factory=Log)
 
