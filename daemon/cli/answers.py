@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from daemon.cli.invocation import Invocation
-from daemon.cli.render import local_time, printable, table
+from daemon.cli.render import table
 from daemon.cli.stages import COUNTS
 from daemon.words import Words
+from daemon.words.values import local_time, printable
 from ledger.task import Json
 
 if TYPE_CHECKING:  # verbs need not know what a batch looks like

@@ -10,9 +10,9 @@ import msgspec
 
 from config.load import Loaded
 from config.settings import Settings
-from daemon.cli.render import size
 from daemon.collect.naming import check_name_template
 from daemon.words import Words
+from daemon.words.values import size
 from ledger.jsondir.lock import read_holder
 from ledger.state import State
 

@@ -2,7 +2,8 @@
 
 import unicodedata
 from collections.abc import Sequence
-from datetime import datetime
+
+from daemon.words.values import printable
 
 _GAP = "  "
 _WIDEST_CELL = 60
@@ -41,28 +42,6 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
         ).rstrip()
         for line in lines
     )
-
-
-def printable(text: str) -> str:
-    """Return *text* on one line, without characters that would steer the terminal."""
-    text = " ".join(text.split())
-    return "".join(char if unicodedata.category(char) != "Cc" else "�" for char in text)
-
-
-def local_time(timestamp: str | None) -> str:
-    """Return a moment of the ledger as the clock on the wall shows it."""
-    if timestamp is None:
-        return ""
-    return datetime.fromisoformat(timestamp).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-
-
-def size(size_bytes: float) -> str:
-    """Return an amount of bytes for people."""
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if size_bytes < 1024:  # noqa: PLR2004 - the step from one unit to the next
-            return f"{size_bytes:.0f} {unit}" if unit == "B" else f"{size_bytes:.1f} {unit}"
-        size_bytes /= 1024
-    return f"{size_bytes:.1f} TiB"
 
 
 def _cell(value: object) -> str:

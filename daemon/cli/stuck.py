@@ -9,9 +9,10 @@ from daemon.cli.acting import actor, door_of_holder, perform
 from daemon.cli.commands import help_words, json_option
 from daemon.cli.door import SLOW_ANSWER_SECONDS, Door, with_query
 from daemon.cli.invocation import Invocation, pass_invocation
-from daemon.cli.render import printable, table
+from daemon.cli.render import table
 from daemon.cli.verb import Verb
 from daemon.words import Words
+from daemon.words.values import printable
 from ledger.task import Json
 
 CHECK, RECOVERY = "/api/diagnosis/tasks/status-check", "/api/diagnosis/tasks/recovery"

@@ -6,11 +6,12 @@ from typing import Protocol
 import msgspec
 
 from config.settings import Settings
-from daemon.cli.render import local_time, printable, table
+from daemon.cli.render import table
 from daemon.cli.stages import COUNTS, remark
 from daemon.cli.summary import Report, ServerReport
 from daemon.web.documents import BatchDocument
 from daemon.words import Words
+from daemon.words.values import local_time, printable
 from ledger.jsondir.journal import Line
 from ledger.shelf import decode_task
 from ledger.status import Status

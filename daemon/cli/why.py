@@ -1,13 +1,18 @@
 """`why ID`: the story of a task in plain sentences, from the journal."""
 
+from collections.abc import Sequence
+
 import click
 
-from daemon.cli import story
 from daemon.cli.commands import help_words, json_option
 from daemon.cli.invocation import Invocation, pass_invocation
 from daemon.cli.verb import Verb
+from daemon.story.telling import Event, tell, who
+from daemon.words import Words
+from daemon.words.values import local_time, printable
 from ledger.errors import UnknownRecord
 from ledger.jsondir.reader import find_task, history
+from ledger.task import Task
 
 
 @click.command(cls=Verb, help=help_words("help.why"))
@@ -20,9 +25,38 @@ def why(invocation: Invocation, task_id: str) -> None:
     task = find_task(path, task_id)
     if task is None:
         raise UnknownRecord("task", task_id)
-    events = story.tell(history(path, task_id), invocation.words)
+    events = tell(history(path, task_id), invocation.words)
     if invocation.as_json:
         where = {"task_id": task_id, "status": task.status, "stage": task.stage}
         invocation.answer(where | {"story": events})
     else:
-        invocation.show(story.as_text(task, events, invocation.words))
+        invocation.show(_as_text(task, events, invocation.words))
+
+
+def _as_text(task: Task, events: Sequence[Event], words: Words) -> str:
+    """Return a headline, a paragraph for each event, and how the task stands now."""
+    values = {
+        "task": task.task_id,
+        "row": task.row_number,
+        "batch": task.batch_id,
+        "type": task.workflow_type,
+        "status": task.status,
+    }
+    lines = [printable(words("story.headline", **values))]
+    for event in events:
+        lines.append(
+            f"{local_time(event.at)}  {words('story.by', who=who(event.actor, words))}"
+            f"{printable(event.text)}"
+        )
+        lines += [f"    {printable(sentence)}" for sentence in event.because]
+    return "\n".join([*lines, *_now(task, words)])
+
+
+def _now(task: Task, words: Words) -> list[str]:
+    """Return what the task waits for, when that is not told by its last event."""
+    lines: list[str] = []
+    if task.requested is not None:
+        lines.append(words("story.still_requested", requested=task.requested))
+    if task.retry_count:
+        lines.append(words("story.see_retries", count=task.retry_count, task=task.task_id))
+    return lines

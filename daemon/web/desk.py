@@ -1,8 +1,7 @@
 """What the handlers work with; made once, by the composition root."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
 
 import msgspec
 
@@ -11,29 +10,10 @@ from daemon.clock import Clock
 from daemon.dispatch.servers import ServerState
 from daemon.follow.news import News
 from daemon.intake.accept import Door
+from daemon.story.telling import JournalLine
 from daemon.upkeep.eta import RunTimes
 from daemon.upkeep.stuck import StuckTasks
 from ledger.ledger import Ledger
-from ledger.task import Json
-
-
-class JournalLine(Protocol):
-    """A change of a task as the journal tells it; ``task`` is the record after it, as JSON."""
-
-    @property
-    def seq(self) -> int: ...  # noqa: D102 - see the class
-    @property
-    def at(self) -> str: ...  # noqa: D102
-    @property
-    def actor(self) -> str: ...  # noqa: D102
-    @property
-    def op(self) -> str: ...  # noqa: D102
-    @property
-    def task(self) -> bytes | None: ...  # noqa: D102
-    @property
-    def reason(self) -> str | None: ...  # noqa: D102
-    @property
-    def evidence(self) -> Mapping[str, Json] | None: ...  # noqa: D102
 
 
 class Desk(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from daemon.dispatch.servers import ServerState
-from daemon.web.desk import JournalLine
+from daemon.story.telling import JournalLine
 from daemon.web.documents import (
     BatchDocument,
     Change,

@@ -2,7 +2,8 @@
 
 import time
 
-from daemon.cli.render import cut, local_time, printable, size, table, width
+from daemon.cli.render import cut, table, width
+from daemon.words.values import local_time, printable, size
 
 
 def test_chinese_characters_take_two_columns():

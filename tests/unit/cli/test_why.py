@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import msgspec
 import pytest
 
-from daemon.cli.happenings import happening
-from daemon.cli.reasons import in_language
-from daemon.cli.story import who
+from daemon.story.happenings import happening
+from daemon.story.reasons import in_language
+from daemon.story.telling import who
 from daemon.words import Words
 from daemon.words.catalogue import CATALOGUE
 from ledger.direct import DirectLedger

@@ -1,14 +1,13 @@
 """The story of a task, told from its lines in the journal. Pure."""
 
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import msgspec
 
-from daemon.cli.happenings import happening
-from daemon.cli.reasons import in_language
-from daemon.cli.render import local_time, printable
+from daemon.story.happenings import happening
+from daemon.story.reasons import in_language
 from daemon.words import Words
-from ledger.jsondir.journal import Line
 from ledger.shelf import decode_task
 from ledger.task import Json, Task
 
@@ -20,6 +19,25 @@ _PLAIN = {
     *("history: success", "history: error", "history: interrupted"),
     *("queue: pending", "queue: running"),
 }
+
+
+class JournalLine(Protocol):
+    """A change of a task as the journal tells it; ``task`` is the record after it, as JSON."""
+
+    @property
+    def seq(self) -> int: ...  # noqa: D102 - see the class
+    @property
+    def at(self) -> str: ...  # noqa: D102
+    @property
+    def actor(self) -> str: ...  # noqa: D102
+    @property
+    def op(self) -> str: ...  # noqa: D102
+    @property
+    def task(self) -> bytes | None: ...  # noqa: D102
+    @property
+    def reason(self) -> str | None: ...  # noqa: D102
+    @property
+    def evidence(self) -> Mapping[str, Json] | None: ...  # noqa: D102
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,7 +53,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     evidence: Mapping[str, Json] | None = None
 
 
-def tell(lines: Sequence[Line], words: Words) -> list[Event]:
+def tell(lines: Sequence[JournalLine], words: Words) -> list[Event]:
     """Return an event for each of a task's lines, which come oldest first."""
     events: list[Event] = []
     before: Task | None = None
@@ -65,25 +83,6 @@ def tell(lines: Sequence[Line], words: Words) -> list[Event]:
     return events
 
 
-def as_text(task: Task, events: Sequence[Event], words: Words) -> str:
-    """Return a headline, a paragraph for each event, and how the task stands now."""
-    values = {
-        "task": task.task_id,
-        "row": task.row_number,
-        "batch": task.batch_id,
-        "type": task.workflow_type,
-        "status": task.status,
-    }
-    lines = [printable(words("story.headline", **values))]
-    for event in events:
-        lines.append(
-            f"{local_time(event.at)}  {words('story.by', who=who(event.actor, words))}"
-            f"{printable(event.text)}"
-        )
-        lines += [f"    {printable(sentence)}" for sentence in event.because]
-    return "\n".join([*lines, *_now(task, words)])
-
-
 def who(actor: str, words: Words) -> str:
     """Return the actor of a journal line as people call it."""
     kind, _, name = actor.partition(":")
@@ -92,7 +91,7 @@ def who(actor: str, words: Words) -> str:
     return words(key, name=name) if kind in known else actor
 
 
-def _because(line: Line, words: Words) -> list[str]:
+def _because(line: JournalLine, words: Words) -> list[str]:
     """Return the evidence and the reason as sentences."""
     evidence = line.evidence or {}
     sentences: list[str] = []
@@ -107,16 +106,6 @@ def _because(line: Line, words: Words) -> list[str]:
         told = ", ".join(f"{key} = {_plain(value)}" for key, value in rest.items())
         sentences.append(words("story.evidence", evidence=told))
     return sentences
-
-
-def _now(task: Task, words: Words) -> list[str]:
-    """Return what the task waits for, when that is not told by its last event."""
-    lines: list[str] = []
-    if task.requested is not None:
-        lines.append(words("story.still_requested", requested=task.requested))
-    if task.retry_count:
-        lines.append(words("story.see_retries", count=task.retry_count, task=task.task_id))
-    return lines
 
 
 def _plain(value: Json) -> str:

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from daemon.cli.render import local_time, size
+from daemon.words.values import local_time, size
 from ledger.status import Stage
 from ledger.task import OutputFile, Task
 
