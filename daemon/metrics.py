@@ -2,7 +2,14 @@
 
 from collections.abc import Mapping
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Summary, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    ProcessCollector,
+    Summary,
+    generate_latest,
+)
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -64,6 +71,12 @@ class Metrics:
             ["workflow_type", "server"],
             registry=registry,
         )
+        self.asyncio_tasks = Gauge(
+            "rowkeeper_asyncio_tasks",
+            "Jobs on the event loop; it does not grow.",
+            registry=registry,
+        )
+        ProcessCollector(registry=registry)  # memory, CPU, open files
         self.requests = Counter(
             "rowkeeper_http_requests", "HTTP answers, by status.", ["status"], registry=registry
         )

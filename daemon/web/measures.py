@@ -1,5 +1,6 @@
 """Fills the metrics: counters from the ledger's feed, gauges when somebody asks."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Sequence
 
@@ -93,6 +94,7 @@ class Measures:
         metrics.ledger_writable.set(ledger.writable)
         metrics.ledger_damaged.set(bool(ledger.damage))
         metrics.ledger_last_seq.set(ledger.last_seq)
+        metrics.asyncio_tasks.set(len(asyncio.all_tasks()))
         return metrics.text()
 
     def _rows(self) -> dict[tuple[str, ...], float]:

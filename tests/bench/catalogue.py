@@ -9,6 +9,8 @@ MODULES: dict[str, str] = {
     # the ledger
     # intake, recovery, doors and commands
     # dispatch, follow, collect
+    # all of it
+    "soak": "soak",
 }
 
 

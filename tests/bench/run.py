@@ -24,6 +24,7 @@ def measure(benchmark: Benchmark, size: Size, *, inside: Path | None = None) -> 
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise RunFailed(f"{benchmark.name}: {done.stderr.strip()[-2000:]}")
+    sys.stderr.write(done.stderr)  # warnings and what a benchmark found wrong
     return msgspec.json.decode(done.stdout.splitlines()[-1], type=dict[str, float])
 
 

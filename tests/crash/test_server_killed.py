@@ -4,7 +4,6 @@ import asyncio
 import json
 import random
 import signal
-import socket
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -16,15 +15,17 @@ from daemon.comfy.simulator.executions import Execution, read_executions
 from daemon.retrying import POISON_AFTER_LOSSES
 from ledger.status import Stage
 from ledger.task import Task
-from tests.fakes.world import TWO_ROWS, World, executions, finish, kill, simulator_process
+from tests.fakes.world import (
+    TWO_ROWS,
+    World,
+    executions,
+    finish,
+    free_port,
+    kill,
+    simulator_process,
+)
 
 TASKS = 3
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def until(condition: Callable[[], object], seconds: float = 30) -> None:

@@ -5,6 +5,7 @@ import csv
 import json
 import os
 import signal
+import socket
 import sys
 from collections import Counter
 from pathlib import Path
@@ -206,6 +207,13 @@ def small_rows(count: int, name: str = "p", urgent: int = 0) -> list[dict[str, s
     ]
 
 
+def free_port() -> int:
+    """Return a port that nobody listens on at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 async def finish(process: asyncio.subprocess.Process, seconds: float = 60) -> tuple[int, str]:
     """Wait for the end of a process; one that takes too long is killed and shown."""
     try:
@@ -223,7 +231,7 @@ def text(out: bytes, err: bytes) -> str:
 
 
 async def simulator_process(
-    folder: Path, port: int, seconds_per_job: float
+    folder: Path, port: int, seconds_per_job: float, *more: str
 ) -> asyncio.subprocess.Process:
     """Start a simulator of its own process and wait until it serves."""
     process = await asyncio.create_subprocess_exec(
@@ -236,6 +244,7 @@ async def simulator_process(
         str(folder),
         "--seconds-per-job",
         str(seconds_per_job),
+        *more,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import socket
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from ledger.jsondir.files import Disk
 from ledger.jsondir.lock import FolderLock
 from ledger.task import InputFile
 from tests.fakes.records import AT, batch_record, task_record
+from tests.fakes.world import free_port
 
 PICTURE = InputFile(name="a.png", sha256="0" * 64, size_bytes=1)
 PICTURES = {"product_image": PICTURE, "model_image": PICTURE}
@@ -20,12 +20,6 @@ PICTURES = {"product_image": PICTURE, "model_image": PICTURE}
 
 def server(url: str, name: str = "gpu-a") -> str:
     return f'[[servers]]\nname = "{name}"\nurl = "{url}"\n'
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 async def checks(command, code: int = 0) -> list[tuple[str, str, str]]:

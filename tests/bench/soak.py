@@ -1,0 +1,92 @@
+"""Twenty minutes of kills, faults and commands: nothing lost, nothing doubled, nothing grows."""
+
+import asyncio
+import json
+import re
+import sys
+import urllib.request
+from pathlib import Path
+
+from tests.bench.benchmark import Benchmark, Size, Target
+from tests.fakes.chaos import Storm
+
+CALM_SECONDS = 180.0
+#: What must not grow, by its name in /metrics.
+GROWTH = {
+    "open files": "process_open_fds",
+    "asyncio tasks": "rowkeeper_asyncio_tasks",
+    "memory": "process_resident_memory_bytes",
+}
+
+
+def measure(folder: Path, size: Size) -> dict[str, float]:
+    """Return what happened, how much of it was wrong, and what grew."""
+    return asyncio.run(weather(folder, size.of(1200, 4), looks=size.of(10, 2)))
+
+
+async def weather(folder: Path, seconds: float, *, looks: int = 10) -> dict[str, float]:
+    """Let a storm rage for *seconds*; in its second half the daemon is not killed and watched."""
+    storm = Storm(folder, seed=1)
+    try:
+        await storm.begin()
+        await storm.rage(seconds / 2, daemon_dies=True)
+        await storm.calm(CALM_SECONDS)
+        await storm.rage(seconds / 10, daemon_dies=False)
+        await storm.calm(CALM_SECONDS)
+        early = await _standing(storm, looks)
+        await storm.rage(seconds * 4 / 10, daemon_dies=False)
+        await storm.calm(CALM_SECONDS)
+        late = await _standing(storm, looks)
+        problems = storm.judged()
+    finally:
+        await storm.end()
+    if problems:
+        sys.stderr.write("\n".join([*problems[:20], ""]))
+    return {
+        "rows": storm.rows,
+        **{name: float(count) for name, count in storm.deeds.items()},
+        "problems": len(problems),
+        **_growth(early, late),
+    }
+
+
+async def _standing(storm: Storm, looks: int) -> list[dict[str, float]]:
+    """Return what the daemon holds at rest, as seen once a second: connections come and go."""
+    seen = []
+    for _ in range(looks):
+        await asyncio.sleep(1)
+        seen.append(await asyncio.to_thread(_look, storm.world.state / "web.json"))
+    return seen
+
+
+def _growth(early: list[dict[str, float]], late: list[dict[str, float]]) -> dict[str, float]:
+    """Return by what factor the least of *late* exceeds the most of *early*."""
+    return {
+        f"{name}, late / early": min(each[name] for each in late)
+        / max(each[name] for each in early)
+        for name in GROWTH
+    }
+
+
+def _look(address: Path) -> dict[str, float]:
+    url = json.loads(address.read_text())["url"]
+    with urllib.request.urlopen(f"{url}/metrics", timeout=10) as answer:
+        text = answer.read().decode()
+    return {
+        name: float(re.search(rf"^{metric} (\S+)$", text, re.MULTILINE)[1])
+        for name, metric in GROWTH.items()
+    }
+
+
+BENCHMARKS = [
+    Benchmark(
+        name="soak",
+        what="random kills of daemon and servers, random faults, 8 command lines",
+        measure=measure,
+        targets=(
+            Target(figure="problems", at_most=0),
+            *(Target(figure=f"{name}, late / early", at_most=1.05) for name in GROWTH),
+        ),
+        runs=1,
+    )
+]
