@@ -20,11 +20,37 @@ def find_contradictions(settings: Settings) -> Iterator[Problem]:
         if not name.strip() or "+" in name:
             place = join("workflows", name)
             yield Problem(place=place, message="must not be empty, and + joins two types in a row")
-    for number, table in enumerate(settings.tables):
-        if table.kind in ("csv", "xlsx") and table.path is None:
-            message = f'is missing; a table of kind "{table.kind}" is a file'
-            yield Problem(place=f"tables[{number}].path", message=message)
+    yield from _tables(settings)
     yield from _inside_inbox(settings)
+
+
+def _tables(settings: Settings) -> Iterator[Problem]:
+    seen: dict[tuple[str, str], int] = {}
+    for number, table in enumerate(settings.tables):
+        place = f"tables[{number}]"
+        if table.is_file and table.path is None:
+            message = f'is missing; a table of kind "{table.kind}" is a file'
+            yield Problem(place=f"{place}.path", message=message)
+            continue
+        if not table.is_file and not table.url:
+            message = "is missing; copy the document's address from the browser"
+            yield Problem(place=f"{place}.url", message=message)
+            continue
+        if not table.is_file and not (settings.feishu.app_id and settings.feishu.app_secret):
+            message = f'needs feishu.app_id and feishu.app_secret; it is a "{table.kind}"'
+            yield Problem(place=place, message=message)
+        where = (str(table.path or table.url), table.sheet)
+        if (earlier := seen.setdefault(where, number)) != number:
+            yield Problem(place=place, message=f"is the same table as tables[{earlier}]")
+        if table.workflow_type and (unknown := _unknown_types(table.workflow_type, settings)):
+            known = ", ".join(settings.workflows)
+            message = f"names no workflow: {unknown}; known are: {known}"
+            yield Problem(place=f"{place}.workflow_type", message=message)
+
+
+def _unknown_types(workflow_type: str, settings: Settings) -> str:
+    types = [part.strip() for part in workflow_type.replace("＋", "+").split("+")]
+    return ", ".join(name for name in types if name not in settings.workflows)
 
 
 def _used_twice(section: str, key: str, values: Iterable[str]) -> Iterator[Problem]:
@@ -46,6 +72,7 @@ def _inside_inbox(settings: Settings) -> Iterator[Problem]:
         "inputs.path": settings.inputs.path,
         "web.admin_token_file": settings.web.admin_token_file,
     }
+    own |= {f"tables[{n}].path": t.path for n, t in enumerate(settings.tables) if t.path}
     for place, path in own.items():
         if path.is_relative_to(inbox):
             message = f"must not lie in inbox.path ({inbox})"

@@ -125,7 +125,18 @@ class Table(Section, frozen=True):
 
     name: Name
     kind: Literal["csv", "xlsx", "feishu-sheet", "feishu-bitable"]
-    path: Path | None = None
+    path: Path | None = None  # csv, xlsx
+    url: str = ""  # Feishu: the document's address as the browser shows it
+    sheet: str = ""  # xlsx, feishu-sheet: the sheet's title; else the first, or the one in the url
+    poll_seconds: Amount | None = None  # see ``poll_seconds``
+    columns: dict[str, str] = msgspec.field(default_factory=dict)  # key -> the table's heading
+    create_columns: bool = False
+    workflow_type: str = ""  # of rows that name none
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it lies on our disk."""
+        return self.kind in ("csv", "xlsx")
 
 
 class Feishu(Section, frozen=True):
@@ -182,3 +193,14 @@ def runtime_limit_minutes(
     workflow = workflows.get(workflow_type)
     own = workflow.max_runtime_minutes if workflow else None
     return default_minutes if own is None else own
+
+
+#: A look at a file costs next to nothing; one at Feishu counts for the month's quota.
+FILE_POLL_SECONDS, FEISHU_POLL_SECONDS = 5.0, 60.0
+
+
+def poll_seconds(table: Table) -> float:
+    """Return how often a table is looked at."""
+    if table.poll_seconds is not None:
+        return table.poll_seconds
+    return FILE_POLL_SECONDS if table.is_file else FEISHU_POLL_SECONDS

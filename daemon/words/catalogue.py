@@ -10,11 +10,12 @@ from daemon.words import (
     doctor,
     help,  # noqa: A004 - a subject's name
     story,
+    tables,
     upkeep,
     web,
 )
 
-SUBJECTS = (cli, help, doctor, control, story, actions, upkeep, web)
+SUBJECTS = (cli, help, doctor, control, story, actions, tables, upkeep, web)
 
 
 def _merged(language: str) -> dict[str, str]:

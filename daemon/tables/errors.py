@@ -1,0 +1,55 @@
+"""What can go wrong with a table as a whole, by what follows from it.
+
+TableError
+├── Unreachable    it does not answer, or answers nonsense: heals by itself, tried again later
+├── InUse          somebody has it open, or writes it now: heals by itself, tried again later
+├── Misconfigured  a person must act (heading, permission, address): paused, looked at now and then
+└── OutOfQuota     no more calls may be made before a known moment
+
+What is wrong with one row only is no error but an ``Outcome`` or a row's ``problem``.
+"""
+
+import msgspec
+
+from daemon.words import Words
+
+
+class Trouble(msgspec.Struct, frozen=True, kw_only=True):
+    """What is wrong, for a person: ``table.<code>`` of the word catalogue, its values filled in.
+
+    The sentence says what is wrong and which setting or click mends it.
+    """
+
+    code: str
+    values: dict[str, str] = {}
+
+    def text(self, words: Words) -> str:
+        """Return the sentence in the language of *words*."""
+        return words(f"table.{self.code}", **self.values)
+
+
+class TableError(Exception):
+    """Root of all errors of a table; ``trouble`` is the sentence for a person."""
+
+    def __init__(
+        self, code: str, *, retry_after_seconds: float | None = None, **values: str
+    ) -> None:
+        self.trouble = Trouble(code=code, values=values)
+        self.retry_after_seconds = retry_after_seconds  # the table's own word on it, if any
+        super().__init__(self.trouble.text(Words("en")))
+
+
+class Unreachable(TableError):
+    """The table cannot be read or written just now."""
+
+
+class InUse(TableError):
+    """Somebody else has the table open for writing, or a write of theirs is under way."""
+
+
+class Misconfigured(TableError):
+    """Nothing gets better until a person changes the table, its permissions or the settings."""
+
+
+class OutOfQuota(TableError):
+    """No calls are left; ``retry_after_seconds`` tells for how long."""
