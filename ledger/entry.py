@@ -16,12 +16,19 @@ _encode = msgspec.json.Encoder().encode
 ARCHIVED = "archived"
 
 
+#: The meta section of rows that are being taken from a table: by first task id, what is to become
+#: of the row; ``task_ids`` in it are given and never given again.
+CLAIMS = "claims"
+
+
 class Meta(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A value of the ledger's ``meta`` part; ``value`` None removes the key.
 
-    Sections: ``servers`` (client ids, drained), ``drops`` (accepted, not yet moved),
-    ``idempotency``, ``counters`` (of task ids, a day and prefix each; they follow from the ids
-    seen and need no records), ``repairs`` (what `ledger repair` could not recover).
+    Sections: ``servers`` (client ids, drained), ``drops`` (accepted, not yet moved), ``claims``
+    (rows of tables being taken; see ``CLAIMS``), ``tables`` (what is wrong with one), ``commands``
+    (those in a row that were carried out), ``idempotency``, ``counters`` (of task ids, a day and
+    prefix each; they follow from the ids seen and need no records), ``repairs`` (what
+    `ledger repair` could not recover).
     """
 
     section: str

@@ -33,6 +33,7 @@ class Index:
         self._counts: dict[str, Counter[Stage]] = {}
         self._total: Counter[Stage] = Counter()
         self._blocked: dict[str, Counter[int]] = {}  # by batch and stage of the row
+        self._unpublished: dict[str, dict[str, None]] = {}  # by table
         self._fingerprints = set(state.archived_fingerprints)
         for task_id in state.tasks:
             task = state.tasks.open_task(task_id)
@@ -63,6 +64,7 @@ class Index:
         else:
             self._families.change(task)
         self._count(task.batch_id, task.stage, 1)
+        self._note_outbox(task)
         if isinstance(task, Task) and task.stage in OPEN_STAGES:
             self._enter_open(task)
         else:
@@ -106,6 +108,14 @@ class Index:
         self._families.part(keys)
         self._by_batch[keys.batch_id].pop(task_id, None)
         self._order.pop(task_id, None)
+
+    def _note_outbox(self, task: Task | TaskKeys) -> None:
+        if (row := task.metadata.table_row) is None:
+            return
+        if task.publish.is_settled:
+            self._unpublished.get(row.table, {}).pop(task.task_id, None)
+        else:
+            self._unpublished.setdefault(row.table, {})[task.task_id] = None
 
     def _count(self, batch_id: str, stage: Stage, step: int) -> None:
         self._counts.setdefault(batch_id, Counter())[stage] += step
@@ -236,6 +246,10 @@ class Index:
     def was_accepted(self, fingerprint: str) -> bool:
         """Say whether a row with this fingerprint was ever accepted, archived rows included."""
         return fingerprint in self._fingerprints
+
+    def unpublished(self, table: str) -> list[str]:
+        """Return the ids of the tasks that *table* has to be told of, those due longest first."""
+        return list(self._unpublished.get(table, {}))
 
     def meta(self, section: str) -> Mapping[str, Json]:
         """Return a section of the meta part: servers, drops, idempotency, counters."""

@@ -88,6 +88,10 @@ class Reading:
         """Say whether a row with this fingerprint was ever accepted, archived rows included."""
         return self._index.was_accepted(fingerprint)
 
+    def unpublished(self, table: str) -> list[str]:
+        """Return the ids of the tasks that *table* has to be told of, those due longest first."""
+        return self._index.unpublished(table)
+
     def meta(self, section: str) -> Mapping[str, Json]:
         """Return a section of the meta part: servers, drops, idempotency, counters."""
         return self._index.meta(section)

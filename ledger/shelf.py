@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from ledger.status import OPEN_STAGES, Stage
-from ledger.task import Dependency, Source, Task
+from ledger.task import Dependency, Publish, Source, TableRow, Task
 
 _encoder = msgspec.json.Encoder()
 _tasks = msgspec.json.Decoder(Task)
@@ -17,6 +17,10 @@ _tasks = msgspec.json.Decoder(Task)
 
 class _Origin(msgspec.Struct, frozen=True, gc=False):
     source: Source | None = None
+    table_row: TableRow | None = None
+
+
+_NOTHING_TO_TELL = Publish()
 
 
 class TaskKeys(msgspec.Struct, frozen=True, gc=False):
@@ -29,6 +33,7 @@ class TaskKeys(msgspec.Struct, frozen=True, gc=False):
     stage: Stage
     depends_on: Dependency | None = None
     metadata: _Origin = _Origin()
+    publish: Publish = _NOTHING_TO_TELL
 
     @property
     def family(self) -> tuple[str, str]:
@@ -117,5 +122,6 @@ def _keys_of_open(task: Task) -> TaskKeys:
         workflow_type=task.workflow_type,
         stage=task.stage,
         depends_on=task.depends_on,
-        metadata=_Origin(source=task.metadata.source),
+        metadata=_Origin(source=task.metadata.source, table_row=task.metadata.table_row),
+        publish=task.publish,
     )

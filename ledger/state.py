@@ -10,7 +10,7 @@ import msgspec
 
 from ledger import taskids
 from ledger.batch import Batch
-from ledger.entry import ARCHIVED, Meta, Record
+from ledger.entry import ARCHIVED, CLAIMS, Meta, Record
 from ledger.shelf import Shelf
 from ledger.task import Json, Task
 
@@ -48,6 +48,8 @@ def apply(state: State, records: Iterable[Record]) -> None:
             state.tasks.remove(record.key)
         else:
             set_meta(state.meta, record)
+            for task_id in claimed_ids(record):
+                count_id(state.meta, task_id)
 
 
 def set_meta(sections: Sections, record: Meta) -> None:
@@ -57,6 +59,14 @@ def set_meta(sections: Sections, record: Meta) -> None:
         section.pop(record.key, None)
     else:
         section[record.key] = record.value
+
+
+def claimed_ids(record: Meta) -> list[str]:
+    """Return the task ids that a claim gives; its row may already bear one."""
+    if record.section != CLAIMS or not isinstance(record.value, dict):
+        return []
+    ids = record.value.get("task_ids")
+    return [each for each in ids if isinstance(each, str)] if isinstance(ids, list) else []
 
 
 def count_id(sections: Sections, task_id: str) -> None:

@@ -51,17 +51,27 @@ class Dependency(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Publish(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The outbox of a task: what a table has been told."""
+    """The outbox of a task: what a table has been told.
+
+    ``state``: none (no table is to be told), pending, published, row_gone (nobody found the row),
+    refused (the table will not take it; ``error`` says why).
+    """
 
     state: str = "none"
     attempts: int = 0
     error: str | None = None
-    tokens: dict[str, str] = msgspec.field(default_factory=dict)
+    tokens: dict[str, str] = msgspec.field(default_factory=dict)  # document:sha256 → its file
 
     @property
     def is_settled(self) -> bool:
         """Whether no table has anything left to be told."""
-        return self.state in ("none", "done", "published")
+        return self.state != "pending"
+
+    def due(self) -> "Publish":
+        """Return the outbox with news in it; one that no table reads stays as it is."""
+        if self.state == "none":
+            return self
+        return msgspec.structs.replace(self, state="pending", attempts=0, error=None)
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -73,12 +83,21 @@ class Source(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     fingerprint: str | None = None  # of values, inputs and occurrence; see intake
 
 
+class TableRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The row of a table that a task was made for, and that is told of it."""
+
+    table: str  # its name in the settings
+    key: str  # by which the row is found again
+    workflow_types: tuple[str, ...]  # of the row's stages, in order
+
+
 class Metadata(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What only programs read."""
 
     feishu_row_data: dict[str, Json] = msgspec.field(default_factory=dict)
     processing_start_time: str | None = None
     source: Source | None = None
+    table_row: TableRow | None = None
     template_sha256: str | None = None  # the template the attempt was filled from
     adopted: bool = False  # outputs were found in the server's folder, not in its history
     ran_out_on: tuple[str, ...] = ()  # servers, out of memory there
@@ -174,10 +193,13 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     def moved(self, to: Stage, *, at: str, **fields: object) -> "Task":
         """Return the next version in stage *to*; raises IllegalMove for one that MOVES lacks.
 
-        Ending stages set ``finished_at`` and ``processed_at``, and clear ``requested``.
+        Ending stages set ``finished_at`` and ``processed_at``, and clear ``requested``. What a
+        table shows of it goes into the outbox by this very change.
         """
         if to is not self.stage and to not in MOVES[self.stage]:
             raise IllegalMove(self.task_id, self.stage, to)
+        if STATUS_OF[to] is not self.status or to is Stage.RUNNING:
+            fields.setdefault("publish", self.publish.due())
         fields.update(stage=to, status=STATUS_OF[to])
         if not MOVES[to]:
             fields.update(finished_at=at, processed_at=at, requested=None, requested_by=None)

@@ -17,7 +17,7 @@ from ledger.batch import Batch
 from ledger.entry import ARCHIVED, Meta, Record
 from ledger.errors import LedgerDamaged
 from ledger.jsondir.journal import CRC_BYTES, is_sealed
-from ledger.state import Sections, State, count_id, empty_sections, set_meta
+from ledger.state import Sections, State, claimed_ids, count_id, empty_sections, set_meta
 from ledger.task import Json, Task
 from ledger.upgrade import FORMAT, upgraded
 
@@ -66,6 +66,7 @@ class Changes:
         self.tasks: dict[str, bytes | None] = {}
         self.batches: dict[str, bytes | None] = {}
         self.meta: dict[tuple[str, str], Meta] = {}
+        self.claimed: dict[str, str] = {}  # by counter; a claim may be gone again by now
 
     @classmethod
     def of(cls, state: State) -> Self:
@@ -93,18 +94,21 @@ class Changes:
             self.tasks[record.key] = None
         else:
             self.meta[record.section, record.key] = record
+            for task_id in claimed_ids(record):
+                self.claimed[task_id.rpartition("_")[0]] = task_id
 
     def follow(self, later: "Changes") -> None:
         """Take in the changes that came after these."""
         self.tasks.update(later.tasks)
         self.batches.update(later.batches)
         self.meta.update(later.meta)
+        self.claimed.update(later.claimed)
 
     def apply_to_meta(self, sections: Sections) -> None:
         """Bring a meta part up to date, the counters of the ids seen included."""
         for record in self.meta.values():
             set_meta(sections, record)
-        for task_id in self.tasks:
+        for task_id in (*self.tasks, *self.claimed.values()):
             count_id(sections, task_id)
 
 

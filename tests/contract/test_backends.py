@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 import pytest
 
 from ledger.backend import Backend
-from ledger.entry import Meta, Transaction
+from ledger.entry import CLAIMS, Meta, Transaction
 from ledger.errors import Conflict, IllegalMove, LedgerClosed, LedgerLocked, UnknownRecord
 from ledger.jsondir.store import JsonDirBackend
 from ledger.ledger import Ledger
 from ledger.memory import MemoryBackend
 from ledger.status import Stage, Status
-from ledger.task import Source
+from ledger.task import Metadata, Publish, Source, TableRow
 from tests.fakes.records import AT, batch_record, task_record
 
 FLOW = (Stage.SUBMITTING, Stage.QUEUED, Stage.RUNNING, Stage.COLLECTING, Stage.DONE)
@@ -333,3 +333,36 @@ async def test_compacting_loses_nothing(ledger, again):
     await ledger.commit(task_record(9), op="a.b")
     await ledger.compact()
     assert len(list((await again()).tasks())) == 9
+
+
+async def test_what_a_table_must_be_told_is_known_until_it_was_told(ledger, again):
+    row = TableRow(table="spring", key="img_20261121_000001", workflow_types=(TYPE,))
+    told = task_record(1, publish=Publish(state="pending"), metadata=Metadata(table_row=row))
+    await ledger.commit(told, task_record(2), op="a.b")
+    for stage in FLOW:
+        told = told.moved(stage, at=AT)
+        await ledger.commit(told, op="a.b")
+        assert ledger.unpublished("spring") == [told.task_id]
+    told = told.changed(at=AT, publish=Publish(state="published", tokens={"doc:1": "t"}))
+    await ledger.commit(told, op="a.b")
+    assert ledger.unpublished("spring") == []
+    assert (await again()).unpublished("spring") == []
+    retried = task_record(3, publish=told.publish.due(), metadata=told.metadata)
+    await ledger.commit(retried, op="a.b")
+    assert (await again()).unpublished("spring") == [retried.task_id]
+    assert ledger.task(retried.task_id).publish.tokens == {"doc:1": "t"}
+
+
+def test_no_table_hears_of_a_task_that_came_from_none():
+    assert task_record().moved(Stage.SUBMITTING, at=AT).publish == Publish()
+
+
+async def test_the_ids_of_a_claim_are_given_to_nobody_else_even_when_it_came_to_nothing(
+    ledger, again
+):
+    (first,) = ledger.new_task_ids(TYPE, AT)
+    await ledger.commit(Meta(section=CLAIMS, key=first, value={"task_ids": [first]}), op="a.b")
+    await ledger.commit(Meta(section=CLAIMS, key=first, value=None), op="a.b")
+    ledger = await again()
+    assert not ledger.meta(CLAIMS)
+    assert ledger.new_task_ids(TYPE, AT) != [first]
