@@ -1,10 +1,10 @@
 """The composition root: everything is made here, in the order of the flow, and run until told.
 
-Read ``run`` top-down; it is the whole life of the daemon.
+Read ``run`` top-down; it is the whole life of the daemon. What several steps work with is made
+by ``ground``, the steps by ``_services``.
 """
 
 import asyncio
-import uuid
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeAlias
@@ -12,11 +12,8 @@ from typing import TypeAlias
 import structlog
 
 from config.settings import Settings
-from daemon import failpoint
 from daemon.clock import Clock, SystemClock
-from daemon.collect.collector import Collector, OutputFolder
-from daemon.comfy.client import ComfyClient
-from daemon.comfy.server import WorkflowServer
+from daemon.collect.collector import Collector
 from daemon.dispatch.holding import Holding
 from daemon.dispatch.lane import Lane
 from daemon.dispatch.ready import ReadyRows
@@ -25,29 +22,27 @@ from daemon.dispatch.submission import Submission, TaskFiles
 from daemon.dispatch.templates import TemplateError
 from daemon.follow.follower import Follower
 from daemon.follow.news import silence_seconds
+from daemon.ground import Ground, lay_ground, make_clients, make_ledger
 from daemon.intake.accept import Door
-from daemon.intake.contents import ContentStore
 from daemon.intake.inbox import Inbox
+from daemon.notify import ServiceManager
 from daemon.running import Service, loop_first, run_services, signals
-from daemon.settle.settlement import Settlement
-from daemon.settle.streaks import Streaks
 from daemon.upkeep.backup import LedgerBackups
 from daemon.upkeep.batches import BatchKeeper
 from daemon.upkeep.completion import Completion
 from daemon.upkeep.eta import RunTimes
 from daemon.upkeep.ledger_watch import LedgerWatch
+from daemon.upkeep.liveness import Liveness
 from daemon.upkeep.recovery import Recovery
-from daemon.upkeep.retention import archive_after_days
 from daemon.upkeep.stuck import StuckTasks
 from daemon.upkeep.sweeps import Sweeps, sweeps_of
 from daemon.web.desk import Desk
 from daemon.web.server import WebServer
+from daemon.words import Words
 from daemon.workflows import Workflows
 from ledger.entry import Transaction
 from ledger.jsondir.backup import copy_ledger
-from ledger.jsondir.files import Disk
 from ledger.jsondir.reader import history
-from ledger.jsondir.store import JsonDirBackend
 from ledger.ledger import Ledger
 
 log = structlog.get_logger()
@@ -67,134 +62,131 @@ async def run(
     clock: Clock | None = None,
     reload: Reload | None = None,
     observer: Observer | None = None,
+    manager: ServiceManager | None = None,
 ) -> int:
     """Run the daemon until a signal, or with *once* until nothing is left to do.
 
     Returns the exit code: 0, or 1 when *once* leaves failed or blocked rows. Raises LedgerLocked,
-    TemplateError. The service that *observer* makes runs beside the others. SIGTERM and SIGINT
-    stop it (a second one at once), SIGHUP has *reload* read the workflows anew.
+    TemplateError. The service that *observer* makes runs beside the others; *manager* is told how
+    the daemon stands. SIGTERM and SIGINT stop it (a second one at once), SIGHUP has *reload* read
+    the workflows anew.
     """
     clock = clock or SystemClock()
+    manager = manager or ServiceManager({})
+    words = Words("zh" if settings.language == "zh" else "en")
     stop = asyncio.Event()
     workflows = Workflows(settings)
     for folder in (settings.inbox.path, settings.outputs.path, settings.inputs.path):
         folder.mkdir(parents=True, exist_ok=True)
-    ledger = Ledger(
-        JsonDirBackend(
-            settings.ledger.path,
-            disk=Disk(reached=failpoint.reach),
-            archive_after_days=archive_after_days(settings),
-            history_days=settings.ledger.history_days,
-        )
-    )
+    manager.status(words("liveness.opening"))
+    ledger = make_ledger(settings)
     await ledger.open()
-    clients: dict[str, WorkflowServer] = {
-        server.name: ComfyClient(server.name, server.url, clock=clock, headers=server.headers)
-        for server in settings.servers
-    }
+    clients = make_clients(settings, clock)
     try:
-        with signals(stop, lambda: _reload(workflows, reload)), loop_first():
-            return await _serve(settings, ledger, clients, workflows, clock, stop, once, observer)
+        with signals(stop, lambda: _reload(workflows, reload, manager)), loop_first():
+            ground = await lay_ground(settings, ledger, clients, workflows, clock)
+            await _recover(ground, manager, words)
+            services, completion = _services(ground, manager, words)
+            if observer is not None:
+                services.append(observer(ledger))
+            if once:
+                services.append(completion)
+            await run_services(services, stop, grace_seconds=GRACE_SECONDS)
+            return 1 if once and completion.left_undone else 0
     finally:
         for client in clients.values():
             await client.close()
         await ledger.close()
 
 
-async def _serve(  # noqa: PLR0917 - the one place where everything meets
-    settings: Settings,
-    ledger: Ledger,
-    clients: dict[str, WorkflowServer],
-    workflows: Workflows,
-    clock: Clock,
-    stop: asyncio.Event,
-    once: bool,  # noqa: FBT001
-    observer: Observer | None,
-) -> int:
-    if ledger.damage:
-        log.error("ledger.damaged", damage=list(ledger.damage), hint="see `ledger repair`")
-    states = [ServerState(server, clients[server.name], ledger) for server in settings.servers]
-    for state in states:
-        await state.remember(client_id=state.memory.get("client_id") or uuid.uuid4().hex)
-    streaks = Streaks(ledger, settings.dispatch.max_consecutive_failures)
-    settlement = Settlement(ledger, clock, workflows.settings, workflows.results_of, list(clients))
+async def _recover(ground: Ground, manager: ServiceManager, words: Words) -> None:
+    """Settle what an earlier process left open, before anything new begins."""
 
-    servers = {state.name: (state.client, state.settings) for state in states}
-    await Recovery(ledger, servers, settlement, clock).recover()
+    def report(server: str, settled: int, total: int) -> None:
+        line = words("liveness.recovering", server=server, settled=settled, total=total)
+        manager.status(line)
 
-    contents = ContentStore(
-        settings.inputs.path, max_picture_megapixels=settings.inputs.max_picture_megapixels
-    )
-    folder = OutputFolder(
-        path=settings.outputs.path, state_dir=settings.state_dir, name=settings.outputs.name
-    )
-    door = Door(ledger, contents, workflows.needs, clock, settings.inputs)
+    ledger, settlement, clock = ground.ledger, ground.settlement, ground.clock
+    await Recovery(ledger, ground.servers, settlement, clock, report).recover()
+
+
+def _services(
+    ground: Ground, manager: ServiceManager, words: Words
+) -> tuple[list[Service], Completion]:
+    """Return all that works until the daemon stops, and what knows when nothing is left to do."""
+    settings, ledger, clock = ground.settings, ground.ledger, ground.clock
+    door = Door(ledger, ground.contents, ground.workflows.needs, clock, settings.inputs)
     inbox = Inbox(settings.inbox, door, ledger, clock)
-    completion = Completion(ledger, inbox, clock)
     followers = [
-        Follower(state.client, state.settings, ledger, settlement, clock) for state in states
+        Follower(state.client, state.settings, ledger, ground.settlement, clock)
+        for state in ground.states
     ]
     backups = LedgerBackups(
         settings.state_dir / "ledger-backups", partial(copy_ledger, settings.ledger.path)
     )
-    stuck = StuckTasks(
-        ledger,
-        servers,
-        settlement,
+    stuck = _stuck(ground, backups, followers)
+    web = WebServer(_desk(ground, door, followers, stuck))
+    services: list[Service] = [
+        inbox,
+        *_dispatch(ground),
+        *(service for each in followers for service in (each, each.news)),
+        Collector(ledger, ground.clients, ground.workflows.settings, ground.folder, clock),
+        BatchKeeper(ledger, clock, ground.streaks),
+        LedgerWatch(ledger, clock),
+        Sweeps(sweeps_of(settings, ledger, stuck, backups, ground.folder.absolute), clock),
+        web,
+        Liveness(
+            manager,
+            ledger,
+            clock,
+            opened=web.opened,
+            servers_up=partial(_servers_up, ground.states),
+            words=words,
+        ),
+    ]
+    return services, Completion(ledger, inbox, clock)
+
+
+def _stuck(ground: Ground, backups: LedgerBackups, followers: Sequence[Follower]) -> StuckTasks:
+    return StuckTasks(
+        ground.ledger,
+        ground.servers,
+        ground.settlement,
         backups,
-        clock,
-        workflows=workflows.settings,
-        default_minutes=settings.sweeps.max_runtime_minutes,
+        ground.clock,
+        workflows=ground.workflows.settings,
+        default_minutes=ground.settings.sweeps.max_runtime_minutes,
         progress_age_seconds=partial(silence_seconds, [each.news for each in followers]),
     )
+
+
+def _desk(ground: Ground, door: Door, followers: Sequence[Follower], stuck: StuckTasks) -> Desk:
     run_times = RunTimes()
-    run_times.load(ledger)
-    ledger.subscribe(run_times.follow)
-    desk = Desk(
-        settings=settings,
-        ledger=ledger,
-        clock=clock,
+    run_times.load(ground.ledger)
+    ground.ledger.subscribe(run_times.follow)
+    return Desk(
+        settings=ground.settings,
+        ledger=ground.ledger,
+        clock=ground.clock,
         door=door,
-        servers=states,
+        servers=ground.states,
         news=[follower.news for follower in followers],
         stuck=stuck,
         run_times=run_times,
-        history=partial(history, settings.ledger.path),
-        input_path=contents.path_of,
-        output_path=folder.absolute,
+        history=partial(history, ground.settings.ledger.path),
+        input_path=ground.contents.path_of,
+        output_path=ground.folder.absolute,
     )
-    services: list[Service] = [
-        inbox,
-        *_dispatch(
-            settings, states, ledger, workflows, settlement, streaks, contents, folder, clock
-        ),
-        *(service for each in followers for service in (each, each.news)),
-        Collector(ledger, clients, workflows.settings, folder, clock),
-        BatchKeeper(ledger, clock, streaks),
-        LedgerWatch(ledger, clock),
-        Sweeps(sweeps_of(settings, ledger, stuck, backups, folder.absolute), clock),
-        WebServer(desk),
-    ]
-    if observer is not None:
-        services.append(observer(ledger))
-    if once:
-        services.append(completion)
-    await run_services(services, stop, grace_seconds=GRACE_SECONDS)
-    return 1 if once and completion.left_undone else 0
 
 
-def _dispatch(  # noqa: PLR0917 - as above
-    settings: Settings,
-    states: Sequence[ServerState],
-    ledger: Ledger,
-    workflows: Workflows,
-    settlement: Settlement,
-    streaks: Streaks,
-    contents: ContentStore,
-    folder: OutputFolder,
-    clock: Clock,
-) -> list[Service]:
+def _servers_up(states: Sequence[ServerState]) -> tuple[int, int]:
+    return sum(state.health is not None for state in states), len(states)
+
+
+def _dispatch(ground: Ground) -> list[Service]:
     """Return the services that bring waiting rows to servers, wired to the ledger's feed."""
+    settings, ledger, clock = ground.settings, ground.ledger, ground.clock
+    states, workflows = ground.states, ground.workflows
     ready = ReadyRows(
         ledger,
         clock,
@@ -203,7 +195,7 @@ def _dispatch(  # noqa: PLR0917 - as above
         takes_work=lambda name: any(state.takes_work for state in states if state.name == name),
     )
     ready.load()
-    files = TaskFiles(input_path=contents.path_of, output_path=folder.absolute)
+    files = TaskFiles(input_path=ground.contents.path_of, output_path=ground.folder.absolute)
     submission = Submission(ledger, clock, workflows.settings, workflows.templates, files)
     lanes = [
         Lane(
@@ -211,8 +203,8 @@ def _dispatch(  # noqa: PLR0917 - as above
             ledger=ledger,
             ready=ready,
             submission=submission,
-            settlement=settlement,
-            streaks=streaks,
+            settlement=ground.settlement,
+            streaks=ground.streaks,
             clock=clock,
         )
         for state in states
@@ -239,10 +231,11 @@ def _dispatch(  # noqa: PLR0917 - as above
     return [*watches, *lanes, holding]
 
 
-def _reload(workflows: Workflows, reload: Reload | None) -> None:
+def _reload(workflows: Workflows, reload: Reload | None, manager: ServiceManager) -> None:
     """Read the workflows anew; what is wrong with them is logged, and the old ones stay."""
     if reload is None:
         return
+    manager.reloading()
     try:
         workflows.load(reload())
     except (TemplateError, ValueError) as error:
@@ -250,3 +243,4 @@ def _reload(workflows: Workflows, reload: Reload | None) -> None:
     else:
         workflows.replaced()
         log.info("settings.reloaded", workflows=sorted(workflows.settings))
+    manager.reloaded()

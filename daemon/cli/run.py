@@ -23,15 +23,19 @@ def run(invocation: Invocation, *, once: bool = False) -> int:
 
     from daemon import app, logs  # noqa: PLC0415 - likewise
     from daemon.dispatch.templates import TemplateError  # noqa: PLC0415 - likewise
+    from daemon.notify import ServiceManager  # noqa: PLC0415 - likewise
 
     def reload() -> Settings:
         return invocation.read_again().settings
 
     logs.set_up(settings.log)
+    manager = ServiceManager(invocation.env)
     try:
-        return asyncio.run(app.run(settings, once=once, reload=reload))
+        return asyncio.run(app.run(settings, once=once, reload=reload, manager=manager))
     except TemplateError as error:
         raise config_error(error) from error
+    finally:
+        manager.close()
 
 
 def config_error(error: "TemplateError") -> ConfigError:

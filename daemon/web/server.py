@@ -61,6 +61,7 @@ class WebServer:
         self._settings = desk.settings.web
         self._address_file = address_file(desk.settings.state_dir)
         self.url: str | None = None  # while it listens
+        self.opened = asyncio.Event()  # once it has begun to listen
 
     async def run(self, stop: asyncio.Event) -> None:
         """Listen until *stop*; raises ConfigError when the address or token cannot be used.
@@ -146,6 +147,7 @@ class WebServer:
         address = msgspec.json.encode(Address(url=self.url, pid=os.getpid()))
         await asyncio.to_thread(write_private, self._address_file, address + b"\n")
         log.info("web.listening", url=self.url)
+        self.opened.set()
 
 
 def refuse(request: web.Request, error: Exception) -> web.StreamResponse:

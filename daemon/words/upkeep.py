@@ -16,6 +16,13 @@ ZH: dict[str, str] = {
     "stuck.still_ending": "{count} 个正在等待 ComfyUI 停止，停止后重置",
     "stuck.left": "{count} 个没有动（仍在队列中，或服务器没有应答）",
     "stuck.timeout": "运行 {minutes} 分钟，超过上限 {limit} 分钟，已停止",
+    "liveness.recovering": "正在恢复：{server} 上 {total} 个任务已处理 {settled} 个",
+    "liveness.opening": "正在读取台账",
+    "liveness.status": (
+        "待处理 {waiting}，在处理中 {inside}，已完成 {done}，失败 {failed}；服务器 {up}/{servers}"
+    ),
+    "liveness.ledger_closed": "台账无法写入（磁盘？）；",
+    "liveness.ledger_damaged": "台账有损坏，请运行 ledger repair；",
 }
 
 EN: dict[str, str] = {
@@ -36,4 +43,12 @@ EN: dict[str, str] = {
     "stuck.still_ending": "{count} are reset as soon as ComfyUI has stopped them",
     "stuck.left": "{count} were left alone (still in a queue, or their server does not answer)",
     "stuck.timeout": "it ran for {minutes} minutes, the limit is {limit}; stopped",
+    "liveness.recovering": "recovering: {settled} of {total} tasks on {server} settled",
+    "liveness.opening": "reading the ledger",
+    "liveness.status": (
+        "{waiting} waiting, {inside} in process, {done} done, {failed} failed; "
+        "{up} of {servers} servers up"
+    ),
+    "liveness.ledger_closed": "The ledger cannot be written (disk?);",
+    "liveness.ledger_damaged": "The ledger is damaged, see `ledger repair`;",
 }

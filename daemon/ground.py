@@ -1,0 +1,99 @@
+"""What several steps work with, made before any of them: ledger, servers, stores."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from config.settings import Server, Settings
+from daemon import failpoint
+from daemon.clock import Clock
+from daemon.collect.collector import OutputFolder
+from daemon.comfy.client import ComfyClient
+from daemon.comfy.server import WorkflowServer
+from daemon.dispatch.servers import ServerState
+from daemon.intake.contents import ContentStore
+from daemon.settle.settlement import Settlement
+from daemon.settle.streaks import Streaks
+from daemon.upkeep.retention import archive_after_days
+from daemon.workflows import Workflows
+from ledger.jsondir.files import Disk
+from ledger.jsondir.store import JsonDirBackend
+from ledger.ledger import Ledger
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ground:
+    """Shared by the steps; nothing here is replaced while the daemon runs."""
+
+    settings: Settings
+    ledger: Ledger
+    clients: Mapping[str, WorkflowServer]
+    states: Sequence[ServerState]
+    workflows: Workflows
+    settlement: Settlement
+    streaks: Streaks
+    contents: ContentStore
+    folder: OutputFolder
+    clock: Clock
+
+    @property
+    def servers(self) -> dict[str, tuple[WorkflowServer, Server]]:
+        """Each server's client and settings, by its name."""
+        return {state.name: (state.client, state.settings) for state in self.states}
+
+
+def make_ledger(settings: Settings) -> Ledger:
+    """Return the ledger of these settings, not open yet."""
+    return Ledger(
+        JsonDirBackend(
+            settings.ledger.path,
+            disk=Disk(reached=failpoint.reach),
+            archive_after_days=archive_after_days(settings),
+            history_days=settings.ledger.history_days,
+        )
+    )
+
+
+def make_clients(settings: Settings, clock: Clock) -> dict[str, WorkflowServer]:
+    """Return a client for each server, by its name; the caller closes them."""
+    return {
+        server.name: ComfyClient(server.name, server.url, clock=clock, headers=server.headers)
+        for server in settings.servers
+    }
+
+
+async def lay_ground(
+    settings: Settings,
+    ledger: Ledger,
+    clients: Mapping[str, WorkflowServer],
+    workflows: Workflows,
+    clock: Clock,
+) -> Ground:
+    """Return what the steps share; names us to each server by the id it knows us by."""
+    if ledger.damage:
+        log.error("ledger.damaged", damage=list(ledger.damage), hint="see `ledger repair`")
+    states = [ServerState(server, clients[server.name], ledger) for server in settings.servers]
+    for state in states:
+        await state.remember(client_id=state.memory.get("client_id") or uuid.uuid4().hex)
+    return Ground(
+        settings=settings,
+        ledger=ledger,
+        clients=clients,
+        states=states,
+        workflows=workflows,
+        settlement=Settlement(
+            ledger, clock, workflows.settings, workflows.results_of, list(clients)
+        ),
+        streaks=Streaks(ledger, settings.dispatch.max_consecutive_failures),
+        contents=ContentStore(
+            settings.inputs.path, max_picture_megapixels=settings.inputs.max_picture_megapixels
+        ),
+        folder=OutputFolder(
+            path=settings.outputs.path, state_dir=settings.state_dir, name=settings.outputs.name
+        ),
+        clock=clock,
+    )
