@@ -11,6 +11,15 @@ from daemon.tables.columns import Columns
 from daemon.tables.errors import Trouble
 from ledger.task import Json
 
+#: From here on a decimal number no longer names one whole number.
+_UNSURE_FROM = 2**53
+
+
+def as_text(value: Json) -> str:
+    """Return a cell's value as people read it, without outer blanks; "" for an empty one."""
+    whole = isinstance(value, float) and value.is_integer() and abs(value) < _UNSURE_FROM
+    return "" if value is None else str(int(value) if whole else value).strip()  # type: ignore[arg-type]
+
 
 class CellFile(msgspec.Struct, frozen=True, kw_only=True):
     """A file that lies in a cell."""
@@ -32,9 +41,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
     def text(self, key: str) -> str:
         """Return a cell as people read it, without outer blanks; "" for an empty one."""
-        value = self.cells.get(key)
-        whole = isinstance(value, float) and value.is_integer()
-        return "" if value is None else str(int(value) if whole else value).strip()  # type: ignore[arg-type]
+        return as_text(self.cells.get(key))
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):

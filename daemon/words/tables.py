@@ -11,7 +11,11 @@ ZH: dict[str, str] = {
     "table.file_missing": "{path} 不存在；请放到那里，或修改 tables.path",
     "table.file_denied": "没有权限读写 {path}；请修改它或它所在文件夹的权限",
     "table.in_use": "{who} 正打开着 {path}；关闭后结果会自动写入",
-    "table.somebody": "有人",
+    "table.readable": "可读，{rows} 行",
+    "table.too_big": "文件超过 {limit}；请拆分",
+    "table.empty": "没有表头；第一行需要写列名",
+    "table.csv_quote": "第 {line} 行的引号没有闭合；请修正",
+    "table.csv_encoding": "不是 UTF-8 或 GBK 文本；请另存为“CSV UTF-8”",
 }
 
 EN: dict[str, str] = {
@@ -22,5 +26,9 @@ EN: dict[str, str] = {
     "table.file_missing": "{path} is not there; put it there or correct tables.path",
     "table.file_denied": "no right to read or write {path}; change its mode or its folder's",
     "table.in_use": "{who} has {path} open; results are written as soon as it is closed",
-    "table.somebody": "somebody",
+    "table.readable": "can be read, {rows} rows",
+    "table.too_big": "the file is larger than {limit}; split it",
+    "table.empty": "there are no headings; the first line must name the columns",
+    "table.csv_quote": "a quote in line {line} is not closed; mend it",
+    "table.csv_encoding": "is no text in UTF-8 or GBK; save it as “CSV UTF-8”",
 }

@@ -1,0 +1,66 @@
+"""Which line of a grid a change means, and a line as a row; pure."""
+
+from collections import defaultdict, deque
+
+from daemon.tables.cells import CellFile, Row, as_text
+from daemon.tables.columns import Columns
+from daemon.tables.grid import Grid, GridLine, Plain
+from ledger.task import Json
+
+
+class Places:
+    """Finds the line of each change; lines that look alike are given out one after the other."""
+
+    def __init__(self, grid: Grid, columns: Columns) -> None:
+        self._grid = grid
+        self._by_key: dict[str, int] = {}
+        self._by_mark: dict[str, deque[int]] = defaultdict(deque)
+        key_column = columns.found.get("task_id")
+        for index, line in enumerate(grid.lines):
+            self._by_mark[line.mark].append(index)
+            key = "" if key_column is None else as_text(cell_of(line, key_column))
+            if key:
+                self._by_key.setdefault(key, index)
+
+    def take(self, row: Row | str) -> int | None:
+        """Return the index of the line that is meant, or None."""
+        if isinstance(row, str):
+            return self._by_key.get(row)
+        alike = self._by_mark.get(row.mark)
+        if not alike:
+            return None
+        same = [index for index in alike if str(self._grid.lines[index].number) == row.place]
+        found = same[0] if same else alike[0]
+        alike.remove(found)
+        return found
+
+
+def row_of(line: GridLine, columns: Columns) -> Row:
+    """Return the line as a row."""
+    cells: dict[str, Json] = {}
+    files: dict[str, tuple[CellFile, ...]] = {}
+    for key, column in columns.found.items():
+        value = cell_of(line, column)
+        value = value.strip() if isinstance(value, str) else value
+        if column in line.files:
+            files[key] = line.files[column]
+        elif value not in (None, ""):
+            cells[key] = value
+    return Row(
+        place=str(line.number),
+        key=as_text(cells.get("task_id")) or None,
+        cells=cells,
+        files=files,
+        mark=line.mark,
+        problem=line.problem,
+    )
+
+
+def cell_of(line: GridLine, column: int) -> Json:
+    """Return what stands in a line under a heading, None where the line ends before it."""
+    return line.cells[column] if column < len(line.cells) else None
+
+
+def is_same(found: Json, wanted: Plain) -> bool:
+    """Say whether a cell holds the value already, as people see it."""
+    return as_text(found) == as_text(wanted)
