@@ -8,6 +8,7 @@ from daemon.words import (
     cli,
     control,
     doctor,
+    feishu,
     help,  # noqa: A004 - a subject's name
     story,
     tables,
@@ -15,7 +16,7 @@ from daemon.words import (
     web,
 )
 
-SUBJECTS = (cli, help, doctor, control, story, actions, tables, upkeep, web)
+SUBJECTS = (cli, help, doctor, control, story, actions, feishu, tables, upkeep, web)
 
 
 def _merged(language: str) -> dict[str, str]:

@@ -58,3 +58,16 @@ class QuickClock:
         finally:
             for wait in waits:
                 wait.cancel()
+
+
+class JumpingClock(FakeClock):
+    """A clock on which a pause takes no time but has passed; ``pauses`` tells them in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pauses: list[float] = []
+
+    async def pause(self, seconds: float, *until: asyncio.Event) -> None:
+        self.pauses.append(seconds)
+        self.advance(seconds)
+        await asyncio.sleep(0)

@@ -13,10 +13,13 @@ async def main(port: int) -> None:
         [Column("产品名"), Column("产品图", 17), Column("状态", 3), Column("任务ID")]
     )
     book = feishu.book()
-    print(f'[feishu]\nbase_url = "{feishu.url}"', flush=True)
-    print(f'app_id = "{feishu.app_id}"\napp_secret = "{feishu.app_secret}"', flush=True)
-    print(f"# {feishu.url}/base/{base.app}?table={base.table}", flush=True)
-    print(f"# {feishu.url}/sheets/{book.token}", flush=True)
+    sys.stdout.write(
+        f'[feishu]\nbase_url = "{feishu.url}"\n'
+        f'app_id = "{feishu.app_id}"\napp_secret = "{feishu.app_secret}"\n'
+        f"# {feishu.url}/base/{base.app}?table={base.table}\n"
+        f"# {feishu.url}/sheets/{book.token}\n"
+    )
+    sys.stdout.flush()
     await asyncio.Event().wait()
 
 
