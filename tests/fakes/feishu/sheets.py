@@ -124,7 +124,7 @@ class SheetsDoor:
         values = []
         for row in range(top, min(bottom, max(len(sheet.grid), top) - 1) + 1):
             line = sheet.grid[row] if row < len(sheet.grid) else []
-            width = min(right, left + 99, max(len(l) for l in sheet.grid) - 1)
+            width = min(right, left + 99, max(len(each) for each in sheet.grid) - 1)
             cells = [line[c] if c < len(line) else None for c in range(left, width + 1)]
             values.append([self._shown(cell, option) for cell in cells])
         if book.cuts_blanks:

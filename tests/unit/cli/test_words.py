@@ -45,7 +45,8 @@ def keys_in_code() -> set[str]:
 
 def test_every_sentence_is_said_somewhere():
     # put together from records
-    made = {"action", "actor", "batch", "column", "error", "stage", "story", "stuck", "trouble"}
+    made = {"action", "actor", "batch", "column", "error", "stage", "story", "stuck", "table"}
+    made |= {"trouble"}
     said = keys_in_code()
     unsaid = {key for key in CATALOGUE["en"] if key.partition(".")[0] not in made} - said
     assert not unsaid

@@ -173,7 +173,7 @@ async def test_a_connection_that_drops_is_tried_again(feishu, client):
     assert await fields(client, base)
 
 
-async def test_a_lacking_scope_is_told_by_name(feishu, client, monkeypatch):
+async def test_a_lacking_scope_is_told_by_name(feishu, client):
     base = feishu.base([Column("产品名")])
     document = {
         "code": 99991672,

@@ -117,9 +117,9 @@ async def test_a_file_of_another_size_than_told_is_refused(feishu, client, place
     [(403, Reaction.CONFIG), (404, Reaction.ROW), (500, Reaction.TRANSIENT)],
 )
 async def test_the_status_of_a_refused_download_tells_what_helps(
-    status, reaction, feishu, client, place, tmp_path
+    status, reaction, feishu, client, tmp_path
 ):
-    token = feishu.drive.put(b"xy", "a.png", place.document)
+    token = feishu.drive.put(b"xy", "a.png", "bas1")
     feishu.fail("media.download", status=status, body=b"", times=9)
     with pytest.raises(FeishuError) as caught:
         await Media(client).download(token, tmp_path / "a.png")
