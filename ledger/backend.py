@@ -1,15 +1,17 @@
 """What a store must keep, whatever it writes to. One contract-test suite runs over all of them."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from ledger.entry import Transaction
-from ledger.state import State
+from ledger.index import Index
+from ledger.kept import Kept
 from ledger.task import Task
 
-__all__ = ["Backend", "State"]
+#: Told on the loop that tasks can be read from the store, and what changed since the last time.
+Keep: TypeAlias = Callable[[Kept, Mapping[str, bytes | None]], None]
 
 
 class Backend(Protocol):
@@ -17,10 +19,11 @@ class Backend(Protocol):
 
     archive_after_days: float  # rows finished for longer may leave the state
 
-    async def open(self) -> State:
-        """Take the store for writing and return its state.
+    async def open(self, keep: Keep) -> Index:
+        """Take the store for writing and return its state, with the ways into it.
 
-        Raises LedgerLocked when another process has it.
+        *keep* is called each time the state was written down. Raises LedgerLocked when another
+        process has the store.
         """
         ...
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Self
 
 from ledger.entry import Record, Transaction, must_be_json
 from ledger.errors import LedgerClosed, LedgerDamaged
-from ledger.index import Index
 from ledger.jsondir.files import Disk
 from ledger.jsondir.journal import encode
 from ledger.jsondir.loading import Loaded, load
@@ -70,7 +69,7 @@ class DirectLedger(Reading):
         if damage := self._loaded.state.damage:
             raise LedgerDamaged("; ".join(damage))
         self._next_seq = self._loaded.next_seq
-        self._index = Index(self._loaded.state)
+        self._index = self._loaded.index
         self._pending = Pending(self._index)
 
     def __exit__(

@@ -29,41 +29,49 @@ class Families:
 
     def __init__(self, tasks: Shelf) -> None:
         self._tasks = tasks
-        self._members: dict[tuple[str, str], str | tuple[str, ...]] = {}  # mostly one: no tuple
+        # By workflow type and row; mostly one: no tuple.
+        self._members: dict[str, dict[str, str | tuple[str, ...]]] = {}
         self._open: dict[tuple[str, str], str] = {}
-        self._newest_stage: dict[tuple[str, str], Stage] = {}
         self._counts: dict[str, dict[tuple[str, int], Counter[Stage]]] = {}
         self._failed: dict[str, dict[tuple[str, str], None]] = {}  # by batch, by newest task
 
     def join(self, task: Member) -> None:
         """Take in a new task: it is its family's newest from now on."""
-        members = self.members(task.family)
-        self._members[task.family] = (*members, task.task_id) if members else task.task_id
-        self._stands(task, self._newest_stage.get(task.family), task.stage)
+        row_id, workflow_type = task.family
+        rows = self._members.setdefault(workflow_type, {})
+        before = None
+        if members := self.members(task.family):
+            before = self._tasks.stage_of(members[-1])
+            rows[row_id] = (*members, task.task_id)
+        else:
+            rows[row_id] = task.task_id
+        self._stands(task, before, task.stage)
         self._mark_open(task)
 
-    def change(self, task: Member) -> None:
-        """Take in a new version of a known task."""
+    def change(self, task: Member, before: Stage) -> None:
+        """Take in a new version of a known task that stood in *before*."""
         if self.members(task.family)[-1] == task.task_id:
-            self._stands(task, self._newest_stage.get(task.family), task.stage)
+            self._stands(task, before, task.stage)
         self._mark_open(task)
 
     def part(self, task: Member) -> None:
-        """Forget a task that was archived."""
-        left = tuple(each for each in self.members(task.family) if each != task.task_id)
+        """Forget a task that is archived; it and its family are still on the shelf."""
+        row_id, workflow_type = task.family
+        members = self.members(task.family)
+        left = tuple(each for each in members if each != task.task_id)
         if self._open.get(task.family) == task.task_id:
             del self._open[task.family]
-        before = self._newest_stage.get(task.family)
         if left:
-            self._members[task.family] = left if len(left) > 1 else left[0]
-            self._stands(task, before, self._tasks.keys_of(left[-1]).stage)
+            self._members[workflow_type][row_id] = left if len(left) > 1 else left[0]
         else:
-            self._members.pop(task.family, None)
-            self._stands(task, before, None)
+            self._members[workflow_type].pop(row_id, None)
+        if members[-1] == task.task_id:
+            self._stands(task, task.stage, self._tasks.stage_of(left[-1]) if left else None)
 
     def members(self, family: tuple[str, str]) -> tuple[str, ...]:
         """Return the ids of the family's tasks, oldest first."""
-        held = self._members.get(family, ())
+        row_id, workflow_type = family
+        held = self._members.get(workflow_type, {}).get(row_id, ())
         return (held,) if isinstance(held, str) else held
 
     def open_task(self, family: tuple[str, str]) -> str | None:
@@ -103,9 +111,6 @@ class Families:
             count[before] -= 1
         if after is not None:
             count[after] += 1
-            self._newest_stage[task.family] = after
-        else:
-            self._newest_stage.pop(task.family, None)
         failed = self._failed.setdefault(task.batch_id, {})
         if after is Stage.FAILED:
             failed[task.family] = None

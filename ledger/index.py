@@ -1,18 +1,22 @@
 """Every question about the state, answered at a cost that grows with the answer only.
 
-``Index(read_state(path))`` answers the same questions for a process that only reads.
+``read_index(path)`` answers the same questions for a process that only reads. Questions about open
+tasks are answered from memory; a finished task that is asked for costs one read of a file.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from sortedcontainers import SortedList
 
+from ledger.acceptance import Acceptance
 from ledger.batch import Batch
 from ledger.entry import ARCHIVED, Record
 from ledger.errors import UnknownRecord
 from ledger.families import Families
-from ledger.shelf import TaskKeys
+from ledger.fingerprints import Fingerprints
+from ledger.kept import Kept
+from ledger.shelf import TaskKeys, decode_task
 from ledger.state import State, apply
 from ledger.status import OPEN_STAGES, Stage
 from ledger.task import Json, Task
@@ -25,7 +29,7 @@ class Index:
         self._state = state
         self._order: dict[str, int] = {}  # of acceptance, for open tasks
         self._accepted = 0
-        self._by_batch: dict[str, dict[str, None]] = {}
+        self._acceptance = Acceptance(state.tasks)
         self._by_stage: dict[Stage, dict[str, Task]] = {stage: {} for stage in OPEN_STAGES}
         self._by_server: dict[tuple[Stage, str], dict[str, Task]] = {}
         self._waiting: dict[str, dict[str, SortedList]] = {}
@@ -34,35 +38,56 @@ class Index:
         self._total: Counter[Stage] = Counter()
         self._blocked: dict[str, Counter[int]] = {}  # by batch and stage of the row
         self._unpublished: dict[str, dict[str, None]] = {}  # by table
-        self._fingerprints = set(state.archived_fingerprints)
+        self._fingerprints = Fingerprints()
         for task_id in state.tasks:
             task = state.tasks.open_task(task_id)
-            self._enter(task or state.tasks.keys_of(task_id), new=True)
+            self.enter(task or state.tasks.keys_of(task_id))
 
     # -- changing --------------------------------------------------------------------------------
 
     def apply(self, record: Record) -> None:
         """Take in one durable record."""
         if isinstance(record, Task):
-            known = record.task_id in self._state.tasks
-            if known:
-                self._leave(record.task_id)
+            before = self._leave(record.task_id) if record.task_id in self._state.tasks else None
             apply(self._state, (record,))
-            self._enter(record, new=not known)
+            self._enter(record, before)
             return
         if not isinstance(record, Batch) and record.section == ARCHIVED:
             self._forget(record.key)
         apply(self._state, (record,))
 
-    def _enter(self, task: Task | TaskKeys, *, new: bool) -> None:
-        if new:
+    def apply_encoded(self, keys: TaskKeys, encoded: bytes) -> None:
+        """Take in one durable task given as JSON, whose *keys* are these; as ``apply``."""
+        if keys.stage in OPEN_STAGES:
+            self.apply(decode_task(encoded))
+            return
+        known = keys.task_id in self._state.tasks
+        before = self._leave(keys.task_id) if known else None
+        self._state.tasks.put_encoded(keys.task_id, encoded)
+        self._enter(keys, before)
+
+    def enter(self, task: Task | TaskKeys) -> None:
+        """Take in a task that has just been put on the shelf: one that is loaded."""
+        self._enter(task, None)
+
+    def keep(self, kept: Kept, written: Mapping[str, bytes | None]) -> None:
+        """Read finished tasks from *kept* from now on; see ``Shelf.keep``."""
+        self._state.tasks.keep(kept, written)
+
+    def add_fingerprints(self, fingerprints: Iterable[str]) -> None:
+        """Know these rows as accepted, too."""
+        for each in fingerprints:
+            self._fingerprints.add(each)
+
+    def _enter(self, task: Task | TaskKeys, before: Stage | None) -> None:
+        if before is None:
             self._accepted += 1
-            self._by_batch.setdefault(task.batch_id, {})[task.task_id] = None
+            self._acceptance.accept(task.batch_id, task.task_id)
             self._families.join(task)
             if fingerprint := _fingerprint(task):
                 self._fingerprints.add(fingerprint)
         else:
-            self._families.change(task)
+            self._families.change(task, before)
         self._count(task.batch_id, task.stage, 1)
         self._note_outbox(task)
         if isinstance(task, Task) and task.stage in OPEN_STAGES:
@@ -82,12 +107,13 @@ class Index:
                 types[task.workflow_type] = SortedList()
             types[task.workflow_type].add((-task.priority, order, task.task_id))
 
-    def _leave(self, task_id: str) -> None:
+    def _leave(self, task_id: str) -> Stage:
+        """Take the task out of all that its next version may stand elsewhere in."""
         before = self._state.tasks.open_task(task_id)
         if before is None:
             keys = self._state.tasks.keys_of(task_id)
             self._count(keys.batch_id, keys.stage, -1)
-            return
+            return keys.stage
         self._count(before.batch_id, before.stage, -1)
         del self._by_stage[before.stage][task_id]
         if before.server is not None:
@@ -99,6 +125,7 @@ class Index:
             waiting.remove((-before.priority, self._order[task_id], task_id))
             if not waiting:
                 del types[before.workflow_type]
+        return before.stage
 
     def _forget(self, task_id: str) -> None:
         if task_id not in self._state.tasks:
@@ -106,8 +133,8 @@ class Index:
         keys = self._state.tasks.keys_of(task_id)
         self._leave(task_id)
         self._families.part(keys)
-        self._by_batch[keys.batch_id].pop(task_id, None)
         self._order.pop(task_id, None)
+        self._acceptance.forget(keys.batch_id, task_id)
 
     def _note_outbox(self, task: Task | TaskKeys) -> None:
         if (row := task.metadata.table_row) is None:
@@ -131,6 +158,11 @@ class Index:
     def last_seq(self) -> int:
         """The seq of the newest line the state holds, as of its loading."""
         return self._state.last_seq
+
+    @property
+    def damage(self) -> tuple[str, ...]:
+        """What could not be read at loading, in words."""
+        return tuple(self._state.damage)
 
     def find_task(self, task_id: str) -> Task | None:
         """Return the task, None when it is not in the state (unknown or archived)."""
@@ -167,8 +199,7 @@ class Index:
 
     def task_ids(self, batch_id: str | None = None) -> list[str]:
         """Return the ids of all tasks (of one batch) in the order of their acceptance."""
-        ids = self._state.tasks if batch_id is None else self._by_batch.get(batch_id, {})
-        return list(ids)
+        return list(self._state.tasks) if batch_id is None else self._acceptance.of(batch_id)
 
     def in_stage(self, *stages: Stage, server: str | None = None) -> list[Task]:
         """Return the tasks in these open stages (on one server), oldest first."""

@@ -4,8 +4,10 @@ import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 
+from ledger.backend import Keep
 from ledger.entry import Transaction
 from ledger.errors import LedgerClosed, LedgerLocked
+from ledger.index import Index
 from ledger.state import State, apply
 from ledger.task import Task
 
@@ -21,20 +23,21 @@ class MemoryBackend:
         self._held = False
         self._failed: Exception | None = None
 
-    async def open(self) -> State:
-        """Return the state after all transactions so far."""
+    async def open(self, keep: Keep) -> Index:
+        """Return the state after all transactions so far; nothing is ever kept elsewhere."""
         if self._held:
             raise LedgerLocked("this process")
         self._held, self._failed = True, None
         state = State(last_seq=self._last_seq)
         for transaction in self.transactions:
             apply(state, transaction.records)
-        state.archived_fingerprints = {
+        index = Index(state)
+        index.add_fingerprints(
             task.metadata.source.fingerprint
             for task in self._archive.values()
             if task.metadata.source and task.metadata.source.fingerprint
-        }
-        return state
+        )
+        return index
 
     def append(self, transaction: Transaction) -> asyncio.Future[int]:
         """Keep *transaction*; the future is done on the loop's next round, as with a disk."""

@@ -1,13 +1,14 @@
-"""Tasks by id: open ones as records, finished ones as encoded bytes.
+"""Tasks by id: open ones as records, finished ones where the store keeps them.
 
-A hundred thousand record objects make a garbage collection stall the loop; bytes do not. A later
-shelf may keep file offsets instead: nobody outside knows how a finished task is held.
+A finished task costs a place in a file, not its bytes. One that ended since the store last wrote
+its state down lies here as JSON until then.
 """
 
 from collections.abc import Iterator, Mapping
 
 import msgspec
 
+from ledger.kept import Kept, NothingKept
 from ledger.status import OPEN_STAGES, Stage
 from ledger.task import Dependency, Publish, Source, TableRow, Task
 
@@ -64,54 +65,105 @@ def decode_task(encoded: bytes | msgspec.Raw) -> Task:
     return _tasks.decode(encoded)
 
 
-class Shelf(Mapping[str, Task]):
-    """A mapping task id → Task in the order of acceptance; finished ones decode when asked for."""
+def decode_keys(encoded: bytes) -> TaskKeys:
+    """Return the keys of a task given as JSON; raises msgspec.ValidationError."""
+    return _keys.decode(encoded)
 
-    def __init__(self) -> None:
-        self._held: dict[str, Task | bytes] = {}
+
+class Shelf(Mapping[str, Task]):
+    """A mapping task id → Task in the order of acceptance.
+
+    A finished task is decoded when asked for, after one read of a file at most; getting it raises
+    LedgerDamaged when its bytes there are no more what was written.
+    """
+
+    def __init__(self, kept: Kept | None = None) -> None:
+        self._kept = NothingKept() if kept is None else kept
+        self._gone: set[str] = set()  # of the kept ones
+        self._here: dict[str, Task | bytes] = {}  # open, or newer than what is kept
+        self._new: dict[str, None] = {}  # accepted since the kept ones, in this order
 
     def put(self, task: Task) -> None:
         """Hold *task*; it takes the place of its version before."""
-        self._held[task.task_id] = task if task.stage in OPEN_STAGES else encode_task(task)
+        self._hold(task.task_id, task if task.stage in OPEN_STAGES else encode_task(task))
 
-    def put_encoded(self, encoded: bytes) -> str:
-        """Hold a task given as JSON and return its id; decoded wholly only when it is open."""
-        keys = _keys.decode(encoded)
-        open_ = keys.stage in OPEN_STAGES
-        self._held[keys.task_id] = decode_task(encoded) if open_ else encoded
-        return keys.task_id
+    def put_encoded(self, task_id: str, encoded: bytes) -> None:
+        """Hold a finished task given as JSON."""
+        self._hold(task_id, encoded)
+
+    def put_kept(self, task: Task) -> None:
+        """Hold an open task that is as it is kept: one that is loaded."""
+        self._here[task.task_id] = task
+
+    def _hold(self, task_id: str, held: Task | bytes) -> None:
+        if task_id not in self:
+            self._new[task_id] = None
+        self._here[task_id] = held
 
     def remove(self, task_id: str) -> None:
         """Forget the task, if it is here."""
-        self._held.pop(task_id, None)
+        self._here.pop(task_id, None)
+        if task_id in self._new:
+            del self._new[task_id]
+        elif task_id in self._kept:
+            self._gone.add(task_id)
+
+    def keep(self, kept: Kept, written: Mapping[str, bytes | None]) -> None:
+        """Read finished tasks from *kept* from now on.
+
+        *written* is what changed between the kept ones before and these; all of it was put or
+        removed here already. What changed after it stays here.
+        """
+        for task_id, encoded in written.items():
+            if encoded is not None and self._here.get(task_id) == encoded:
+                del self._here[task_id]
+        self._kept = kept
+        self._gone = {task_id for task_id in self._gone if task_id in kept}
+        self._new = {task_id: None for task_id in self._new if task_id not in kept}
 
     def keys_of(self, task_id: str) -> TaskKeys:
-        """Return the task's keys without decoding all of it; raises KeyError."""
-        held = self._held[task_id]
+        """Return the task's keys without decoding all of it; raises KeyError, LedgerDamaged."""
+        held = self._held(task_id)
         return _keys.decode(held) if isinstance(held, bytes) else _keys_of_open(held)
+
+    def stage_of(self, task_id: str) -> Stage:
+        """Return the stage the task stands in, without a read; raises KeyError."""
+        held = self._here.get(task_id)
+        if held is None:
+            return self._kept.stage_of(task_id)
+        return _keys.decode(held).stage if isinstance(held, bytes) else held.stage
 
     def open_task(self, task_id: str) -> Task | None:
         """Return the task when it is open, None when it is finished or unknown."""
-        held = self._held.get(task_id)
+        held = self._here.get(task_id)
         return held if isinstance(held, Task) else None
 
     def encoded(self, task_id: str) -> bytes:
-        """Return the task as JSON; raises KeyError."""
-        held = self._held[task_id]
+        """Return the task as JSON; raises KeyError, LedgerDamaged."""
+        held = self._held(task_id)
         return held if isinstance(held, bytes) else encode_task(held)
 
+    def _held(self, task_id: str) -> Task | bytes:
+        held = self._here.get(task_id)
+        if held is None:
+            if task_id in self._gone:
+                raise KeyError(task_id)
+            held = self._kept[task_id]
+        return held
+
     def __getitem__(self, task_id: str) -> Task:
-        held = self._held[task_id]
+        held = self._held(task_id)
         return decode_task(held) if isinstance(held, bytes) else held
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._held)
+        yield from (task_id for task_id in self._kept if task_id not in self._gone)
+        yield from self._new
 
     def __len__(self) -> int:
-        return len(self._held)
+        return len(self._kept) - len(self._gone) + len(self._new)
 
     def __contains__(self, task_id: object) -> bool:
-        return task_id in self._held
+        return (task_id in self._here) or (task_id in self._kept and task_id not in self._gone)
 
 
 def _keys_of_open(task: Task) -> TaskKeys:

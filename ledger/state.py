@@ -31,7 +31,6 @@ class State(msgspec.Struct, kw_only=True):
     tasks: Shelf = msgspec.field(default_factory=Shelf)
     batches: dict[str, Batch] = msgspec.field(default_factory=dict)
     meta: Sections = msgspec.field(default_factory=empty_sections)
-    archived_fingerprints: set[str] = msgspec.field(default_factory=set)
     last_seq: int = 0
     damage: list[str] = msgspec.field(default_factory=list)  # what could not be read, in words
 

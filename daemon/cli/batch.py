@@ -12,8 +12,7 @@ from daemon.cli.summary import batch_reports
 from daemon.cli.verb import Verb
 from daemon.web.documents import BatchDocument, BatchesDocument
 from daemon.web.standing import batch_document
-from ledger.index import Index
-from ledger.jsondir.reader import read_state
+from ledger.jsondir.reader import read_index
 from ledger.task import Json
 
 VERBS = ("pause", "resume", "stop", "rerun", "retry-failed")
@@ -35,7 +34,7 @@ def _changes(ctx: click.Context, param: click.Parameter, given: Sequence[str]) -
 @pass_invocation
 def batches(invocation: Invocation) -> None:
     """List all batches with their counts."""
-    found = batch_reports(Index(read_state(invocation.settings.ledger.path)))
+    found = batch_reports(read_index(invocation.settings.ledger.path))
     if invocation.as_json:
         invocation.answer(BatchesDocument(found))
     elif found:
@@ -98,7 +97,7 @@ def _show(invocation: Invocation, given: str) -> None:
 
 
 def _report(invocation: Invocation, given: str) -> BatchDocument:
-    index = Index(read_state(invocation.settings.ledger.path))
+    index = read_index(invocation.settings.ledger.path)
     return batch_document(index, index.batch(batch_meant(index.batches(), given)))
 
 

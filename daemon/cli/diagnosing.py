@@ -20,9 +20,8 @@ from daemon.upkeep.findings import Limits
 from daemon.upkeep.stuck import RecoveryResult, StuckTasks
 from daemon.workflows import Workflows
 from ledger.errors import LedgerDamaged
-from ledger.index import Index
 from ledger.jsondir.backup import copy_ledger
-from ledger.jsondir.reader import read_state
+from ledger.jsondir.reader import read_index
 from ledger.jsondir.store import JsonDirBackend
 from ledger.ledger import Ledger
 from ledger.task import Json
@@ -58,7 +57,7 @@ async def _check(invocation: Invocation, max_minutes: float | None) -> StatusChe
         default_minutes=settings.sweeps.max_runtime_minutes,
         asked_minutes=max_minutes,
     )
-    index = Index(read_state(settings.ledger.path))
+    index = read_index(settings.ledger.path)
     async with _clients(invocation, clock) as clients:
         return await status_check(index, clients, clock, limits=limits, words=invocation.words)
 

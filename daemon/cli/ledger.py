@@ -79,10 +79,10 @@ def compact(invocation: Invocation) -> None:
 
     async def fold() -> None:
         backend = JsonDirBackend(settings.path, history_days=settings.history_days)
-        state = await backend.open()
+        index = await backend.open(lambda *_: None)
         try:
-            if state.damage:  # the store keeps its hands off the files until they are repaired
-                raise LedgerDamaged("; ".join(state.damage))
+            if index.damage:  # the store keeps its hands off the files until they are repaired
+                raise LedgerDamaged("; ".join(index.damage))
             await backend.compact()
         finally:
             await backend.close()

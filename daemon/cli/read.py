@@ -17,7 +17,7 @@ from daemon.cli.verb import Verb
 from daemon.web.documents import TaskPage
 from ledger.errors import UnknownRecord
 from ledger.jsondir import archive
-from ledger.jsondir.reader import find_task, history, read_state
+from ledger.jsondir.reader import find_task, history, read_index, read_state
 from ledger.status import Stage
 from ledger.task import Task
 
@@ -28,7 +28,7 @@ from ledger.task import Task
 def status(invocation: Invocation) -> None:
     """Print servers, batches with counts and what is on the servers now."""
     settings = invocation.settings
-    found = report(read_state(settings.ledger.path), settings, datetime.now(UTC))
+    found = report(read_index(settings.ledger.path), settings, datetime.now(UTC))
     if invocation.as_json:
         invocation.answer(found)
     else:

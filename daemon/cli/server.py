@@ -19,7 +19,7 @@ from daemon.cli.verb import Verb
 from daemon.cli.views import server_state
 from daemon.web.documents import ServerDocument, ServersDocument
 from daemon.words import Words
-from ledger.jsondir.reader import read_state
+from ledger.jsondir.reader import read_index
 from ledger.task import Json
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def _show(invocation: Invocation, found: Sequence[ServerDocument]) -> None:
 def _servers(invocation: Invocation) -> list[ServerDocument]:
     if (door := door_of_holder(invocation)) is not None:
         return msgspec.convert(door.get("/api/servers"), ServersDocument).servers
-    state = read_state(invocation.settings.ledger.path)
+    index = read_index(invocation.settings.ledger.path)
     limits = {each.name: each.max_in_flight for each in invocation.settings.servers}
     return [
         ServerDocument(
@@ -89,7 +89,7 @@ def _servers(invocation: Invocation) -> list[ServerDocument]:
             queue_pending=None,
             last_type=None,
         )
-        for report in server_reports(state, invocation.settings)
+        for report in server_reports(index, invocation.settings)
     ]
 
 

@@ -9,7 +9,6 @@ from config.settings import Settings, runtime_limit_minutes
 from daemon.web.documents import BatchDocument
 from daemon.web.standing import batch_document
 from ledger.index import Index
-from ledger.state import State
 from ledger.status import IN_FLIGHT_STAGES, Stage
 from ledger.task import Json, Task
 from ledger.timestamps import from_timestamp
@@ -47,15 +46,15 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     damage: list[str]
 
 
-def report(state: State, settings: Settings, now: datetime) -> Report:
-    """Return what stands in *state* at the moment *now*."""
-    in_flight = [task for task in state.tasks.values() if task.stage in IN_FLIGHT_STAGES]
+def report(index: Index, settings: Settings, now: datetime) -> Report:
+    """Return what stands in the ledger at the moment *now*."""
+    in_flight = index.in_stage(*IN_FLIGHT_STAGES)
     return Report(
-        servers=server_reports(state, settings),
-        batches=batch_reports(Index(state)),
+        servers=server_reports(index, settings),
+        batches=batch_reports(index),
         in_flight=in_flight,
         stuck=sum(_is_stuck(task, settings, now) for task in in_flight),
-        damage=list(state.damage),
+        damage=list(index.damage),
     )
 
 
@@ -64,11 +63,11 @@ def batch_reports(index: Index) -> list[BatchDocument]:
     return [batch_document(index, batch) for batch in index.batches()]
 
 
-def server_reports(state: State, settings: Settings) -> list[ServerReport]:
+def server_reports(index: Index, settings: Settings) -> list[ServerReport]:
     """Return the servers of settings and ledger; nobody is asked."""
     urls = {server.name: server.url for server in settings.servers}
-    known = {name: _memory(value) for name, value in state.meta.get("servers", {}).items()}
-    load = Counter(task.server for task in state.tasks.values() if task.stage in IN_FLIGHT_STAGES)
+    known = {name: _memory(value) for name, value in index.meta("servers").items()}
+    load = Counter(task.server for task in index.in_stage(*IN_FLIGHT_STAGES))
     return [
         ServerReport(
             name=name,

@@ -13,9 +13,11 @@ import structlog
 
 from ledger.errors import LedgerDamaged
 from ledger.jsondir import snapshot
-from ledger.jsondir.files import Disk
+from ledger.jsondir.composition import Composition
+from ledger.jsondir.files import Disk, temporary
 from ledger.jsondir.journals import ARCHIVE, JournalPlace, all_journals, live_journals
 from ledger.jsondir.loading import load
+from ledger.jsondir.places import Places
 from ledger.jsondir.scan import scan
 from ledger.jsondir.snapshot import Changes
 from ledger.shelf import TaskKeys
@@ -40,34 +42,45 @@ indexes = msgspec.json.Decoder(ArchivedIndex)
 class Keeper:
     """Keeps the folder tidy; used by one thread at a time."""
 
-    def __init__(self, folder: Path, disk: Disk) -> None:
+    def __init__(self, folder: Path, disk: Disk, places: Places | None = None) -> None:
         self.folder = folder
         self._disk = disk
+        self._places = places  # of the tasks in ledger.json
 
-    def write_snapshot(self, changes: Changes, last_seq: int, at: str) -> None:
+    def write_snapshot(self, changes: Changes, last_seq: int, at: str) -> Places:
         """Make ledger.json the state as of *last_seq*; the one before stays as the previous.
 
-        Raises OSError, and LedgerDamaged when the one before is not as it was written and the
-        state cannot be had from the rest either.
+        Returns where its tasks lie. *changes* are all since the snapshot before, or since the
+        empty ledger. Raises OSError, and LedgerDamaged when the one before is not as it was
+        written and the state cannot be had from the rest either.
         """
         current = self.folder / snapshot.CURRENT
-        base = current if current.exists() and not changes.whole else None
         try:
-            pieces = snapshot.merged(base, changes, last_seq, at)
-            self._disk.write_whole("snapshot", current, pieces)
-        except LedgerDamaged as error:
+            places = self._write(current, changes, last_seq, at)
+        except (LedgerDamaged, FileNotFoundError) as error:
             log.warning("snapshot.found_damaged", error=str(error))
-            self._rewrite(current, last_seq, at)
+            places = self._rewrite(current, last_seq, at)
         self._disk.take_place("snapshot", current, keep=self.folder / snapshot.PREVIOUS)
+        self._places = places
+        return places
 
-    def _rewrite(self, current: Path, last_seq: int, at: str) -> None:
+    def _write(self, current: Path, changes: Changes, last_seq: int, at: str) -> Places:
+        composition = Composition(changes, last_seq, at)
+        if self._places is None or changes.whole:
+            pieces = composition.anew()
+        else:
+            pieces = composition.upon(current, self._places)
+        self._disk.write_whole("snapshot", current, pieces)
+        return composition.places_in(temporary(current))
+
+    def _rewrite(self, current: Path, last_seq: int, at: str) -> Places:
         """Write the state anew from the snapshot before and the journals."""
-        self.set_aside(current, at)
+        if current.exists():
+            self.set_aside(current, at)
         state = load(self.folder, thorough=False, up_to=last_seq).state
         if state.damage or state.last_seq != last_seq:
             raise LedgerDamaged("; ".join(state.damage) or "the newest changes are missing")
-        pieces = snapshot.merged(None, snapshot.Changes.of(state), last_seq, at)
-        self._disk.write_whole("snapshot", current, pieces)
+        return self._write(current, Changes.of(state), last_seq, at)
 
     def set_aside(self, path: Path, at: str) -> str:
         """Rename a damaged file to ``<name>.corrupt-<time>`` and return that name."""
@@ -93,18 +106,19 @@ class Keeper:
             self._disk.take_place("archive", path)
         self._disk.remove("archive", place.live)
 
-    def forget_history(self, now: datetime, history_days: float) -> int:
-        """Remove archived journals that ended before *now* - *history_days*; returns how many."""
-        limit = to_timestamp(now - timedelta(days=history_days))
-        removed = 0
-        for place in all_journals(self.folder):
-            if place.live.exists() or not place.index.exists():
-                continue
-            if indexes.decode(place.index.read_bytes()).last_at < limit:
-                self._disk.remove("history", place.archived)
-                self._disk.remove("history", place.index)
-                removed += 1
-        return removed
+
+def forget_history(folder: Path, disk: Disk, now: datetime, history_days: float) -> int:
+    """Remove archived journals that ended before *now* - *history_days*; returns how many."""
+    limit = to_timestamp(now - timedelta(days=history_days))
+    removed = 0
+    for place in all_journals(folder):
+        if place.live.exists() or not place.index.exists():
+            continue
+        if indexes.decode(place.index.read_bytes()).last_at < limit:
+            disk.remove("history", place.archived)
+            disk.remove("history", place.index)
+            removed += 1
+    return removed
 
 
 def corrupt_name(path: Path, at: str) -> str:

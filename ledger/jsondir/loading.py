@@ -13,23 +13,37 @@ from pathlib import Path
 import msgspec
 
 from ledger.batch import Batch
+from ledger.entry import ARCHIVED, Meta
 from ledger.errors import LedgerDamaged
+from ledger.index import Index
 from ledger.jsondir import snapshot
 from ledger.jsondir.journal import Line
 from ledger.jsondir.journals import JournalPlace, all_journals, live_journals
+from ledger.jsondir.opening import open_snapshot
+from ledger.jsondir.places import Places
 from ledger.jsondir.scan import Scan, scan
-from ledger.state import State, apply, count_id
+from ledger.shelf import decode_keys
+from ledger.state import State, count_id
 
 REPAIRS = "repairs"
 
 _batches = msgspec.json.Decoder(Batch)
 
 
+class _Id(msgspec.Struct, frozen=True, gc=False):
+    task_id: str
+
+
+_ids = msgspec.json.Decoder(_Id)
+
+
 class Loaded(msgspec.Struct):
     """The state and what its files looked like."""
 
     state: State
-    base_seq: int  # of the snapshot it began with; 0 = none
+    index: Index
+    places: Places | None = None  # of the tasks in the snapshot
+    base_seq: int = 0  # of the snapshot it began with; 0 = none
     base: str | None = None  # its name
     damaged_snapshot: bool = False  # ledger.json is there but not as it was written
     changes: snapshot.Changes = msgspec.field(default_factory=snapshot.Changes)  # since then
@@ -50,6 +64,7 @@ def load(folder: Path, *, thorough: bool = True, up_to: int = sys.maxsize) -> Lo
     with _no_collections():
         loaded = _load_snapshot(folder)
         _add_journals(loaded, folder, thorough=thorough, up_to=up_to)
+        _index_changes(loaded)
     _list_damage(loaded)
     return loaded
 
@@ -70,15 +85,23 @@ def _load_snapshot(folder: Path) -> Loaded:
     damaged, words = False, []
     for name in (snapshot.CURRENT, snapshot.PREVIOUS):
         try:
-            state = snapshot.read((folder / name).read_bytes())
+            opened = open_snapshot(folder / name)
         except FileNotFoundError:
             continue
         except LedgerDamaged as error:
             damaged = damaged or name == snapshot.CURRENT
             words.append(f"{name}: {error}")
             continue
-        return Loaded(state=state, base_seq=state.last_seq, base=name, damaged_snapshot=damaged)
-    return Loaded(state=State(), base_seq=0, damaged_snapshot=damaged, unreadable=words)
+        return Loaded(
+            state=opened.state,
+            index=opened.index,
+            places=opened.places,
+            base_seq=opened.state.last_seq,
+            base=name,
+            damaged_snapshot=damaged,
+        )
+    state = State()
+    return Loaded(state=state, index=Index(state), damaged_snapshot=damaged, unreadable=words)
 
 
 def _add_journals(loaded: Loaded, folder: Path, *, thorough: bool, up_to: int) -> None:
@@ -115,9 +138,10 @@ def _add_journal(loaded: Loaded, place: JournalPlace, up_to: int) -> None:
         if first > expected:
             loaded.missing.append((expected, first - 1))
         for line in lines:
-            apply_line(state, line, loaded.changes)
+            _add_line(loaded, line)
         state.last_seq = last
         expected = last + 1
+    found.transactions.clear()  # their bytes are kept as changes, if at all
     loaded.next_seq = max(
         loaded.next_seq, found.last_seq + 1 + found.damaged_lines, state.last_seq + 1
     )
@@ -140,19 +164,29 @@ def _lost_history(loaded: Loaded, newest: JournalPlace | None) -> tuple[int, int
     return None if known else lost
 
 
-def apply_line(state: State, line: Line, changes: snapshot.Changes) -> None:
-    """Make *state* what it is after the record of *line*, and note it in *changes*."""
+def _add_line(loaded: Loaded, line: Line) -> None:
+    """Note the record of *line* in the changes; tasks reach the state when all lines are read."""
+    changes = loaded.changes
     if line.task is not None:
-        task_id = state.tasks.put_encoded(line.task)
-        count_id(state.meta, task_id)
-        changes.tasks[task_id] = line.task
+        changes.tasks[_ids.decode(line.task).task_id] = line.task
     elif line.batch is not None:
         batch = _batches.decode(line.batch)
-        apply(state, (batch,))
+        loaded.index.apply(batch)
         changes.add(batch, line.batch)
     elif line.meta is not None:
-        apply(state, (line.meta,))
+        if line.meta.section != ARCHIVED:
+            loaded.index.apply(line.meta)
         changes.add(line.meta, b"")
+
+
+def _index_changes(loaded: Loaded) -> None:
+    """Bring the tasks up to date, each once, however many changes there were."""
+    for task_id, encoded in loaded.changes.tasks.items():
+        count_id(loaded.state.meta, task_id)
+        if encoded is None:
+            loaded.index.apply(Meta(section=ARCHIVED, key=task_id, value=None))
+        else:
+            loaded.index.apply_encoded(decode_keys(encoded), encoded)
 
 
 class Repair(msgspec.Struct, frozen=True):

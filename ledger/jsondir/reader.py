@@ -5,6 +5,7 @@ from pathlib import Path
 import msgspec
 
 from ledger.errors import LedgerDamaged
+from ledger.index import Index
 from ledger.jsondir import archive
 from ledger.jsondir.journal import Line
 from ledger.jsondir.journals import JournalPlace, all_journals
@@ -21,9 +22,14 @@ def read_state(path: Path) -> State:
     """Return the state after some whole transaction, the newest that can be seen.
 
     A folder that is not there is an empty ledger. Raises LedgerTooNew. ``damage`` lists what
-    cannot be read; ``Index(state)`` answers all questions.
+    cannot be read; ``read_index`` answers all questions.
     """
     return read_all(path).state
+
+
+def read_index(path: Path) -> Index:
+    """Return the same state with the ways into it."""
+    return read_all(path).index
 
 
 def read_all(path: Path) -> Loaded:

@@ -10,7 +10,6 @@ from ledger.jsondir.journal import encode
 from ledger.jsondir.journals import live_journals
 from ledger.jsondir.loading import REPAIRS, Loaded, Repair
 from ledger.jsondir.open_journal import OpenJournal
-from ledger.state import apply
 
 
 def journal_to_write(
@@ -57,8 +56,8 @@ def torn_tail(folder: Path, loaded: Loaded) -> tuple[str, int] | None:
 def write_down(journal: OpenJournal, loaded: Loaded, transaction: Transaction, at: str) -> None:
     """Append *transaction* durably and bring *loaded* up to date; raises OSError."""
     journal.append(encode(transaction, loaded.next_seq, at).lines)
-    apply(loaded.state, transaction.records)
     for record in transaction.records:
+        loaded.index.apply(record)
         loaded.changes.add(record, b"")
     loaded.next_seq += len(transaction.records)
     loaded.state.last_seq = loaded.next_seq - 1

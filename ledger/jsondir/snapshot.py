@@ -1,32 +1,24 @@
 """ledger.json: the whole state as of a seq, one record a line, readable with ``jq``.
 
 It bears a checksum like a journal line. A new one is made from the one before and the changes
-since, line by line, so that its making needs no memory and never holds the interpreter for long.
+since (``composition``).
 """
 
-import re
-import zlib
-from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Self
 
 import msgspec
-import orjson
 
 from ledger.batch import Batch
 from ledger.entry import ARCHIVED, Meta, Record
 from ledger.errors import LedgerDamaged
-from ledger.jsondir.journal import CRC_BYTES, is_sealed
+from ledger.jsondir.journal import is_sealed
+from ledger.shelf import decode_task
 from ledger.state import Sections, State, claimed_ids, count_id, empty_sections, set_meta
 from ledger.task import Json, Task
-from ledger.upgrade import FORMAT, upgraded
+from ledger.upgrade import upgraded
 
 CURRENT = "ledger.json"
 PREVIOUS = "ledger.previous.json"
-
-_BATCHES = b'},"batches":{\n'
-_META = b'},"meta":{\n'
-_KEY = re.compile(rb'"(?:[^"\\]|\\.)*"')
 
 
 class Document(msgspec.Struct, frozen=True):
@@ -113,7 +105,7 @@ class Changes:
 
 
 def read(data: bytes) -> State:
-    """Return the state a snapshot's bytes hold.
+    """Return the state a snapshot's bytes hold, all of it in memory; old formats are known, too.
 
     Raises LedgerDamaged when they are not as they were written, LedgerTooNew for a newer format.
     """
@@ -124,117 +116,9 @@ def read(data: bytes) -> State:
         document = _documents.decode(upgraded(data, found))
         state = State(last_seq=document.last_seq, meta=empty_sections() | document.meta)
         for raw in document.tasks.values():
-            state.tasks.put_encoded(bytes(raw))
+            state.tasks.put(decode_task(raw))
         for batch_id, raw in document.batches.items():
             state.batches[batch_id] = _batches.decode(raw)
     except msgspec.MsgspecError as error:
         raise LedgerDamaged(str(error)) from error
     return state
-
-
-def merged(base: Path | None, changes: Changes, last_seq: int, at: str) -> Iterator[bytes]:
-    """Yield the snapshot that *changes* make of *base* (None: of an empty ledger).
-
-    Raises LedgerDamaged, at the latest at its end, when *base* is not as it was written; what was
-    yielded is then worth nothing.
-    """
-    if base is None:
-        sections = empty_sections()
-        changes.apply_to_meta(sections)
-        yield from _sealed(_document(None, changes, sections, last_seq, at))
-        return
-    with _Base(base) as before:
-        yield from _sealed(_document(before, changes, {}, last_seq, at))
-
-
-class _Base:
-    """The snapshot before, read once from its first line to its last, with its checksum."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._crc = 0
-
-    def __enter__(self) -> Self:
-        self._file = self._path.open("rb")
-        head = self._next()
-        if not (head.startswith(b'{"format":%d,' % FORMAT) and head.endswith(b'"tasks":{\n')):
-            raise LedgerDamaged(f"{self._path.name} begins in an unknown way")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-
-    def tasks(self) -> Iterator[bytes]:
-        yield from self._until(_BATCHES)
-
-    def batches(self) -> Iterator[bytes]:
-        yield from self._until(_META)
-
-    def sections(self, changes: Changes) -> Sections:
-        rest = self._file.read()
-        body = rest[: -CRC_BYTES - 1]
-        if b',"crc":"%08x"}\n' % zlib.crc32(body, self._crc) != rest[-CRC_BYTES - 1 :]:
-            raise LedgerDamaged(f"{self._path.name}: the checksum does not fit")
-        sections: Sections = orjson.loads(b"{" + body)
-        changes.apply_to_meta(sections)
-        return sections
-
-    def _until(self, end: bytes) -> Iterator[bytes]:
-        while (line := self._next()) != end:
-            if not line:
-                raise LedgerDamaged(f"{self._path.name} ends too early")
-            yield line
-
-    def _next(self) -> bytes:
-        line = self._file.readline()
-        self._crc = zlib.crc32(line, self._crc)
-        return line
-
-
-def _document(
-    before: "_Base | None", changes: Changes, sections: Sections, last_seq: int, at: str
-) -> Iterator[bytes]:
-    yield b'{"format":%d,"written_at":%b,"last_seq":%d,"tasks":{\n' % (
-        FORMAT,
-        orjson.dumps(at),
-        last_seq,
-    )
-    yield from _records(before.tasks() if before else (), changes.tasks)
-    yield _BATCHES
-    yield from _records(before.batches() if before else (), changes.batches)
-    yield _META
-    if before:
-        sections = before.sections(changes)
-    lines = (b"%b:%b" % (orjson.dumps(name), orjson.dumps(sections[name])) for name in sections)
-    yield b",\n".join(lines) + b"}"
-
-
-def _records(lines: Iterable[bytes], changed: dict[str, bytes | None]) -> Iterator[bytes]:
-    """Yield the lines with the changed records in their place and the new ones behind."""
-    left = {orjson.dumps(key): encoded for key, encoded in changed.items()}
-    separator = b""
-    for line in lines:
-        key = _KEY.match(line)
-        if key is None:
-            raise LedgerDamaged("a line of the snapshot has no key")
-        body: bytes | None = line.rstrip(b",\n")
-        if key[0] in left:
-            encoded = left.pop(key[0])
-            body = None if encoded is None else b"%b:%b" % (key[0], encoded)
-        if body is not None:
-            yield separator + body
-            separator = b",\n"
-    for encoded_key, encoded in left.items():
-        if encoded is not None:
-            yield b"%b%b:%b" % (separator, encoded_key, encoded)
-            separator = b",\n"
-    if separator:
-        yield b"\n"
-
-
-def _sealed(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    crc = 0
-    for piece in pieces:
-        crc = zlib.crc32(piece, crc)
-        yield piece
-    yield b',"crc":"%08x"}\n' % crc

@@ -1,23 +1,25 @@
 """The ledger's store in a folder of JSON files; one process writes it, any may read along."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
 
+from ledger.backend import Keep
 from ledger.entry import Transaction
 from ledger.errors import LedgerClosed
+from ledger.index import Index
 from ledger.jsondir import archive, snapshot
 from ledger.jsondir.files import Disk
-from ledger.jsondir.keeper import Keeper
+from ledger.jsondir.keeper import Keeper, forget_history
 from ledger.jsondir.loading import Loaded, load
 from ledger.jsondir.lock import FolderLock
 from ledger.jsondir.orders import Group, Limits
 from ledger.jsondir.resuming import journal_to_write, torn_tail
 from ledger.jsondir.writer import Writer
-from ledger.state import State
+from ledger.kept import Kept
 from ledger.task import Task
 from ledger.timestamps import to_timestamp
 
@@ -52,34 +54,40 @@ class JsonDirBackend:
         self._history_days = history_days
         self._limits = limits or Limits()
         self._lock: FolderLock | None = None
-        self._keeper = Keeper(path, self._disk)
         self._writer: Writer | None = None
         self._gathering: list[tuple[Transaction, asyncio.Future[int]]] = []
 
-    async def open(self) -> State:
+    async def open(self, keep: Keep) -> Index:
         """Lock the folder, load it, and begin writing; see ``Backend.open``."""
-        return await asyncio.to_thread(self._open)
+        loop = asyncio.get_running_loop()
 
-    def _open(self) -> State:
+        def kept(places: Kept, written: Mapping[str, bytes | None]) -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(keep, places, written)
+
+        return await asyncio.to_thread(self._open, kept)
+
+    def _open(self, kept: Keep) -> Index:
         self._disk.make_folder(self._path)
         lock = FolderLock(self._path, self._disk)
         lock.take(to_timestamp(self._now()))
         try:
             loaded = load(self._path)
-            self._writer = self._begin(loaded)
-            loaded.state.archived_fingerprints = archive.fingerprints(self._path)
+            self._writer = self._begin(loaded, kept)
+            loaded.index.add_fingerprints(archive.fingerprints(self._path))
         except BaseException:
             lock.drop()
             raise
         self._lock = lock
         self._writer.start()
-        return loaded.state
+        return loaded.index
 
-    def _begin(self, loaded: Loaded) -> Writer:
+    def _begin(self, loaded: Loaded, kept: Keep) -> Writer:
         damaged = bool(loaded.state.damage)
         at = to_timestamp(self._now())
+        keeper = Keeper(self._path, self._disk, loaded.places)
         if loaded.damaged_snapshot and not damaged:
-            name = self._keeper.set_aside(self._path / snapshot.CURRENT, at)
+            name = keeper.set_aside(self._path / snapshot.CURRENT, at)
             log.warning("snapshot.rebuilt", kept_aside=name, last_seq=loaded.state.last_seq)
         if not damaged and (torn := torn_tail(self._path, loaded)) is not None:
             log.warning("journal.tail_cut", file=torn[0], bytes=torn[1])
@@ -88,14 +96,15 @@ class JsonDirBackend:
             first, last = loaded.lost_history
             log.warning("journal.history_lost", first_seq=first, last_seq=last)
         changes = loaded.changes
-        if loaded.base != snapshot.CURRENT:
+        if loaded.base != snapshot.CURRENT or loaded.places is None:
             changes = snapshot.Changes.of(loaded.state)
         return Writer(
             self._disk,
-            self._keeper,
+            keeper,
             journal,
             next_seq=loaded.next_seq,
             changes=changes,
+            kept=kept,
             damaged=damaged,
             now=self._now,
             limits=self._limits,
@@ -145,7 +154,9 @@ class JsonDirBackend:
 
     async def forget_history(self, now: datetime) -> int:
         """Remove archived journals past ``history_days``."""
-        return await asyncio.to_thread(self._keeper.forget_history, now, self._history_days)
+        return await asyncio.to_thread(
+            forget_history, self._path, self._disk, now, self._history_days
+        )
 
     async def close(self) -> None:
         """Write what is under way and a complete snapshot, then drop the lock."""

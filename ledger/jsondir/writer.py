@@ -12,6 +12,7 @@ from datetime import datetime
 
 import structlog
 
+from ledger.backend import Keep
 from ledger.entry import Transaction
 from ledger.errors import LedgerClosed, LedgerDamaged
 from ledger.jsondir.files import Disk
@@ -40,6 +41,7 @@ class Writer(threading.Thread):
         *,
         next_seq: int,
         changes: Changes,
+        kept: Keep,
         damaged: bool,
         now: Callable[[], datetime],
         limits: Limits,
@@ -48,6 +50,7 @@ class Writer(threading.Thread):
         self._disk, self._keeper, self._journal = disk, keeper, journal
         self._next_seq = next_seq
         self._changes = changes  # durable, but not in ledger.json
+        self._kept = kept
         self._damaged = damaged  # then the files stay as they are: they are the evidence
         self._now, self._limits = now, limits
         self._inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
@@ -251,7 +254,8 @@ class Writer(threading.Thread):
         failure: Exception | None = None
         try:
             if changes:
-                self._keeper.write_snapshot(changes, last_seq, to_timestamp(self._now()))
+                places = self._keeper.write_snapshot(changes, last_seq, to_timestamp(self._now()))
+                self._kept(places, changes.tasks)
                 changes = Changes()
             self._keeper.archive_journals(active)
         except Exception as error:  # noqa: BLE001 - told to the writer, which decides
