@@ -86,7 +86,11 @@ def test_any_flipped_byte_of_a_middle_line_is_noticed_and_costs_only_its_transac
             file.seek(place - 1)
             file.write(whole[place - 1 : place] + bytes([whole[place] ^ 0x20]))
         found = load(folder)
-        kept = {line.seq for each in scan(journal.read_bytes(), journal.name).transactions for line in each}
+        kept = {
+            line.seq
+            for each in scan(journal.read_bytes(), journal.name).transactions
+            for line in each
+        }
         assert found.state.damage, place
         assert set(range(1, 14)) - kept <= {lost}
         assert found.state.last_seq == 13
