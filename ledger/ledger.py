@@ -9,11 +9,9 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import islice
 from time import monotonic
 from typing import TypeAlias
 
-import msgspec
 import structlog
 
 from ledger.archiving import rows_to_archive
@@ -24,6 +22,7 @@ from ledger.index import Index
 from ledger.kept import Kept
 from ledger.pending import Claim, Pending
 from ledger.reading import Reading
+from ledger.slices import SLICE, SLICE_SECONDS, in_slices, parts, tasks_first
 from ledger.state import State
 from ledger.task import Json, Task
 from ledger.taskids import Numbering
@@ -31,11 +30,6 @@ from ledger.taskids import Numbering
 log = structlog.get_logger()
 
 Listener: TypeAlias = Callable[[Transaction], None]
-
-#: A transaction of more records is shown bit by bit, and told in parts of so many.
-SLICE = 1000
-#: How long the loop is held in one go; the writer's thread may make three times that of it.
-SLICE_SECONDS = 0.008
 
 
 class Ledger(Reading):
@@ -120,11 +114,11 @@ class Ledger(Reading):
         async with self._checking:  # a large transaction is checked in slices; others wait for it
             pending = self._pending
             claim = Claim(pending)
-            await _in_slices(_checked(claim, records))
+            await in_slices(_checked(claim, records))
             self._must_be_writable(pending)
             taking = pending.take(claim, records)
             try:
-                await _in_slices(taking)
+                await in_slices(taking)
             finally:
                 deque(taking, maxlen=0)  # cancelled: what is half taken goes all the way
                 self._must_be_writable(pending)
@@ -164,7 +158,7 @@ class Ledger(Reading):
         while self._durable:
             transaction = self._durable[0][0]
             if len(transaction.records) > SLICE:
-                self._apply_slice(_tasks_first(transaction.records))
+                self._apply_slice(tasks_first(transaction.records))
                 return
             records = iter(transaction.records)
             while self._apply_records(records):  # in one go: it is small, and shown as a whole
@@ -178,12 +172,12 @@ class Ledger(Reading):
         if self._apply_records(records):
             asyncio.get_running_loop().call_soon(self._apply_slice, records)
             return
-        self._tell_parts(_parts(self._durable[0][0]))
+        self._tell_parts(parts(self._durable[0][0]))
 
-    def _tell_parts(self, parts: Iterator[Transaction]) -> None:
-        if (part := next(parts, None)) is not None:
+    def _tell_parts(self, left: Iterator[Transaction]) -> None:
+        if (part := next(left, None)) is not None:
             self._tell(part)
-            asyncio.get_running_loop().call_soon(self._tell_parts, parts)
+            asyncio.get_running_loop().call_soon(self._tell_parts, left)
             return
         self._end()
         self._apply_durable()
@@ -290,24 +284,3 @@ def _checked(claim: Claim, records: Sequence[Record]) -> Iterator[None]:
         claim.add(record)
         must_be_json(record)
         yield
-
-
-def _parts(transaction: Transaction) -> Iterator[Transaction]:
-    records = _tasks_first(transaction.records)
-    while part := tuple(islice(records, SLICE)):
-        yield msgspec.structs.replace(transaction, records=part)
-
-
-async def _in_slices(steps: Iterator[None]) -> None:
-    """Go through *steps*, giving way to the loop as often as it needs."""
-    until = monotonic() + SLICE_SECONDS
-    for _ in steps:
-        if monotonic() > until:
-            await asyncio.sleep(0)
-            until = monotonic() + SLICE_SECONDS
-
-
-def _tasks_first(records: Sequence[Record]) -> Iterator[Record]:
-    """Order a large transaction so that who starts from its batch sees all of it or nothing."""
-    yield from (record for record in records if isinstance(record, Task))
-    yield from (record for record in records if not isinstance(record, Task))
