@@ -61,7 +61,9 @@ class ResultFile(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     sha256: str
     size_bytes: int
+    number: int = 1  # its place among the files of its cell
     token: str | None = None  # of an earlier ``Table.upload`` to this document
+    link: str | None = None  # where people can open it, for cells that take no such file
 
 
 #: What a cell is given; None empties it. Files replace our files of before and no others.
