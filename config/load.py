@@ -12,6 +12,7 @@ from config.environment import override
 from config.errors import ConfigError, Problem
 from config.given import Given, Origin, Table
 from config.rules import find_contradictions
+from config.secrets import CREDENTIALS
 from config.sections import Reader
 from config.settings import Settings
 
@@ -40,7 +41,10 @@ def load(path: Path | None, env: Mapping[str, str], cwd: Path | None = None) -> 
         first = folders.split(":")[0]
         table["state_dir"] = Given(first, Origin("env", "STATE_DIRECTORY"), cwd)
     workflows = with_built_in_workflows(table.get("workflows"))
-    reader = Reader(cwd if file is None else file.parent)
+    credentials = env.get(CREDENTIALS)
+    reader = Reader(
+        cwd if file is None else file.parent, Path(credentials) if credentials else None
+    )
     settings = reader.section(Settings, table | {"workflows": workflows})
     problems += reader.problems
     if isinstance(settings, Settings):

@@ -1,17 +1,31 @@
-"""Secrets in files of their own: ``key_file`` stands for the content of a file as ``key``."""
+"""Secrets in files of their own: ``key_file`` stands for the content of a file as ``key``.
+
+Such a file may be a credential that systemd hands to the service (``LoadCredential=``): the path
+then begins with ``$CREDENTIALS_DIRECTORY/``.
+"""
 
 from collections.abc import Iterable
 from pathlib import Path
+
+import msgspec
 
 from config.errors import Problem
 from config.given import Given, Origin, Raw, Table, plain, shown
 from config.values import NotAllowed, read_path
 
+CREDENTIALS = "CREDENTIALS_DIRECTORY"
 _MAX_SECRET_BYTES = 64 * 1024
 
 
+class SecretFiles(msgspec.Struct, frozen=True):
+    """Where secrets may lie: relative paths are taken from *base*."""
+
+    base: Path
+    credentials: Path | None = None  # the folder of systemd, for a service it started
+
+
 def replace_secret_files(
-    table: Table, secrets: Iterable[str], base: Path, place: str
+    table: Table, secrets: Iterable[str], files: SecretFiles, place: str
 ) -> tuple[Table, list[Problem]]:
     """Return *table* with each ``<secret>_file`` replaced by the secret it names, and what failed.
 
@@ -28,14 +42,14 @@ def replace_secret_files(
             problems.append(Problem(place=where, message=f"give either {name} or {key}, not both"))
             continue
         try:
-            result[name] = _read(raw, base)
+            result[name] = _read(raw, files)
         except NotAllowed as error:
             problems.append(Problem(place=where, value=shown(raw), message=str(error)))
     return result, problems
 
 
-def _read(raw: Raw, base: Path) -> Given:
-    path = read_path(plain(raw), raw.base if isinstance(raw, Given) else base)
+def _read(raw: Raw, files: SecretFiles) -> Given:
+    path = _path(plain(raw), raw.base if isinstance(raw, Given) else files.base, files.credentials)
     try:
         with path.open("rb") as file:
             content = file.read(_MAX_SECRET_BYTES)
@@ -46,4 +60,15 @@ def _read(raw: Raw, base: Path) -> Given:
         raise NotAllowed("must be a file of UTF-8 text") from error
     if not secret:
         raise NotAllowed("the file is empty")
-    return Given(secret, Origin("secret file", str(path)), base)
+    return Given(secret, Origin("secret file", str(path)), files.base)
+
+
+def _path(raw: Raw, base: Path, credentials: Path | None) -> Path:
+    if not isinstance(raw, str) or not raw.startswith(f"${CREDENTIALS}/"):
+        return read_path(raw, base)
+    if credentials is None:
+        raise NotAllowed(
+            f"${CREDENTIALS} is not set: systemd sets it for the service alone; "
+            f"for commands, as the service's user: {CREDENTIALS}=/run/credentials/rowkeeper.service"
+        )
+    return read_path(raw.removeprefix(f"${CREDENTIALS}/"), credentials)

@@ -8,7 +8,7 @@ from msgspec import inspect
 
 from config.errors import Problem
 from config.given import FILE, Given, Origin, Raw, Table, plain, quoted, shown
-from config.secrets import replace_secret_files
+from config.secrets import SecretFiles, replace_secret_files
 from config.settings import Section
 from config.values import NotAllowed, closest, read_leaf
 
@@ -27,11 +27,13 @@ UNUSABLE = Unusable.UNUSABLE
 class Reader:
     """Reads values and remembers what was wrong and where each came from.
 
-    Relative paths are taken from *base*. ``origins`` has a key for each value that was given.
+    Relative paths are taken from *base*, those of credentials from *credentials*. ``origins`` has a
+    key for each value that was given.
     """
 
-    def __init__(self, base: Path) -> None:
+    def __init__(self, base: Path, credentials: Path | None = None) -> None:
         self.base = base
+        self._files = SecretFiles(base, credentials)
         self.problems: list[Problem] = []
         self.origins: dict[str, Origin] = {}
 
@@ -62,7 +64,7 @@ class Reader:
         if table is None:
             return UNUSABLE
         secrets = [field.name for field in kind.fields if is_secret(field.type)]
-        table, problems = replace_secret_files(table, secrets, self.base, place)
+        table, problems = replace_secret_files(table, secrets, self._files, place)
         self.problems += problems
         known = {field.name: field for field in kind.fields}
         self._note_unknown(table, [*known, *(f"{name}_file" for name in secrets)], place)
@@ -83,7 +85,7 @@ class Reader:
             return UNUSABLE
         if secret:
             in_files = [key.removesuffix("_file") for key in table if key.endswith("_file")]
-            table, problems = replace_secret_files(table, in_files, self.base, place)
+            table, problems = replace_secret_files(table, in_files, self._files, place)
             self.problems += problems
         values = {
             key: self._leaf(kind.value_type, value, join(place, key), secret=True)

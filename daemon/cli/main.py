@@ -34,6 +34,7 @@ COMMANDS = {
     "submit": "daemon.cli.submit:submit",
     "ledger": "daemon.cli.ledger:ledger",
     "config": "daemon.cli.config:config",
+    "service-unit": "daemon.cli.service_unit:service_unit",
     "demo": "daemon.cli.demo:demo",
     "simulate": "daemon.cli.simulate:simulate",
 }

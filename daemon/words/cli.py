@@ -1,6 +1,7 @@
 """What the command line answers."""
 
 ZH: dict[str, str] = {
+    "unit.state_dir": '请在 {file} 中写入 state_dir = "{path}"，使手动运行的命令读取同一个台账。',
     "config.fix": "设置中有 {count} 处问题，没有启动。",
     "servers.title": "服务器",
     "servers.drained": "已停止派发",
@@ -81,6 +82,8 @@ ZH: dict[str, str] = {
 }
 
 EN: dict[str, str] = {
+    "unit.state_dir": 'Write state_dir = "{path}" into {file}, so that the commands you type '
+    "find the service's ledger.",
     "config.fix": "{count} problem(s) in the settings; nothing was started.",
     "servers.title": "Servers",
     "servers.drained": "drained",

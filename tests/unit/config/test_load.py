@@ -395,6 +395,16 @@ def test_secrets_may_stand_in_files(tmp_path, write):
     assert settings.servers[0].headers == {"Authorization": "Bearer xyz", "X-Plain": "1"}
 
 
+def test_a_secret_may_be_a_credential_that_systemd_hands_over(tmp_path, write):
+    handed = tmp_path / "credentials"
+    handed.mkdir()
+    (handed / "hook").write_text("https://hook.example/abc")
+    path = write('[alerts]\nfeishu_webhook_file = "$CREDENTIALS_DIRECTORY/hook"')
+    loaded = load(path, {"CREDENTIALS_DIRECTORY": str(handed)})
+    assert loaded.settings.alerts.feishu_webhook == "https://hook.example/abc"
+    assert "systemd sets it for the service alone" in only_problem(path)
+
+
 def test_a_secret_given_both_ways_is_a_problem(tmp_path, write):
     (tmp_path / "s").write_text("x")
     path = write('[alerts]\nfeishu_webhook_secret = "x"\nfeishu_webhook_secret_file = "s"')
