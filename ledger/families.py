@@ -1,6 +1,6 @@
 """Families: the tasks of one row and workflow type, a first one and its retries."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import Protocol
 
 from ledger.shelf import Shelf
@@ -32,8 +32,10 @@ class Families:
         # By workflow type and row; mostly one: no tuple.
         self._members: dict[str, dict[str, str | tuple[str, ...]]] = {}
         self._open: dict[tuple[str, str], str] = {}
-        self._counts: dict[str, dict[tuple[str, int], Counter[Stage]]] = {}
-        self._failed: dict[str, dict[tuple[str, str], None]] = {}  # by batch, by newest task
+        self._counts: defaultdict[str, defaultdict[tuple[str, int], Counter[Stage]]]
+        self._counts = defaultdict(lambda: defaultdict(Counter))
+        self._failed: defaultdict[str, dict[tuple[str, str], None]]  # by batch, by newest task
+        self._failed = defaultdict(dict)
 
     def join(self, task: Member) -> None:
         """Take in a new task: it is its family's newest from now on."""
@@ -105,14 +107,12 @@ class Families:
             del self._open[task.family]
 
     def _stands(self, task: Member, before: Stage | None, after: Stage | None) -> None:
-        kind = (task.workflow_type, task.row_stage)
-        count = self._counts.setdefault(task.batch_id, {}).setdefault(kind, Counter())
+        count = self._counts[task.batch_id][task.workflow_type, task.row_stage]
         if before is not None:
             count[before] -= 1
         if after is not None:
             count[after] += 1
-        failed = self._failed.setdefault(task.batch_id, {})
         if after is Stage.FAILED:
-            failed[task.family] = None
-        else:
-            failed.pop(task.family, None)
+            self._failed[task.batch_id][task.family] = None
+        elif before is Stage.FAILED:
+            self._failed[task.batch_id].pop(task.family, None)

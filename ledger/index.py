@@ -4,7 +4,7 @@
 tasks are answered from memory; a finished task that is asked for costs one read of a file.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
 from sortedcontainers import SortedList
@@ -34,7 +34,7 @@ class Index:
         self._by_server: dict[tuple[Stage, str], dict[str, Task]] = {}
         self._waiting: dict[str, dict[str, SortedList]] = {}
         self._families = Families(state.tasks)
-        self._counts: dict[str, Counter[Stage]] = {}
+        self._counts: defaultdict[str, Counter[Stage]] = defaultdict(Counter)
         self._total: Counter[Stage] = Counter()
         self._blocked: dict[str, Counter[int]] = {}  # by batch and stage of the row
         self._unpublished: dict[str, dict[str, None]] = {}  # by table
@@ -145,7 +145,7 @@ class Index:
             self._unpublished.setdefault(row.table, {})[task.task_id] = None
 
     def _count(self, batch_id: str, stage: Stage, step: int) -> None:
-        self._counts.setdefault(batch_id, Counter())[stage] += step
+        self._counts[batch_id][stage] += step
         self._total[stage] += step
 
     def _count_blocked(self, task: Task, step: int) -> None:

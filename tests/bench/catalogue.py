@@ -7,6 +7,9 @@ from tests.bench.benchmark import Benchmark
 #: name -> module below tests.bench that defines it in its ``BENCHMARKS``
 MODULES: dict[str, str] = {
     # the ledger
+    "ledger-updates": "ledger_updates",
+    "ledger-growth": "ledger_updates",
+    "ledger-rewrites": "ledger_updates",
     # intake, recovery, doors and commands
     # dispatch, follow, collect
     # all of it
