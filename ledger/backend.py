@@ -1,17 +1,19 @@
 """What a store must keep, whatever it writes to. One contract-test suite runs over all of them."""
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol, TypeAlias
 
 from ledger.entry import Transaction
+from ledger.errors import LedgerClosed
 from ledger.index import Index
 from ledger.kept import Kept
 from ledger.task import Task
 
 #: Told on the loop that tasks can be read from the store, and what changed since the last time.
 Keep: TypeAlias = Callable[[Kept, Mapping[str, bytes | None]], None]
+#: Told on the loop what became of a transaction.
+Written: TypeAlias = Callable[[int | LedgerClosed], None]
 
 
 class Backend(Protocol):
@@ -27,12 +29,12 @@ class Backend(Protocol):
         """
         ...
 
-    def append(self, transaction: Transaction) -> asyncio.Future[int]:
-        """Return a future of the seq of the last line, done when all of *transaction* is durable.
+    def append(self, transaction: Transaction, written: Written) -> None:
+        """Make *transaction* durable, then call *written* on the loop with its last line's seq.
 
-        Never blocks. Transactions count in the order of the calls, and their futures are done in
-        that order. The future raises LedgerClosed when nothing more can be written; then this one
-        and all later ones are wholly absent.
+        Never blocks, and never calls back before it returned. Transactions count in the order of
+        the calls, and are called back in that order. LedgerClosed instead of a seq says that
+        nothing more can be written; then this one and all later ones are wholly absent.
         """
         ...
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from ledger.entry import Record, Transaction, must_be_json
+from ledger.entry import Record, Transaction, as_json, transaction_of
 from ledger.errors import LedgerClosed, LedgerDamaged
 from ledger.jsondir.files import Disk
 from ledger.jsondir.journal import encode
@@ -98,18 +98,16 @@ class DirectLedger(Reading):
         """
         if not records:
             raise ValueError("a transaction has at least one record")
-        must_be_json([op, actor, reason, evidence and dict(evidence)])
+        as_json([op, actor, reason, evidence and dict(evidence)])
         claim = Claim(self._pending)
         for record in records:
             claim.add(record)
-            must_be_json(record)
+        transaction = transaction_of(*records, op=op, actor=actor, reason=reason, evidence=evidence)
         if not self._writable:
             raise LedgerClosed("the ledger takes no changes: it is not open, or a write failed")
-        self._append(
-            Transaction(records=records, op=op, actor=actor, reason=reason, evidence=evidence)
-        )
-        for record in records:
-            self._index.apply(record)
+        self._append(transaction)
+        for record, encoded in zip(records, transaction.encoded, strict=True):
+            self._index.apply(record, encoded)
 
     def _append(self, transaction: Transaction) -> None:
         at = to_timestamp(self._now())
@@ -119,7 +117,7 @@ class DirectLedger(Reading):
                     self._disk, self._path, self._loaded, at, damaged=False
                 )
                 self._next_seq = self._loaded.next_seq
-            self._journal.append(encode(transaction, self._next_seq, at).lines)
+            self._journal.append(encode(transaction, self._next_seq, at))
         except OSError as error:
             self._give_up()
             raise LedgerClosed(f"writing the journal failed: {error}") from error

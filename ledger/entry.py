@@ -43,17 +43,39 @@ class Transaction(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Changes that count together or not at all, with who made them and why."""
 
     records: tuple[Record, ...]
+    encoded: tuple[bytes, ...]  # the records as JSON, in the same order: encoded once for all
     op: str  # noun.past_verb: task.accepted, task.submitted, batch.held
     actor: str = "daemon"
     reason: str | None = None
     evidence: Mapping[str, Json] | None = None
 
 
-def must_be_json(value: object) -> None:
-    """Raise ValueError for what a store could not write, such as half a surrogate pair."""
+def as_json(value: object) -> bytes:
+    """Return *value* as JSON, as a journal line holds it.
+
+    Raises ValueError for what a store could not write, such as half a surrogate pair.
+    """
     try:
-        _encode(value)
         if isinstance(value, Meta):
             orjson.dumps(value.value)  # the snapshot's writer; it is stricter with great numbers
+        return _encode(value)
     except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"not to be written as JSON: {error}") from error
+
+
+def transaction_of(
+    *records: Record,
+    op: str,
+    actor: str = "daemon",
+    reason: str | None = None,
+    evidence: Mapping[str, Json] | None = None,
+) -> Transaction:
+    """Return the transaction of these records; raises ValueError as ``as_json``."""
+    return Transaction(
+        records=records,
+        encoded=tuple(as_json(record) for record in records),
+        op=op,
+        actor=actor,
+        reason=reason,
+        evidence=evidence,
+    )

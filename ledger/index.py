@@ -11,7 +11,7 @@ from sortedcontainers import SortedList
 
 from ledger.acceptance import Acceptance
 from ledger.batch import Batch
-from ledger.entry import ARCHIVED, Record
+from ledger.entry import ARCHIVED, Meta, Record
 from ledger.errors import UnknownRecord
 from ledger.families import Families
 from ledger.fingerprints import Fingerprints
@@ -45,21 +45,21 @@ class Index:
 
     # -- changing --------------------------------------------------------------------------------
 
-    def apply(self, record: Record) -> None:
-        """Take in one durable record."""
+    def apply(self, record: Record, encoded: bytes) -> None:
+        """Take in one durable record, which is *encoded* as JSON."""
         if isinstance(record, Task):
             before = self._leave(record.task_id) if record.task_id in self._state.tasks else None
-            apply(self._state, (record,))
+            apply(self._state, record, encoded)
             self._enter(record, before)
             return
-        if not isinstance(record, Batch) and record.section == ARCHIVED:
+        if isinstance(record, Meta) and record.section == ARCHIVED:
             self._forget(record.key)
-        apply(self._state, (record,))
+        apply(self._state, record, encoded)
 
     def apply_encoded(self, keys: TaskKeys, encoded: bytes) -> None:
         """Take in one durable task given as JSON, whose *keys* are these; as ``apply``."""
         if keys.stage in OPEN_STAGES:
-            self.apply(decode_task(encoded))
+            self.apply(decode_task(encoded), encoded)
             return
         known = keys.task_id in self._state.tasks
         before = self._leave(keys.task_id) if known else None

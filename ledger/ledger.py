@@ -9,27 +9,24 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from time import monotonic
-from typing import TypeAlias
 
 import structlog
 
+from ledger.applying import Applier, Listener
 from ledger.archiving import rows_to_archive
 from ledger.backend import Backend
-from ledger.entry import ARCHIVED, Meta, Record, Transaction, must_be_json
+from ledger.entry import ARCHIVED, Meta, Record, Transaction, as_json
 from ledger.errors import LedgerClosed
 from ledger.index import Index
 from ledger.kept import Kept
 from ledger.pending import Claim, Pending
 from ledger.reading import Reading
-from ledger.slices import SLICE, SLICE_SECONDS, in_slices, parts, tasks_first
+from ledger.slices import SLICE, in_slices
 from ledger.state import State
 from ledger.task import Json, Task
 from ledger.taskids import Numbering
 
 log = structlog.get_logger()
-
-Listener: TypeAlias = Callable[[Transaction], None]
 
 
 class Ledger(Reading):
@@ -42,29 +39,28 @@ class Ledger(Reading):
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
-        self._listeners: list[Listener] = []
         self._numbering = Numbering()
         self._writable = False
         self._load(Index(State()))
 
     def _load(self, index: Index) -> None:
         self._index = index
-        self._damage = index.damage
-        self._last_seq = index.last_seq
-        self._written_down: deque[tuple[Kept, Mapping[str, bytes | None]]] = deque()
+        self._applier = Applier(index)
         self._begin_writing()
 
     def _begin_writing(self) -> None:
         self._pending = Pending(self._index)
         self._checking = asyncio.Lock()
-        self._durable: deque[tuple[Transaction, asyncio.Future[None]]] = deque()
-        self._under_way: set[asyncio.Future[None]] = set()
-        self._applying = False
 
     async def open(self) -> None:
         """Load the state; raises LedgerLocked when another process writes it."""
+        listeners = self._applier.listeners
         self._load(await self._backend.open(self._keep))
+        self._applier.listeners = listeners
         self._writable = True
+
+    def _keep(self, kept: Kept, written: Mapping[str, bytes | None]) -> None:
+        self._applier.keep(kept, written)
 
     async def close(self) -> None:
         """End writing, leave a complete snapshot, release the lock.
@@ -73,8 +69,7 @@ class Ledger(Reading):
         """
         self._writable = False
         await self._backend.close()
-        if self._under_way:
-            await asyncio.wait(self._under_way)
+        await self._applier.finish()
 
     async def reopen(self) -> None:
         """Write again after a failure; raises LedgerClosed when the disk is still unfit.
@@ -84,9 +79,10 @@ class Ledger(Reading):
         if self._writable:
             return
         await self._backend.reopen()
+        await self._applier.finish()
         self._begin_writing()
         self._writable = True
-        log.info("ledger.reopened", last_seq=self._last_seq)
+        log.info("ledger.reopened", last_seq=self.last_seq)
 
     # -- writing ---------------------------------------------------------------------------------
 
@@ -107,14 +103,11 @@ class Ledger(Reading):
         """
         if not records:
             raise ValueError("a transaction has at least one record")
-        must_be_json([op, actor, reason, evidence and dict(evidence)])
-        transaction = Transaction(
-            records=records, op=op, actor=actor, reason=reason, evidence=evidence
-        )
+        as_json([op, actor, reason, evidence and dict(evidence)])
         async with self._checking:  # a large transaction is checked in slices; others wait for it
             pending = self._pending
-            claim = Claim(pending)
-            await in_slices(_checked(claim, records))
+            claim, encoded = Claim(pending), list[bytes]()
+            await in_slices(_checked(claim, records, encoded))
             self._must_be_writable(pending)
             taking = pending.take(claim, records)
             try:
@@ -122,100 +115,40 @@ class Ledger(Reading):
             finally:
                 deque(taking, maxlen=0)  # cancelled: what is half taken goes all the way
                 self._must_be_writable(pending)
-                done = self._send(transaction)
-        await asyncio.shield(done)
+                transaction = Transaction(
+                    records=records,
+                    encoded=tuple(encoded),
+                    op=op,
+                    actor=actor,
+                    reason=reason,
+                    evidence=evidence,
+                )
+                done = self._send(transaction, pending)
+        await done
 
-    def _send(self, transaction: Transaction) -> asyncio.Future[None]:
+    def _send(self, transaction: Transaction, pending: Pending) -> asyncio.Future[None]:
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._under_way.add(done)
-        written = self._backend.append(transaction)
-        written.add_done_callback(lambda seq: self._written(transaction, seq, done))
+
+        def written(outcome: int | LedgerClosed) -> None:
+            if isinstance(outcome, LedgerClosed):
+                self._end_writing(outcome, done)
+            else:
+                self._applier.take(transaction, pending, done, outcome)
+
+        self._backend.append(transaction, written)
         return done
+
+    def _end_writing(self, error: LedgerClosed, done: asyncio.Future[None]) -> None:
+        if self._writable:
+            log.error("ledger.writing_ended", error=str(error))
+        self._writable = False
+        if not done.done():  # else whoever committed it was cancelled
+            done.set_exception(error)
+            done.exception()  # he may be gone; this is no news to the loop
 
     def _must_be_writable(self, pending: Pending) -> None:
         if not self._writable or self._pending is not pending:
             raise LedgerClosed("the ledger takes no changes: it is not open, or a write failed")
-
-    def _written(
-        self, transaction: Transaction, seq: asyncio.Future[int], done: asyncio.Future[None]
-    ) -> None:
-        if (error := seq.exception()) is not None:
-            if self._writable:
-                log.error("ledger.writing_ended", error=str(error))
-            self._writable = False
-            self._under_way.discard(done)
-            done.set_exception(error)
-            done.exception()  # whoever committed may be gone; this is no news to the loop
-            return
-        self._last_seq = seq.result()
-        self._durable.append((transaction, done))
-        if not self._applying:
-            self._apply_durable()
-
-    def _apply_durable(self) -> None:
-        """Apply what is durable in its order; a large transaction gives way to the loop."""
-        self._applying = True
-        while self._durable:
-            transaction = self._durable[0][0]
-            if len(transaction.records) > SLICE:
-                self._apply_slice(tasks_first(transaction.records))
-                return
-            records = iter(transaction.records)
-            while self._apply_records(records):  # in one go: it is small, and shown as a whole
-                pass
-            self._tell(transaction)
-            self._end()
-        self._applying = False
-        self._keep_written()
-
-    def _apply_slice(self, records: Iterator[Record]) -> None:
-        if self._apply_records(records):
-            asyncio.get_running_loop().call_soon(self._apply_slice, records)
-            return
-        self._tell_parts(parts(self._durable[0][0]))
-
-    def _tell_parts(self, left: Iterator[Transaction]) -> None:
-        if (part := next(left, None)) is not None:
-            self._tell(part)
-            asyncio.get_running_loop().call_soon(self._tell_parts, left)
-            return
-        self._end()
-        self._apply_durable()
-
-    def _apply_records(self, records: Iterator[Record]) -> bool:
-        """Apply *records* for as long as the loop may be held; say whether some may be left."""
-        until = monotonic() + SLICE_SECONDS
-        for record in records:
-            self._index.apply(record)
-            self._pending.settle(record)
-            if monotonic() > until:
-                return True
-        return False
-
-    def _keep(self, kept: Kept, written: Mapping[str, bytes | None]) -> None:
-        self._written_down.append((kept, written))
-        self._keep_written()
-
-    def _keep_written(self) -> None:
-        """Let go of finished tasks that the store has, once all is applied that it has."""
-        while self._written_down and not self._applying:
-            kept, written = self._written_down[0]
-            if kept.last_seq > self._last_seq:
-                return
-            self._index.keep(kept, written)
-            self._written_down.popleft()
-
-    def _tell(self, transaction: Transaction) -> None:
-        for listener in tuple(self._listeners):
-            try:
-                listener(transaction)
-            except Exception:  # the change is durable; a listener's fault is not the committer's
-                log.exception("ledger.listener_failed", op=transaction.op)
-
-    def _end(self) -> None:
-        _, done = self._durable.popleft()
-        self._under_way.discard(done)
-        done.set_result(None)
 
     def new_task_ids(self, workflow_type: str, at: str, count: int = 1) -> list[str]:
         """Return ids never given before: ``img_``/``vid_`` + UTC day of *at* + running number.
@@ -231,8 +164,8 @@ class Ledger(Reading):
         transaction of more than ``SLICE`` records in parts of that many, tasks first. One that
         raises is logged and called again next time; the commit stands.
         """
-        self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener)
+        self._applier.listeners.append(listener)
+        return lambda: self._applier.listeners.remove(listener)
 
     @property
     def writable(self) -> bool:
@@ -242,12 +175,12 @@ class Ledger(Reading):
     @property
     def damage(self) -> Sequence[str]:
         """What could not be read at opening, in words; while not empty nothing is dispatched."""
-        return self._damage
+        return self._index.damage
 
     @property
     def last_seq(self) -> int:
         """The seq of the newest durable line."""
-        return self._last_seq
+        return self._applier.last_seq
 
     # -- upkeep ----------------------------------------------------------------------------------
 
@@ -279,8 +212,8 @@ class Ledger(Reading):
         return await self._backend.forget_history(now)
 
 
-def _checked(claim: Claim, records: Sequence[Record]) -> Iterator[None]:
+def _checked(claim: Claim, records: Sequence[Record], encoded: list[bytes]) -> Iterator[None]:
     for record in records:
         claim.add(record)
-        must_be_json(record)
+        encoded.append(as_json(record))
         yield

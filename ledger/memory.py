@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 
-from ledger.backend import Keep
+from ledger.backend import Keep, Written
 from ledger.entry import Transaction
 from ledger.errors import LedgerClosed, LedgerLocked
 from ledger.index import Index
@@ -30,7 +30,8 @@ class MemoryBackend:
         self._held, self._failed = True, None
         state = State(last_seq=self._last_seq)
         for transaction in self.transactions:
-            apply(state, transaction.records)
+            for record, encoded in zip(transaction.records, transaction.encoded, strict=True):
+                apply(state, record, encoded)
         index = Index(state)
         index.add_fingerprints(
             task.metadata.source.fingerprint
@@ -39,23 +40,17 @@ class MemoryBackend:
         )
         return index
 
-    def append(self, transaction: Transaction) -> asyncio.Future[int]:
-        """Keep *transaction*; the future is done on the loop's next round, as with a disk."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[int] = loop.create_future()
-        loop.call_soon(self._keep, transaction, future)
-        return future
+    def append(self, transaction: Transaction, written: Written) -> None:
+        """Keep *transaction*, and say so on the loop's next round, as with a disk."""
+        asyncio.get_running_loop().call_soon(self._take, transaction, written)
 
-    def _keep(self, transaction: Transaction, future: "asyncio.Future[int]") -> None:
+    def _take(self, transaction: Transaction, written: Written) -> None:
         if self._failed is not None or not self._held:
-            error = LedgerClosed(str(self._failed or "the ledger is closed"))
-            if not future.done():
-                future.set_exception(error)
+            written(LedgerClosed(str(self._failed or "the ledger is closed")))
             return
         self.transactions.append(transaction)
         self._last_seq += len(transaction.records)
-        if not future.done():
-            future.set_result(self._last_seq)
+        written(self._last_seq)
 
     def fail(self, error: Exception) -> None:
         """Refuse every transaction from now on, as a full disk does, until ``reopen``."""

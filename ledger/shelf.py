@@ -83,9 +83,9 @@ class Shelf(Mapping[str, Task]):
         self._here: dict[str, Task | bytes] = {}  # open, or newer than what is kept
         self._new: dict[str, None] = {}  # accepted since the kept ones, in this order
 
-    def put(self, task: Task) -> None:
-        """Hold *task*; it takes the place of its version before."""
-        self._hold(task.task_id, task if task.stage in OPEN_STAGES else encode_task(task))
+    def put(self, task: Task, encoded: bytes) -> bool:
+        """Hold *task*, *encoded* as JSON, in place of its version before; say whether it is new."""
+        return self._hold(task.task_id, task if task.stage in OPEN_STAGES else encoded)
 
     def put_encoded(self, task_id: str, encoded: bytes) -> None:
         """Hold a finished task given as JSON."""
@@ -95,10 +95,12 @@ class Shelf(Mapping[str, Task]):
         """Hold an open task that is as it is kept: one that is loaded."""
         self._here[task.task_id] = task
 
-    def _hold(self, task_id: str, held: Task | bytes) -> None:
-        if task_id not in self:
+    def _hold(self, task_id: str, held: Task | bytes) -> bool:
+        new = task_id not in self
+        if new:
             self._new[task_id] = None
         self._here[task_id] = held
+        return new
 
     def remove(self, task_id: str) -> None:
         """Forget the task, if it is here."""

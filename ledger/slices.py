@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from time import monotonic
+from typing import TypeAlias
 
 import msgspec
 
@@ -25,14 +26,29 @@ async def in_slices(steps: Iterable[object]) -> None:
             until = monotonic() + SLICE_SECONDS
 
 
+#: A record and its JSON.
+Change: TypeAlias = tuple[Record, bytes]
+
+
 def parts(transaction: Transaction) -> Iterator[Transaction]:
     """Yield a large transaction in parts to be told of, tasks first."""
-    records = tasks_first(transaction.records)
-    while part := tuple(islice(records, SLICE)):
-        yield msgspec.structs.replace(transaction, records=part)
+    changes = changes_of(transaction)
+    while part := tuple(islice(changes, SLICE)):
+        records, encoded = zip(*part, strict=True)
+        yield msgspec.structs.replace(transaction, records=records, encoded=encoded)
 
 
-def tasks_first(records: Sequence[Record]) -> Iterator[Record]:
-    """Order a large transaction so that who starts from its batch sees all of it or nothing."""
-    yield from (record for record in records if isinstance(record, Task))
-    yield from (record for record in records if not isinstance(record, Task))
+def changes_of(transaction: Transaction) -> Iterator[Change]:
+    """Return the changes in the order they are shown.
+
+    Of a large transaction tasks come first: who starts from its batch sees all of it or nothing.
+    """
+    changes = zip(transaction.records, transaction.encoded, strict=True)
+    if len(transaction.records) <= SLICE:
+        return changes
+    return _tasks_first(list(changes))
+
+
+def _tasks_first(changes: Sequence[Change]) -> Iterator[Change]:
+    yield from (change for change in changes if isinstance(change[0], Task))
+    yield from (change for change in changes if not isinstance(change[0], Task))

@@ -3,7 +3,6 @@
 State = newest valid snapshot + all later complete transactions, applied in their order.
 """
 
-from collections.abc import Iterable
 from typing import TypeAlias
 
 import msgspec
@@ -35,20 +34,19 @@ class State(msgspec.Struct, kw_only=True):
     damage: list[str] = msgspec.field(default_factory=list)  # what could not be read, in words
 
 
-def apply(state: State, records: Iterable[Record]) -> None:
-    """Make *state* what it is after *records*; the same for every store."""
-    for record in records:
-        if isinstance(record, Task):
-            state.tasks.put(record)
+def apply(state: State, record: Record, encoded: bytes) -> None:
+    """Make *state* what it is after *record*, which is *encoded* as JSON."""
+    if isinstance(record, Task):
+        if state.tasks.put(record, encoded):
             count_id(state.meta, record.task_id)
-        elif isinstance(record, Batch):
-            state.batches[record.batch_id] = record
-        elif record.section == ARCHIVED:
-            state.tasks.remove(record.key)
-        else:
-            set_meta(state.meta, record)
-            for task_id in claimed_ids(record):
-                count_id(state.meta, task_id)
+    elif isinstance(record, Batch):
+        state.batches[record.batch_id] = record
+    elif record.section == ARCHIVED:
+        state.tasks.remove(record.key)
+    else:
+        set_meta(state.meta, record)
+        for task_id in claimed_ids(record):
+            count_id(state.meta, task_id)
 
 
 def set_meta(sections: Sections, record: Meta) -> None:

@@ -55,14 +55,7 @@ class _Written(msgspec.Struct, frozen=True, gc=False):
 _lines = msgspec.json.Decoder(_Written)
 
 
-class Encoded(msgspec.Struct, frozen=True):
-    """A transaction ready to be appended, with its records as the lines hold them."""
-
-    lines: list[bytes]
-    records: list[tuple[Record, bytes]]
-
-
-def encode(transaction: Transaction, first_seq: int, at: str) -> Encoded:
+def encode(transaction: Transaction, first_seq: int, at: str) -> list[bytes]:
     """Return the transaction's lines, numbered from *first_seq*."""
     count = len(transaction.records)
     head = b',"at":%b,"actor":%b,"op":%b,"tx":%d' % (
@@ -76,9 +69,8 @@ def encode(transaction: Transaction, first_seq: int, at: str) -> Encoded:
         _encode(_plain(transaction.evidence)),
     )
     lines: list[bytes] = []
-    records: list[tuple[Record, bytes]] = []
-    for place, record in enumerate(transaction.records):
-        encoded = _encode(record)
+    changes = zip(transaction.records, transaction.encoded, strict=True)
+    for place, (record, encoded) in enumerate(changes):
         number = b',"n":%d' % count if place == count - 1 else b""
         body = b'{"seq":%d%b%b,"%b":%b%b' % (
             first_seq + place,
@@ -89,8 +81,7 @@ def encode(transaction: Transaction, first_seq: int, at: str) -> Encoded:
             tail,
         )
         lines.append(sealed(body))
-        records.append((record, encoded))
-    return Encoded(lines, records)
+    return lines
 
 
 def sealed(body: bytes) -> bytes:

@@ -171,11 +171,11 @@ def _add_line(loaded: Loaded, line: Line) -> None:
         changes.tasks[_ids.decode(line.task).task_id] = line.task
     elif line.batch is not None:
         batch = _batches.decode(line.batch)
-        loaded.index.apply(batch)
+        loaded.index.apply(batch, line.batch)
         changes.add(batch, line.batch)
     elif line.meta is not None:
         if line.meta.section != ARCHIVED:
-            loaded.index.apply(line.meta)
+            loaded.index.apply(line.meta, b"")
         changes.add(line.meta, b"")
 
 
@@ -184,7 +184,7 @@ def _index_changes(loaded: Loaded) -> None:
     for task_id, encoded in loaded.changes.tasks.items():
         count_id(loaded.state.meta, task_id)
         if encoded is None:
-            loaded.index.apply(Meta(section=ARCHIVED, key=task_id, value=None))
+            loaded.index.apply(Meta(section=ARCHIVED, key=task_id, value=None), b"")
         else:
             loaded.index.apply_encoded(decode_keys(encoded), encoded)
 

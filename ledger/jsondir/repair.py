@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from ledger.entry import Transaction
+from ledger.entry import transaction_of
 from ledger.errors import LedgerDamaged
 from ledger.jsondir import snapshot
 from ledger.jsondir.files import Disk
@@ -69,8 +69,8 @@ def _repair(path: Path, disk: Disk, at: str) -> Repaired:
     if not told and not kept_aside:
         return Repaired([], [])
     repaired = Repair(lost=lost, history=history, kept_aside=kept_aside)
-    transaction = Transaction(
-        records=(record_of(repaired, at),),
+    transaction = transaction_of(
+        record_of(repaired, at),
         op="ledger.repaired",
         actor="repair",
         reason="; ".join(told),

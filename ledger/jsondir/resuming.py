@@ -4,7 +4,7 @@ from pathlib import Path
 
 import msgspec
 
-from ledger.entry import Meta, Transaction
+from ledger.entry import Meta, Transaction, transaction_of
 from ledger.jsondir.files import Disk
 from ledger.jsondir.journal import encode
 from ledger.jsondir.journals import live_journals
@@ -22,8 +22,8 @@ def journal_to_write(
     """
     journal = _journal_to_go_on_with(disk, folder, loaded, damaged=damaged)
     if loaded.lost_history is not None and not damaged:
-        transaction = Transaction(
-            records=(record_of(Repair(history=[loaded.lost_history]), at),),
+        transaction = transaction_of(
+            record_of(Repair(history=[loaded.lost_history]), at),
             op="ledger.history_lost",
             reason=missing_history(loaded.lost_history),
         )
@@ -55,10 +55,10 @@ def torn_tail(folder: Path, loaded: Loaded) -> tuple[str, int] | None:
 
 def write_down(journal: OpenJournal, loaded: Loaded, transaction: Transaction, at: str) -> None:
     """Append *transaction* durably and bring *loaded* up to date; raises OSError."""
-    journal.append(encode(transaction, loaded.next_seq, at).lines)
-    for record in transaction.records:
-        loaded.index.apply(record)
-        loaded.changes.add(record, b"")
+    journal.append(encode(transaction, loaded.next_seq, at))
+    for record, encoded in zip(transaction.records, transaction.encoded, strict=True):
+        loaded.index.apply(record, encoded)
+        loaded.changes.add(record, encoded)
     loaded.next_seq += len(transaction.records)
     loaded.state.last_seq = loaded.next_seq - 1
 

@@ -116,7 +116,7 @@ def read(data: bytes) -> State:
         document = _documents.decode(upgraded(data, found))
         state = State(last_seq=document.last_seq, meta=empty_sections() | document.meta)
         for raw in document.tasks.values():
-            state.tasks.put(decode_task(raw))
+            state.tasks.put(decode_task(raw), bytes(raw))
         for batch_id, raw in document.batches.items():
             state.batches[batch_id] = _batches.decode(raw)
     except msgspec.MsgspecError as error:

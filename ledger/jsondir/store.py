@@ -7,7 +7,7 @@ from pathlib import Path
 
 import structlog
 
-from ledger.backend import Keep
+from ledger.backend import Keep, Written
 from ledger.entry import Transaction
 from ledger.errors import LedgerClosed
 from ledger.index import Index
@@ -55,7 +55,7 @@ class JsonDirBackend:
         self._limits = limits or Limits()
         self._lock: FolderLock | None = None
         self._writer: Writer | None = None
-        self._gathering: list[tuple[Transaction, asyncio.Future[int]]] = []
+        self._gathering: list[tuple[Transaction, Written]] = []
 
     async def open(self, keep: Keep) -> Index:
         """Lock the folder, load it, and begin writing; see ``Backend.open``."""
@@ -110,31 +110,26 @@ class JsonDirBackend:
             limits=self._limits,
         )
 
-    def append(self, transaction: Transaction) -> asyncio.Future[int]:
+    def append(self, transaction: Transaction, written: Written) -> None:
         """Write *transaction* with all others of this round of the loop; see ``Backend.append``."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[int] = loop.create_future()
         if not self._gathering:
-            loop.call_soon(self._hand_over)
-        self._gathering.append((transaction, future))
-        return future
+            asyncio.get_running_loop().call_soon(self._hand_over)
+        self._gathering.append((transaction, written))
 
     def _hand_over(self) -> None:
         gathered, self._gathering = self._gathering, []
         if not gathered:
             return
-        transactions = [transaction for transaction, _ in gathered]
-        futures = [future for _, future in gathered]
         loop = asyncio.get_running_loop()
 
         def answer(outcome: list[int] | LedgerClosed) -> None:
             if not loop.is_closed():
-                loop.call_soon_threadsafe(_resolve, futures, outcome)
+                loop.call_soon_threadsafe(_tell, gathered, outcome)
 
         if self._writer is None:
-            _resolve(futures, LedgerClosed("the ledger is closed"))
+            _tell(gathered, LedgerClosed("the ledger is closed"))
         else:
-            self._writer.write(Group(transactions, answer))
+            self._writer.write(Group([transaction for transaction, _ in gathered], answer))
 
     async def compact(self) -> None:
         """Close the journal, fold it into the snapshot, archive it; see ``Backend.compact``."""
@@ -180,11 +175,6 @@ class JsonDirBackend:
         return self._writer
 
 
-def _resolve(futures: list[asyncio.Future[int]], outcome: list[int] | LedgerClosed) -> None:
-    for place, future in enumerate(futures):
-        if future.done():  # its loop is going down
-            continue
-        if isinstance(outcome, LedgerClosed):
-            future.set_exception(outcome)
-        else:
-            future.set_result(outcome[place])
+def _tell(gathered: list[tuple[Transaction, Written]], outcome: list[int] | LedgerClosed) -> None:
+    for place, (_, written) in enumerate(gathered):
+        written(outcome if isinstance(outcome, LedgerClosed) else outcome[place])

@@ -133,21 +133,21 @@ class Writer(threading.Thread):
     def _append(self, transactions: list[Transaction]) -> None:
         at = to_timestamp(self._now())
         seq = self._next_seq
-        encoded = []
+        lines: list[bytes] = []
         try:
             for transaction in transactions:
-                encoded.append(encode(transaction, seq, at))
+                lines += encode(transaction, seq, at)
                 seq += len(transaction.records)
-            self._journal.append(line for each in encoded for line in each.lines)
+            self._journal.append(lines)
         except Exception as error:  # noqa: BLE001 - whatever it was, nothing of the group counts
             self._fail(error)
             return
         if not self._changes:
             soon = time.monotonic() + self._limits.snapshot_seconds
             self._not_before = max(self._not_before, soon)
-        for each in encoded:
-            for record, data in each.records:
-                self._changes.add(record, data)
+        for transaction in transactions:
+            for record, encoded in zip(transaction.records, transaction.encoded, strict=True):
+                self._changes.add(record, encoded)
         self._next_seq = seq
 
     def _fail(self, error: Exception) -> None:

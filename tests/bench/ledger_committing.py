@@ -9,17 +9,17 @@ from statistics import quantiles
 
 from ledger.jsondir.store import JsonDirBackend
 from ledger.ledger import Ledger
-from ledger.task import Task
-from tests.bench.ledger_records import NOW, finished_task, write_ledger
+from tests.bench.ledger_records import NOW, collecting_task, write_ledger
 
 #: Each committer changes tasks of its own, so that none has to wait for another's version.
 TASKS_EACH = 16
+COMMITTERS = 64  # at most
 
 
 @asynccontextmanager
 async def ledger_of(folder: Path, tasks: int) -> AsyncIterator[Ledger]:
-    """Open a ledger of so many finished tasks; its folder must not be there."""
-    write_ledger(folder, tasks)
+    """Open a ledger of so many tasks, all but the committers' finished, in a new folder."""
+    write_ledger(folder, tasks, collecting_tasks=min(tasks, COMMITTERS * TASKS_EACH))
     ledger = Ledger(JsonDirBackend(folder))
     await ledger.open()
     yield ledger
@@ -32,13 +32,17 @@ class Committer:
     def __init__(self, ledger: Ledger, number: int) -> None:
         self._ledger = ledger
         first = 1 + number * TASKS_EACH
-        self._tasks: list[Task] = [finished_task(first + place) for place in range(TASKS_EACH)]
+        self._tasks = [collecting_task(first + place) for place in range(TASKS_EACH)]
         self._turn = 0
         self.seconds: list[float] = []
 
     async def commit(self) -> None:
         place = self._turn % TASKS_EACH
-        task = self._ledger.task(self._tasks[place].task_id) if self._turn < TASKS_EACH else self._tasks[place]
+        task = (
+            self._ledger.task(self._tasks[place].task_id)
+            if self._turn < TASKS_EACH
+            else self._tasks[place]
+        )
         self._turn += 1
         changed = task.changed(at=NOW)
         began = time.perf_counter()

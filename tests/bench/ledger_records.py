@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ledger.entry import Transaction
+import msgspec
+
+from ledger.entry import transaction_of
 from ledger.jsondir.composition import Composition
 from ledger.jsondir.files import Disk
 from ledger.jsondir.journal import encode, journal_name
@@ -74,14 +76,26 @@ def finished_task(number: int) -> Task:
     )
 
 
-def write_ledger(folder: Path, tasks: int, *, open_tasks: int = 0) -> None:
-    """Make a ledger of so many tasks, the last *open_tasks* of them waiting, without a journal."""
+def collecting_task(number: int) -> Task:
+    """Return a task just before its end: open, and as large as a finished one."""
+    stage = Stage.COLLECTING
+    return msgspec.structs.replace(
+        finished_task(number), stage=stage, status=STATUS_OF[stage], finished_at=None
+    )
+
+
+def write_ledger(
+    folder: Path, tasks: int, *, collecting_tasks: int = 0, waiting_tasks: int = 0
+) -> None:
+    """Make a ledger of so many tasks without a journal: the first are open, the last ones wait."""
     disk = Disk()
     disk.make_folder(folder)
     changes = Changes(whole=True)
     changes.batches[BATCH] = encode_batch(batch_record(BATCH))
     for number in range(1, tasks + 1):
-        make = finished_task if number <= tasks - open_tasks else waiting_task
+        make = collecting_task if number <= collecting_tasks else finished_task
+        if number > tasks - waiting_tasks:
+            make = waiting_task
         task = make(number)
         changes.tasks[task.task_id] = encode_task(task)
     pieces = Composition(changes, tasks, NOW).anew()
@@ -94,8 +108,8 @@ def add_journal(folder: Path, tasks: int, lines: int) -> None:
     """Append *lines* changes of the newest tasks of a ledger that ``write_ledger`` made."""
     with (folder / journal_name(tasks + 1)).open("ab") as journal:
         for seq, task in enumerate(_changes(tasks, lines), tasks + 1):
-            change = Transaction(records=(task,), op="task.published", reason=None)
-            journal.writelines(encode(change, seq, NOW).lines)
+            change = transaction_of(task, op="task.published")
+            journal.writelines(encode(change, seq, NOW))
 
 
 def _changes(tasks: int, lines: int) -> Iterator[Task]:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 
-from ledger.entry import Transaction
+from ledger.entry import transaction_of
 from ledger.jsondir.journal import encode
 from ledger.shelf import encode_task
 from tests.bench.benchmark import Benchmark, Size, Target
@@ -28,8 +28,8 @@ def _ledger(folder: Path, tasks: int, committers: int, seconds: float) -> Figure
 
 
 def _bare(path: Path, seconds: float) -> float:
-    change = Transaction(records=(finished_task(1),), op="task.published")
-    line = encode(change, 1, NOW).lines[0]
+    change = transaction_of(finished_task(1), op="task.published")
+    line = encode(change, 1, NOW)[0]
 
     async def work() -> float:
         bare = BareSteps(path)

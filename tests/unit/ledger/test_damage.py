@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from ledger.direct import DirectLedger
-from ledger.entry import Transaction
+from ledger.entry import transaction_of
 from ledger.errors import LedgerDamaged, LedgerTooNew
 from ledger.jsondir.check import verify
 from ledger.jsondir.journal import CRC_BYTES, encode, sealed
@@ -317,8 +317,8 @@ async def test_verify_sees_changed_and_missing_outputs(folder, tmp_path):
 )
 def test_verify_sees_what_no_writer_may_write(folder, unlawful, word):
     folder.mkdir()
-    lines = encode(Transaction(records=(task_record(),), op="a.b"), 1, AT).lines
-    lines += encode(Transaction(records=(unlawful,), op="a.b"), 2, AT).lines
+    lines = encode(transaction_of(task_record(), op="a.b"), 1, AT)
+    lines += encode(transaction_of(unlawful, op="a.b"), 2, AT)
     (folder / "journal-000000000001.jsonl").write_bytes(b"".join(lines))
     assert any(word in each for each in verify(folder))
 

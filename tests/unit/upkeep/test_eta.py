@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from daemon.upkeep.eta import KEPT_RUNS, Eta, RunTimes, Work, estimate, remaining_work
-from ledger.entry import Transaction
+from ledger.entry import transaction_of
 from ledger.ledger import Ledger
 from ledger.memory import MemoryBackend
 from ledger.status import Stage
@@ -26,7 +26,7 @@ def known(*runs: tuple[str, str, float]) -> RunTimes:
             gpu_seconds=seconds,
             finished_at=AT,
         )
-        times.follow(Transaction(records=(task,), op="task.done"))
+        times.follow(transaction_of(task, op="task.done"))
     return times
 
 
@@ -93,7 +93,7 @@ def test_a_change_of_a_task_that_was_done_before_is_no_run() -> None:
     times = RunTimes()
     done = task_record(1, Stage.DONE, server="a", gpu_seconds=5.0, finished_at=AT)
     later = to_timestamp(from_timestamp(AT) + timedelta(days=1))
-    times.follow(Transaction(records=(done.changed(at=later, retry_count=1),), op="task.retried"))
+    times.follow(transaction_of(done.changed(at=later, retry_count=1), op="task.retried"))
     assert not times.of("图片合成")
 
 

@@ -1,0 +1,114 @@
+"""What is durable becomes visible: applied to the index in its order, told, acknowledged."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from time import monotonic
+from typing import TypeAlias
+
+import structlog
+
+from ledger.entry import Transaction
+from ledger.index import Index
+from ledger.kept import Kept
+from ledger.pending import Pending
+from ledger.slices import SLICE, SLICE_SECONDS, Change, changes_of, parts
+
+log = structlog.get_logger()
+
+Listener: TypeAlias = Callable[[Transaction], None]
+
+
+class Applier:
+    """Takes durable transactions and shows them; holds the loop for ``SLICE_SECONDS`` at most.
+
+    A transaction of up to ``SLICE`` records is shown as a whole, a larger one bit by bit.
+    """
+
+    def __init__(self, index: Index) -> None:
+        self._index = index
+        self.listeners: list[Listener] = []  # each called after each transaction
+        self._durable: deque[tuple[Transaction, Pending, asyncio.Future[None]]] = deque()
+        self._written_down: deque[tuple[Kept, Mapping[str, bytes | None]]] = deque()
+        self._applying = False
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self.last_seq = index.last_seq
+
+    def take(
+        self, transaction: Transaction, pending: Pending, done: "asyncio.Future[None]", seq: int
+    ) -> None:
+        """Show a durable transaction, settle it in *pending*, then set the result of *done*."""
+        self.last_seq = seq
+        self._durable.append((transaction, pending, done))
+        if not self._applying:
+            self._apply()
+
+    def keep(self, kept: Kept, written: Mapping[str, bytes | None]) -> None:
+        """Let go of finished tasks that the store has, once all is applied that it has."""
+        self._written_down.append((kept, written))
+        self._keep()
+
+    async def finish(self) -> None:
+        """Return when all that was taken is shown."""
+        await self._idle.wait()
+
+    def _apply(self) -> None:
+        self._applying = True
+        self._idle.clear()
+        until = monotonic() + SLICE_SECONDS
+        while self._durable:
+            transaction, pending, _ = self._durable[0]
+            changes = changes_of(transaction)
+            if len(transaction.records) > SLICE:
+                self._apply_slice(changes, pending)
+                return
+            for record, encoded in changes:  # in one go: it is small, and shown as a whole
+                self._index.apply(record, encoded)
+                pending.settle(record)
+            self._tell(transaction)
+            self._end()
+            if monotonic() > until and self._durable:
+                asyncio.get_running_loop().call_soon(self._apply)
+                return
+        self._applying = False
+        self._idle.set()
+        self._keep()
+
+    def _apply_slice(self, changes: Iterator[Change], pending: Pending) -> None:
+        until = monotonic() + SLICE_SECONDS
+        for record, encoded in changes:
+            self._index.apply(record, encoded)
+            pending.settle(record)
+            if monotonic() > until:
+                asyncio.get_running_loop().call_soon(self._apply_slice, changes, pending)
+                return
+        self._tell_parts(parts(self._durable[0][0]))
+
+    def _tell_parts(self, left: Iterator[Transaction]) -> None:
+        if (part := next(left, None)) is not None:
+            self._tell(part)
+            asyncio.get_running_loop().call_soon(self._tell_parts, left)
+            return
+        self._end()
+        self._apply()
+
+    def _tell(self, transaction: Transaction) -> None:
+        for listener in tuple(self.listeners):
+            try:
+                listener(transaction)
+            except Exception:  # the change is durable; a listener's fault is not the committer's
+                log.exception("ledger.listener_failed", op=transaction.op)
+
+    def _end(self) -> None:
+        _, _, done = self._durable.popleft()
+        if not done.done():  # else whoever committed it was cancelled
+            done.set_result(None)
+
+    def _keep(self) -> None:
+        while self._written_down and not self._applying:
+            kept, written = self._written_down[0]
+            if kept.last_seq > self.last_seq:
+                return
+            self._index.keep(kept, written)
+            self._written_down.popleft()
