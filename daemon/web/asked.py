@@ -28,6 +28,13 @@ class TaskQuery(Asked, frozen=True):
     cursor: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
 
 
+class RowsQuery(Asked, frozen=True):
+    """Which part of a batch's rows to list."""
+
+    limit: Annotated[int, Meta(ge=1, le=2000)] = 1000
+    cursor: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+
+
 class CheckQuery(Asked, frozen=True):
     """From when on an execution counts as too long; else each workflow's own limit."""
 

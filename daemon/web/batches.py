@@ -4,13 +4,16 @@ from collections.abc import Mapping
 
 from daemon.actions import batches, tasks
 from daemon.intake.records import new_batch_id
-from daemon.web.asked import RerunBody, StopBody
+from daemon.web.asked import RerunBody, RowsQuery, StopBody
 from daemon.web.decoding import Nothing
-from daemon.web.documents import BatchDocument, BatchesDocument
+from daemon.web.documents import BatchDocument, BatchesDocument, RowsPage
 from daemon.web.endpoint import Call
+from daemon.web.paging import Wanted, page_of
 from daemon.web.performing import now, perform
 from daemon.web.remaining import batch_documents, eta_of
 from daemon.web.standing import batch_document
+from daemon.web.views import task_row
+from ledger.status import Stage
 from ledger.task import Json
 
 
@@ -24,6 +27,14 @@ async def show_batch(call: Call[Nothing, Nothing]) -> BatchDocument:
     ledger = call.desk.ledger
     batch = ledger.batch(call.id("batch_id"))
     return batch_document(ledger.index, batch, eta_of(call.desk, batch))
+
+
+async def list_rows(call: Call[RowsQuery, Nothing]) -> RowsPage:
+    """Answer how the rows of a batch stand, briefly; a task that was retried is left out."""
+    query = call.query
+    wanted = Wanted(stages=frozenset(Stage), batch_id=call.id("batch_id"), newest_only=True)
+    page = await page_of(call.desk.ledger, wanted, query.limit, query.cursor)
+    return RowsPage([task_row(task) for task in page.tasks], page.next_cursor)
 
 
 async def pause(call: Call[Nothing, Nothing]) -> Mapping[str, Json]:

@@ -3,6 +3,7 @@
 import msgspec
 
 from ledger.statistics import BatchStatistics
+from ledger.status import Stage, Status
 from ledger.task import Json, Task
 
 
@@ -90,6 +91,78 @@ class TaskPage(msgspec.Struct, frozen=True):
 
     tasks: list[Task]
     next_cursor: str | None
+
+
+class TaskRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """What lists and events say of a task; a field with its default value is left out."""
+
+    task_id: str
+    batch_id: str
+    row_id: str
+    row_number: str | int
+    product_name: str = ""
+    model_name: str = ""
+    workflow_type: str
+    status: Status
+    stage: Stage
+    priority: int = 0
+    created_at: str
+    updated_at: str
+    started_at: str | None = None
+    finished_at: str | None = None
+    server: str | None = None
+    attempt: int = 0
+    comfyui_task_id: str | None = None
+    not_before: str | None = None
+    requested: str | None = None
+    blocked_by: str | None = None
+    error_kind: str | None = None
+    error_message: str | None = None  # its beginning
+    output_files: tuple[str, ...] = ()  # the first ones
+    outputs_count: int = 0
+    inputs: tuple[str, ...] = ()  # the columns that hold pictures
+    possible_duplicate: bool = False
+    retried_from: str | None = None
+    retry_number: int = 0
+    retry_count: int = 0
+    version: int = 1
+
+
+class RowsPage(msgspec.Struct, frozen=True):
+    """The newest tasks of a batch's rows in the order of acceptance, and where to go on."""
+
+    rows: list[TaskRow]
+    next_cursor: str | None
+
+
+class OverviewDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """The last hour by the minute, oldest first; the last minutes' share in which GPUs worked."""
+
+    done_per_minute: list[int]
+    failed_per_minute: list[int]
+    busy_shares: dict[str, float]
+    stuck: int  # as of the last sweep
+
+
+class StoryEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """One change of a task, in a sentence, with who made it and from what evidence."""
+
+    seq: int
+    at: str
+    actor: str
+    who: str  # the actor as people call it
+    op: str
+    text: str
+    because: tuple[str, ...] = ()
+
+
+class StoryDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """The story of a task in plain sentences, oldest first."""
+
+    task_id: str
+    status: str
+    stage: str
+    story: list[StoryEvent]
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):

@@ -26,8 +26,17 @@ ID_PATTERNS: dict[str, str] = {
     "task_id": r"(img|vid)_[0-9]{8}_[0-9]{6,12}",
     "server": r"[^/\\\x00-\x1f]{1,100}",
     "index": r"[0-9]{1,4}",
+    "column": r"[^/\\\x00-\x1f]{1,200}",
+    "file": r"[a-z0-9-]{1,60}\.(js|css|svg)",
 }
-_UNKNOWN = {"batch_id": "batch", "task_id": "task", "server": "server", "index": "output"}
+_UNKNOWN = {
+    "batch_id": "batch",
+    "task_id": "task",
+    "server": "server",
+    "index": "output",
+    "column": "input",
+    "file": "file",
+}
 
 
 class Call(Generic[Q, B]):

@@ -1,16 +1,17 @@
-"""Server-sent events: a snapshot, then each change as it happens, and progress every second."""
+"""Server-sent events: a snapshot, then what changed, four times a second."""
 
 import asyncio
+import socket
 from collections.abc import Mapping
 
-import msgspec
 import structlog
 from aiohttp import web
 
+from daemon.web.activity import Activity
 from daemon.web.decoding import Nothing
 from daemon.web.desk import Desk
 from daemon.web.endpoint import Call
-from daemon.web.feed import Feed, Listener
+from daemon.web.feed import TELL_SECONDS, Feed, Listener
 from daemon.web.remaining import batch_documents, eta_of
 from daemon.web.standing import batch_document
 from daemon.web.views import server_documents, snapshot
@@ -23,52 +24,64 @@ log = structlog.get_logger()
 #: So often a silent stream says that it lives; proxies end silent ones.
 KEEPALIVE_SECONDS = 15.0
 #: A client that takes no bytes for so long is gone.
-STALLED_SECONDS = 30.0
-#: So often progress and the counts of changed batches are told.
-TELL_SECONDS = 1.0
+STALLED_SECONDS = 5.0
+#: What the kernel keeps for a client that does not read; by itself it would take megabytes.
+SEND_BUFFER_BYTES = 128 * 1024
+#: Tellings of tasks and progress to one of counts, servers and activity.
+TICKS_PER_TELLING = 4
 
 
 async def events(call: Call[Nothing, Nothing]) -> web.StreamResponse:
     """Stream events until the client goes, or the daemon ends.
 
     One who comes back with Last-Event-ID gets what it missed while we remember it, else, and at
-    first, a ``snapshot``; so does one who is too slow.
+    first, a ``snapshot``; so does one who is too slow. One who reads nothing is cut off.
     """
-    feed, desk = call.room.feed, call.desk
+    feed, room = call.room.feed, call.room
     with feed.listener(call.request.headers.get("Last-Event-ID")) as listener:
         response = web.StreamResponse(
             headers={"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
         )
         await response.prepare(call.request)
+        _keep_little(call.request)
         try:
             await _send(response, b"retry: 2000\n\n")
             while not feed.closed:
-                await _tell(response, feed, listener, desk)
+                await _tell(response, feed, listener, room.desk, room.activity)
                 if not await listener.news(KEEPALIVE_SECONDS):
                     await _send(response, b": alive\n\n")
         except (ConnectionError, TimeoutError) as error:
             log.debug("events.listener_gone", remote=call.request.remote, error=str(error))
-            response.force_close()
+            if call.request.transport is not None:
+                call.request.transport.abort()  # what waits in its buffer is of no use to anybody
     return response
 
 
-async def _tell(response: web.StreamResponse, feed: Feed, listener: Listener, desk: Desk) -> None:
+def _keep_little(request: web.Request) -> None:
+    transport = request.transport
+    connection = transport.get_extra_info("socket") if transport is not None else None
+    if connection is not None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+
+
+async def _tell(
+    response: web.StreamResponse, feed: Feed, listener: Listener, desk: Desk, activity: Activity
+) -> None:
     if listener.needs_snapshot:
         listener.restart()
-        event_id = feed.now_id
-        now = snapshot(desk.ledger, desk.servers, batch_documents(desk), progress(desk))
-        await _send(response, _framed(event_id, "snapshot", msgspec.json.encode(now)))
-    for event in listener.take():
-        await _send(response, _framed(feed.id_of(event.number), event.kind, event.data))
+        await _send(response, feed.snapshot(lambda: _how_all_stands(desk, activity)))
+    for frames in listener.take():
+        await _send(response, frames)
+
+
+def _how_all_stands(desk: Desk, activity: Activity) -> Mapping[str, object]:
+    now = snapshot(desk.ledger, desk.servers, batch_documents(desk), progress(desk))
+    return {**now, "overview": activity.overview(), "latest": activity.latest()}
 
 
 async def _send(response: web.StreamResponse, data: bytes) -> None:
     async with asyncio.timeout(STALLED_SECONDS):
         await response.write(data)
-
-
-def _framed(event_id: str, kind: str, data: bytes) -> bytes:
-    return b"id: %b\nevent: %b\ndata: %b\n\n" % (event_id.encode(), kind.encode(), data)
 
 
 def progress(desk: Desk) -> Mapping[str, Json]:
@@ -82,24 +95,41 @@ def progress(desk: Desk) -> Mapping[str, Json]:
 
 
 class Teller:
-    """Tells what does not come from the ledger's feed by itself: progress, counts, servers."""
+    """Tells what gathers in the feed, and what does not come from the ledger by itself."""
 
-    def __init__(self, feed: Feed, desk: Desk) -> None:
+    def __init__(self, feed: Feed, desk: Desk, activity: Activity) -> None:
         self._feed = feed
         self._desk = desk
+        self._activity = activity
         self._progress: Mapping[str, Json] = {}
         self._servers = server_documents(desk.ledger, ())
+        self._overview = activity.overview()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Tell every second until *stop*, as long as somebody listens."""
+        """Tell four times a second until *stop*, as long as somebody listens."""
+        tick = 0
         while not stop.is_set():
             if self._feed.is_heard:
-                self.tell()
+                self._tell_progress()
+                if tick % TICKS_PER_TELLING == 0:
+                    self.tell()
+            self._feed.flush()
+            tick += 1
             await self._desk.clock.pause(TELL_SECONDS, stop)
 
     def tell(self) -> None:
-        """Tell what changed since the last time."""
+        """Tell which batches, servers and activity changed since the last time."""
         self._tell_batches()
+        servers = server_documents(self._desk.ledger, self._desk.servers)
+        if servers != self._servers:
+            self._servers = servers
+            self._feed.publish("servers", servers)
+        overview = self._activity.overview()
+        if overview != self._overview:
+            self._overview = overview
+            self._feed.publish("overview", overview)
+
+    def _tell_progress(self) -> None:
         now = progress(self._desk)
         changed = {
             task_id: how for task_id, how in now.items() if how != self._progress.get(task_id)
@@ -107,10 +137,6 @@ class Teller:
         self._progress = now
         if changed:
             self._feed.publish("progress", changed)
-        servers = server_documents(self._desk.ledger, self._desk.servers)
-        if servers != self._servers:
-            self._servers = servers
-            self._feed.publish("servers", servers)
 
     def _tell_batches(self) -> None:
         ledger = self._desk.ledger

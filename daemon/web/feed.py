@@ -1,37 +1,42 @@
-"""What happens, told to all who listen: a ring of the last events, and a bounded queue for each.
+"""What happens, told four times a second to all who listen.
 
-A listener that cannot keep up loses its queue and is given a fresh snapshot instead.
+Between two tellings the changes of one task become one: what counts is how it stands now. A tick's
+events are encoded once and go to every listener as the same bytes; a ring holds the last ones for
+those who come back. A listener that cannot keep up loses its queue and gets a fresh snapshot.
 """
 
 import asyncio
 import secrets
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import msgspec
 
 from daemon.web.refusal import Refusal
-from daemon.web.views import told
+from daemon.web.views import task_row
 from ledger.batch import Batch
 from ledger.entry import Transaction
 from ledger.task import Task
 
+#: So often what has gathered is told.
+TELL_SECONDS = 0.25
 #: Events that one who comes back with Last-Event-ID may have missed.
 REMEMBERED = 1000
-#: Events that wait for one slow listener.
-QUEUED = 500
-MAX_LISTENERS = 50
-#: A transaction of more tasks is told as a whole: a large drop must not flush every queue.
-TASKS_TOLD_ONE_BY_ONE = 50
+#: Bytes that wait for one slow listener; all share the same ones.
+QUEUED_BYTES = 1024 * 1024
+MAX_LISTENERS = 256
+#: More tasks than that in one tick are told as a whole: a large drop must not flush every queue.
+TASKS_TOLD_ONE_BY_ONE = 200
+#: Tellings that nobody heard before nothing is kept any more for those who might come back.
+SILENT_TICKS = 240
 
 
 class Event(msgspec.Struct, frozen=True):
     """One event as it goes over the wire; *number* counts all events of this process."""
 
     number: int
-    kind: str
-    data: bytes
+    frame: bytes
 
 
 class Listener:
@@ -39,30 +44,35 @@ class Listener:
 
     def __init__(self, missed: list[Event] | None) -> None:
         self.needs_snapshot = missed is None
-        self._events: deque[Event] = deque(missed or ())
+        self._queue: deque[bytes] = deque(event.frame for event in missed or ())
+        self._queued_bytes = sum(map(len, self._queue))
         self._news = asyncio.Event()
 
-    def tell(self, event: Event) -> None:
-        """Queue *event*; a full queue is dropped, and a snapshot becomes due."""
-        if len(self._events) >= QUEUED:
-            self._events.clear()
+    def tell(self, frames: bytes) -> None:
+        """Queue a tick's events; a full queue is dropped, and a snapshot becomes due."""
+        if self._queued_bytes + len(frames) > QUEUED_BYTES:
+            self._drop()
             self.needs_snapshot = True
-        self._events.append(event)
+        if not self.needs_snapshot:  # it will hold what is told until then
+            self._queue.append(frames)
+            self._queued_bytes += len(frames)
         self._news.set()
 
     def restart(self) -> None:
         """Forget what is queued: a snapshot taken now says it all."""
-        self._events.clear()
+        self._drop()
         self.needs_snapshot = False
 
-    def take(self) -> Iterator[Event]:
+    def take(self) -> Iterator[bytes]:
         """Yield what is queued, until a snapshot becomes due."""
-        while self._events and not self.needs_snapshot:
-            yield self._events.popleft()
+        while self._queue and not self.needs_snapshot:
+            frames = self._queue.popleft()
+            self._queued_bytes -= len(frames)
+            yield frames
 
     async def news(self, seconds: float) -> bool:
         """Wait for an event or the end, at most *seconds*; returns whether something came."""
-        if self._events or self.needs_snapshot:
+        if self._queue or self.needs_snapshot:
             return True
         self._news.clear()
         try:
@@ -76,15 +86,23 @@ class Listener:
         """End a wait."""
         self._news.set()
 
+    def _drop(self) -> None:
+        self._queue.clear()
+        self._queued_bytes = 0
+
 
 class Feed:
-    """Where events come in and listeners hang on. Everything happens on the loop."""
+    """Where changes gather and listeners hang on. Everything happens on the loop."""
 
     def __init__(self) -> None:
         self._run = secrets.token_hex(4)  # numbers mean nothing to the process after a restart
         self._number = 0
         self._last: deque[Event] = deque(maxlen=REMEMBERED)
         self._listeners: set[Listener] = set()
+        self._tasks: dict[str, Task] = {}  # changed since the last telling
+        self._other: list[tuple[str, object]] = []
+        self._silent_ticks = SILENT_TICKS  # nobody has ever listened
+        self._snapshot: bytes | None = None
         self.closed = False
         self.touched: set[str] = set()  # batches whose counts changed since they were told
 
@@ -93,27 +111,42 @@ class Feed:
         """Whether anybody listens."""
         return bool(self._listeners)
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether somebody listens, or did a short while ago and may come back."""
+        return self._silent_ticks < SILENT_TICKS
+
     def follow(self, transaction: Transaction) -> None:
-        """Tell of a durable transaction: a listener of the ledger."""
-        tasks = [record for record in transaction.records if isinstance(record, Task)]
-        self.touched.update(task.batch_id for task in tasks)
-        if len(tasks) <= TASKS_TOLD_ONE_BY_ONE:
-            for task in tasks:
-                self.publish("task", told(task))
-        else:
-            batch_ids = sorted({task.batch_id for task in tasks})
-            self.publish("tasks", {"batch_ids": batch_ids, "count": len(tasks)})
+        """Take note of a durable transaction: a listener of the ledger."""
+        if not self.is_kept:
+            return
         for record in transaction.records:
-            if isinstance(record, Batch):
+            if isinstance(record, Task):
+                self.touched.add(record.batch_id)
+                self._tasks.pop(record.task_id, None)  # told in the order of the last change
+                self._tasks[record.task_id] = record
+            elif isinstance(record, Batch):
                 self.touched.add(record.batch_id)
 
     def publish(self, kind: str, data: object) -> None:
-        """Tell all listeners, and remember it for those who come back."""
-        self._number += 1
-        event = Event(self._number, kind, msgspec.json.encode(data))
-        self._last.append(event)
+        """Let the next telling tell *data*."""
+        if self.is_kept:
+            self._other.append((kind, data))
+
+    def flush(self) -> None:
+        """Tell all listeners what has gathered, and remember it for those who come back."""
+        self._snapshot = None
+        self._silent_ticks = 0 if self._listeners else min(self._silent_ticks + 1, SILENT_TICKS)
+        if not self.is_kept:
+            self._forget()
+            return
+        told = [self._event(kind, data) for kind, data in self._gathered()]
+        if not told:
+            return
+        self._last.extend(told)
+        frames = b"".join(event.frame for event in told)
         for listener in self._listeners:
-            listener.tell(event)
+            listener.tell(frames)
 
     @contextmanager
     def listener(self, last_event_id: str | None) -> Iterator[Listener]:
@@ -121,11 +154,18 @@ class Feed:
         if self.closed or len(self._listeners) >= MAX_LISTENERS:
             raise Refusal("too_many_listeners", 503, headers={"Retry-After": "10"})
         listener = Listener(self._missed_since(last_event_id))
+        self._silent_ticks = 0
         self._listeners.add(listener)
         try:
             yield listener
         finally:
             self._listeners.discard(listener)
+
+    def snapshot(self, take: Callable[[], object]) -> bytes:
+        """Return the event that says how all stands; those who come at once share one."""
+        if self._snapshot is None:
+            self._snapshot = self._framed(self._number, "snapshot", take())
+        return self._snapshot
 
     def id_of(self, number: int) -> str:
         """Return what a client sends as Last-Event-ID."""
@@ -142,13 +182,35 @@ class Feed:
         for listener in self._listeners:
             listener.wake()
 
+    def _gathered(self) -> list[tuple[str, object]]:
+        tasks, self._tasks = self._tasks, {}
+        other, self._other = self._other, []
+        if len(tasks) <= TASKS_TOLD_ONE_BY_ONE:
+            return [*(("task", task_row(task)) for task in tasks.values()), *other]
+        batch_ids = sorted({task.batch_id for task in tasks.values()})
+        return [("tasks", {"batch_ids": batch_ids, "count": len(tasks)}), *other]
+
+    def _event(self, kind: str, data: object) -> Event:
+        self._number += 1
+        return Event(self._number, self._framed(self._number, kind, data))
+
+    def _framed(self, number: int, kind: str, data: object) -> bytes:
+        parts = (self.id_of(number).encode(), kind.encode(), msgspec.json.encode(data))
+        return b"id: %b\nevent: %b\ndata: %b\n\n" % parts
+
+    def _forget(self) -> None:
+        self._last.clear()
+        self._tasks.clear()
+        self._other.clear()
+        self.touched.clear()
+
     def _missed_since(self, last_event_id: str | None) -> list[Event] | None:
         """Return what came after that event; None when nobody remembers it."""
         run, _, number = (last_event_id or "").rpartition("-")
-        if run != self._run or not number.isascii() or not number.isdigit():
+        if not self.is_kept or run != self._run or not number.isascii() or not number.isdigit():
             return None
         seen = int(number[:18])
         first = self._last[0].number if self._last else self._number + 1
-        if not first - 1 <= seen <= self._number or self._number - seen > QUEUED:
+        if not first - 1 <= seen <= self._number:
             return None
         return [event for event in self._last if event.number > seen]

@@ -1,7 +1,8 @@
-"""The results themselves: a task's output files, with ranges, and never anything else."""
+"""A task's own files, with ranges: its results and its input pictures, and nothing else."""
 
+import asyncio
 import os
-from pathlib import Path
+from pathlib import Path, PurePath
 from urllib.parse import quote
 
 from aiohttp import web
@@ -10,6 +11,7 @@ from daemon.web.decoding import Nothing
 from daemon.web.endpoint import Call
 from daemon.web.refusal import Refusal
 from ledger.errors import UnknownRecord
+from ledger.task import InputFile, OutputFile, Task
 
 #: What a browser may show; everything else is offered for saving.
 SHOWN = {
@@ -30,20 +32,53 @@ SHOWN = {
 
 async def output(call: Call[Nothing, Nothing]) -> web.StreamResponse:
     """Answer the task's output file *index* (0 = the first), whole or a range of it."""
-    task_id, index = call.id("task_id"), int(call.id("index"))
-    ledger = call.desk.ledger
+    _, path = await found_output(call)
+    return web.FileResponse(path, headers=headers_for(path.name))
+
+
+async def input_picture(call: Call[Nothing, Nothing]) -> web.StreamResponse:
+    """Answer the picture of the task's input *column*, whole or a range of it."""
+    named, path = await found_input(call)
+    return web.FileResponse(path, headers=headers_for(named.name))
+
+
+async def found_output(call: Call[Nothing, Nothing]) -> tuple[OutputFile, Path]:
+    """Return the output that the path names and where it lies; raises Refusal, UnknownRecord."""
+    task, index = await _task(call), int(call.id("index"))
+    if index >= len(task.outputs):
+        raise Refusal("unknown_output", 404, id=f"{task.task_id}/{index}")
+    named = task.outputs[index]
+    if named.path is None or named.sha256 is None:
+        raise Refusal("output_not_ready", 404, id=f"{task.task_id}/{index}")
+    place = call.desk.output_path(named.path)
+    path = await asyncio.to_thread(inside, call.desk.settings.outputs.path, place)
+    if path is None:
+        raise Refusal("output_gone", 404, path=named.path)
+    return named, path
+
+
+async def found_input(call: Call[Nothing, Nothing]) -> tuple[InputFile, Path]:
+    """Return the picture of the column and where it lies; raises Refusal, UnknownRecord."""
+    task, column = await _task(call), call.id("column")
+    named = task.inputs.get(column)
+    if named is None:
+        raise Refusal("unknown_input", 404, id=f"{task.task_id}/{column}")
+    try:
+        place = call.desk.input_path(named.sha256)
+    except ValueError:  # a record that somebody wrote by hand
+        raise Refusal("input_gone", 404, name=named.name) from None
+    path = await asyncio.to_thread(inside, call.desk.settings.inputs.path, place)
+    if path is None:
+        raise Refusal("input_gone", 404, name=named.name)
+    return named, path
+
+
+async def _task(call: Call[Nothing, Nothing]) -> Task:
+    task_id, ledger = call.id("task_id"), call.desk.ledger
     task = ledger.index.find_task(task_id) or await ledger.find_archived(task_id)
     if task is None:
         raise UnknownRecord("task", task_id)
-    if index >= len(task.outputs):
-        raise Refusal("unknown_output", 404, id=f"{task_id}/{index}")
-    named = task.outputs[index]
-    if named.path is None or named.sha256 is None:
-        raise Refusal("output_not_ready", 404, id=f"{task_id}/{index}")
-    path = inside(call.desk.settings.outputs.path, call.desk.output_path(named.path))
-    if path is None:
-        raise Refusal("output_gone", 404, path=named.path)
-    return web.FileResponse(path, headers=headers_for(path))
+    return task
 
 
 def inside(folder: Path, path: Path) -> Path | None:
@@ -56,12 +91,12 @@ def inside(folder: Path, path: Path) -> Path | None:
     return actual if actual.is_relative_to(home) and actual.is_file() else None
 
 
-def headers_for(path: Path) -> dict[str, str]:
-    """Return what a browser must know of the file."""
-    kind = SHOWN.get(path.suffix.lower())
-    name = quote(os.fsencode(path.name))
+def headers_for(name: str) -> dict[str, str]:
+    """Return what a browser must know of a file called *name*."""
+    kind = SHOWN.get(PurePath(name).suffix.lower())
+    quoted = quote(os.fsencode(PurePath(name).name))
     return {
         "Content-Type": kind or "application/octet-stream",
-        "Content-Disposition": f"{'inline' if kind else 'attachment'}; filename*=UTF-8''{name}",
+        "Content-Disposition": f"{'inline' if kind else 'attachment'}; filename*=UTF-8''{quoted}",
         "Cache-Control": "private, max-age=3600",
     }

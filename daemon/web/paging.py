@@ -32,10 +32,15 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     stages: Collection[Stage]  # all of them: every task
     batch_id: str | None = None
     workflow_type: str | None = None
+    newest_only: bool = False  # leave out what was retried
 
     def fits(self, task: Task) -> bool:
         """Say whether *task* is to be listed."""
-        return task.stage in self.stages and self.workflow_type in (None, task.workflow_type)
+        return (
+            task.stage in self.stages
+            and self.workflow_type in (None, task.workflow_type)
+            and not (self.newest_only and task.retry_count)
+        )
 
 
 class Page(msgspec.Struct, frozen=True):

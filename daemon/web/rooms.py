@@ -1,14 +1,19 @@
 """What all handlers of one running door share."""
 
+from collections.abc import Mapping
+
 import msgspec
 from aiohttp import web
 
+from daemon.web.activity import Activity
 from daemon.web.auth import Guard
 from daemon.web.desk import Desk
 from daemon.web.feed import Feed
 from daemon.web.idempotency import AnswersGiven
 from daemon.web.limits import Buckets
 from daemon.web.measures import Measures
+from daemon.web.page_files import PageFile
+from daemon.web.thumb_cache import ThumbCache
 
 
 class Room(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,6 +26,9 @@ class Room(msgspec.Struct, frozen=True, kw_only=True):
     feed: Feed
     measures: Measures
     openapi: bytes  # the encoded document
+    page: Mapping[str, PageFile]  # the dashboard's files by name
+    thumbs: ThumbCache
+    activity: Activity
 
 
 ROOM: web.AppKey[Room] = web.AppKey("room", Room)

@@ -2,13 +2,26 @@
 
 from daemon.upkeep.diagnosis import StatusCheck
 from daemon.upkeep.stuck import RecoveryResult
-from daemon.web import batches, diagnosis, events, files, jobs, openapi, probes, servers, tasks
+from daemon.web import (
+    batches,
+    diagnosis,
+    events,
+    files,
+    jobs,
+    openapi,
+    page,
+    probes,
+    servers,
+    tasks,
+    thumbnails,
+)
 from daemon.web.asked import (
     CheckQuery,
     JobBody,
     RecoveryQuery,
     RerunBody,
     RetryBody,
+    RowsQuery,
     StopBody,
     TaskQuery,
 )
@@ -26,9 +39,11 @@ from daemon.web.documents import (
     RerunDone,
     RetriesDone,
     RetryDone,
+    RowsPage,
     ServerDone,
     ServersDocument,
     SessionDone,
+    StoryDocument,
     TaskDocument,
     TaskDone,
     TaskPage,
@@ -52,6 +67,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         query=Nothing, answer=BatchesDocument),
     get("/api/batches/{batch_id}", batches.show_batch, "One batch with its counts.",
         query=Nothing, answer=BatchDocument),
+    get("/api/batches/{batch_id}/rows", batches.list_rows, "How its rows stand, briefly.",
+        query=RowsQuery, answer=RowsPage),
     post("/api/batches/{batch_id}/pause", batches.pause, "Let running rows end, start no more.",
          query=Nothing, body=Nothing, answer=BatchDone),
     post("/api/batches/{batch_id}/resume", batches.resume, "Let the waiting rows run.",
@@ -75,6 +92,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         query=Nothing, answer=TaskDocument),
     get("/api/tasks/{task_id}/history", tasks.show_history, "Every change of a task.",
         query=Nothing, answer=HistoryDocument),
+    get("/api/tasks/{task_id}/story", tasks.tell_story, "What happened to it, in sentences.",
+        query=Nothing, answer=StoryDocument),
     post("/api/tasks/{task_id}/retry", tasks.retry, "Run a failed or cancelled row again.",
          query=Nothing, body=RetryBody, answer=RetryDone, takes_key=True),
     post("/api/tasks/{task_id}/cancel", tasks.cancel, "End a task; exactly this one.",
@@ -100,5 +119,15 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         query=Nothing, media="text/event-stream"),
     get("/outputs/{task_id}/{index}", files.output, "A result file; index 0 is the first.",
         query=Nothing, media="application/octet-stream"),
+    get("/thumbs/{task_id}/{index}", thumbnails.of_output, "A small picture of a result file.",
+        query=Nothing, media="image/webp"),
+    get("/inputs/{task_id}/{column}", files.input_picture, "The picture of an input column.",
+        query=Nothing, media="application/octet-stream"),
+    get("/thumbs/{task_id}/inputs/{column}", thumbnails.of_input,
+        "A small picture of an input column's picture.", query=Nothing, media="image/webp"),
+
+    get("/", page.index, "The dashboard.", query=Nothing, media="text/html", access=Access.OPEN),
+    get("/static/{file}", page.part, "A script, style or icon of the dashboard.",
+        query=Nothing, media="text/javascript", access=Access.OPEN),
 )
 # fmt: on

@@ -17,6 +17,7 @@ from config.errors import ConfigError, Problem
 from daemon.actions.plan import ActionError
 from daemon.durable import write_private
 from daemon.web import openapi, uploads
+from daemon.web.activity import Activity
 from daemon.web.address import Address, address_file
 from daemon.web.auth import BadTokenFile, Guard, read_or_make_token
 from daemon.web.desk import Desk
@@ -28,9 +29,11 @@ from daemon.web.idempotency import AnswersGiven
 from daemon.web.jobs import UPLOADS
 from daemon.web.limits import CHANGE_EVERY_SECONDS, CHANGES, Buckets
 from daemon.web.measures import Measures
+from daemon.web.page_files import read_page
 from daemon.web.refusal import Refusal, error_document
 from daemon.web.rooms import ROOM, Room
 from daemon.web.routes import ENDPOINTS
+from daemon.web.thumb_cache import THUMBS, ThumbCache
 from ledger.errors import Conflict, LedgerClosed, UnknownRecord
 
 log = structlog.get_logger()
@@ -72,6 +75,7 @@ class WebServer:
         unsubscribe = [
             self._desk.ledger.subscribe(room.feed.follow),
             self._desk.ledger.subscribe(room.measures.follow),
+            self._desk.ledger.subscribe(room.activity.follow),
         ]
         runner = web.AppRunner(
             self._application(room), access_log=None, shutdown_timeout=CLOSING_SECONDS
@@ -79,7 +83,7 @@ class WebServer:
         try:
             await runner.setup()
             await self._listen(runner)
-            await Teller(room.feed, self._desk).run(stop)
+            await Teller(room.feed, self._desk, room.activity).run(stop)
         finally:
             room.feed.close()
             for end in unsubscribe:
@@ -106,6 +110,9 @@ class WebServer:
             feed=Feed(),
             measures=Measures(desk.ledger, desk.servers, desk.stuck),
             openapi=msgspec.json.encode(openapi.document(ENDPOINTS)),
+            page=await asyncio.to_thread(read_page),
+            thumbs=ThumbCache(desk.settings.state_dir / THUMBS),
+            activity=Activity(desk.ledger, desk.servers, desk.stuck, desk.clock),
         )
 
     def _application(self, room: Room) -> web.Application:

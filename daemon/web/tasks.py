@@ -4,9 +4,17 @@ import asyncio
 from collections.abc import Mapping
 
 from daemon.actions import tasks
+from daemon.story.telling import tell, who
 from daemon.web.asked import RetryBody, TaskQuery
 from daemon.web.decoding import Nothing
-from daemon.web.documents import Change, HistoryDocument, TaskDocument, TaskPage
+from daemon.web.documents import (
+    Change,
+    HistoryDocument,
+    StoryDocument,
+    StoryEvent,
+    TaskDocument,
+    TaskPage,
+)
 from daemon.web.endpoint import Call
 from daemon.web.paging import Wanted, page_of
 from daemon.web.performing import now, perform
@@ -37,6 +45,25 @@ async def show_history(call: Call[Nothing, Nothing]) -> HistoryDocument:
     """Answer every change of a task."""
     await _find(call)
     return HistoryDocument(await _history(call))
+
+
+async def tell_story(call: Call[Nothing, Nothing]) -> StoryDocument:
+    """Answer what happened to a task, in sentences of the asked language."""
+    task, words = await _find(call), call.words
+    lines = await asyncio.to_thread(call.desk.history, task.task_id)
+    story = [
+        StoryEvent(
+            seq=event.seq,
+            at=event.at,
+            actor=event.actor,
+            who=who(event.actor, words),
+            op=event.op,
+            text=event.text,
+            because=event.because,
+        )
+        for event in tell(lines, words)
+    ]
+    return StoryDocument(task_id=task.task_id, status=task.status, stage=task.stage, story=story)
 
 
 async def retry(call: Call[Nothing, RetryBody]) -> Mapping[str, Json]:

@@ -12,20 +12,27 @@ from daemon.web.documents import (
     Readiness,
     ServerDocument,
     TaskDocument,
+    TaskRow,
 )
 from ledger.ledger import Ledger
 from ledger.shelf import decode_task
 from ledger.status import IN_FLIGHT_STAGES, OPEN_STAGES, STATUS_OF, Stage, Status
 from ledger.task import Json, Task
 
-#: Fields of a task that an event tells; the rest is asked for when somebody looks at the task.
-_TOLD = (
-    "task_id", "batch_id", "row_id", "row_number", "product_name", "model_name", "workflow_type",
-    "status", "stage", "priority", "created_at", "updated_at", "started_at", "finished_at",
-    "server", "attempt", "comfyui_task_id", "not_before", "requested", "blocked_by",
-    "error_kind", "error_message", "output_files", "possible_duplicate", "retried_from",
-    "retry_number", "retry_count", "version",
-)  # fmt: skip
+#: Of an error's text, in a list; the task itself has the whole of it.
+MESSAGE_CHARACTERS = 300
+FILES_TOLD = 4
+_SHOWN = tuple(
+    name
+    for name in TaskRow.__struct_fields__
+    if name
+    not in {
+        "error_message",
+        "output_files",
+        "outputs_count",
+        "inputs",
+    }
+)
 
 
 def change(line: JournalLine) -> Change:
@@ -50,9 +57,16 @@ def task_document(task: Task, family: Sequence[Task], history: Sequence[Change])
     )
 
 
-def told(task: Task) -> Mapping[str, object]:
-    """Return what an event says of a task."""
-    return {name: getattr(task, name) for name in _TOLD}
+def task_row(task: Task) -> TaskRow:
+    """Return what lists and events say of a task."""
+    message = task.error_message
+    return TaskRow(
+        **{name: getattr(task, name) for name in _SHOWN},
+        error_message=None if message is None else message[:MESSAGE_CHARACTERS],
+        output_files=task.output_files[:FILES_TOLD],
+        outputs_count=len(task.output_files),
+        inputs=tuple(task.inputs),
+    )
 
 
 def server_document(state: ServerState, in_flight: int) -> ServerDocument:
@@ -106,7 +120,7 @@ def snapshot(
     inside = [stage for stage in Stage if stage in OPEN_STAGES and stage is not Stage.WAITING]
     return {
         "batches": batches,
-        "tasks": [told(task) for task in ledger.in_stage(*inside)],
+        "tasks": [task_row(task) for task in ledger.in_stage(*inside)],
         "servers": server_documents(ledger, servers),
         "progress": progress,
     }

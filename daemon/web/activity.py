@@ -1,0 +1,113 @@
+"""How busy the last hour was: rows made and failed by the minute, how much each GPU worked."""
+
+from collections import deque
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import islice
+
+from daemon.clock import Clock
+from daemon.dispatch.servers import ServerState
+from daemon.upkeep.stuck import StuckTasks
+from daemon.web.documents import OverviewDocument, TaskRow
+from daemon.web.views import task_row
+from ledger.entry import Transaction
+from ledger.ledger import Ledger
+from ledger.status import Stage
+from ledger.task import Task
+from ledger.timestamps import from_timestamp
+
+MINUTES = 60
+#: Over how long the share is taken in which a GPU was busy, and in slots of how long.
+BUSY_SECONDS = 300
+SLOT_SECONDS = 10
+#: Results shown as the newest ones.
+LATEST = 24
+#: Tasks looked at, at a start, to find the newest results.
+LOOKED_AT = 2000
+
+
+class Activity:
+    """Counts what ends, from the ledger's feed; memory is bounded by the hour's minutes."""
+
+    def __init__(
+        self, ledger: Ledger, servers: Sequence[ServerState], stuck: StuckTasks, clock: Clock
+    ) -> None:
+        self._ledger = ledger
+        self._servers = servers
+        self._stuck = stuck
+        self._clock = clock
+        self._since = clock.now()
+        self._minutes: dict[int, list[int]] = {}  # minutes since the epoch -> [done, failed]
+        self._busy: dict[str, dict[int, float]] = {}  # server -> slot -> seconds of execution
+        self._latest: deque[TaskRow] = deque(_newest_results(ledger), maxlen=LATEST)
+
+    def follow(self, transaction: Transaction) -> None:
+        """Count what a durable transaction ends: a listener of the ledger."""
+        for record in transaction.records:
+            if isinstance(record, Task) and record.has_just_ended:
+                self._count(record)
+
+    def overview(self) -> OverviewDocument:
+        """Return the last hour, the busy shares and how many tasks are stuck."""
+        now = self._clock.now()
+        minute = _minute(now)
+        counts = [self._minutes.get(minute - ago, [0, 0]) for ago in reversed(range(MINUTES))]
+        return OverviewDocument(
+            done_per_minute=[done for done, _ in counts],
+            failed_per_minute=[failed for _, failed in counts],
+            busy_shares={state.name: self._busy_share(state.name, now) for state in self._servers},
+            stuck=self._stuck.stuck,
+        )
+
+    def latest(self) -> list[TaskRow]:
+        """Return the newest results, the newest one first."""
+        return list(reversed(self._latest))
+
+    def _count(self, task: Task) -> None:
+        now = self._clock.now()
+        if task.stage in (Stage.DONE, Stage.FAILED):
+            self._minutes.setdefault(_minute(now), [0, 0])[task.stage is Stage.FAILED] += 1
+        for old in [each for each in self._minutes if each <= _minute(now) - MINUTES]:
+            del self._minutes[old]
+        if task.stage is Stage.DONE and task.output_files:
+            self._latest.append(task_row(task))
+        if task.gpu_seconds and task.server and task.started_at:
+            began = from_timestamp(task.started_at).timestamp()
+            self._note_busy(task.server, began, began + task.gpu_seconds)
+
+    def _note_busy(self, server: str, began: float, ended: float) -> None:
+        """Spread an execution (seconds since the epoch) over its slots; forget old slots."""
+        slots = self._busy.setdefault(server, {})
+        oldest = int(self._clock.now().timestamp() - BUSY_SECONDS) // SLOT_SECONDS
+        for slot in range(max(oldest, int(began) // SLOT_SECONDS), int(ended) // SLOT_SECONDS + 1):
+            begin = max(began, slot * SLOT_SECONDS)
+            slots[slot] = slots.get(slot, 0.0) + min(ended, (slot + 1) * SLOT_SECONDS) - begin
+        for old in [slot for slot in slots if slot < oldest]:
+            del slots[old]
+
+    def _busy_share(self, server: str, now: datetime) -> float:
+        """Return the share of the last minutes (since our start, at most) in which it executed."""
+        window_seconds = min(BUSY_SECONDS, (now - self._since).total_seconds())
+        if window_seconds <= 0:
+            return 0.0
+        begin = now.timestamp() - window_seconds
+        slots = self._busy.get(server, {}).items()
+        busy_seconds = sum(busy for slot, busy in slots if (slot + 1) * SLOT_SECONDS > begin)
+        for task in self._ledger.in_stage(Stage.RUNNING, server=server):
+            if task.started_at is not None:
+                began = from_timestamp(task.started_at).timestamp()
+                busy_seconds += max(0.0, now.timestamp() - max(began, begin))
+        return round(min(1.0, busy_seconds / window_seconds), 2)
+
+
+def _minute(at: datetime) -> int:
+    return int(at.timestamp() // 60)
+
+
+def _newest_results(ledger: Ledger) -> list[TaskRow]:
+    """Return the newest results among the tasks of the newest batches, oldest first."""
+    batches = (batch.batch_id for batch in reversed(ledger.batches()))
+    tasks = (task for batch_id in batches for task in ledger.tasks(batch_id))
+    done = [task for task in islice(tasks, LOOKED_AT) if task.output_files]
+    done.sort(key=lambda task: task.finished_at or "")
+    return [task_row(task) for task in done[-LATEST:]]
