@@ -47,6 +47,9 @@ class Metrics:
         self.ledger_damaged = Gauge(
             "rowkeeper_ledger_damaged", "Whether `ledger repair` is due.", registry=registry
         )
+        self.event_listeners = Gauge(
+            "rowkeeper_event_listeners", "Clients that listen to the events.", registry=registry
+        )
         self.ledger_last_seq = Gauge(
             "rowkeeper_ledger_last_seq", "Number of the newest change.", registry=registry
         )

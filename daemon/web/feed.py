@@ -112,6 +112,11 @@ class Feed:
         return bool(self._listeners)
 
     @property
+    def listeners_count(self) -> int:
+        """How many listen."""
+        return len(self._listeners)
+
+    @property
     def is_kept(self) -> bool:
         """Whether somebody listens, or did a short while ago and may come back."""
         return self._silent_ticks < SILENT_TICKS

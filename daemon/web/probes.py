@@ -24,6 +24,7 @@ async def readyz(call: Call[Nothing, Nothing]) -> web.StreamResponse:
 
 async def metrics(call: Call[Nothing, Nothing]) -> web.StreamResponse:
     """Answer all numbers for Prometheus."""
+    call.room.measures.metrics.event_listeners.set(call.room.feed.listeners_count)
     headers = {"Content-Type": CONTENT_TYPE}
     return web.Response(body=call.room.measures.text(), headers=headers)
 

@@ -35,10 +35,18 @@ export async function read(path, { signal } = {}) {
 export async function change(path, body = null, { key = newKey() } = {}) {
   for (;;) {
     const token = knownToken() ?? (await askForToken());
-    const headers = { "Accept-Language": currentLanguage(), Authorization: `Bearer ${token}`, "Idempotency-Key": key };
+    const headers = {
+      "Accept-Language": currentLanguage(),
+      Authorization: `Bearer ${token}`,
+      "Idempotency-Key": key,
+    };
     if (body !== null) headers["Content-Type"] = "application/json";
     try {
-      return await ask(path, { method: "POST", headers, body: body === null ? null : JSON.stringify(body) });
+      return await ask(path, {
+        method: "POST",
+        headers,
+        body: body === null ? null : JSON.stringify(body),
+      });
     } catch (error) {
       if (!(error instanceof Problem) || error.status !== 401) throw error;
       forgetToken();
@@ -82,7 +90,8 @@ function send(path, form, token, key, progress) {
     request.setRequestHeader("Accept-Language", currentLanguage());
     request.responseType = "json";
     request.upload.onprogress = (event) => progress(event.total ? event.loaded / event.total : 0);
-    request.onerror = () => reject(new Problem(0, { message: t("problem.offline"), hint: t("problem.offline.hint") }));
+    request.onerror = () =>
+      reject(new Problem(0, { message: t("problem.offline"), hint: t("problem.offline.hint") }));
     request.onload = () => {
       if (request.status < 300) resolve(request.response);
       else reject(new Problem(request.status, request.response?.error));

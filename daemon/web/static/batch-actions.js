@@ -15,7 +15,14 @@ const BUTTONS = {
 
 /** The buttons for a status; the first is the one most people want then. */
 function offered({ status, statistics }) {
-  const names = { running: ["pause", "stop"], paused: ["resume", "stop"], stopped: ["resume_failed", "rerun"], failed: ["resume_failed", "rerun"], completed: ["rerun"] }[status] ?? [];
+  const names =
+    {
+      running: ["pause", "stop"],
+      paused: ["resume", "stop"],
+      stopped: ["resume_failed", "rerun"],
+      failed: ["resume_failed", "rerun"],
+      completed: ["rerun"],
+    }[status] ?? [];
   return statistics.failed ? [...names, "retry_failed"] : names;
 }
 
@@ -28,7 +35,9 @@ export function batchButtons() {
       const names = offered(batch);
       if (names.join() === shown) return;
       shown = names.join();
-      node.replaceChildren(...names.map((name, place) => button(name, place, batch.batch_id, node)));
+      node.replaceChildren(
+        ...names.map((name, place) => button(name, place, batch.batch_id, node)),
+      );
     },
   };
 }
@@ -36,5 +45,14 @@ export function batchButtons() {
 function button(name, place, batchId, controls) {
   const [symbol, run] = BUTTONS[name];
   const first = place === 0 && name.startsWith("resume");
-  return h("button", { class: `button ${first ? "primary" : ""}`, type: "button", onclick: () => actions.carryOut(controls, () => run(batchId)) }, icon(symbol), t(`action.${name}`));
+  return h(
+    "button",
+    {
+      class: `button ${first ? "primary" : ""}`,
+      type: "button",
+      onclick: () => actions.carryOut(controls, () => run(batchId)),
+    },
+    icon(symbol),
+    t(`action.${name}`),
+  );
 }

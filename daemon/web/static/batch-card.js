@@ -16,10 +16,14 @@ export function batchCard() {
   const bar = statusBar();
   const counts = countsLine();
   const buttons = batchButtons();
-  const node = h("article", { class: "card batch" },
+  const node = h(
+    "article",
+    { class: "card batch" },
     h("header", {}, h("h3", {}, name), status.node, facts, when),
-    bar.node, held,
-    h("footer", {}, counts.node, buttons.node));
+    bar.node,
+    held,
+    h("footer", {}, counts.node, buttons.node),
+  );
   return {
     node,
     update(batch) {
@@ -39,9 +43,19 @@ export function batchCard() {
   };
 }
 
-export const batchGroup = ({ status }) => ({ running: "processing", paused: "pending", stopped: "cancelled", failed: "failed", completed: "completed" })[status];
+export const batchGroup = ({ status }) =>
+  ({
+    running: "processing",
+    paused: "pending",
+    stopped: "cancelled",
+    failed: "failed",
+    completed: "completed",
+  })[status];
 
-export const heldSentence = (batch) => (batch.held ? t("batch.held", { why: tr(`held.${batch.held}`, tr(`kind.${batch.held}`, batch.held)) }) : "");
+export const heldSentence = (batch) =>
+  batch.held
+    ? t("batch.held", { why: tr(`held.${batch.held}`, tr(`kind.${batch.held}`, batch.held)) })
+    : "";
 
 /** Rows, the stage of two-stage ones, and when they will be ready. */
 export function batchFacts(batch) {

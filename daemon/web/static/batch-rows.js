@@ -52,7 +52,10 @@ export class BatchRows {
       return this.all.push(task) - 1;
     }
     const known = this.all[place];
-    const isNewer = task.task_id === known.task_id ? (task.version ?? 1) >= (known.version ?? 1) : task.created_at >= known.created_at && !task.retry_count;
+    const isNewer =
+      task.task_id === known.task_id
+        ? (task.version ?? 1) >= (known.version ?? 1)
+        : task.created_at >= known.created_at && !task.retry_count;
     if (isNewer) this.all[place] = task;
     return place;
   }

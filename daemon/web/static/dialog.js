@@ -9,11 +9,26 @@ let number = 0;
 export function openDialog(title, content, closed = () => {}, kind = "") {
   number += 1;
   const id = `dialog-title-${number}`;
-  const dialog = h("dialog", { class: `dialog ${kind}`, "aria-labelledby": id },
-    h("header", { class: "dialog-head" },
+  const dialog = h(
+    "dialog",
+    { class: `dialog ${kind}`, "aria-labelledby": id },
+    h(
+      "header",
+      { class: "dialog-head" },
       h("h2", { id }, title),
-      h("button", { class: "icon-button", type: "button", "aria-label": t("close"), onclick: () => dialog.close() }, icon("cross"))),
-    content);
+      h(
+        "button",
+        {
+          class: "icon-button",
+          type: "button",
+          "aria-label": t("close"),
+          onclick: () => dialog.close(),
+        },
+        icon("cross"),
+      ),
+    ),
+    content,
+  );
   dialog.addEventListener("close", () => {
     dialog.remove();
     closed();
@@ -27,14 +42,43 @@ export function openDialog(title, content, closed = () => {}, kind = "") {
 export function confirm({ title, text, facts = [], choices = [], yes, danger = false }) {
   return new Promise((resolve) => {
     let answer = null;
-    const boxes = choices.map((choice) => h("input", { type: "checkbox", id: `choice-${choice.name}`, checked: choice.checked ?? false }));
-    const go = h("button", { class: `button ${danger ? "danger" : "primary"}`, type: "submit" }, yes);
-    const form = h("form", { method: "dialog", onsubmit: decide },
+    const boxes = choices.map((choice) =>
+      h("input", {
+        type: "checkbox",
+        id: `choice-${choice.name}`,
+        checked: choice.checked ?? false,
+      }),
+    );
+    const go = h(
+      "button",
+      { class: `button ${danger ? "danger" : "primary"}`, type: "submit" },
+      yes,
+    );
+    const form = h(
+      "form",
+      { method: "dialog", onsubmit: decide },
       text ? h("p", {}, text) : null,
-      facts.length ? h("dl", { class: "facts" }, facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))) : null,
-      choices.map((choice, n) => h("label", { class: "choice", for: `choice-${choice.name}` }, boxes[n], choice.label)),
-      h("div", { class: "dialog-buttons" },
-        h("button", { class: "button", type: "button", onclick: () => dialog.close() }, t("cancel")), go));
+      facts.length
+        ? h(
+            "dl",
+            { class: "facts" },
+            facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))),
+          )
+        : null,
+      choices.map((choice, n) =>
+        h("label", { class: "choice", for: `choice-${choice.name}` }, boxes[n], choice.label),
+      ),
+      h(
+        "div",
+        { class: "dialog-buttons" },
+        h(
+          "button",
+          { class: "button", type: "button", onclick: () => dialog.close() },
+          t("cancel"),
+        ),
+        go,
+      ),
+    );
     const dialog = openDialog(title, form, () => resolve(answer));
     go.focus();
 

@@ -11,11 +11,21 @@ export function h(tag, props = {}, ...children) {
     else if (name in DIRECT) node[name] = value;
     else setAttribute(node, name, value);
   }
-  node.append(...children.flat(9).filter((child) => child !== null && child !== undefined && child !== false));
+  node.append(
+    ...children.flat(9).filter((child) => child !== null && child !== undefined && child !== false),
+  );
   return node;
 }
 
-const DIRECT = { value: 1, checked: 1, disabled: 1, hidden: 1, tabIndex: 1, textContent: 1, open: 1 };
+const DIRECT = {
+  value: 1,
+  checked: 1,
+  disabled: 1,
+  hidden: 1,
+  tabIndex: 1,
+  textContent: 1,
+  open: 1,
+};
 
 /** Set an attribute, or remove it for null and false. */
 export function setAttribute(node, name, value) {
@@ -30,7 +40,9 @@ export function setText(node, text) {
 
 /** Replace the children of a node. */
 export function fill(node, ...children) {
-  node.replaceChildren(...children.flat(9).filter((child) => child !== null && child !== undefined && child !== false));
+  node.replaceChildren(
+    ...children.flat(9).filter((child) => child !== null && child !== undefined && child !== false),
+  );
   return node;
 }
 

@@ -11,7 +11,8 @@ function formatter(kind, options) {
 }
 
 export const count = (number) => formatter(Intl.NumberFormat, {}).format(number);
-export const share = (number) => formatter(Intl.NumberFormat, { style: "percent", maximumFractionDigits: 0 }).format(number);
+export const share = (number) =>
+  formatter(Intl.NumberFormat, { style: "percent", maximumFractionDigits: 0 }).format(number);
 
 /** A moment: the time when it was today, else day and time. */
 export function moment(at) {
@@ -19,31 +20,49 @@ export function moment(at) {
   const date = new Date(at);
   const today = date.toDateString() === new Date().toDateString();
   const time = { hour: "2-digit", minute: "2-digit", hour12: false };
-  return formatter(Intl.DateTimeFormat, today ? time : { month: "short", day: "numeric", ...time }).format(date);
+  return formatter(
+    Intl.DateTimeFormat,
+    today ? time : { month: "short", day: "numeric", ...time },
+  ).format(date);
 }
 
 export function exactMoment(at) {
   if (!at) return "";
-  return formatter(Intl.DateTimeFormat, { dateStyle: "medium", timeStyle: "medium", hour12: false }).format(new Date(at));
+  return formatter(Intl.DateTimeFormat, {
+    dateStyle: "medium",
+    timeStyle: "medium",
+    hour12: false,
+  }).format(new Date(at));
 }
 
-/** A span of seconds in the one or two units that matter. */
+/** The unit in which so many seconds are best told, and how many seconds it has. */
+function unitOf(seconds) {
+  if (seconds < 60) return ["seconds", 1];
+  if (seconds < 5400) return ["minutes", 60];
+  return seconds < 36 * 3600 ? ["hours", 3600] : ["days", 86400];
+}
+
+/** A number with one decimal where it is small. */
+const few = (number) => (number < 9.95 ? Math.round(number * 10) / 10 : Math.round(number));
+
+/** A span of seconds in the one unit that matters. */
 export function span(seconds) {
-  const s = Math.max(0, Math.round(seconds));
-  if (s < 60) return t("span.seconds", { n: s });
-  if (s < 5400) return t("span.minutes", { n: Math.round(s / 60) });
-  const hours = s / 3600;
-  if (hours < 36) return t("span.hours", { n: hours < 10 ? Math.round(hours * 10) / 10 : Math.round(hours) });
-  return t("span.days", { n: Math.round(hours / 24) });
+  const [unit, size] = unitOf(seconds);
+  return t(`span.${unit}`, { n: few(seconds / size) });
 }
 
-/** When it will be ready, as an honest range. */
+/** When it will be ready, as an honest range: 6–8 min. */
 export function eta(range) {
   if (!range) return "";
-  const low = span(range.low_seconds);
-  const high = span(range.high_seconds);
-  if (range.high_seconds < 3) return t("eta.soon");
-  return low === high ? t("eta.about", { span: low }) : t("eta.between", { low, high });
+  const { low_seconds: low, high_seconds: high } = range;
+  if (high < 3) return t("eta.soon");
+  const [unit, size] = unitOf(high);
+  const [from, to] = [low, high].map((seconds) =>
+    size === 3600 ? few(seconds / size) : Math.round(seconds / size),
+  );
+  return from === to
+    ? t("eta.about", { span: t(`span.${unit}`, { n: to }) })
+    : t("eta.between", { range: t(`span.${unit}`, { n: `${from}–${to}` }) });
 }
 
 export function bytes(size) {
@@ -59,7 +78,10 @@ export function bytes(size) {
 
 /** What a row is about, in one line. */
 export function rowName(task) {
-  return [task.product_name, task.model_name].filter(Boolean).join(" · ") || t("row.unnamed", { n: task.row_number });
+  return (
+    [task.product_name, task.model_name].filter(Boolean).join(" · ") ||
+    t("row.unnamed", { n: task.row_number })
+  );
 }
 
 export const isVideo = (name) => /\.(mp4|webm|mov|mkv|m4v)$/i.test(name ?? "");

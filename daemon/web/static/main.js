@@ -14,7 +14,13 @@ import { overviewView } from "./view-overview.js";
 import { taskView } from "./view-task.js";
 import { currentLanguage, initLanguage, setLanguage, t } from "./words.js";
 
-const VIEWS = { overview: overviewView, batches: batchesView, batch: batchView, task: taskView, failed: failedView };
+const VIEWS = {
+  overview: overviewView,
+  batches: batchesView,
+  batch: batchView,
+  task: taskView,
+  failed: failedView,
+};
 const NAVIGATION = [
   ["overview", "#/", "overview"],
   ["batches", "#/batches", "batches"],
@@ -29,16 +35,47 @@ function build() {
   for (const end of endings) end();
   leave();
   const main = h("main", { id: "main", tabindex: "-1" });
-  const links = NAVIGATION.map(([name, href, symbol]) => h("a", { href, class: "nav-link", "data-view": name }, icon(symbol), h("span", {}, t(`nav.${name}`)), h("span", { class: "nav-count" })));
+  const links = NAVIGATION.map(([name, href, symbol]) =>
+    h(
+      "a",
+      { href, class: "nav-link", "data-view": name },
+      icon(symbol),
+      h("span", {}, t(`nav.${name}`)),
+      h("span", { class: "nav-count" }),
+    ),
+  );
   const drop = dropZone();
-  fill(document.body,
-    h("a", { class: "skip", href: "#main", onclick: (event) => { event.preventDefault(); main.focus(); } }, t("skip")),
-    h("header", { class: "side" },
-      h("a", { class: "brand", href: "#/" }, h("img", { src: "/static/icon.svg", alt: "", width: 22, height: 22 }), "rowkeeper"),
+  fill(
+    document.body,
+    h(
+      "a",
+      {
+        class: "skip",
+        href: "#main",
+        onclick: (event) => {
+          event.preventDefault();
+          main.focus();
+        },
+      },
+      t("skip"),
+    ),
+    h(
+      "header",
+      { class: "side" },
+      h(
+        "a",
+        { class: "brand", href: "#/", "aria-label": "rowkeeper" },
+        h("img", { src: "/static/icon.svg", alt: "", width: 22, height: 22 }),
+        h("span", {}, "rowkeeper"),
+      ),
       h("nav", { "aria-label": t("nav.label") }, links),
       drop.button,
-      h("div", { class: "side-foot" }, connection(), switches())),
-    main, drop.overlay, noticeRegion());
+      h("div", { class: "side-foot" }, connection(), switches()),
+    ),
+    main,
+    drop.overlay,
+    noticeRegion(),
+  );
   const show = () => open(main, links);
   endings = [onRoute(show), on("batches", () => countFailed(links)), drop.end];
   show();
@@ -52,7 +89,12 @@ function open(main, links) {
   const place = h("div", { class: `view view-${name}` });
   main.replaceChildren(place);
   leave = view(place, params) ?? (() => {});
-  for (const link of links) setAttribute(link, "aria-current", link.dataset.view === (BELONGS[name] ?? name) ? "page" : null);
+  for (const link of links)
+    setAttribute(
+      link,
+      "aria-current",
+      link.dataset.view === (BELONGS[name] ?? name) ? "page" : null,
+    );
   window.scrollTo(0, 0);
   const heading = place.querySelector("h1");
   document.title = heading ? `${heading.textContent} – rowkeeper` : "rowkeeper";
@@ -80,15 +122,37 @@ function connection() {
 
 function switches() {
   const other = currentLanguage() === "zh" ? "en" : "zh";
-  const theme = h("button", { class: "icon-button", type: "button", onclick: () => { switchTheme(); show(); } });
+  const theme = h("button", {
+    class: "icon-button",
+    type: "button",
+    onclick: () => {
+      switchTheme();
+      show();
+    },
+  });
   const show = () => {
     fill(theme, icon(isDark() ? "sun" : "moon"));
     setAttribute(theme, "aria-label", t(isDark() ? "theme.light" : "theme.dark"));
   };
   show();
-  return h("div", { class: "switches" },
-    h("button", { class: "text-button", type: "button", lang: other, onclick: () => { setLanguage(other); build(); } }, other === "zh" ? "中文" : "English"),
-    theme);
+  return h(
+    "div",
+    { class: "switches" },
+    h(
+      "button",
+      {
+        class: "text-button",
+        type: "button",
+        lang: other,
+        onclick: () => {
+          setLanguage(other);
+          build();
+        },
+      },
+      other === "zh" ? "中文" : "English",
+    ),
+    theme,
+  );
 }
 
 initTheme();

@@ -23,10 +23,22 @@ export function tellProblem(error) {
 }
 
 function show(kind, message, hint) {
-  const notice = h("div", { class: `notice ${kind}` },
+  const notice = h(
+    "div",
+    { class: `notice ${kind}` },
     icon(kind === "done" ? "check" : "failed"),
     h("div", {}, h("p", {}, message), hint ? h("p", { class: "muted" }, hint) : null),
-    h("button", { class: "icon-button", type: "button", "aria-label": t("close"), onclick: () => notice.remove() }, icon("cross")));
+    h(
+      "button",
+      {
+        class: "icon-button",
+        type: "button",
+        "aria-label": t("close"),
+        onclick: () => notice.remove(),
+      },
+      icon("cross"),
+    ),
+  );
   setAttribute(notice, "role", kind === "problem" ? "alert" : null);
   region.append(notice);
   while (region.children.length > 4) region.firstChild.remove();

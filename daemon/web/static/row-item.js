@@ -15,7 +15,11 @@ const SETTLED_MS = 90; // pictures are asked for once scrolling rests
 /** `taskAt(index)` gives the task to show; `view(task)` opens its result. */
 export function rowItem(taskAt, view) {
   const image = h("img", { alt: "", decoding: "async", onerror: () => box.classList.add("gone") });
-  const box = h("button", { class: "thumb", type: "button", onclick: () => task.outputs_count && view(task) }, image);
+  const box = h(
+    "button",
+    { class: "thumb", type: "button", onclick: () => task.outputs_count && view(task) },
+    image,
+  );
   const number = h("span", { class: "row-number num" });
   const link = h("a", { class: "row-link" });
   const about = h("span", { class: "row-about" });
@@ -24,7 +28,16 @@ export function rowItem(taskAt, view) {
   const status = pill();
   const when = h("time", { class: "muted num row-when" });
   const act = h("button", { class: "button small", type: "button", onclick: carryOut });
-  const node = h("div", { class: "row" }, box, number, h("div", { class: "row-words" }, link, about, bar.node), h("div", { class: "row-state" }, stuck, status.node), when, h("div", { class: "row-act" }, act));
+  const node = h(
+    "div",
+    { class: "row" },
+    box,
+    number,
+    h("div", { class: "row-words" }, link, about, bar.node),
+    h("div", { class: "row-state" }, stuck, status.node),
+    when,
+    h("div", { class: "row-act" }, act),
+  );
   let task = null;
   let wantedSrc = null;
   let soon = 0;
@@ -78,7 +91,8 @@ export function rowItem(taskAt, view) {
 /** What one would do to a task from the list, if anything. */
 function actionOf(task) {
   if (store.stuck.has(task.task_id)) return { words: "action.recover", run: actions.recoverStuck };
-  if (task.stage === "failed" || task.stage === "cancelled") return { words: "action.retry", run: actions.retryTask };
+  if (task.stage === "failed" || task.stage === "cancelled")
+    return { words: "action.retry", run: actions.retryTask };
   return null;
 }
 
@@ -86,9 +100,11 @@ function actionOf(task) {
 function aboutOf(task, how) {
   const parts = [task.workflow_type];
   if (task.retry_number) parts.push(t("row.retry", { n: task.retry_number }));
-  if (task.stage === "failed") parts.push(`${tr(`kind.${task.error_kind}`, task.error_kind)}: ${task.error_message ?? ""}`);
+  if (task.stage === "failed")
+    parts.push(`${tr(`kind.${task.error_kind}`, task.error_kind)}: ${task.error_message ?? ""}`);
   else if (task.blocked_by) parts.push(task.blocked_by);
-  else if (task.stage === "running") parts.push(how?.node ? `${task.server} · ${t("task.node", { node: how.node })}` : task.server);
+  else if (task.stage === "running")
+    parts.push(how?.node ? `${task.server} · ${t("task.node", { node: how.node })}` : task.server);
   else if (task.stage === "waiting" && task.error_message) parts.push(task.error_message);
   else if (task.server && task.stage !== "waiting") parts.push(task.server);
   return parts.join(" · ");

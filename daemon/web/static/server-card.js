@@ -20,15 +20,23 @@ export function serverCard() {
   const showWork = keyed(work, (task) => task.task_id, runningTask);
   const drain = h("button", { class: "text-button", type: "button" });
   let current = null;
-  drain.addEventListener("click", () => actions.carryOut(drain, () => actions.setDrained(current.name, !current.drained)));
-  const node = h("article", { class: "card server" },
+  drain.addEventListener("click", () =>
+    actions.carryOut(drain, () => actions.setDrained(current.name, !current.drained)),
+  );
+  const node = h(
+    "article",
+    { class: "card server" },
     h("header", {}, h("span", { class: "dot" }), name, health, drain),
     about,
-    h("dl", { class: "pairs" },
+    h(
+      "dl",
+      { class: "pairs" },
       h("div", {}, h("dt", {}, t("server.model")), h("dd", {}, model)),
       h("div", {}, h("dt", {}, t("server.queue")), h("dd", {}, queue)),
-      h("div", {}, h("dt", {}, t("server.busy")), h("dd", { class: "busy" }, busy.node, busyWords))),
-    work);
+      h("div", {}, h("dt", {}, t("server.busy")), h("dd", { class: "busy" }, busy.node, busyWords)),
+    ),
+    work,
+  );
   return {
     node,
     update(server) {
@@ -37,14 +45,32 @@ export function serverCard() {
       node.dataset.health = state;
       setText(name, server.name);
       setText(health, t(`health.${state}`));
-      setText(about, server.why_not ?? [server.version ? `ComfyUI ${server.version}` : "", server.url ?? ""].filter(Boolean).join(" · "));
+      setText(
+        about,
+        server.why_not ??
+          [server.version ? `ComfyUI ${server.version}` : "", server.url ?? ""]
+            .filter(Boolean)
+            .join(" · "),
+      );
       setText(model, server.last_type ?? t("none"));
-      setText(queue, t("server.queue_words", { running: count(server.queue_running ?? 0), pending: count(server.queue_pending ?? 0), ours: count(server.in_flight), most: count(server.max_in_flight) }));
+      setText(
+        queue,
+        t("server.queue_words", {
+          running: count(server.queue_running ?? 0),
+          pending: count(server.queue_pending ?? 0),
+          ours: count(server.in_flight),
+          most: count(server.max_in_flight),
+        }),
+      );
       const busyShare = store.overview?.busy_shares?.[server.name] ?? 0;
       busy.update(busyShare);
       setText(busyWords, share(busyShare));
       setText(drain, t(server.drained ? "action.undrain" : "action.drain"));
-      showWork([...store.inFlight.values()].filter((task) => task.server === server.name && task.stage !== "submitting"));
+      showWork(
+        [...store.inFlight.values()].filter(
+          (task) => task.server === server.name && task.stage !== "submitting",
+        ),
+      );
     },
   };
 }
@@ -62,14 +88,24 @@ function runningTask() {
   const what = h("span", { class: "muted small" });
   const stuck = h("span", { class: "badge stuck", hidden: true }, icon("failed"), t("stuck.badge"));
   const bar = meter(t("task.progress"));
-  const node = h("div", { class: "work" }, h("div", { class: "work-line" }, link, stuck, what), bar.node);
+  const node = h(
+    "div",
+    { class: "work" },
+    h("div", { class: "work-line" }, link, stuck, what),
+    bar.node,
+  );
   return {
     node,
     update(task) {
       const how = store.progress.get(task.task_id);
       link.setAttribute("href", toTask(task.task_id));
       setText(link, rowName(task));
-      setText(what, task.stage === "running" && how?.node ? t("task.node", { node: how.node }) : t(`stage.${task.stage}`));
+      setText(
+        what,
+        task.stage === "running" && how?.node
+          ? t("task.node", { node: how.node })
+          : t(`stage.${task.stage}`),
+      );
       stuck.hidden = !store.stuck.has(task.task_id);
       bar.node.classList.toggle("idle", task.stage !== "running");
       bar.update(task.stage === "running" ? ratioOf(how) : 0);

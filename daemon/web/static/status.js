@@ -34,7 +34,9 @@ export function stagePill(task) {
 
 /** The bar of a batch: one segment for each status, read out as a sentence. */
 export function statusBar() {
-  const segments = Object.fromEntries(GROUPS.map((group) => [group, h("span", { class: "segment", "data-status": group })]));
+  const segments = Object.fromEntries(
+    GROUPS.map((group) => [group, h("span", { class: "segment", "data-status": group })]),
+  );
   const node = h("div", { class: "status-bar", role: "img" }, Object.values(segments));
   return {
     node,
@@ -50,17 +52,37 @@ export function statusBar() {
 }
 
 export function countsSentence(statistics) {
-  const told = GROUPS.filter((group) => statistics[group]).map((group) => `${t(`group.${group}`)} ${count(statistics[group])}`);
+  const told = GROUPS.filter((group) => statistics[group]).map(
+    (group) => `${t(`group.${group}`)} ${count(statistics[group])}`,
+  );
   return told.length ? told.join(t("list.comma")) : t("batch.empty");
 }
 
 /** The counts beside a bar, those that are not zero. */
 export function countsLine() {
-  const parts = Object.fromEntries(GROUPS.map((group) => {
-    const number = h("b", {});
-    return [group, { number, node: h("span", { class: "count", "data-status": group }, h("span", { class: "dot" }), number, ` ${t(`group.${group}`)}`) }];
-  }));
-  const node = h("div", { class: "counts" }, Object.values(parts).map((part) => part.node));
+  const parts = Object.fromEntries(
+    GROUPS.map((group) => {
+      const number = h("b", {});
+      return [
+        group,
+        {
+          number,
+          node: h(
+            "span",
+            { class: "count", "data-status": group },
+            h("span", { class: "dot" }),
+            number,
+            ` ${t(`group.${group}`)}`,
+          ),
+        },
+      ];
+    }),
+  );
+  const node = h(
+    "div",
+    { class: "counts" },
+    Object.values(parts).map((part) => part.node),
+  );
   return {
     node,
     update(statistics) {
@@ -75,7 +97,17 @@ export function countsLine() {
 /** A thin bar of progress between 0 and 1, or of unknown length for null. */
 export function meter(label) {
   const fillBar = h("span", { class: "meter-fill" });
-  const node = h("div", { class: "meter", role: "progressbar", "aria-label": label, "aria-valuemin": "0", "aria-valuemax": "100" }, fillBar);
+  const node = h(
+    "div",
+    {
+      class: "meter",
+      role: "progressbar",
+      "aria-label": label,
+      "aria-valuemin": "0",
+      "aria-valuemax": "100",
+    },
+    fillBar,
+  );
   return {
     node,
     update(ratio) {

@@ -61,7 +61,12 @@ export function takeTask(task) {
   else store.inFlight.delete(task.task_id);
   if (task.stage !== "running") store.progress.delete(task.task_id);
   if (!INSIDE.has(task.stage) && store.stuck.delete(task.task_id)) touch("stuck");
-  if (task.stage === "done" && task.outputs_count && !task.retry_count && !store.latest.some((each) => each.task_id === task.task_id)) {
+  if (
+    task.stage === "done" &&
+    task.outputs_count &&
+    !task.retry_count &&
+    !store.latest.some((each) => each.task_id === task.task_id)
+  ) {
     store.latest = [task, ...store.latest].slice(0, LATEST);
     touch("latest");
   }

@@ -1,7 +1,15 @@
 // The live connection: one event stream that comes back by itself, and says when it is away.
 
 import { read } from "./api.js";
-import { store, take, takeBatch, takeManyTasks, takeProgress, takeSnapshot, takeTask } from "./store.js";
+import {
+  store,
+  take,
+  takeBatch,
+  takeManyTasks,
+  takeProgress,
+  takeSnapshot,
+  takeTask,
+} from "./store.js";
 
 const AGAIN_MS = 2000;
 
@@ -54,5 +62,6 @@ function lost() {
 
 window.addEventListener("online", listen);
 document.addEventListener("visibilitychange", () => {
-  if (!document.hidden && store.connection !== "live" && source?.readyState === EventSource.CLOSED) listen();
+  if (!document.hidden && store.connection !== "live" && source?.readyState === EventSource.CLOSED)
+    listen();
 });

@@ -7,7 +7,8 @@ export function initTheme() {
   apply(localStorage.getItem(KEPT));
 }
 
-export const isDark = () => (document.documentElement.dataset.theme ?? (dark.matches ? "dark" : "light")) === "dark";
+export const isDark = () =>
+  (document.documentElement.dataset.theme ?? (dark.matches ? "dark" : "light")) === "dark";
 
 export function switchTheme() {
   const wanted = isDark() ? "light" : "dark";

@@ -11,13 +11,22 @@ export function thumbOf(task) {
 }
 
 export const outputThumb = (taskId, index) => `/thumbs/${taskId}/${index}`;
-export const inputThumb = (taskId, column) => `/thumbs/${taskId}/inputs/${encodeURIComponent(column)}`;
+export const inputThumb = (taskId, column) =>
+  `/thumbs/${taskId}/inputs/${encodeURIComponent(column)}`;
 export const outputFile = (taskId, index) => `/outputs/${taskId}/${index}`;
 export const inputFile = (taskId, column) => `/inputs/${taskId}/${encodeURIComponent(column)}`;
 
 /** A picture that keeps its place while it loads, and when it cannot be shown. */
 export function picture(src, alt, { video = false, eager = false } = {}) {
-  const image = src ? h("img", { src, alt, loading: eager ? "eager" : "lazy", decoding: "async", onerror: () => box.classList.add("gone") }) : null;
+  const image = src
+    ? h("img", {
+        src,
+        alt,
+        loading: eager ? "eager" : "lazy",
+        decoding: "async",
+        onerror: () => box.classList.add("gone"),
+      })
+    : null;
   const box = h("span", { class: `thumb ${video ? "is-video" : ""} ${src ? "" : "gone"}` }, image);
   return box;
 }

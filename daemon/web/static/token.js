@@ -26,14 +26,34 @@ export function askForToken() {
 
 function question() {
   return new Promise((resolve, reject) => {
-    const field = h("input", { id: "token", type: "password", autocomplete: "current-password", required: true, spellcheck: "false", "aria-describedby": "token-hint token-problem" });
+    const field = h("input", {
+      id: "token",
+      type: "password",
+      autocomplete: "current-password",
+      required: true,
+      spellcheck: "false",
+      "aria-describedby": "token-hint token-problem",
+    });
     const problem = h("p", { id: "token-problem", class: "problem-line", role: "alert" });
     const submit = h("button", { class: "button primary", type: "submit" }, t("token.use"));
-    const form = h("form", { method: "dialog", onsubmit: check },
-      h("label", { for: "token" }, t("token.label")), field,
-      h("p", { id: "token-hint", class: "muted" }, t("token.hint")), problem,
-      h("div", { class: "dialog-buttons" },
-        h("button", { class: "button", type: "button", onclick: () => dialog.close() }, t("cancel")), submit));
+    const form = h(
+      "form",
+      { method: "dialog", onsubmit: check },
+      h("label", { for: "token" }, t("token.label")),
+      field,
+      h("p", { id: "token-hint", class: "muted" }, t("token.hint")),
+      problem,
+      h(
+        "div",
+        { class: "dialog-buttons" },
+        h(
+          "button",
+          { class: "button", type: "button", onclick: () => dialog.close() },
+          t("cancel"),
+        ),
+        submit,
+      ),
+    );
     const dialog = openDialog(t("token.title"), form, () => reject(new Declined()));
     field.focus();
 
@@ -59,7 +79,10 @@ function question() {
 async function proved(given) {
   if (!/^[\x21-\x7e]+$/.test(given)) return { ok: false, why: t("token.wrong") };
   try {
-    const response = await fetch("/api/session", { method: "POST", headers: { Authorization: `Bearer ${given}` } });
+    const response = await fetch("/api/session", {
+      method: "POST",
+      headers: { Authorization: `Bearer ${given}` },
+    });
     if (response.ok) return { ok: true };
     return { ok: false, why: response.status === 429 ? t("token.too_often") : t("token.wrong") };
   } catch {

@@ -22,7 +22,11 @@ export function batchView(root, params) {
   rows.status = GROUPS.includes(params.status) ? params.status : "";
   rows.search = (params.q ?? "").toLowerCase();
   const leaving = new AbortController();
-  const list = virtualList({ rowHeight: ROW_HEIGHT, make: () => rowItem((index) => rows.at(index), show), label: t("batch.rows_label") });
+  const list = virtualList({
+    rowHeight: ROW_HEIGHT,
+    make: () => rowItem((index) => rows.at(index), show),
+    label: t("batch.rows_label"),
+  });
   const empty = h("p", { class: "empty", hidden: true });
   const head = header();
   const tools = filters(rows, params.q ?? "", refilter);
@@ -31,7 +35,10 @@ export function batchView(root, params) {
   function draw() {
     list.setLength(rows.visible.length);
     empty.hidden = rows.visible.length > 0;
-    setText(empty, t(!rows.complete ? "loading" : rows.all.length ? "nothing_found" : "batch.empty"));
+    setText(
+      empty,
+      t(!rows.complete ? "loading" : rows.all.length ? "nothing_found" : "batch.empty"),
+    );
   }
 
   function refilter() {
@@ -43,12 +50,16 @@ export function batchView(root, params) {
   /** Open the large view on the results of the rows in the list, at this one. */
   function show(task) {
     const made = rows.visible.map((place) => rows.all[place]).filter((each) => each.outputs_count);
-    openViewer(made.map((each) => outputItem(each)), made.findIndex((each) => each.task_id === task.task_id));
+    openViewer(
+      made.map((each) => outputItem(each)),
+      made.findIndex((each) => each.task_id === task.task_id),
+    );
   }
 
-  const load = () => rows.load(draw, leaving.signal).catch((error) => {
-    if (error.name !== "AbortError") setText(empty, `${error.message} ${error.hint ?? ""}`);
-  });
+  const load = () =>
+    rows.load(draw, leaving.signal).catch((error) => {
+      if (error.name !== "AbortError") setText(empty, `${error.message} ${error.hint ?? ""}`);
+    });
   let again = 0;
   let filterSoon = 0;
   const ends = [
@@ -86,9 +97,11 @@ export function batchView(root, params) {
     tools.update(batch.statistics);
   }
 
-  read(`/api/batches/${encodeURIComponent(params.id)}`, { signal: leaving.signal }).then(takeBatch).catch((error) => {
-    if (error.name !== "AbortError") head.problem(error);
-  });
+  read(`/api/batches/${encodeURIComponent(params.id)}`, { signal: leaving.signal })
+    .then(takeBatch)
+    .catch((error) => {
+      if (error.name !== "AbortError") head.problem(error);
+    });
   load();
   update();
   return () => {
@@ -107,9 +120,16 @@ function header() {
   const from = h("p", { class: "muted", hidden: true });
   const bar = statusBar();
   const buttons = batchButtons();
-  const node = h("div", { class: "page-head batch-head" },
+  const node = h(
+    "div",
+    { class: "page-head batch-head" },
     h("a", { class: "back", href: "#/batches" }, icon("left"), t("nav.batches")),
-    h("div", { class: "title-line" }, title, status.node, buttons.node), facts, from, held, bar.node);
+    h("div", { class: "title-line" }, title, status.node, buttons.node),
+    facts,
+    from,
+    held,
+    bar.node,
+  );
   return {
     node,
     update(batch) {
@@ -118,7 +138,8 @@ function header() {
       status.update(batchGroup(batch), t(`batch.${batch.status}`));
       setText(facts, `${batchFacts(batch)} · ${batch.batch_id}`);
       from.hidden = !batch.rerun_of;
-      if (batch.rerun_of && !from.firstChild) from.append(t("batch.rerun_of"), h("a", { href: toBatch(batch.rerun_of) }, batch.rerun_of));
+      if (batch.rerun_of && !from.firstChild)
+        from.append(t("batch.rerun_of"), h("a", { href: toBatch(batch.rerun_of) }, batch.rerun_of));
       held.hidden = !batch.held || batch.status !== "running";
       setText(held, heldSentence(batch));
       bar.update(batch.statistics);
@@ -137,14 +158,44 @@ function filters(rows, searched, changed) {
     const number = h("span", { class: "num" });
     const choose = () => {
       rows.status = group;
-      for (const each of chips) setAttribute(each.node, "aria-pressed", String(each.group === rows.status));
+      for (const each of chips)
+        setAttribute(each.node, "aria-pressed", String(each.group === rows.status));
       changed();
     };
-    const node = h("button", { class: "chip", type: "button", "data-status": group || "all", "aria-pressed": String(rows.status === group), onclick: choose }, t(group ? `group.${group}` : "group.all"), number);
+    const node = h(
+      "button",
+      {
+        class: "chip",
+        type: "button",
+        "data-status": group || "all",
+        "aria-pressed": String(rows.status === group),
+        onclick: choose,
+      },
+      t(group ? `group.${group}` : "group.all"),
+      number,
+    );
     return { group, node, number };
   });
-  const search = h("input", { type: "search", value: searched, placeholder: t("batch.search"), "aria-label": t("batch.search"), oninput: () => { rows.search = search.value.trim().toLowerCase(); changed(); } });
-  const node = h("div", { class: "filters" }, h("div", { class: "chips", role: "group", "aria-label": t("batch.filter") }, chips.map((chip) => chip.node)), search);
+  const search = h("input", {
+    type: "search",
+    value: searched,
+    placeholder: t("batch.search"),
+    "aria-label": t("batch.search"),
+    oninput: () => {
+      rows.search = search.value.trim().toLowerCase();
+      changed();
+    },
+  });
+  const node = h(
+    "div",
+    { class: "filters" },
+    h(
+      "div",
+      { class: "chips", role: "group", "aria-label": t("batch.filter") },
+      chips.map((chip) => chip.node),
+    ),
+    search,
+  );
   return {
     node,
     update(statistics) {

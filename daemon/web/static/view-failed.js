@@ -16,14 +16,29 @@ export function failedView(root) {
   const empty = h("p", { class: "empty" }, t("failed.none"));
   const list = h("div", { class: "failed-list" });
   let made = 0;
-  const show = keyed(list, (batch) => batch.batch_id, (batch) => {
-    made += 1;
-    return failedBatch(batch, made <= OPEN_AT_FIRST);
-  });
-  root.append(h("div", { class: "page-head" }, h("h1", {}, t("nav.failed")), h("p", { class: "lead" }, t("failed.lead"))), empty, list);
+  const show = keyed(
+    list,
+    (batch) => batch.batch_id,
+    (batch) => {
+      made += 1;
+      return failedBatch(batch, made <= OPEN_AT_FIRST);
+    },
+  );
+  root.append(
+    h(
+      "div",
+      { class: "page-head" },
+      h("h1", {}, t("nav.failed")),
+      h("p", { class: "lead" }, t("failed.lead")),
+    ),
+    empty,
+    list,
+  );
 
   function update() {
-    const batches = [...store.batches.values()].filter((batch) => batch.statistics.failed).reverse();
+    const batches = [...store.batches.values()]
+      .filter((batch) => batch.statistics.failed)
+      .reverse();
     empty.hidden = batches.length > 0;
     show(batches);
   }
@@ -35,11 +50,28 @@ export function failedView(root) {
 function failedBatch(batch, open) {
   const number = h("span", { class: "nav-count" });
   const groups = h("div", { class: "groups" }, h("p", { class: "empty" }, t("loading")));
-  const retryAll = h("button", { class: "button", type: "button", onclick: () => actions.carryOut(retryAll, () => actions.retryFailed(batch.batch_id)) }, icon("retry"), t("action.retry_failed"));
-  const node = h("details", { class: "card", open, ontoggle: () => node.open && load() },
+  const retryAll = h(
+    "button",
+    {
+      class: "button",
+      type: "button",
+      onclick: () => actions.carryOut(retryAll, () => actions.retryFailed(batch.batch_id)),
+    },
+    icon("retry"),
+    t("action.retry_failed"),
+  );
+  const node = h(
+    "details",
+    { class: "card", open, ontoggle: () => node.open && load() },
     h("summary", {}, h("h2", {}, batch.name), number),
-    h("div", { class: "failed-tools" }, h("a", { href: toBatch(batch.batch_id, "?status=failed") }, t("failed.in_batch")), retryAll),
-    groups);
+    h(
+      "div",
+      { class: "failed-tools" },
+      h("a", { href: toBatch(batch.batch_id, "?status=failed") }, t("failed.in_batch")),
+      retryAll,
+    ),
+    groups,
+  );
   let loaded = -1;
   let wanted = 0;
 
@@ -47,8 +79,13 @@ function failedBatch(batch, open) {
     if (loaded === wanted) return;
     loaded = wanted;
     try {
-      const found = await read(`/api/batches/${encodeURIComponent(batch.batch_id)}/failed-executions`);
-      fill(groups, grouped(found.failed_executions).map(([kind, tasks]) => reasonGroup(kind, tasks)));
+      const found = await read(
+        `/api/batches/${encodeURIComponent(batch.batch_id)}/failed-executions`,
+      );
+      fill(
+        groups,
+        grouped(found.failed_executions).map(([kind, tasks]) => reasonGroup(kind, tasks)),
+      );
     } catch (error) {
       fill(groups, h("p", { class: "problem-line" }, error.message));
     }
@@ -77,16 +114,56 @@ function grouped(tasks) {
 
 function reasonGroup(kind, tasks) {
   const list = h("ul", { class: "failed-tasks" }, tasks.slice(0, SHOWN).map(failedTask));
-  const more = h("button", { class: "text-button", type: "button", hidden: tasks.length <= SHOWN, onclick: () => { list.append(...tasks.slice(SHOWN).map(failedTask)); more.remove(); } }, t("failed.all", { n: count(tasks.length) }));
-  return h("section", { class: "reason" },
-    h("h3", {}, tr(`kind.${kind}`, kind), h("span", { class: "muted num" }, ` ${count(tasks.length)}`)),
-    h("p", { class: "muted" }, tr(`kindhint.${kind}`)), list, more);
+  const more = h(
+    "button",
+    {
+      class: "text-button",
+      type: "button",
+      hidden: tasks.length <= SHOWN,
+      onclick: () => {
+        list.append(...tasks.slice(SHOWN).map(failedTask));
+        more.remove();
+      },
+    },
+    t("failed.all", { n: count(tasks.length) }),
+  );
+  return h(
+    "section",
+    { class: "reason" },
+    h(
+      "h3",
+      {},
+      tr(`kind.${kind}`, kind),
+      h("span", { class: "muted num" }, ` ${count(tasks.length)}`),
+    ),
+    h("p", { class: "muted" }, tr(`kindhint.${kind}`)),
+    list,
+    more,
+  );
 }
 
 function failedTask(task) {
-  const retry = h("button", { class: "button small", type: "button", onclick: () => actions.carryOut(retry, () => actions.retryTask(task)) }, t("action.retry"));
+  const retry = h(
+    "button",
+    {
+      class: "button small",
+      type: "button",
+      onclick: () => actions.carryOut(retry, () => actions.retryTask(task)),
+    },
+    t("action.retry"),
+  );
   const row = { ...task, inputs: Object.keys(task.inputs), outputs_count: 0 };
-  return h("li", {}, picture(thumbOf(row), ""),
-    h("div", { class: "row-words" }, h("a", { href: toTask(task.task_id) }, `#${task.row_number} ${rowName(task)}`), h("p", { class: "bad" }, task.error_message ?? "")),
-    h("span", { class: "muted num" }, moment(task.finished_at)), retry);
+  return h(
+    "li",
+    {},
+    picture(thumbOf(row), ""),
+    h(
+      "div",
+      { class: "row-words" },
+      h("a", { href: toTask(task.task_id) }, `#${task.row_number} ${rowName(task)}`),
+      h("p", { class: "bad" }, task.error_message ?? ""),
+    ),
+    h("span", { class: "muted num" }, moment(task.finished_at)),
+    retry,
+  );
 }

@@ -2,6 +2,7 @@
 
 import * as actions from "./actions.js";
 import { batchCard } from "./batch-card.js";
+import { figures } from "./figures.js";
 import { h, icon, fill, keyed, setText } from "./dom.js";
 import { count, eta, rowName } from "./format.js";
 import { toTask } from "./route.js";
@@ -18,7 +19,8 @@ const WANTS_ATTENTION = new Set(["running", "paused", "failed", "stopped"]);
 export function overviewView(root) {
   const parts = [headline(), figures(), stuckWarning(), servers(), latest(), batches()];
   root.append(...parts.map((part) => part.node));
-  const check = () => !document.hidden && store.connection === "live" && actions.checkStuck().catch(() => {});
+  const check = () =>
+    !document.hidden && store.connection === "live" && actions.checkStuck().catch(() => {});
   check();
   const timer = setInterval(check, CHECK_EVERY_MS);
   const ends = parts.flatMap((part) => part.on.map((name) => on(name, part.update)));
@@ -38,53 +40,45 @@ function headline() {
 /** One sentence that says it all: what is going on, how fast, until when. */
 function sentence() {
   const running = [...store.batches.values()].filter((batch) => batch.status === "running");
-  const open = running.reduce((sum, batch) => sum + batch.statistics.pending + batch.statistics.processing, 0);
+  const open = running.reduce(
+    (sum, batch) => sum + batch.statistics.pending + batch.statistics.processing,
+    0,
+  );
   if (!open) return t("overview.idle");
   const ranges = running.map((batch) => batch.eta).filter(Boolean);
-  const all = ranges.length && { low_seconds: sum(ranges, "low_seconds"), high_seconds: sum(ranges, "high_seconds") };
-  return [t("overview.open", { rows: count(open), batches: count(running.length) }), all ? eta(all) : ""].filter(Boolean).join(t("list.comma"));
+  const all = ranges.length && {
+    low_seconds: sum(ranges, "low_seconds"),
+    high_seconds: sum(ranges, "high_seconds"),
+  };
+  return [
+    t("overview.open", { rows: count(open), batches: count(running.length) }),
+    all ? eta(all) : "",
+  ]
+    .filter(Boolean)
+    .join(t("list.comma"));
 }
 
 const sum = (ranges, key) => ranges.reduce((total, range) => total + range[key], 0);
 
-function figures() {
-  const names = ["processing", "pending", "hour", "failed"];
-  const numbers = Object.fromEntries(names.map((name) => [name, h("b", {})]));
-  const chart = h("div", { class: "spark", role: "img" });
-  const bars = Array.from({ length: 60 }, () => h("span", {}, h("i", {})));
-  chart.append(...bars);
-  const pace = h("p", { class: "muted" });
-  const node = h("section", { class: "figures", "aria-label": t("overview.figures") },
-    names.map((name) => h(name === "failed" ? "a" : "div", { class: "figure", "data-name": name, href: name === "failed" ? "#/failed" : null }, h("span", {}, t(`figure.${name}`)), numbers[name])),
-    h("div", { class: "figure wide" }, h("span", {}, t("figure.pace")), chart, pace));
-  return {
-    node,
-    on: ["batches", "overview"],
-    update() {
-      const totals = { processing: 0, pending: 0, failed: 0 };
-      for (const { statistics } of store.batches.values()) for (const name in totals) totals[name] += statistics[name];
-      const done = store.overview?.done_per_minute ?? [];
-      const failed = store.overview?.failed_per_minute ?? [];
-      const hour = done.reduce((total, each) => total + each, 0);
-      for (const name of names) setText(numbers[name], count(name === "hour" ? hour : totals[name]));
-      node.querySelector('[data-name="failed"]').classList.toggle("bad", totals.failed > 0);
-      const most = Math.max(1, ...done.map((each, n) => each + failed[n]));
-      bars.forEach((bar, n) => {
-        bar.style.height = `${(((done[n] ?? 0) + (failed[n] ?? 0)) / most) * 100}%`;
-        bar.firstChild.style.height = `${(failed[n] ?? 0) / Math.max(1, (done[n] ?? 0) + (failed[n] ?? 0)) * 100}%`;
-      });
-      const recent = done.slice(-10).reduce((total, each) => total + each, 0) / 10;
-      setText(pace, t("figure.pace_now", { n: count(Math.round(recent * 10) / 10) }));
-      chart.setAttribute("aria-label", t("figure.pace_label", { hour: count(hour), n: count(Math.round(recent * 10) / 10) }));
-    },
-  };
-}
-
 function stuckWarning() {
   const words = h("strong", {});
   const list = h("ul", {});
-  const recover = h("button", { class: "button primary", type: "button", onclick: () => actions.carryOut(recover, actions.recoverStuck) }, t("action.recover"));
-  const node = h("section", { class: "warning", role: "alert", hidden: true }, icon("failed"), h("div", {}, words, list), recover);
+  const recover = h(
+    "button",
+    {
+      class: "button primary",
+      type: "button",
+      onclick: () => actions.carryOut(recover, actions.recoverStuck),
+    },
+    t("action.recover"),
+  );
+  const node = h(
+    "section",
+    { class: "warning", role: "alert", hidden: true },
+    icon("failed"),
+    h("div", {}, words, list),
+    recover,
+  );
   return {
     node,
     on: ["stuck", "overview"],
@@ -92,7 +86,12 @@ function stuckWarning() {
       const known = store.stuck.size || store.overview?.stuck || 0;
       node.hidden = known === 0;
       setText(words, t("stuck.warning", { n: count(known) }));
-      fill(list, [...store.stuck].slice(0, 5).map(([id, why]) => h("li", {}, h("a", { href: toTask(id) }, id), ` ${why}`)));
+      fill(
+        list,
+        [...store.stuck]
+          .slice(0, 5)
+          .map(([id, why]) => h("li", {}, h("a", { href: toTask(id) }, id), ` ${why}`)),
+      );
     },
   };
 }
@@ -101,16 +100,37 @@ function servers() {
   const grid = h("div", { class: "server-grid" });
   const show = keyed(grid, (server) => server.name, serverCard);
   const node = h("section", {}, h("h2", {}, t("overview.servers")), grid);
-  return { node, on: ["servers", "tasks", "progress", "overview"], update: () => show(store.servers) };
+  return {
+    node,
+    on: ["servers", "tasks", "progress", "overview"],
+    update: () => show(store.servers),
+  };
 }
 
 function latest() {
   const strip = h("div", { class: "latest" });
   const node = h("section", {}, h("h2", {}, t("overview.latest")), strip);
-  const show = keyed(strip, (task) => task.task_id, (task) => {
-    const button = h("button", { class: "tile", type: "button", title: rowName(task), onclick: () => openViewer(store.latest.map((each) => outputItem(each)), store.latest.findIndex((each) => each.task_id === task.task_id)) }, resultTile(task, rowName(task)));
-    return { node: button, update() {} };
-  });
+  const show = keyed(
+    strip,
+    (task) => task.task_id,
+    (task) => {
+      const button = h(
+        "button",
+        {
+          class: "tile",
+          type: "button",
+          title: rowName(task),
+          onclick: () =>
+            openViewer(
+              store.latest.map((each) => outputItem(each)),
+              store.latest.findIndex((each) => each.task_id === task.task_id),
+            ),
+        },
+        resultTile(task, rowName(task)),
+      );
+      return { node: button, update() {} };
+    },
+  );
   return {
     node,
     on: ["latest"],
@@ -125,7 +145,18 @@ function batches() {
   const list = h("div", { class: "batch-list" });
   const show = keyed(list, (batch) => batch.batch_id, batchCard);
   const empty = h("p", { class: "empty" }, t("overview.no_batches"));
-  const node = h("section", {}, h("div", { class: "section-head" }, h("h2", {}, t("overview.batches")), h("a", { href: "#/batches" }, t("overview.all_batches"))), list, empty);
+  const node = h(
+    "section",
+    {},
+    h(
+      "div",
+      { class: "section-head" },
+      h("h2", {}, t("overview.batches")),
+      h("a", { href: "#/batches" }, t("overview.all_batches")),
+    ),
+    list,
+    empty,
+  );
   return {
     node,
     on: ["batches"],
@@ -138,4 +169,3 @@ function batches() {
     },
   };
 }
-

@@ -9,7 +9,11 @@ const BEYOND = 6; // rows kept ready above and below
  */
 export function virtualList({ rowHeight, make, label }) {
   const sizer = h("div", { class: "list-sizer", role: "list", "aria-label": label });
-  const node = h("div", { class: "list-scroller", tabindex: "0", role: "group", "aria-label": label }, sizer);
+  const node = h(
+    "div",
+    { class: "list-scroller", tabindex: "0", role: "group", "aria-label": label },
+    sizer,
+  );
   const inUse = new Map(); // index -> row
   const spare = [];
   let length = 0;
@@ -30,7 +34,10 @@ export function virtualList({ rowHeight, make, label }) {
 
   function range() {
     const first = Math.max(0, Math.floor(node.scrollTop / rowHeight) - BEYOND);
-    const last = Math.min(length, Math.ceil((node.scrollTop + node.clientHeight) / rowHeight) + BEYOND);
+    const last = Math.min(
+      length,
+      Math.ceil((node.scrollTop + node.clientHeight) / rowHeight) + BEYOND,
+    );
     return [first, last];
   }
 
@@ -70,7 +77,14 @@ export function virtualList({ rowHeight, make, label }) {
   function keys(event) {
     const now = [...inUse].find(([, row]) => row.node.contains(event.target))?.[0];
     const page = Math.max(1, Math.floor(node.clientHeight / rowHeight) - 1);
-    const to = { ArrowDown: (now ?? -1) + 1, ArrowUp: (now ?? 1) - 1, PageDown: (now ?? 0) + page, PageUp: (now ?? 0) - page, Home: 0, End: length - 1 }[event.key];
+    const to = {
+      ArrowDown: (now ?? -1) + 1,
+      ArrowUp: (now ?? 1) - 1,
+      PageDown: (now ?? 0) + page,
+      PageUp: (now ?? 0) - page,
+      Home: 0,
+      End: length - 1,
+    }[event.key];
     if (to === undefined || !length) return;
     event.preventDefault();
     focus(Math.max(0, Math.min(length - 1, to)));
@@ -79,7 +93,8 @@ export function virtualList({ rowHeight, make, label }) {
   function focus(index) {
     const top = index * rowHeight;
     if (top < node.scrollTop) node.scrollTop = top;
-    else if (top + rowHeight > node.scrollTop + node.clientHeight) node.scrollTop = top + rowHeight - node.clientHeight;
+    else if (top + rowHeight > node.scrollTop + node.clientHeight)
+      node.scrollTop = top + rowHeight - node.clientHeight;
     draw(false);
     inUse.get(index)?.node.querySelector("a")?.focus({ preventScroll: true });
   }

@@ -11,7 +11,10 @@ let words = ZH;
 
 /** Choose the language kept from last time, else the browser's. */
 export function initLanguage() {
-  const wanted = localStorage.getItem(KEPT) ?? (navigator.languages ?? [navigator.language]).find((tag) => /^(zh|en)\b/i.test(tag)) ?? "zh";
+  const wanted =
+    localStorage.getItem(KEPT) ??
+    (navigator.languages ?? [navigator.language]).find((tag) => /^(zh|en)\b/i.test(tag)) ??
+    "zh";
   use(wanted.slice(0, 2).toLowerCase());
 }
 

@@ -1,43 +1,62 @@
 """Listeners hear everything in order, or are told that they must begin anew."""
 
 import asyncio
+import re
 
 import pytest
 
-from daemon.web.feed import QUEUED, REMEMBERED, Feed
+from daemon.web.feed import (
+    MAX_LISTENERS,
+    QUEUED_BYTES,
+    REMEMBERED,
+    SILENT_TICKS,
+    TASKS_TOLD_ONE_BY_ONE,
+    Feed,
+)
 from daemon.web.refusal import Refusal
+from ledger.entry import Transaction
+from tests.fakes.records import task_record
 
 
 @pytest.fixture
 def feed():
-    return Feed()
+    feed = Feed()
+    with feed.listener(None):  # somebody was there, so that events are kept
+        pass
+    return feed
+
+
+def told(feed, count=1, data="x"):
+    for _ in range(count):
+        feed.publish("servers", data)
+        feed.flush()
 
 
 def numbers(listener) -> list[int]:
-    return [event.number for event in listener.take()]
+    frames = b"".join(listener.take())
+    return [int(number) for number in re.findall(rb"^id: \w+-(\d+)$", frames, re.MULTILINE)]
 
 
 def test_a_new_listener_needs_a_snapshot_and_then_hears_what_comes(feed):
-    feed.publish("task", {"n": 1})
+    told(feed)
     with feed.listener(None) as listener:
         assert listener.needs_snapshot
         listener.restart()
-        feed.publish("task", {"n": 2})
+        told(feed)
         assert numbers(listener) == [2]
 
 
 @pytest.mark.parametrize(("seen", "missed"), [(0, [1, 2, 3]), (1, [2, 3]), (3, [])])
 def test_one_who_comes_back_hears_what_it_missed(feed, seen, missed):
-    for _ in range(3):
-        feed.publish("task", {})
+    told(feed, 3)
     with feed.listener(feed.id_of(seen)) as listener:
         assert not listener.needs_snapshot
         assert numbers(listener) == missed
 
 
 def test_what_is_no_longer_remembered_or_never_was_needs_a_snapshot(feed):
-    for _ in range(REMEMBERED + 5):
-        feed.publish("task", {})
+    with feed.listener(None):
+        told(feed, REMEMBERED + 5)
     for last in (feed.id_of(3), feed.id_of(REMEMBERED + 6), "x-1", "", feed.id_of(-1), "²-²"):
         with feed.listener(last) as listener:
             assert listener.needs_snapshot, last
@@ -45,13 +64,49 @@ def test_what_is_no_longer_remembered_or_never_was_needs_a_snapshot(feed):
 
 def test_a_full_queue_is_dropped_and_a_snapshot_becomes_due(feed):
     with feed.listener(feed.now_id) as listener:
-        for _ in range(QUEUED + 1):
-            feed.publish("task", {})
+        told(feed, 3, "x" * (QUEUED_BYTES // 2))
         assert listener.needs_snapshot
         assert numbers(listener) == []
         listener.restart()
-        feed.publish("task", {})
-        assert numbers(listener) == [QUEUED + 2]
+        told(feed)
+        assert numbers(listener) == [4]
+
+
+def test_a_tick_tells_each_task_once_as_it_stands_and_many_as_a_whole(feed):
+    with feed.listener(feed.now_id) as listener:
+        task = task_record(1)
+        for version in (task, task.changed(at=task.updated_at, product_name="pot")):
+            feed.follow(Transaction(records=(version,), op="test", actor="test"))
+        feed.flush()
+        (frames,) = listener.take()
+        assert frames.count(b"event: task\n") == 1
+        assert b'"product_name":"pot"' in frames
+        many = tuple(task_record(n) for n in range(TASKS_TOLD_ONE_BY_ONE + 1))
+        feed.follow(Transaction(records=many, op="test", actor="test"))
+        feed.flush()
+        (frames,) = listener.take()
+        assert b"event: task\n" not in frames
+        assert f'"count":{len(many)}'.encode() in frames
+
+
+def test_all_who_begin_between_two_ticks_share_one_snapshot(feed):
+    taken = []
+    for _ in range(3):
+        feed.snapshot(lambda: taken.append(1))
+    assert len(taken) == 1
+    feed.flush()
+    feed.snapshot(lambda: taken.append(1))
+    assert len(taken) == 2
+
+
+def test_nothing_is_kept_when_nobody_has_listened_for_long(feed):
+    told(feed)
+    for _ in range(SILENT_TICKS):
+        feed.flush()
+    feed.follow(Transaction(records=(task_record(1),), op="test", actor="test"))
+    assert not feed.touched
+    with feed.listener(feed.id_of(0)) as listener:
+        assert listener.needs_snapshot
 
 
 async def test_a_wait_ends_with_an_event_with_time_or_with_the_feed(feed):
@@ -59,7 +114,7 @@ async def test_a_wait_ends_with_an_event_with_time_or_with_the_feed(feed):
         assert not await listener.news(0.01)
         waiting = asyncio.ensure_future(listener.news(20))
         await asyncio.sleep(0)
-        feed.publish("task", {})
+        told(feed)
         assert await waiting
         list(listener.take())
         waiting = asyncio.ensure_future(listener.news(20))
@@ -70,7 +125,13 @@ async def test_a_wait_ends_with_an_event_with_time_or_with_the_feed(feed):
         pass
 
 
-def test_nobody_is_heard_after_leaving(feed):
-    with feed.listener(None):
-        assert feed.is_heard
+def test_nobody_is_heard_after_leaving_and_too_many_are_turned_away(feed):
+    held = [feed.listener(None) for _ in range(MAX_LISTENERS)]
+    for each in held:
+        each.__enter__()
+    assert feed.is_heard
+    with pytest.raises(Refusal), feed.listener(None):
+        pass
+    for each in held:
+        each.__exit__(None, None, None)
     assert not feed.is_heard
