@@ -9,13 +9,11 @@ from ledger.task import Task
 from ledger.timestamps import to_timestamp
 
 
-def rows_to_archive(
-    index: Index, now: datetime, older_than_days: float, *, at_most: int
-) -> Iterator[list[Task]]:
-    """Yield lists of about *at_most* tasks that may leave the state, whole rows only.
+def rows_to_archive(index: Index, now: datetime, older_than_days: float) -> Iterator[list[Task]]:
+    """Yield, row by row, the tasks that may leave the state; an empty list for a row that stays.
 
     A row goes when all its tasks finished before *now* - *older_than_days*, no open task depends
-    on it, and a table has nothing left to be told about it.
+    on it, and a table has nothing left to be told about it. Commits may happen meanwhile.
     """
     limit = to_timestamp(now - timedelta(days=older_than_days))
     needed = {
@@ -24,18 +22,13 @@ def rows_to_archive(
         if task.depends_on is not None
     }
     for batch in index.batches():
-        rows: dict[str, list[Task]] = {}
-        for task in index.tasks(batch.batch_id):
-            rows.setdefault(task.row_id, []).append(task)
-        leaving: list[Task] = []
-        for row_id, tasks in rows.items():
-            if row_id not in needed and all(_is_settled(task, limit) for task in tasks):
-                leaving.extend(tasks)
-            if len(leaving) >= at_most:
-                yield leaving
-                leaving = []
-        if leaving:
-            yield leaving
+        for task_id in index.task_ids(batch.batch_id):
+            task = index.find_task(task_id)
+            if task is None or not _is_settled(task, limit) or task.row_id in needed:
+                yield []
+                continue
+            row = [index.task(each) for each in index.row(task.row_id)]
+            yield row if all(_is_settled(each, limit) for each in row) else []
 
 
 def _is_settled(task: Task, limit: str) -> bool:

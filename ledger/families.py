@@ -76,6 +76,14 @@ class Families:
         held = self._members.get(workflow_type, {}).get(row_id, ())
         return (held,) if isinstance(held, str) else held
 
+    def row(self, row_id: str) -> list[str]:
+        """Return the ids of all tasks of the row, of whatever workflow type."""
+        return [
+            task_id
+            for workflow_type in self._members
+            for task_id in self.members((row_id, workflow_type))
+        ]
+
     def open_task(self, family: tuple[str, str]) -> str | None:
         """Return the id of the family's open task, or None."""
         return self._open.get(family)

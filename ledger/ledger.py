@@ -9,6 +9,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from time import monotonic
 
 import structlog
 
@@ -21,7 +22,7 @@ from ledger.index import Index
 from ledger.kept import Kept
 from ledger.pending import Claim, Pending
 from ledger.reading import Reading
-from ledger.slices import SLICE, in_slices
+from ledger.slices import SLICE, SLICE_SECONDS, in_slices
 from ledger.state import State
 from ledger.task import Json, Task
 from ledger.taskids import Numbering
@@ -194,14 +195,23 @@ class Ledger(Reading):
         A crash between copy and removal leaves the tasks in both places; the ledger's counts.
         """
         moved = 0
-        for tasks in rows_to_archive(
-            self._index, now, self._backend.archive_after_days, at_most=SLICE
-        ):
-            places = await self._backend.archive(tasks)
-            gone = [Meta(section=ARCHIVED, key=key, value=place) for key, place in places.items()]
-            await self.commit(*gone, op="task.archived")
-            moved += len(gone)
-        return moved
+        leaving: dict[str, Task] = {}
+        until = monotonic() + SLICE_SECONDS
+        for row in rows_to_archive(self._index, now, self._backend.archive_after_days):
+            leaving.update((task.task_id, task) for task in row)
+            if len(leaving) >= SLICE:
+                moved += await self._archive(leaving)
+                leaving.clear()
+            if monotonic() > until:
+                await asyncio.sleep(0)
+                until = monotonic() + SLICE_SECONDS
+        return moved + (await self._archive(leaving) if leaving else 0)
+
+    async def _archive(self, tasks: Mapping[str, Task]) -> int:
+        places = await self._backend.archive(list(tasks.values()))
+        gone = [Meta(section=ARCHIVED, key=key, value=place) for key, place in places.items()]
+        await self.commit(*gone, op="task.archived")
+        return len(gone)
 
     async def find_archived(self, task_id: str) -> Task | None:
         """Return a task that was moved to the archive, or None."""

@@ -6,6 +6,7 @@ known member; they are cut off by the next writer.
 """
 
 import gzip
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -30,6 +31,9 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     line: int  # in the member, the first is 0
 
 
+#: So much is read of an index's end at a time.
+_BLOCK_BYTES = 64 * 1024
+
 _entries = msgspec.json.Decoder(Entry)
 
 
@@ -46,8 +50,8 @@ def put(folder: Path, disk: Disk, tasks: Sequence[Task]) -> dict[str, str]:
 
 def _put_month(archive: Path, disk: Disk, month: str, tasks: Sequence[Task]) -> None:
     content, index = archive / f"{month}.jsonl.gz", archive / f"{month}.index.jsonl"
-    known = list(_read_index(index))
-    end = max((entry.member_at + entry.member_bytes for entry in known), default=0)
+    last = _last_entry(index)
+    end = last.member_at + last.member_bytes if last else 0
     if index.exists():
         disk.cut(index, _whole_lines_bytes(index))
     if content.exists():
@@ -138,5 +142,30 @@ def _read_index(index: Path) -> Iterator[Entry]:
         yield _entries.decode(line)
 
 
+def _last_entry(index: Path) -> Entry | None:
+    """Return the entry of the newest member without reading all there are."""
+    end = _whole_lines_bytes(index) if index.exists() else 0
+    if not end:
+        return None
+    with index.open("rb") as file:
+        size_bytes = _BLOCK_BYTES
+        while True:
+            file.seek(max(0, end - size_bytes))
+            lines = file.read(end - file.tell()).splitlines()
+            if len(lines) > 1 or size_bytes >= end:
+                return _entries.decode(lines[-1])
+            size_bytes *= 2
+
+
 def _whole_lines_bytes(index: Path) -> int:
-    return index.read_bytes().rfind(b"\n") + 1
+    """Return up to where the file is a row of whole lines."""
+    with index.open("rb") as file:
+        end = file.seek(0, os.SEEK_END)
+        while end > 0:
+            start = max(0, end - _BLOCK_BYTES)
+            file.seek(start)
+            newline = file.read(end - start).rfind(b"\n")
+            if newline >= 0:
+                return start + newline + 1
+            end = start
+    return 0

@@ -10,6 +10,10 @@ MODULES: dict[str, str] = {
     "ledger-updates": "ledger_updates",
     "ledger-growth": "ledger_updates",
     "ledger-rewrites": "ledger_updates",
+    "ledger-readers": "ledger_load",
+    "ledger-pauses": "ledger_load",
+    "ledger-start": "ledger_start",
+    "ledger-memory": "ledger_start",
     # intake, recovery, doors and commands
     # dispatch, follow, collect
     # all of it

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from ledger.entry import transaction_of
+from ledger.jsondir import archive
 from ledger.jsondir.composition import Composition
 from ledger.jsondir.files import Disk
 from ledger.jsondir.journal import encode, journal_name
@@ -110,6 +111,13 @@ def add_journal(folder: Path, tasks: int, lines: int) -> None:
         for seq, task in enumerate(_changes(tasks, lines), tasks + 1):
             change = transaction_of(task, op="task.published")
             journal.writelines(encode(change, seq, NOW))
+
+
+def add_archive(folder: Path, tasks: int) -> None:
+    """Put so many other finished tasks into the archive."""
+    for first in range(0, tasks, 1000):
+        numbers = range(first, min(first + 1000, tasks))
+        archive.put(folder, Disk(), [finished_task(500_000 + number) for number in numbers])
 
 
 def _changes(tasks: int, lines: int) -> Iterator[Task]:
