@@ -19,6 +19,7 @@ _PREFIX = "/open-apis/bitable/v1/apps/{app}"
 _META = Api("bitable.meta", "GET", _PREFIX)
 _TABLES = Api("bitable.tables", "GET", _PREFIX + "/tables")
 _FIELDS = Api("bitable.fields", "GET", _PREFIX + "/tables/{table}/fields")
+_NEW_FIELD = Api("bitable.new_field", "POST", _PREFIX + "/tables/{table}/fields")
 _SEARCH = Api("bitable.search", "POST", _PREFIX + "/tables/{table}/records/search")
 _GET = Api("bitable.get", "POST", _PREFIX + "/tables/{table}/records/batch_get")
 _UPDATE = Api("bitable.update", "POST", _PREFIX + "/tables/{table}/records/batch_update")
@@ -161,6 +162,7 @@ class Bitable:
     def __init__(self, client: Client, app: str, table: str) -> None:
         self._client = client
         self.app = app
+        self.table = table
         self._path = {"app": app, "table": table}
 
     async def meta(self) -> App:
@@ -177,6 +179,15 @@ class Bitable:
             if not page.has_more:
                 return fields
             token = page.page_token
+
+    async def add_field(self, name: str, kind: FieldType, options: Sequence[str] = ()) -> None:
+        """Add a column; one that is added twice comes twice, so look for it first."""
+        field: dict[str, object] = {"field_name": name, "type": int(kind)}
+        if options:
+            field["property"] = {"options": [{"name": option} for option in options]}
+        body = msgspec.json.encode(field)
+        async with self._client.limits.writing(self.app):
+            await self._client.call(_NEW_FIELD, Nothing, path=self._path, body=body)
 
     async def search(
         self, columns: Sequence[str], where: Filter | Conditions | None = None

@@ -42,7 +42,7 @@ class Quota:
     def __init__(self, path: Path, clock: Clock, *, budget: int = 0) -> None:
         self._path = path
         self._clock = clock
-        self._budget = budget  # 0: only Feishu's own limit
+        self.budget = budget  # 0: only Feishu's own limit
         self._spent: Spent | None = None
         self._written_calls = 0
         self._writing = asyncio.Lock()
@@ -65,7 +65,7 @@ class Quota:
     @property
     def nearly_spent(self) -> bool:
         """Whether the month's budget is nearly used up, or wholly."""
-        return bool(self._budget) and self._now().calls >= WARNED_SHARE * self._budget
+        return bool(self.budget) and self._now().calls >= WARNED_SHARE * self.budget
 
     def check(self, call: str) -> None:
         """Raise FeishuError with ``QUOTA`` while calls are held back."""
@@ -77,7 +77,7 @@ class Quota:
         """Count a call that was answered; pauses when it was the budget's last."""
         spent = self._now()
         spent.calls += 1
-        if self._budget and spent.calls >= self._budget and spent.paused_by is None:
+        if self.budget and spent.calls >= self.budget and spent.paused_by is None:
             await self.pause("budget")
         elif spent.calls > self._written_calls:
             await self._write(spent.calls + RESERVED_CALLS)
@@ -95,7 +95,7 @@ class Quota:
         """Let calls pass again: a person says that there are more to be had."""
         spent = self._now()
         spent.paused_by = spent.paused_until = None
-        self._budget = 0 if spent.calls >= self._budget else self._budget
+        self.budget = 0 if spent.calls >= self.budget else self.budget
         log.info("feishu.calls_resumed", calls=spent.calls)
         await self._write(spent.calls, durable=True)
 

@@ -53,6 +53,14 @@ def read_link(link: str) -> Document:
     raise NoDocument("the link has none of /base/, /sheets/ and /wiki/ in it")
 
 
+def document_of(link: str) -> str:
+    """Return the token in *link*, or the link itself when it leads to no table."""
+    try:
+        return read_link(link).token
+    except NoDocument:
+        return link
+
+
 async def resolve(client: Client, document: Document) -> Document:
     """Return the document behind a wiki page, others as they are.
 

@@ -1,17 +1,26 @@
 """Which line of a grid a change means, and a line as a row; pure."""
 
 from collections import defaultdict, deque
+from collections.abc import Sequence
+from typing import Protocol
 
 from daemon.tables.cells import CellFile, Row, as_text
 from daemon.tables.columns import Columns
-from daemon.tables.grid import Grid, GridLine, Plain
+from daemon.tables.grid import GridLine, Plain
 from ledger.task import Json
+
+
+class Lines(Protocol):
+    """What lines are looked for in."""
+
+    @property
+    def lines(self) -> Sequence[GridLine]: ...  # noqa: D102 - see the class
 
 
 class Places:
     """Finds the line of each change; lines that look alike are given out one after the other."""
 
-    def __init__(self, grid: Grid, columns: Columns) -> None:
+    def __init__(self, grid: Lines, columns: Columns) -> None:
         self._grid = grid
         self._by_key: dict[str, int] = {}
         self._by_mark: dict[str, deque[int]] = defaultdict(deque)

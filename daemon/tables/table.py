@@ -73,8 +73,9 @@ class Table(Protocol):
         """Put *file* into the document and return its token; for the row *key* and its *column*.
 
         Called only for a file whose token no record holds; the files of a cell in their order.
-        Where a file is put by putting it into the cell (Sheets), it shows from then on. A kill before the token is noted
-        leads to a second call: a kind that can see the file in its cell returns that one.
+        Where a file is put by putting it into the cell (Sheets), it shows from then on. A kill
+        before the token is noted leads to a second call: a kind that can see the file in its cell
+        returns that one.
         """
         ...
 

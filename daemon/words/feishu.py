@@ -49,6 +49,8 @@ ZH: dict[str, str] = {
     "tables.url",
     "table.feishu_embedded": "工作表“{sheet}”是嵌入的多维表格；请另建多维表格，或在 "
     "tables.sheet 中选别的工作表",
+    "table.feishu_unknown_sheet": "没有名为“{sheet}”的工作表，只有：{titles}；请修改 tables.sheet",
+    "table.feishu_no_room": "工作表右侧没有空列；请在右侧插入 {count} 列",
     "table.feishu_range": "单元格范围不存在（{code}）：{said}；请检查表格是否被清空或截短",
     "table.feishu_protected": "单元格被保护或锁定（{code}）；"
     "请在 数据 → 保护范围 中允许本应用编辑，或取消保护",
@@ -72,6 +74,7 @@ ZH: dict[str, str] = {
     "请检查文件名和图片内容",
     "table.feishu_file_gone": "单元格里的文件已经不存在（{code}）；请重新上传",
     "table.feishu_no_picture": "无法读取图片：{reason}",
+    "table.feishu_unfit": "列“{column}”是{type}类型，不能写入“{value}”；请改为{wanted}类型",
     "table.feishu_quota": "本月的飞书调用次数已用完，暂停到下月 1 日：{said}；"
     "可在管理后台 → 费用中心查看用量并升级套餐；提前恢复请运行 `tables resume`",
     "table.feishu_hook_sign": "机器人拒绝了签名（{code}）；"
@@ -81,14 +84,12 @@ ZH: dict[str, str] = {
     "table.feishu_hook_keyword": "消息里没有机器人要求的关键词（{code}）；请填写 "
     "alerts.feishu_keyword",
     "table.feishu_hook_body": "机器人不接受这条消息（{code}）：{said}",
-    "table.feishu_check_token": "应用 {app} 的凭证有效",
     "table.feishu_check_document": "{kind}“{name}”可以访问",
     "table.feishu_check_column": "列“{column}”：{type}",
     "table.feishu_check_column_type": "列“{column}”的类型是{type}，不能写入{wanted}；"
     "请改为{wanted}类型",
     "table.feishu_check_written": "写入测试通过",
-    "table.feishu_check_quota": "本月已调用 {calls} 次{budget}",
-    "table.feishu_check_budget": "，上限 {budget}",
+    "table.feishu_check_quota": "本月已调用 {calls} 次（上限 {budget}）",
 }
 
 EN: dict[str, str] = {
@@ -154,6 +155,9 @@ EN: dict[str, str] = {
     "table.feishu_embedded": "the sheet “{sheet}” is an embedded Bitable; make a Bitable of its "
     "own, "
     "or name another sheet in tables.sheet",
+    "table.feishu_unknown_sheet": "there is no sheet “{sheet}”, only: {titles}; "
+    "correct tables.sheet",
+    "table.feishu_no_room": "the sheet has no free column at its right; insert {count} there",
     "table.feishu_range": "there are no such cells ({code}): {said}; "
     "see whether the sheet was emptied or cut",
     "table.feishu_protected": "the cells are protected or locked ({code}); let the app edit "
@@ -184,6 +188,8 @@ EN: dict[str, str] = {
     "look at the file's name and the picture",
     "table.feishu_file_gone": "the file in the cell is gone ({code}); upload it again",
     "table.feishu_no_picture": "the picture cannot be read: {reason}",
+    "table.feishu_unfit": "column “{column}” is of type {type} and does not take “{value}”; "
+    "make it a column of type {wanted}",
     "table.feishu_quota": "this month's calls to Feishu are used up, held back until the 1st: "
     "{said}; "
     "see usage and plans in Admin console > Billing; `tables resume` ends the pause",
@@ -194,13 +200,11 @@ EN: dict[str, str] = {
     "table.feishu_hook_keyword": "the message lacks the bot's keyword ({code}); "
     "set alerts.feishu_keyword",
     "table.feishu_hook_body": "the bot does not take the message ({code}): {said}",
-    "table.feishu_check_token": "the credentials of app {app} are good",
     "table.feishu_check_document": "the {kind} “{name}” can be reached",
     "table.feishu_check_column": "column “{column}”: {type}",
     "table.feishu_check_column_type": "column “{column}” is of type {type}, which does not take "
     "{wanted}; "
     "make it a column of type {wanted}",
     "table.feishu_check_written": "the test write went well",
-    "table.feishu_check_quota": "{calls} calls this month{budget}",
-    "table.feishu_check_budget": " of {budget}",
+    "table.feishu_check_quota": "{calls} calls this month (budget: {budget})",
 }

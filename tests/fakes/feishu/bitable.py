@@ -186,6 +186,7 @@ class BitableDoor:
             "bitable.meta": ("GET", prefix, self._meta),
             "bitable.tables": ("GET", prefix + "/tables", self._tables),
             "bitable.fields": ("GET", table + "/fields", self._fields),
+            "bitable.new_field": ("POST", table + "/fields", self._new_field),
             "bitable.search": ("POST", table + "/records/search", self._search),
             "bitable.get": ("POST", table + "/records/batch_get", self._get),
             "bitable.update": ("POST", table + "/records/batch_update", self._update),
@@ -220,6 +221,16 @@ class BitableDoor:
             raise Refusal(99992402, "field validation failed", 400)
         items = [column.shown() for column in base.columns]
         return success({"has_more": False, "total": len(items), "items": items})
+
+    async def _new_field(self, request: web.Request) -> web.Response:
+        base, body = self._base(request), await json_of(request)
+        want(body, "field_name", "type", optional=("property", "ui_type", "description"))
+        names = [each["name"] for each in (body.get("property") or {}).get("options", [])]
+        if any(column.name.strip() == body["field_name"].strip() for column in base.columns):
+            raise Refusal(1254014, "FieldNameDuplicated")
+        await self._desk.writing(base.app, 1254291)
+        base.columns.append(Column(body["field_name"].strip(), body["type"], names))
+        return success({"field": base.columns[-1].shown()})
 
     async def _search(self, request: web.Request) -> web.Response:
         base, query = self._base(request), await json_of(request)
@@ -273,7 +284,7 @@ class BitableDoor:
         if self.lag_reads:
             self.lag_reads -= 1
             known = {}
-        found = [known[each] for each in dict.fromkeys(ids) if each in known]
+        found = [row for row in base.rows if row.record_id in ids and row.record_id in known]
         records = [self._record(base, row, base.columns) for row in found]
         absent = [each for each in ids if each not in known]
         return success(

@@ -86,6 +86,7 @@ class SheetsDoor:
         return {
             "sheets.query": ("GET", v3 + "/sheets/query", self._query),
             "sheets.read": ("GET", v2 + "/values/{range}", self._read),
+            "sheets.read_many": ("GET", v2 + "/values_batch_get", self._read_many),
             "sheets.write": ("POST", v2 + "/values_batch_update", self._write),
             "sheets.image": ("POST", v2 + "/values_image", self._image),
         }
@@ -119,11 +120,26 @@ class SheetsDoor:
 
     async def _read(self, request: web.Request) -> web.Response:
         book = self._book(request)
-        sheet, top, left, bottom, right = place_of(book, request.match_info["range"])
         option = request.query.get("valueRenderOption", "")
+        answer = self._range(book, request.match_info["range"], option)
+        return success(
+            {"revision": book.revision, "spreadsheetToken": book.token, "valueRange": answer}
+        )
+
+    async def _read_many(self, request: web.Request) -> web.Response:
+        book = self._book(request)
+        option = request.query.get("valueRenderOption", "")
+        ranges = request.query["ranges"].split(",")
+        answers = [self._range(book, each, option) for each in ranges]
+        return success(
+            {"revision": book.revision, "spreadsheetToken": book.token, "valueRanges": answers}
+        )
+
+    def _range(self, book: Book, text: str, option: str) -> dict[str, Any]:
+        sheet, top, left, bottom, right = place_of(book, text)
         values = []
-        for row in range(top, min(bottom, max(len(sheet.grid), top) - 1) + 1):
-            line = sheet.grid[row] if row < len(sheet.grid) else []
+        for row in range(top, min(bottom, len(sheet.grid) - 1) + 1):
+            line = sheet.grid[row]
             width = min(right, left + 99, max(len(each) for each in sheet.grid) - 1)
             cells = [line[c] if c < len(line) else None for c in range(left, width + 1)]
             values.append([self._shown(cell, option) for cell in cells])
@@ -133,17 +149,10 @@ class SheetsDoor:
                     line.pop()
             while values and not values[-1]:
                 values.pop()
-        answer = {
-            "range": request.match_info["range"],
-            "majorDimension": "ROWS",
-            "revision": book.revision,
-            "values": values,
-        }
         if len(str(values)) > 10 * 1024 * 1024:
             raise Refusal(90221, "TooLargeResponse")
-        return success(
-            {"revision": book.revision, "spreadsheetToken": book.token, "valueRange": answer}
-        )
+        head = {"range": text, "majorDimension": "ROWS", "revision": book.revision}
+        return {**head, "values": values}
 
     def _shown(self, cell: Any, option: str) -> Any:
         if isinstance(cell, list) and cell and isinstance(cell[0], Picture):

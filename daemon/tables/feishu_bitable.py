@@ -1,0 +1,273 @@
+"""A Feishu Bitable as a table: rows by their record_id, files as attachments.
+
+One filtered search a look; columns are asked for anew when one is missing, and now and then.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import replace
+
+from config.settings import Table as TableSettings
+from daemon.feishu.bitable import Bitable, FieldType, Record, tables_of
+from daemon.feishu.client import Client
+from daemon.feishu.errors import FeishuError, Reaction
+from daemon.feishu.media import Media, ParentType, Place
+from daemon.feishu.wiki import document_of, read_link, resolve
+from daemon.tables import feishu_looks
+from daemon.tables.cells import CellFile, Change, Finding, Outcome, Reading, Result, ResultFile, Row
+from daemon.tables.columns import Columns, Naming
+from daemon.tables.errors import Misconfigured
+from daemon.tables.feishu_changes import Plan, plan
+from daemon.tables.feishu_filter import open_rows
+from daemon.tables.feishu_rows import BitableColumns, digest
+from daemon.tables.feishu_troubles import as_table_errors, trouble_of
+from daemon.tables.feishu_values import our_name
+from daemon.tables.status import RowStatus, status_word
+
+if TYPE_CHECKING:
+    from ledger.task import Json
+
+#: Columns are listed anew so often, to see new ones; each time is a call.
+COLUMNS_SECONDS = 600.0
+#: A record that was just made may be unknown for so long.
+LAG_SECONDS = 2.0
+_COLUMNS_ASKED = 200
+
+
+class FeishuBitable:
+    """One table of a Bitable. See ``daemon.tables.table.Table`` for what each method promises."""
+
+    has_own_keys = True
+    takes_files = True
+    pictures_in: Path | None = None
+
+    def __init__(self, settings: TableSettings, client: Client) -> None:
+        self.name = settings.name
+        self.kind: str = settings.kind
+        self.naming = Naming.of(settings.columns)
+        self._client = client
+        self._media = Media(client)
+        self._url = settings.url
+        self.document = document_of(settings.url)
+        self._bitable: Bitable | None = None
+        self._known = BitableColumns(Columns(found={}, headings={}), {})
+        self._known_at: float | None = None
+        self._has_seen_rows = False
+
+    async def read(self, seen: str | None = None) -> Reading | None:
+        """Return the rows that are no end or bear a command, or None when all is as at *seen*."""
+        with as_table_errors():
+            return await self._read(seen, filtered=True)
+
+    async def read_all(self) -> Reading:
+        """Return every row."""
+        with as_table_errors():
+            reading = await self._read(None, filtered=False)
+        assert reading is not None  # noqa: S101 - nothing was seen before
+        return reading
+
+    async def find(self, keys: Collection[str]) -> Sequence[Row]:
+        """Return the rows with these record ids."""
+        with as_table_errors():
+            known = await self._columns()
+            records = await (await self._opened()).get(list(keys))
+        return [known.row(record) for record in records.values()]
+
+    async def write(self, changes: Sequence[Change]) -> Sequence[Outcome]:
+        """Write all *changes* in one batch; when Feishu refuses it, each row on its own."""
+        with as_table_errors():
+            known = await self._columns()
+            bitable = await self._opened()
+            records = await self._found(bitable, [_key_of(change) for change in changes])
+            plans = [_plan(change, records, known) for change in changes]
+            await self._carry_out(bitable, plans)
+        return [each.outcome for each in plans]
+
+    async def add_columns(self, keys: Sequence[str]) -> None:
+        """Add columns of the types that suit what they are given."""
+        with as_table_errors():
+            known = await self._list_columns()
+            bitable = await self._opened()
+            for key in keys:
+                if key not in known.columns:
+                    kind, options = _type_of(key)
+                    await bitable.add_field(self.naming.heading_of(key), kind, options)
+            await self._list_columns()
+
+    async def fetch(self, file: CellFile, row: Row, column: str, into: Path) -> None:
+        """Download an attachment; the right to it is asked for by table, column and row."""
+        with as_table_errors():
+            field = (await self._columns()).field(column)
+            bitable = await self._opened()
+            where = {field.field_id: {row.key: [file.token]}} if field and row.key else {}
+            extra = {"bitablePerm": {"tableId": bitable.table, "attachments": where}}
+            text = msgspec.json.encode(extra).decode()
+            await self._media.download(file.token, into, extra=text, size_bytes=file.size_bytes)
+
+    async def upload(self, file: ResultFile, key: str, column: str) -> str:
+        """Upload a result for an attachment column; for others nothing is uploaded."""
+        with as_table_errors():
+            field = (await self._columns()).field(column)
+            if field is None or field.type != FieldType.ATTACHMENT:
+                return ""
+            return await self._uploaded(await self._opened(), file)
+
+    async def inspect(self, *, write_test: bool = False) -> Sequence[Finding]:
+        """Return what `check` shows: document and rights, each column, a write on request."""
+        return await feishu_looks.at_bitable(self, self._client, write_test=write_test)
+
+    async def close(self) -> None:
+        """Release the connections that all Feishu tables share."""
+        await self._client.close()
+
+    async def opened(self) -> tuple[Bitable, BitableColumns]:
+        """Return the document with its columns, asked for anew; raises FeishuError."""
+        known = await self._list_columns()
+        return await self._opened(), known
+
+    async def _opened(self) -> Bitable:
+        if self._bitable is None:
+            document = await resolve(self._client, read_link(self._url))
+            if document.kind != "bitable":
+                found, wanted = "spreadsheet", "Bitable"
+                raise Misconfigured("feishu_wrong_kind", found=found, kind=wanted)
+            table = document.table or (await tables_of(self._client, document.token))[0].table_id
+            self._bitable = Bitable(self._client, document.token, table)
+        return self._bitable
+
+    async def _columns(self) -> BitableColumns:
+        now = self._client.clock.monotonic()
+        if self._known_at is None or now - self._known_at > COLUMNS_SECONDS:
+            return await self._list_columns()
+        return self._known
+
+    async def _list_columns(self) -> BitableColumns:
+        fields = await (await self._opened()).fields()
+        self._known_at = None  # until the headings are found good
+        self._known = BitableColumns.of(fields, self.naming)
+        self._known_at = self._client.clock.monotonic()
+        return self._known
+
+    async def _read(self, seen: str | None, *, filtered: bool) -> Reading | None:
+        known = await self._columns()
+        try:
+            records, is_whole = await self._searched(known, filtered=filtered)
+        except FeishuError as error:
+            if error.about != "no_field":
+                raise
+            known = await self._list_columns()  # a column was renamed or deleted since
+            records, is_whole = await self._searched(known, filtered=filtered)
+        await self._look_for_the_trap(records)
+        rows = tuple(known.row(record) for record in records)
+        revision = digest([list(known.fields), [row.mark for row in rows]])
+        if revision == seen:
+            return None
+        return Reading(revision=revision, columns=known.columns, rows=rows, is_whole=is_whole)
+
+    async def _searched(
+        self, known: BitableColumns, *, filtered: bool
+    ) -> tuple[list[Record], bool]:
+        where = open_rows(known.columns, known.fields) if filtered else None
+        asked = list(known.columns.headings.values())[:_COLUMNS_ASKED]
+        return await (await self._opened()).search(asked, where), where is None
+
+    async def _look_for_the_trap(self, records: Sequence[Record]) -> None:
+        """Raise Misconfigured when advanced permissions may hide every row from us.
+
+        A search then succeeds with nothing. Asked only while no row was ever seen.
+        """
+        if not records and not self._has_seen_rows:
+            bitable = await self._opened()
+            if (await bitable.meta()).is_advanced and not await bitable.search([]):
+                raise Misconfigured("feishu_empty")
+        self._has_seen_rows = True
+
+    async def _found(self, bitable: Bitable, keys: Sequence[str]) -> dict[str, Record]:
+        """Return the records that exist; absent ones are asked for again, for replicas lag."""
+        records = await bitable.get(list(dict.fromkeys(keys)))
+        if absent := [key for key in dict.fromkeys(keys) if key not in records]:
+            await self._client.clock.pause(LAG_SECONDS)
+            records |= await bitable.get(absent)
+        return records
+
+    async def _carry_out(self, bitable: Bitable, plans: Sequence[Plan]) -> None:
+        wanted = [each for each in plans if each.fields]
+        cells: dict[str, dict[str, Json]] = {}
+        for each in wanted:
+            cells.setdefault(_key_of(each.change), {}).update(each.fields)
+        if not cells:
+            return
+        try:
+            await bitable.update(cells)
+        except FeishuError as error:
+            if error.reaction is not Reaction.ROW:
+                raise
+        else:
+            return
+        for each in wanted:  # a batch is refused whole: which of its rows is it?
+            each.outcome = await self._alone(bitable, each)
+
+    async def _alone(self, bitable: Bitable, refused: Plan) -> Outcome:
+        """Write one change of a batch that was refused, and say what became of it."""
+        key = _key_of(refused.change)
+        try:
+            try:
+                await bitable.update({key: refused.fields})
+            except FeishuError as error:
+                if error.about != "foreign_file":
+                    raise
+                change = await self._with_new_files(bitable, refused.change)
+                again = _plan(change, await bitable.get([key]), await self._columns())
+                await bitable.update({key: again.fields})
+        except FeishuError as error:
+            if error.about == "row_gone":
+                return Outcome(result=Result.GONE)
+            if error.reaction is not Reaction.ROW:
+                raise
+            return Outcome(result=Result.REFUSED, trouble=trouble_of(error))
+        return refused.outcome
+
+    async def _with_new_files(self, bitable: Bitable, change: Change) -> Change:
+        """Return *change* with its files uploaded anew: the document does not know their tokens."""
+        cells = dict(change.cells)
+        for key, value in cells.items():
+            if isinstance(value, tuple):
+                cells[key] = tuple(
+                    [replace(file, token=await self._uploaded(bitable, file)) for file in value]
+                )
+        return replace(change, row=_key_of(change), cells=cells)
+
+    async def _uploaded(self, bitable: Bitable, file: ResultFile) -> str:
+        place = Place(ParentType.BITABLE_FILE, bitable.app)
+        return await self._media.upload(file.path, our_name(file), place)
+
+
+def _key_of(change: Change) -> str:
+    return change.row if isinstance(change.row, str) else change.row.key or ""
+
+
+def _plan(change: Change, records: Mapping[str, Record], known: BitableColumns) -> Plan:
+    record = records.get(_key_of(change))
+    if record is None:
+        by_key = isinstance(change.row, str)
+        return Plan(change, Outcome(result=Result.GONE if by_key else Result.MOVED))
+    if isinstance(change.row, Row) and known.row(record).mark != change.row.mark:
+        return Plan(change, Outcome(result=Result.MOVED))
+    return plan(change, record, known.columns, known.fields)
+
+
+def _type_of(key: str) -> tuple[FieldType, Sequence[str]]:
+    """Return what kind of column suits what we write under *key*, and its choices."""
+    match key:
+        case "status":
+            ours = (status for status in RowStatus if status is not RowStatus.SKIPPED)
+            return FieldType.SINGLE_SELECT, [status_word(status, "zh") for status in ours]
+        case "output_image" | "output_video":
+            return FieldType.ATTACHMENT, ()
+        case "retry_count":
+            return FieldType.NUMBER, ()
+        case _:
+            return FieldType.TEXT, ()

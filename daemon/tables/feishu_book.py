@@ -1,0 +1,95 @@
+"""A sheet behind its link: found by title or link, read whole, as lines and columns."""
+
+import asyncio
+
+from daemon.feishu.client import Client
+from daemon.feishu.errors import FeishuError
+from daemon.feishu.json import Json
+from daemon.feishu.sheets import Sheet, Spreadsheet, column_letters
+from daemon.feishu.wiki import read_link, resolve
+from daemon.tables.columns import Columns, Naming, columns_of
+from daemon.tables.errors import Misconfigured
+from daemon.tables.feishu_grid import SheetGrid, grid_of
+
+#: The list of sheets is asked for anew so often; it may be asked 100 times a minute.
+SHEETS_SECONDS = 600.0
+_MOST_COLUMNS = 100
+_ROWS_AT_ONCE = 500
+
+
+class SheetDocument:
+    """One sheet of one spreadsheet. Every method raises FeishuError, NoDocument, Misconfigured."""
+
+    def __init__(self, client: Client, url: str, title: str, naming: Naming) -> None:
+        self._client = client
+        self._url = url
+        self._title = title.strip()
+        self._naming = naming
+        self._spreadsheet: Spreadsheet | None = None
+        self._sheet: Sheet | None = None
+        self._sheet_at: float | None = None
+
+    async def opened(self) -> tuple[Spreadsheet, Sheet]:
+        """Return the spreadsheet and the sheet in it."""
+        if self._spreadsheet is None:
+            document = await resolve(self._client, read_link(self._url))
+            if document.kind != "sheet":
+                found, wanted = "Bitable", "spreadsheet"
+                raise Misconfigured("feishu_wrong_kind", found=found, kind=wanted)
+            self._spreadsheet = Spreadsheet(self._client, document.token)
+        now = self._client.clock.monotonic()
+        if self._sheet is None or self._sheet_at is None or now - self._sheet_at > SHEETS_SECONDS:
+            return self._spreadsheet, await self.listed()
+        return self._spreadsheet, self._sheet
+
+    async def listed(self) -> Sheet:
+        """Return the sheet that is meant: by title, else by the link, else the first to be seen.
+
+        Asked for anew.
+        """
+        assert self._spreadsheet is not None  # noqa: S101 - callers opened it
+        sheets = await self._spreadsheet.sheets()
+        linked = read_link(self._url).table
+        if self._title:
+            found = [sheet for sheet in sheets if sheet.title.strip() == self._title]
+        elif linked:
+            found = [sheet for sheet in sheets if sheet.sheet_id == linked]
+        else:
+            found = [sheet for sheet in sheets if not sheet.hidden]
+        if not found:
+            titles = "、".join(sheet.title for sheet in sheets)
+            raise Misconfigured("feishu_unknown_sheet", sheet=self._title or linked, titles=titles)
+        if found[0].resource_type != "sheet":
+            raise Misconfigured("feishu_embedded", sheet=found[0].title)
+        self._sheet, self._sheet_at = found[0], self._client.clock.monotonic()
+        return found[0]
+
+    async def load(self) -> tuple[SheetGrid, Columns]:
+        """Return the sheet as it is now; one call unless it is very large."""
+        spreadsheet, sheet = await self.opened()
+        try:
+            values = await spreadsheet.read(f"{sheet.sheet_id}!A:{_last_column(sheet)}")
+        except FeishuError as error:
+            if error.about in {"no_sheet", "range"}:
+                self._sheet_at = None  # it was deleted or is narrower now: looked up next time
+            if error.about != "too_large":
+                raise
+            values = await self._in_portions(spreadsheet)
+        grid = await asyncio.to_thread(grid_of, values)
+        return grid, columns_of(grid.headings, self._naming)
+
+    async def _in_portions(self, spreadsheet: Spreadsheet) -> list[list[Json]]:
+        sheet = await self.listed()
+        rows = sheet.grid_properties.row_count if sheet.grid_properties else 0
+        values: list[list[Json]] = []
+        for first in range(1, rows + 1, _ROWS_AT_ONCE):
+            last = min(first + _ROWS_AT_ONCE - 1, rows)
+            place = f"{sheet.sheet_id}!A{first}:{_last_column(sheet)}{last}"
+            values += [[]] * (first - 1 - len(values))  # blank rows at an end are left out
+            values += await spreadsheet.read(place)
+        return values
+
+
+def _last_column(sheet: Sheet) -> str:
+    count = sheet.grid_properties.column_count if sheet.grid_properties else _MOST_COLUMNS
+    return column_letters(min(max(count, 1), _MOST_COLUMNS) - 1)

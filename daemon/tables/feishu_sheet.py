@@ -1,0 +1,203 @@
+"""A sheet of a Feishu spreadsheet as a table: rows by their 任务ID, pictures in cells.
+
+Rows move, so each write reads the sheet first, finds its rows and writes, all under the one right
+to write to the document. Several pictures of one row go into columns of their own: 输出图片, then
+输出图片2, 输出图片3 …, as far as the sheet has them.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from config.settings import Table as TableSettings
+from daemon.feishu.client import Client
+from daemon.feishu.errors import FeishuError, Reaction
+from daemon.feishu.media import Media
+from daemon.feishu.sheets import Sheet, Spreadsheet, cell
+from daemon.feishu.wiki import document_of
+from daemon.tables import feishu_looks
+from daemon.tables.cells import CellFile, Change, Finding, Outcome, Reading, Result, ResultFile, Row
+from daemon.tables.columns import Columns, Naming
+from daemon.tables.errors import Misconfigured, Trouble
+from daemon.tables.feishu_book import SheetDocument
+from daemon.tables.feishu_grid import SheetGrid, files_of
+from daemon.tables.feishu_pictures import for_cell, is_picture
+from daemon.tables.feishu_rows import digest
+from daemon.tables.feishu_sheet_plan import PUT, SheetPlan, picture_columns, plan
+from daemon.tables.feishu_troubles import as_table_errors, trouble_of
+from daemon.tables.feishu_values import our_name
+from daemon.tables.places import Places, row_of
+
+
+class FeishuSheet:
+    """One sheet. See ``daemon.tables.table.Table`` for what each method promises."""
+
+    has_own_keys = False
+    takes_files = True
+    pictures_in: Path | None = None
+
+    def __init__(self, settings: TableSettings, client: Client) -> None:
+        self.name = settings.name
+        self.kind: str = settings.kind
+        self.naming = Naming.of(settings.columns)
+        self.document = document_of(settings.url)
+        self._client = client
+        self._media = Media(client)
+        self._sheet = SheetDocument(client, settings.url, settings.sheet, self.naming)
+        #: Row's key -> sha256 -> token of the picture in its cell; what is lost is put again.
+        self._put: defaultdict[str, dict[str, str]] = defaultdict(dict)
+
+    async def read(self, seen: str | None = None) -> Reading | None:
+        """Return every row, or None when the sheet is as it was at *seen*; one call."""
+        with as_table_errors():
+            grid, columns = await self._sheet.load()
+        revision = digest([grid.headings, [[line.number, line.mark] for line in grid.lines]])
+        if revision == seen:
+            return None
+        rows = tuple(row_of(line, columns) for line in grid.lines)
+        return Reading(revision=revision, columns=columns, rows=rows)
+
+    async def read_all(self) -> Reading:
+        """Return every row."""
+        reading = await self.read()
+        assert reading is not None  # noqa: S101 - nothing was seen before
+        return reading
+
+    async def find(self, keys: Collection[str]) -> Sequence[Row]:
+        """Return the rows that bear one of *keys* now."""
+        wanted = set(keys)
+        return [row for row in (await self.read_all()).rows if row.key in wanted]
+
+    async def write(self, changes: Sequence[Change]) -> Sequence[Outcome]:
+        """Find all rows, put what pictures are missing, then write all other cells in one call."""
+        with as_table_errors():
+            spreadsheet, sheet = await self._sheet.opened()
+            async with spreadsheet.writing():
+                grid, columns = await self._sheet.load()
+                places = Places(grid, columns)
+                plans = [self._plan(change, places, grid, columns) for change in changes]
+                for each in plans:
+                    await self._put_pictures(spreadsheet, sheet, each)
+                await _send(spreadsheet, sheet, plans)
+        return [each.outcome for each in plans]
+
+    async def add_columns(self, keys: Sequence[str]) -> None:
+        """Write headings behind the last one; raises Misconfigured when there is no room."""
+        with as_table_errors():
+            spreadsheet, _ = await self._sheet.opened()
+            async with spreadsheet.writing():
+                grid, columns = await self._sheet.load()
+                missing = [self.naming.heading_of(key) for key in keys if key not in columns]
+                sheet = await self._sheet.listed()
+                room = sheet.grid_properties.column_count if sheet.grid_properties else 0
+                if missing and room < grid.width + len(missing):
+                    count = str(grid.width + len(missing) - room)
+                    raise Misconfigured("feishu_no_room", count=count)
+                row = grid.heading_number
+                spots = [cell(sheet.sheet_id, row, grid.width + n) for n in range(len(missing))]
+                await spreadsheet.write(dict(zip(spots, missing, strict=True)))
+
+    async def fetch(self, file: CellFile, row: Row, column: str, into: Path) -> None:
+        """Download a picture that lies in a cell."""
+        with as_table_errors():
+            await self._media.download(file.token, into, size_bytes=file.size_bytes)
+
+    async def upload(self, file: ResultFile, key: str, column: str) -> str:
+        """Put a picture into its cell and return its token there.
+
+        "" for what is no picture and where there is no such row or column.
+        """
+        if not is_picture(file.path):
+            return ""
+        with as_table_errors():
+            spreadsheet, sheet = await self._sheet.opened()
+            async with spreadsheet.writing():
+                grid, columns = await self._sheet.load()
+                index = Places(grid, columns).take(key)
+                places = picture_columns(column, columns, self.naming)
+                if index is None or len(places) < file.number:
+                    return ""
+                number = grid.lines[index].number
+                spot = cell(sheet.sheet_id, number, places[file.number - 1])
+                return await self._put_picture(spreadsheet, spot, key, file)
+
+    async def inspect(self, *, write_test: bool = False) -> Sequence[Finding]:
+        """Return what `check` shows: document and rights, columns, a write on request."""
+        return await feishu_looks.at_sheet(self, self._client, write_test=write_test)
+
+    async def close(self) -> None:
+        """Release the connections that all Feishu tables share."""
+        await self._client.close()
+
+    async def opened(self) -> tuple[Spreadsheet, Sheet, SheetGrid, Columns]:
+        """Return the document, looked up anew; raises FeishuError."""
+        spreadsheet, _ = await self._sheet.opened()
+        sheet = await self._sheet.listed()
+        grid, columns = await self._sheet.load()
+        return spreadsheet, sheet, grid, columns
+
+    def _plan(self, change: Change, places: Places, grid: SheetGrid, columns: Columns) -> SheetPlan:
+        index = places.take(change.row)
+        if index is None:
+            by_key = isinstance(change.row, str)
+            return SheetPlan(change, Outcome(result=Result.GONE if by_key else Result.MOVED))
+        put = self._put.get(_key_of(change), {})
+        return plan(change, grid.lines[index], columns, self.naming, put)
+
+    async def _put_pictures(
+        self, spreadsheet: Spreadsheet, sheet: Sheet, planned: SheetPlan
+    ) -> None:
+        """Put the pictures of one change; one that cannot be put refuses the change."""
+        for column, file in planned.pictures.items():
+            assert planned.line is not None  # noqa: S101 - a plan with pictures has a row
+            spot = cell(sheet.sheet_id, planned.line.number, column)
+            try:
+                await self._put_picture(spreadsheet, spot, _key_of(planned.change), file)
+            except FeishuError as error:
+                if error.reaction is not Reaction.ROW:
+                    raise
+                planned.outcome = Outcome(result=Result.REFUSED, trouble=trouble_of(error))
+            except OSError as error:
+                reason = error.strerror or str(error) or type(error).__name__
+                trouble = Trouble(code="feishu_no_picture", values={"reason": reason})
+                planned.outcome = Outcome(result=Result.REFUSED, trouble=trouble)
+
+    async def _put_picture(
+        self, spreadsheet: Spreadsheet, spot: str, key: str, file: ResultFile
+    ) -> str:
+        content, suffix = await asyncio.to_thread(for_cell, file.path)
+        name = Path(our_name(file)).with_suffix(suffix).name
+        await spreadsheet.write_image(spot, content, name)
+        ((held, *_), *_) = [*await spreadsheet.read(spot), [None]]
+        found = files_of(held)
+        token = found[0].token if found else f"{PUT}{file.sha256[:16]}"
+        self._put[key][file.sha256] = token
+        return token
+
+
+async def _send(spreadsheet: Spreadsheet, sheet: Sheet, plans: Sequence[SheetPlan]) -> None:
+    """Write the cells of all plans in one call; when it is refused, each row on its own."""
+    wanted = [each for each in plans if each.cells and each.outcome.result is Result.WRITTEN]
+    cells = {
+        cell(sheet.sheet_id, each.line.number, column): value
+        for each in wanted
+        if each.line is not None
+        for column, value in each.cells.items()
+    }
+    if not cells:
+        return
+    try:
+        await spreadsheet.write(cells)
+    except FeishuError as error:
+        if error.reaction is not Reaction.ROW:
+            raise
+        if len(wanted) == 1:
+            wanted[0].outcome = Outcome(result=Result.REFUSED, trouble=trouble_of(error))
+            return
+        for each in wanted:
+            await _send(spreadsheet, sheet, [each])
+
+
+def _key_of(change: Change) -> str:
+    return change.row if isinstance(change.row, str) else change.row.key or change.row.mark
