@@ -11,6 +11,26 @@ PICTURES = frozenset({".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tiff", ".tif", 
 _TAKEN = frozenset({".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tiff"})
 _QUALITIES = (92, 80, 60)
 
+#: So many pictures are remembered; one that is forgotten may be put a second time.
+_REMEMBERED = 1000
+
+
+class PutPictures:
+    """The pictures that this process put into cells, by row and content."""
+
+    def __init__(self) -> None:
+        self._tokens: dict[tuple[str, str], str] = {}
+
+    def note(self, key: str, sha256: str, token: str) -> None:
+        """Remember the token that a picture has in the cell of row *key*."""
+        self._tokens[key, sha256] = token
+        if len(self._tokens) > _REMEMBERED:
+            del self._tokens[next(iter(self._tokens))]
+
+    def token(self, key: str, sha256: str) -> str | None:
+        """Return the token that was noted, None for none."""
+        return self._tokens.get((key, sha256))
+
 
 def is_picture(path: Path) -> bool:
     """Say whether a result is a picture, by its name."""

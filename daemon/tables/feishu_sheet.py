@@ -6,8 +6,8 @@ to write to the document. Several pictures of one row go into columns of their o
 """
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Collection, Sequence
+from functools import partial
 from pathlib import Path
 
 from config.settings import Table as TableSettings
@@ -22,7 +22,7 @@ from daemon.tables.columns import Columns, Naming
 from daemon.tables.errors import Misconfigured, Trouble
 from daemon.tables.feishu_book import SheetDocument
 from daemon.tables.feishu_grid import SheetGrid, files_of
-from daemon.tables.feishu_pictures import for_cell, is_picture
+from daemon.tables.feishu_pictures import PutPictures, for_cell, is_picture
 from daemon.tables.feishu_rows import digest
 from daemon.tables.feishu_sheet_plan import PUT, SheetPlan, picture_columns, plan
 from daemon.tables.feishu_troubles import as_table_errors, trouble_of
@@ -45,8 +45,7 @@ class FeishuSheet:
         self._client = client
         self._media = Media(client)
         self._sheet = SheetDocument(client, settings.url, settings.sheet, self.naming)
-        #: Row's key -> sha256 -> token of the picture in its cell; what is lost is put again.
-        self._put: defaultdict[str, dict[str, str]] = defaultdict(dict)
+        self._put = PutPictures()
 
     async def read(self, seen: str | None = None) -> Reading | None:
         """Return every row, or None when the sheet is as it was at *seen*; one call."""
@@ -142,7 +141,7 @@ class FeishuSheet:
         if index is None:
             by_key = isinstance(change.row, str)
             return SheetPlan(change, Outcome(result=Result.GONE if by_key else Result.MOVED))
-        put = self._put.get(_key_of(change), {})
+        put = partial(self._put.token, _key_of(change))
         return plan(change, grid.lines[index], columns, self.naming, put)
 
     async def _put_pictures(
@@ -172,7 +171,7 @@ class FeishuSheet:
         ((held, *_), *_) = [*await spreadsheet.read(spot), [None]]
         found = files_of(held)
         token = found[0].token if found else f"{PUT}{file.sha256[:16]}"
-        self._put[key][file.sha256] = token
+        self._put.note(key, file.sha256, token)
         return token
 
 

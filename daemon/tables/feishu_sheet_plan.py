@@ -1,6 +1,6 @@
 """What of a change must be written into a sheet: the cells that do not hold it yet; pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -32,11 +32,15 @@ class SheetPlan:
 
 
 def plan(
-    change: Change, line: GridLine, columns: Columns, naming: Naming, put: Mapping[str, str]
+    change: Change,
+    line: GridLine,
+    columns: Columns,
+    naming: Naming,
+    put: Callable[[str], str | None],
 ) -> SheetPlan:
     """Return what *line* does not hold yet of *change*; columns that the sheet lacks are left out.
 
-    *put*: sha256 → token of the pictures that this process put into the row.
+    *put* tells the token of a picture (by sha256) that this process put into the row.
     """
     made = SheetPlan(change, Outcome(result=Result.WRITTEN), line)
     for key, value in change.cells.items():
@@ -51,7 +55,7 @@ def plan(
 
 
 def picture_columns(key: str, columns: Columns, naming: Naming) -> list[int]:
-    """Return where pictures go, in order: under the key's heading, then 输出图片2, 输出图片3 …"""
+    """Return where pictures go, in order: under the key's heading, then 输出图片2 and so on."""
     found = [columns.found[key]] if key in columns else []
     heading = columns.headings.get(key, naming.heading_of(key))
     while found:
@@ -67,7 +71,7 @@ def _plan_pictures(
     line: GridLine,
     places: Sequence[int],
     files: Sequence[ResultFile],
-    put: Mapping[str, str],
+    put: Callable[[str], str | None],
 ) -> None:
     """Plan one picture a column; columns that are left over are emptied of pictures."""
     for number, column in enumerate(places):
@@ -77,7 +81,7 @@ def _plan_pictures(
                 made.cells[column] = ""
             continue
         file = files[number]
-        known = {token for token in (file.token, put.get(file.sha256)) if token}
+        known = {token for token in (file.token, put(file.sha256)) if token}
         told = any(token.startswith(PUT) for token in known)
         if not known.intersection(there) and not (told and there):
             made.pictures[column] = file
@@ -87,7 +91,7 @@ def _plan_value(made: SheetPlan, line: GridLine, column: int, value: Value) -> T
     wanted: Json = _told(value)
     text = wanted["text"] if isinstance(wanted, dict) else wanted
     if len(as_text(text)) > CELL_CHARACTERS:
-        return Trouble(code="feishu_cell_too_large", values={"code": str(CELL_CHARACTERS)})
+        return Trouble(code="feishu_cell_too_large", values={"number": str(CELL_CHARACTERS)})
     if as_text(cell_of(line, column)) != as_text(text) or column in line.files:
         made.cells[column] = wanted
     return None

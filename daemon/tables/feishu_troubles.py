@@ -23,7 +23,7 @@ def trouble_of(error: FeishuError) -> Trouble:
     said = error.said
     if error.scopes:
         said = f"{said} [{', '.join(error.scopes)}]"
-    values = {"said": said, "code": str(error.code or "–"), "log_id": error.log_id or "–"}
+    values = {"said": said, "number": str(error.code or "–"), "log_id": error.log_id or "–"}
     return Trouble(code=f"feishu_{error.about}", values=values)
 
 

@@ -53,7 +53,7 @@ def test_the_table_of_codes_is_the_references():
 
 
 def test_every_code_has_words_in_both_languages():
-    values = {"said": "x", "code": "1", "log_id": "l"}
+    values = {"said": "x", "number": "1", "log_id": "l"}
     for about in {meaning.about for meaning in CODES.values()} | {
         "unknown",
         "no_answer",
