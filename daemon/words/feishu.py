@@ -41,7 +41,8 @@ ZH: dict[str, str] = {
     "table.feishu_empty": "文档开启了高级权限，而应用一行也看不到：要么表格是空的，"
     "要么应用没有管理权限；"
     "请在文档右上角 … → 更多 → 添加文档应用，把本应用的权限改为“可管理”",
-    "table.feishu_no_table": "找不到数据表（{number}）；请打开那张数据表，重新复制链接到 tables.url",
+    "table.feishu_no_table": "找不到数据表（{number}）；请打开那张数据表，重新复制链接到 "
+    "tables.url",
     "table.feishu_no_view": "找不到视图（{number}）；请重新复制链接到 tables.url",
     "table.feishu_no_field": "有一列被改名或删除（{number}）：{said}；请改回列名，或在 "
     "tables.columns 中写明",
@@ -97,9 +98,11 @@ EN: dict[str, str] = {
     "a new one is fetched by itself",
     "table.feishu_rate": "Feishu limits the rate of calls ({number}); tried again by itself",
     "table.feishu_hook_rate": "the bot gets messages too fast ({number}); tried again by itself",
-    "table.feishu_internal": "an internal error of Feishu ({number}): {said}; tried again by itself, "
+    "table.feishu_internal": "an internal error of Feishu ({number}): {said}; tried again by "
+    "itself, "
     "log id {log_id}",
-    "table.feishu_conflict": "somebody else writes to the document ({number}); tried again by itself",
+    "table.feishu_conflict": "somebody else writes to the document ({number}); tried again by "
+    "itself",
     "table.feishu_not_ready": "the document is busy with something else ({number}); "
     "tried again by itself",
     "table.feishu_transfer": "a file came incomplete ({number}): {said}; tried again by itself",
@@ -146,7 +149,8 @@ EN: dict[str, str] = {
     "permission to manage",
     "table.feishu_no_table": "there is no such table ({number}); open it and copy the address to "
     "tables.url again",
-    "table.feishu_no_view": "there is no such view ({number}); copy the address to tables.url again",
+    "table.feishu_no_view": "there is no such view ({number}); copy the address to tables.url "
+    "again",
     "table.feishu_no_field": "a column was renamed or deleted ({number}): {said}; call it as "
     "before or "
     "name it in tables.columns",
@@ -180,7 +184,8 @@ EN: dict[str, str] = {
     "table.feishu_value": "the cell does not take the value ({number}): {said}; see the column's "
     "type",
     "table.feishu_cell_too_large": "more than a cell takes ({number})",
-    "table.feishu_foreign_file": "the file is not of this document ({number}); it is uploaded again",
+    "table.feishu_foreign_file": "the file is not of this document ({number}); it is uploaded "
+    "again",
     "table.feishu_no_change": "there was nothing to write ({number})",
     "table.feishu_file_too_large": "the file is too large ({number})",
     "table.feishu_upload_expired": "the upload has expired ({number}); it is begun anew",
