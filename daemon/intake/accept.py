@@ -10,6 +10,7 @@ import msgspec
 from config.settings import Inputs
 from daemon import failpoint
 from daemon.clock import Clock
+from daemon.intake.claimed import Claimed, batch_of_table
 from daemon.intake.columns import WorkflowNeeds, clean_text, shown, tidy
 from daemon.intake.contents import ContentStore
 from daemon.intake.errors import BadPicture
@@ -18,9 +19,14 @@ from daemon.intake.grid import RawRow
 from daemon.intake.records import AcceptedRow, new_batch, new_batch_id, new_tasks
 from daemon.intake.rows import RefusedRow, WantedRow, plan_row
 from ledger.entry import Meta, Record
+from ledger.errors import Conflict
 from ledger.ledger import Ledger
 from ledger.task import InputFile, Json, Source, Task
 from ledger.timestamps import to_timestamp
+
+#: Changes to a table's batch that may come before ours; each is over in milliseconds.
+_ATTEMPTS = 20
+_OVERTAKEN_SECONDS = 0.02
 
 
 class Drop(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,6 +88,21 @@ class Door:
         """Folders outside a drop that rows may name pictures in."""
         return self._allow
 
+    async def check(
+        self, rows: Sequence[RawRow], pictures_in: Path
+    ) -> tuple[list[AcceptedRow], list[RefusedRow]]:
+        """Part the rows that can run from the others; pictures of the former are in the store.
+
+        Nothing is recorded. Raises Postponed when our disk will not take a picture.
+        """
+        planned = await asyncio.to_thread(self._plan, rows)
+        wanted = [row for row in planned if isinstance(row, WantedRow)]
+        refused = [row for row in planned if isinstance(row, RefusedRow)]
+        kept = await self._keep_pictures(wanted, pictures_in)
+        failpoint.reach("intake.contents_copied")
+        good, bad = await asyncio.to_thread(_with_inputs, wanted, kept)
+        return good, sorted(refused + bad, key=lambda row: row.line)
+
     async def accept(
         self, drop: Drop, also: Callable[[Verdict], Sequence[Meta]] = lambda _: ()
     ) -> Verdict:
@@ -91,13 +112,7 @@ class Door:
         rows are safe. A crash before leaves nothing but copies of pictures; so do Postponed
         (our disk) and LedgerError, after which the drop may be brought again.
         """
-        planned = await asyncio.to_thread(self._plan, drop.rows)
-        wanted = [row for row in planned if isinstance(row, WantedRow)]
-        refused = [row for row in planned if isinstance(row, RefusedRow)]
-        kept = await self._keep_pictures(wanted, drop.pictures_in)
-        failpoint.reach("intake.contents_copied")
-        good, bad = await asyncio.to_thread(_with_inputs, wanted, kept)
-        rejected = sorted(refused + bad, key=lambda row: row.line)
+        good, rejected = await self.check(drop.rows, drop.pictures_in)
         async with self._deciding:
             accepted = [row for row in good if drop.rerun or self._is_new(row)]
             ids = self._task_ids(accepted)
@@ -154,7 +169,7 @@ class Door:
         tasks: list[Task] = []
         for row in accepted:
             own = [next(ids[workflow_type]) for workflow_type in row.wanted.workflow_types]
-            tasks += new_tasks(row, own, batch, self._needs)
+            tasks += new_tasks(row, own, batch, self._needs, at)
         running = {row.wanted.line for row in accepted}
         verdict = Verdict(
             batch_id=batch.batch_id,
@@ -168,6 +183,32 @@ class Door:
             ),
         )
         return verdict, [batch, *tasks] if tasks else []
+
+    async def take(self, claimed: Claimed, also: Sequence[Meta]) -> str:
+        """Record checked rows of a table under the ids they bear, and *also*; returns the batch.
+
+        They join the table's batch until that is over, then a new one begins with them. Values
+        like those of other rows are no reason against them. Raises LedgerError; then nothing was
+        recorded.
+        """
+        async with self._deciding:
+            for attempt in range(_ATTEMPTS):
+                at = to_timestamp(self._clock.now())
+                batch = batch_of_table(self._ledger, claimed.table, at)
+                tasks = [task for row in claimed.rows for task in row.tasks(batch, self._needs, at)]
+                failpoint.reach("claim.before_accept")
+                try:
+                    await self._ledger.commit(
+                        batch, *tasks, *also, op="batch.accepted", actor=f"table:{claimed.table}"
+                    )
+                except Conflict:  # the batch was completed, or counted anew, this very moment
+                    if attempt + 1 == _ATTEMPTS:
+                        raise
+                    await asyncio.sleep(_OVERTAKEN_SECONDS)
+                    continue
+                failpoint.reach("claim.accepted")
+                return batch.batch_id
+        raise AssertionError  # the last attempt raises
 
 
 def _tidied(row: RawRow) -> RawRow:

@@ -4,20 +4,11 @@ from collections.abc import Mapping
 
 import msgspec
 
+from daemon.tables.columns import INPUT_HEADINGS
 from ledger.task import Json
 
 #: Every column with a meaning of its own, by key, with its Chinese heading.
-HEADINGS: dict[str, str] = {
-    "row_number": "编号",
-    "product_name": "产品名",
-    "model_name": "模特名",
-    "workflow_type": "工作流类型",
-    "product_image": "产品图",
-    "model_image": "模特图",
-    "image": "图片",
-    "prompt": "提示词",
-    "priority": "优先级",
-}
+HEADINGS: dict[str, str] = {key: names[0] for key, names in INPUT_HEADINGS.items()}
 _KEYS = {heading: key for key, heading in HEADINGS.items()} | {key: key for key in HEADINGS}
 
 #: From here on a decimal number no longer names one whole number.

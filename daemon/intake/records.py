@@ -9,7 +9,7 @@ import msgspec
 from daemon.intake.columns import WorkflowNeeds
 from daemon.intake.rows import FIELDS, WantedRow, own_picture_columns
 from ledger.batch import Batch
-from ledger.task import Dependency, InputFile, Json, Metadata, Source, Task
+from ledger.task import Dependency, InputFile, Json, Metadata, Publish, Source, TableRow, Task
 
 _BASE32 = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's: no i, l, o, u
 _MAX_SLUG_CHARACTERS = 40
@@ -54,11 +54,12 @@ def new_tasks(
     task_ids: Sequence[str],
     batch: Batch,
     needs: Mapping[str, WorkflowNeeds],
+    at: str,
 ) -> list[Task]:
     """Return a task for each stage of the row; the second waits for the first one's picture."""
     types = row.wanted.workflow_types
     row_id = f"{batch.batch_id}:{row.wanted.line}"
-    tasks = []
+    tasks: list[Task] = []
     for stage, (workflow_type, task_id) in enumerate(zip(types, task_ids, strict=True)):
         columns = own_picture_columns(types, stage, needs)
         source = msgspec.structs.replace(
@@ -76,8 +77,8 @@ def new_tasks(
                 model_name=row.wanted.model_name,
                 workflow_type=workflow_type,
                 priority=row.wanted.priority,
-                created_at=batch.created_at,
-                updated_at=batch.created_at,
+                created_at=at,
+                updated_at=at,
                 row={k: v for k, v in row.wanted.values.items() if k not in FIELDS | columns},
                 inputs={k: file for k, file in row.inputs.items() if k in columns},
                 depends_on=first if stage else None,
@@ -85,3 +86,29 @@ def new_tasks(
             )
         )
     return tasks
+
+
+def of_table(tasks: Sequence[Task], table: str, key: str, values: Mapping[str, Json]) -> list[Task]:
+    """Return the tasks of a row as those of the row *key* of *table*, which is told of them.
+
+    The table's own row is what makes two of them the same, never their values; *values* are its
+    cells as they were taken.
+    """
+    row_id = f"{table}:{tasks[0].task_id}"
+    row = TableRow(table=table, key=key, workflow_types=tuple(t.workflow_type for t in tasks))
+    return [
+        msgspec.structs.replace(
+            task,
+            row_id=row_id,
+            depends_on=task.depends_on and msgspec.structs.replace(task.depends_on, row_id=row_id),
+            publish=Publish(state="pending"),
+            metadata=msgspec.structs.replace(
+                task.metadata,
+                feishu_row_data=dict(values),
+                table_row=row,
+                source=task.metadata.source
+                and msgspec.structs.replace(task.metadata.source, fingerprint=None),
+            ),
+        )
+        for task in tasks
+    ]
