@@ -5,5 +5,6 @@ answer, or an ``ActionError`` that says why not. Whoever holds the ledger then c
 daemon through ``Ledger.commit``, a command without a daemon through its own lock.
 
 Read ``plan`` first, then ``batches`` with ``rerunning``, ``tasks`` with ``retry_records``,
+``row_commands`` (what stands in a table's 命令) with ``priority``,
 ``servers``; ``performing`` carries a plan out in the daemon.
 """

@@ -157,8 +157,11 @@ def _again(view: View, task: Task, wish: _Wish) -> Task:
         row=row,
         inputs=task.inputs,
         depends_on=needed,
+        publish=task.publish.due(),
         metadata=Metadata(
-            feishu_row_data=task.metadata.feishu_row_data, source=_source(task.metadata.source)
+            feishu_row_data=task.metadata.feishu_row_data,
+            source=_source(task.metadata.source),
+            table_row=task.metadata.table_row,
         ),
     )
 

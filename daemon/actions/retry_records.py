@@ -32,7 +32,12 @@ def new_task(view: View, task: Task, task_id: str, *, at: str) -> Task:
         retried_from=task.task_id,
         root_task_id=task.root_task_id,
         retry_number=1 + max((member.retry_number for member in family), default=0),
-        metadata=Metadata(feishu_row_data=task.metadata.feishu_row_data, source=source),
+        publish=task.publish.due(),
+        metadata=Metadata(
+            feishu_row_data=task.metadata.feishu_row_data,
+            source=source,
+            table_row=task.metadata.table_row,
+        ),
     )
 
 

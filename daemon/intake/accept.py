@@ -89,16 +89,17 @@ class Door:
         return self._allow
 
     async def check(
-        self, rows: Sequence[RawRow], pictures_in: Path
+        self, rows: Sequence[RawRow], pictures_in: Path, *, also_in: Sequence[Path] = ()
     ) -> tuple[list[AcceptedRow], list[RefusedRow]]:
         """Part the rows that can run from the others; pictures of the former are in the store.
 
-        Nothing is recorded. Raises Postponed when our disk will not take a picture.
+        Nothing is recorded. *also_in*: folders besides whose pictures these rows may name.
+        Raises Postponed when our disk will not take a picture.
         """
         planned = await asyncio.to_thread(self._plan, rows)
         wanted = [row for row in planned if isinstance(row, WantedRow)]
         refused = [row for row in planned if isinstance(row, RefusedRow)]
-        kept = await self._keep_pictures(wanted, pictures_in)
+        kept = await self._keep_pictures(wanted, pictures_in, also_in)
         failpoint.reach("intake.contents_copied")
         good, bad = await asyncio.to_thread(_with_inputs, wanted, kept)
         return good, sorted(refused + bad, key=lambda row: row.line)
@@ -131,7 +132,7 @@ class Door:
         return [plan_row(_tidied(row), self._needs) for row in rows]
 
     async def _keep_pictures(
-        self, rows: Sequence[WantedRow], root: Path
+        self, rows: Sequence[WantedRow], root: Path, also_in: Sequence[Path]
     ) -> dict[str, InputFile | BadPicture]:
         """Return what became of each picture, by its path as the rows name it."""
         kept: dict[str, InputFile | BadPicture] = {}
@@ -139,7 +140,9 @@ class Door:
             for named in row.pictures.values():
                 if named not in kept:
                     try:
-                        kept[named] = await self._contents.keep(named, root, self._allow)
+                        kept[named] = await self._contents.keep(
+                            named, root, (*self._allow, *also_in)
+                        )
                     except BadPicture as error:
                         kept[named] = error
         return kept

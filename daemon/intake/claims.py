@@ -1,0 +1,194 @@
+"""Taking rows from a table so that each is taken once, whatever instant the process dies at.
+
+(1) The ledger notes the ids that the row's tasks will bear; (2) the first of them is written into
+the row's 任务ID; (3) the row is read back and bears it; (4) the tasks are recorded and the note
+goes, in one transaction. A note that is found at the start says how far it came: its row bears
+the id → (3), else nothing happened and the row is read anew.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+import structlog
+
+from daemon import failpoint
+from daemon.clock import Clock
+from daemon.intake.accept import Door
+from daemon.intake.claimed import Claimed, ClaimedRow
+from daemon.intake.records import AcceptedRow
+from daemon.intake.row_check import CheckedRow, RowCheck
+from daemon.intake.table_rows import inputs_of
+from daemon.tables.cells import Change, Row
+from daemon.tables.connection import Connection
+from daemon.tables.errors import Trouble
+from ledger.entry import CLAIMS, Meta
+from ledger.ledger import Ledger
+from ledger.taskids import counter_of
+from ledger.timestamps import to_timestamp
+
+log = structlog.get_logger()
+
+
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """The note of a row that is being taken; the ledger has it under the first id."""
+
+    table: str
+    key: str  # by which the row will be found
+    task_ids: tuple[str, ...]
+    at: str
+
+    @property
+    def task_id(self) -> str:
+        """The id that the row bears from step 2 on."""
+        return self.task_ids[0]
+
+    def fits(self, row: AcceptedRow) -> bool:
+        """Say whether the ids are of the kinds that the row's stages want."""
+        wanted = [counter_of(name, self.at) for name in row.wanted.workflow_types]
+        return wanted == [task_id.rpartition("_")[0] for task_id in self.task_ids]
+
+    def as_meta(self, *, open_: bool = True) -> Meta:
+        """Return the record that makes the note, or removes it."""
+        value = msgspec.to_builtins(self) if open_ else None
+        return Meta(section=CLAIMS, key=self.task_id, value=value)
+
+
+class Claims:
+    """Takes rows of one table."""
+
+    def __init__(
+        self, connection: Connection, check: RowCheck, door: Door, ledger: Ledger, clock: Clock
+    ) -> None:
+        self._connection = connection
+        self._check = check
+        self._door = door
+        self._ledger = ledger
+        self._clock = clock
+
+    def open(self) -> dict[str, Claim]:
+        """Return the notes of rows of this table that are being taken, by first id."""
+        noted = ((key, msgspec.convert(value, Claim)) for key, value in self._noted())
+        return {key: claim for key, claim in noted if claim.table == self._connection.name}
+
+    def _noted(self) -> list[tuple[str, object]]:
+        return list(self._ledger.meta(CLAIMS).items())
+
+    async def take(self, rows: Sequence[Row]) -> list[tuple[Row, Trouble]]:
+        """Take *rows* as they were read; returns those that cannot run, with the reason.
+
+        A row that changed meanwhile is left for the next look. A row that bears an id already (its
+        maker wants it to run again) gets a new one, and its 命令 is emptied by the same write.
+        Raises TableError, LedgerError, Postponed; what was begun is finished by ``finish_open``.
+        """
+        good, refused = await self._check.check(rows)
+        if good:
+            claims = await self._note(good)
+            await self._mark([row for row, _ in good], claims)
+            await self._accept(claims, dict(zip((c.task_id for c in claims), good, strict=True)))
+        return refused
+
+    async def finish_open(self) -> None:
+        """Finish or give up what a kill or a failure left open; raises as ``take`` does."""
+        claims = list(self.open().values())
+        if claims:
+            await self._accept(claims, {})
+
+    async def _note(self, good: Sequence[tuple[Row, AcceptedRow]]) -> list[Claim]:
+        at = to_timestamp(self._clock.now())
+        claims = []
+        for row, accepted in good:
+            types = accepted.wanted.workflow_types
+            ids = tuple(self._ledger.new_task_ids(name, at)[0] for name in types)
+            own = row.key if self._connection.table.has_own_keys else None
+            claims.append(
+                Claim(table=self._connection.name, key=own or ids[0], task_ids=ids, at=at)
+            )
+        await self._ledger.commit(
+            *(claim.as_meta() for claim in claims),
+            op="row.claiming",
+            actor=self._connection.actor,
+        )
+        failpoint.reach("claim.noted")
+        return claims
+
+    async def _mark(self, rows: Sequence[Row], claims: Sequence[Claim]) -> None:
+        """Write each id into its row; a row that changed meanwhile gets none."""
+        changes = [
+            Change(row=row, cells={"task_id": claim.task_id, "command": None})
+            for row, claim in zip(rows, claims, strict=True)
+        ]
+        async with self._connection.writing:
+            await self._connection.table.write(changes)
+        failpoint.reach("claim.marked")
+
+    async def _accept(self, claims: Sequence[Claim], checked: Mapping[str, CheckedRow]) -> None:
+        """Record the rows that bear their id now; *checked*: how they were read, by id."""
+        found = await self._found(claims)
+        failpoint.reach("claim.found")
+        anew = [row for key, row in found.items() if not _is_as_read(row, checked.get(key))]
+        good, refused = await self._check.check(anew)
+        accepted = {key: each for key, (_, each) in checked.items()}
+        accepted |= {row.text("task_id"): each for row, each in good}
+        back: dict[str, Trouble | None] = {row.text("task_id"): why for row, why in refused}
+        taken: list[ClaimedRow] = []
+        for claim in (claim for claim in claims if claim.task_id in found):
+            if claim.task_id in back:
+                continue
+            if claim.fits(accepted[claim.task_id]):
+                row = found[claim.task_id]
+                taken.append(_claimed(claim, row, accepted[claim.task_id]))
+            else:
+                back[claim.task_id] = None  # it is another type's row by now: read it anew
+        await self._give_back([(found[key], trouble) for key, trouble in back.items()])
+        settled = [claim.as_meta(open_=False) for claim in claims]
+        if not taken:
+            await self._ledger.commit(*settled, op="row.claims_void", actor=self._connection.actor)
+            return
+        together = Claimed(table=self._connection.name, rows=tuple(taken))
+        batch_id = await self._door.take(together, settled)
+        log.info(
+            "table.rows_taken",
+            table=self._connection.name,
+            batch=batch_id,
+            rows=len(taken),
+            void=len(claims) - len(taken),
+        )
+
+    async def _found(self, claims: Sequence[Claim]) -> dict[str, Row]:
+        """Return, by id, the rows that bear the id of a claim; of a copied row the first."""
+        rows: dict[str, Row] = {}
+        wanted = {claim.task_id: claim.key for claim in claims}
+        for row in await self._connection.table.find(list(wanted.values())):
+            task_id = row.text("task_id")
+            if wanted.get(task_id) == row.key:
+                rows.setdefault(task_id, row)
+        return rows
+
+    async def _give_back(self, rows: Sequence[tuple[Row, Trouble | None]]) -> None:
+        """Take the id out of rows that were changed, since, to what cannot be taken so."""
+        if not rows:
+            return
+        words = self._connection.words
+        changes = [
+            Change(
+                row=row,
+                cells={"task_id": None, "error": trouble.text(words) if trouble else None},
+            )
+            for row, trouble in rows
+        ]
+        async with self._connection.writing:
+            await self._connection.table.write(changes)
+
+
+def _claimed(claim: Claim, row: Row, accepted: AcceptedRow) -> ClaimedRow:
+    return ClaimedRow(
+        accepted=accepted,
+        table=claim.table,
+        key=claim.key,
+        task_ids=claim.task_ids,
+        values=inputs_of(row),
+    )
+
+
+def _is_as_read(row: Row, checked: CheckedRow | None) -> bool:
+    return checked is not None and inputs_of(checked[0]) == inputs_of(row)

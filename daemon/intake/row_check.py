@@ -1,0 +1,88 @@
+"""Whether rows of a table can run: their cells as a job file's row, their pictures in the store."""
+
+import asyncio
+import shutil
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import TypeAlias
+
+from daemon.intake.accept import Door
+from daemon.intake.columns import shown
+from daemon.intake.grid import RawRow
+from daemon.intake.records import AcceptedRow
+from daemon.intake.table_rows import inputs_of
+from daemon.tables.cells import Row
+from daemon.tables.connection import Connection
+from daemon.tables.errors import Trouble
+from ledger.task import Json
+
+#: A row as it was read, with the work that it wants.
+CheckedRow: TypeAlias = tuple[Row, AcceptedRow]
+
+
+class RowCheck:
+    """Checks rows of one table through the door; nothing is recorded."""
+
+    def __init__(self, connection: Connection, door: Door, folder: Path) -> None:
+        """*folder*: where pictures that lie in cells are put until the store has them."""
+        self._connection = connection
+        self._door = door
+        self._folder = folder
+
+    async def check(
+        self, rows: Sequence[Row]
+    ) -> tuple[list[CheckedRow], list[tuple[Row, Trouble]]]:
+        """Part the rows that can run from the others, each of these with its reason.
+
+        Raises TableError when a picture cannot be fetched, Postponed when our disk is full; a
+        kill leaves files in the folder, which the next check removes.
+        """
+        if not rows:
+            return [], []
+        await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+        refused: list[tuple[Row, Trouble]] = []
+        raw: list[RawRow] = []
+        try:
+            for line, row in enumerate(rows, start=1):
+                values = await self._values(line, row)
+                if isinstance(values, Trouble):
+                    refused.append((row, values))
+                else:
+                    raw.append(RawRow(line=line, values=values))
+            root = self._connection.table.pictures_in or self._folder
+            good, bad = await self._door.check(raw, root, also_in=[self._folder])
+        finally:
+            await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+        refused += [
+            (rows[each.line - 1], Trouble(code="row_refused", values={"reason": each.reason}))
+            for each in bad
+        ]
+        return [(rows[each.wanted.line - 1], each) for each in good], refused
+
+    async def _values(self, line: int, row: Row) -> dict[str, Json] | Trouble:
+        """Return the row's cells as a job file would give them, or why it cannot run."""
+        if row.problem is not None:
+            return row.problem
+        values = inputs_of(row)
+        if row.place.isdecimal():
+            values.setdefault("row_number", int(row.place))
+        if self._connection.settings.workflow_type:
+            values.setdefault("workflow_type", self._connection.settings.workflow_type)
+        for column in self._picture_columns():
+            if column in row.files:
+                values[column] = str(await self._fetch(line, row, column))
+            elif column in values and self._connection.table.pictures_in is None:
+                return Trouble(code="picture_is_text", values={"column": shown(column)})
+        return values
+
+    def _picture_columns(self) -> frozenset[str]:
+        columns = (needs.picture_columns for needs in self._door.needs.values())
+        return frozenset().union(*columns)
+
+    async def _fetch(self, line: int, row: Row, column: str) -> Path:
+        file = row.files[column][0]
+        name = PurePosixPath(file.name.replace("\\", "/").replace("\0", "")).name or "picture"
+        into = self._folder / str(line) / column / name[-100:]
+        await asyncio.to_thread(into.parent.mkdir, parents=True, exist_ok=True)
+        await self._connection.table.fetch(file, row, column, into)
+        return into

@@ -1,0 +1,149 @@
+"""The poller of a table: rows that are ready become tasks, commands are obeyed."""
+
+import asyncio
+import random
+
+import structlog
+
+from config.settings import poll_seconds
+from daemon.clock import Clock
+from daemon.intake.claims import Claims
+from daemon.intake.command_column import CommandColumn
+from daemon.intake.errors import Postponed
+from daemon.intake.table_rows import TableRows, Wants
+from daemon.tables.cells import Change, Reading, Row
+from daemon.tables.columns import CREATED_KEYS, insist_on_columns, missing_keys
+from daemon.tables.connection import Connection
+from daemon.tables.errors import TableError, Trouble
+from ledger.errors import LedgerError
+
+log = structlog.get_logger()
+
+#: Rows that are taken together: one write of the table, one transaction.
+PORTION = 500
+#: A row that was refused is looked at again so often even if its table did not change: the
+#: picture that it names may have come.
+REFUSED_AGAIN_SECONDS = 30.0
+#: Longest pause after failures that heal by themselves.
+LONGEST_PAUSE_SECONDS = 300.0
+
+
+class TablePoller:
+    """Takes the ready rows of one table; a row counts as taken once the ledger holds it.
+
+    What was read is only a hint: each write goes to a row that still is as it was read, and what
+    is recorded is what the row said after it bore its id. A kill at any instant neither loses nor
+    doubles a row (see ``claims``).
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        rows: TableRows,
+        claims: Claims,
+        commands: CommandColumn,
+        clock: Clock,
+    ) -> None:
+        self.name = f"table:{connection.name}"
+        self.wake = asyncio.Event()  # somebody knows that the table changed
+        self._connection = connection
+        self._rows = rows
+        self._claims = claims
+        self._commands = commands
+        self._clock = clock
+        self._seen: str | None = None
+        self._refused_due: float | None = None
+        self._failures = 0
+        self.idle = False  # the last look found nothing to do, or could not look
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Look at the table now and then until *stop*; a portion being taken is finished."""
+        while not stop.is_set():
+            self.wake.clear()
+            self.idle = await self.look(stop)
+            await self._clock.pause(self._pause_seconds(), stop, self.wake)
+
+    async def look(self, stop: asyncio.Event) -> bool:
+        """Take what is ready, obey commands, tell what is wrong; says whether nothing was left.
+
+        What keeps the table from being read is noted in its standing, and not raised.
+        """
+        try:
+            done = await self._look(stop)
+        except TableError as error:
+            self._failures += 1
+            await self._connection.note_reading(error)
+            return True
+        except (LedgerError, Postponed) as error:
+            self._failures += 1
+            log.warning("table.postponed", table=self._connection.name, error=str(error))
+            return False
+        self._failures = 0
+        await self._connection.note_reading(None)
+        return done
+
+    async def _look(self, stop: asyncio.Event) -> bool:
+        await self._claims.finish_open()
+        reading = await self._connection.table.read(self._seen_now())
+        if reading is None:
+            return True
+        reading = await self._with_columns(reading)
+        wants = await self._rows.sort(reading, self._claims.open())
+        await self._commands.forget_emptied(reading)
+        await self._commands.obey(wants.commands)
+        refused = await self._take(wants, stop)
+        await self._report([*wants.reports, *refused])
+        await self._connection.note_rows(
+            refused=len(refused) + len(wants.reports), edited=self._rows.edited
+        )
+        self._refused_due = self._clock.monotonic() + REFUSED_AGAIN_SECONDS if refused else None
+        self._seen = reading.revision
+        return not (wants.commands or len(wants.ready) > len(refused))
+
+    def _seen_now(self) -> str | None:
+        """Return the revision that need not be read again; None when it must be all the same."""
+        due = self._refused_due
+        return None if due is not None and self._clock.monotonic() >= due else self._seen
+
+    async def _with_columns(self, reading: Reading) -> Reading:
+        """Return the table once it has the columns it needs; raises Misconfigured."""
+        table = self._connection.table
+        if missing_keys(reading.columns) and self._connection.settings.create_columns:
+            async with self._connection.writing:
+                await table.add_columns([k for k in CREATED_KEYS if k not in reading.columns])
+            reading = await table.read_all()
+        insist_on_columns(reading.columns, table.naming)
+        return reading
+
+    async def _take(self, wants: Wants, stop: asyncio.Event) -> list[tuple[Row, Trouble]]:
+        refused: list[tuple[Row, Trouble]] = []
+        for first in range(0, len(wants.ready), PORTION):
+            if stop.is_set():
+                break
+            refused += await self._claims.take(wants.ready[first : first + PORTION])
+        return refused
+
+    async def _report(self, reports: list[tuple[Row, Trouble]]) -> None:
+        """Write into each row what is wrong with it; one that says so already is left alone."""
+        words = self._connection.words
+        changes = [
+            Change(row=row, cells={"error": why.text(words)})
+            for row, why in reports
+            if row.text("error") != why.text(words)
+        ]
+        if not changes:
+            return
+        for change in changes[:20]:
+            place = change.row.place if isinstance(change.row, Row) else change.row
+            log.info("table.row_refused", table=self._connection.name, row=place, **change.cells)
+        async with self._connection.writing:
+            await self._connection.table.write(changes)
+
+    def _pause_seconds(self) -> float:
+        seconds = poll_seconds(self._connection.settings)
+        if self._failures:
+            seconds = min(seconds * 2.0**self._failures, max(seconds, LONGEST_PAUSE_SECONDS))
+            seconds *= 1 + 0.2 * random.random()
+        if self._refused_due is not None:
+            seconds = min(seconds, max(1.0, self._refused_due - self._clock.monotonic()))
+        return seconds

@@ -1,0 +1,147 @@
+"""What each row of a table wants of us: to be taken, a command, a word to its maker, nothing."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Collection, Mapping
+
+import msgspec
+
+from daemon.intake.columns import WorkflowNeeds, known_columns, tidy
+from daemon.tables.cells import Reading, Row
+from daemon.tables.columns import INPUT_HEADINGS, OUR_HEADINGS, STATUS_KEYS, Columns
+from daemon.tables.errors import Trouble
+from daemon.tables.status import STATUS_WORDS, RowStatus, read_status
+from ledger.index import Index
+from ledger.status import OPEN_STAGES
+from ledger.task import Json, Task
+
+#: Rows looked at before the loop may go on; each may cost the reading of a finished task.
+_SLICE = 200
+
+
+class Wants(msgspec.Struct, kw_only=True):
+    """What a look at the table found to do."""
+
+    ready: list[Row] = msgspec.field(default_factory=list)
+    commands: list[tuple[Row, Task | None]] = msgspec.field(default_factory=list)
+    # … each with the first task of its row, None when the ledger has none (any more)
+    reports: list[tuple[Row, Trouble]] = msgspec.field(default_factory=list)
+
+
+class TableRows:
+    """Sorts the rows of one table, and remembers those that it need not look at again."""
+
+    def __init__(self, table: str, index: Index, needs: Mapping[str, WorkflowNeeds]) -> None:
+        self._table = table
+        self._index = index
+        self._watched = known_columns(needs) - set(OUR_HEADINGS)
+        self._marks: dict[str, str] = {}  # key → as it was when nothing was to be done
+        self._edited: dict[str, None] = {}
+
+    @property
+    def edited(self) -> tuple[str, ...]:
+        """The keys of the finished rows whose inputs are not those that they ran with."""
+        return tuple(self._edited)
+
+    async def sort(self, reading: Reading, being_claimed: Collection[str]) -> Wants:
+        """Return what the rows want; those whose claim is open want nothing."""
+        wants = Wants()
+        keys = Counter(row.text("task_id") for row in reading.rows)
+        seen: set[str] = set()
+        for number, row in enumerate(reading.rows, start=1):
+            if number % _SLICE == 0:
+                await asyncio.sleep(0)
+            task_id = row.text("task_id")
+            if task_id in being_claimed:
+                continue
+            if not task_id:
+                self._sort_new(row, reading.columns, wants)
+            elif task_id in seen and keys[task_id] > 1:
+                wants.reports.append((row, Trouble(code="copied", values={"task": task_id})))
+            else:
+                self._sort_known(row, task_id, reading.columns, wants)
+            seen.add(task_id)
+        if reading.is_whole:
+            self._marks = {key: mark for key, mark in self._marks.items() if key in seen}
+        return wants
+
+    def _sort_new(self, row: Row, columns: Columns, wants: Wants) -> None:
+        word = status_text(row, columns)
+        status = read_status(word)
+        if status is None:
+            wants.reports.append((row, unknown_status(word)))
+        elif status is not RowStatus.READY or not _is_filled(row):
+            return
+        elif row.problem is not None:
+            wants.reports.append((row, row.problem))
+        else:
+            wants.ready.append(row)
+
+    def _sort_known(self, row: Row, task_id: str, columns: Columns, wants: Wants) -> None:
+        if self._marks.get(task_id) == row.mark:
+            return
+        task = self._index.find_task(task_id)
+        ready = read_status(status_text(row, columns)) is RowStatus.READY
+        if task is None or (own := task.metadata.table_row) is None or own.table != self._table:
+            if row.text("command"):
+                wants.commands.append((row, None))
+            elif ready and _is_filled(row):
+                wants.reports.append((row, Trouble(code="unknown_id", values={"task": task_id})))
+            return
+        if row.key != own.key:
+            wants.reports.append((row, Trouble(code="copied", values={"task": task_id})))
+        elif row.text("command"):
+            wants.commands.append((row, task))
+        elif not self._is_over(task):
+            return
+        elif ready:
+            wants.reports.append((row, Trouble(code="status_reset")))
+        else:
+            self._marks[task_id] = row.mark
+            self._note_edited(row, task_id, task)
+
+    def _is_over(self, task: Task) -> bool:
+        """Say whether all tasks of the row have ended and the table knows."""
+        row = task.metadata.table_row
+        newest = (
+            self._index.newest_of_family(task.row_id, name)
+            for name in (row.workflow_types if row else ())
+        )
+        return all(
+            each is None or (each.stage not in OPEN_STAGES and each.publish.is_settled)
+            for each in newest
+        )
+
+    def _note_edited(self, row: Row, key: str, task: Task) -> None:
+        before, now = task.metadata.feishu_row_data, inputs_of(row)
+        if all(before.get(column) == now.get(column) for column in self._watched):
+            self._edited.pop(key, None)
+        else:
+            self._edited[key] = None
+
+
+def inputs_of(row: Row) -> dict[str, Json]:
+    """Return the cells that people fill, by key; of cells with files the tokens."""
+    values: dict[str, Json] = {
+        key: tidy(value) for key, value in row.cells.items() if key not in OUR_HEADINGS
+    }
+    values |= {key: [file.token for file in files] for key, files in row.files.items()}
+    return values
+
+
+def status_text(row: Row, columns: Columns) -> str:
+    """Return the word in the row's status; without 状态 that of the first stage column."""
+    key = next((key for key in STATUS_KEYS if key in columns), "status")
+    return row.text(key)
+
+
+def unknown_status(word: str) -> Trouble:
+    """Return the report of a status that is not in the list."""
+    known = "、".join(words[0] for words in STATUS_WORDS.values())
+    return Trouble(code="unknown_status", values={"status": word[:40], "known": known})
+
+
+def _is_filled(row: Row) -> bool:
+    """Say whether a person has begun to fill the row; a number alone is a template."""
+    given = {*row.cells, *row.files} & set(INPUT_HEADINGS)
+    return bool(given - {"row_number", "workflow_type", "priority"}) or row.problem is not None

@@ -1,0 +1,119 @@
+"""A table of the settings with what its poller and its publisher share."""
+
+import asyncio
+from collections.abc import Sequence
+
+import msgspec
+import structlog
+
+from config.settings import Settings
+from config.settings import Table as TableSettings
+from daemon.clock import Clock
+from daemon.tables.errors import TableError
+from daemon.tables.standing import SECTION, Hindrance, Standing, standing_of
+from daemon.tables.table import Table
+from daemon.words import Words
+from ledger.entry import Meta
+from ledger.errors import LedgerError
+from ledger.ledger import Ledger
+from ledger.timestamps import to_timestamp
+
+log = structlog.get_logger()
+
+
+class Connection:
+    """One table; ``writing`` is held by whoever writes its document."""
+
+    def __init__(
+        self,
+        table: Table,
+        settings: TableSettings,
+        *,
+        writing: asyncio.Lock,
+        ledger: Ledger,
+        clock: Clock,
+        words: Words,
+    ) -> None:
+        """*words*: the language of what is written into the table."""
+        self.words = words
+        self.table = table
+        self.settings = settings
+        self.writing = writing
+        self._ledger = ledger
+        self._clock = clock
+        self._noting = asyncio.Lock()
+
+    @property
+    def name(self) -> str:
+        """The table's name in the settings; the ledger knows it by that."""
+        return self.table.name
+
+    @property
+    def actor(self) -> str:
+        """Who the journal says wanted what came from the table."""
+        return f"table:{self.name}"
+
+    @property
+    def standing(self) -> Standing:
+        """How the table stands."""
+        return standing_of(self._ledger, self.name)
+
+    async def note_reading(self, error: TableError | None) -> None:
+        """Note what keeps the table from being read, or None when it was read."""
+        await self._note(reading=self._hindrance("reading", error, self.standing.reading))
+
+    async def note_writing(self, error: TableError | None) -> None:
+        """Note what keeps the table from being written, or None when it was written."""
+        await self._note(writing=self._hindrance("writing", error, self.standing.writing))
+
+    async def note_rows(self, *, refused: int, edited: tuple[str, ...]) -> None:
+        """Note how many rows cannot run, and which were edited after they had finished."""
+        await self._note(refused=refused, edited=edited)
+
+    def _hindrance(
+        self, doing: str, error: TableError | None, known: Hindrance | None
+    ) -> Hindrance | None:
+        """Return the hindrance; a new one and the end of one are logged, once."""
+        if error is None:
+            if known is not None:
+                log.info("table.heals", table=self.name, doing=doing)
+            return None
+        if known is not None and known.trouble == error.trouble:
+            return known
+        log.warning("table.hindered", table=self.name, doing=doing, error=str(error))
+        return Hindrance(trouble=error.trouble, since=to_timestamp(self._clock.now()))
+
+    async def _note(self, **changes: object) -> None:
+        async with self._noting:
+            before = self.standing
+            after = msgspec.structs.replace(before, **changes)
+            if after == before:
+                return
+            value = msgspec.to_builtins(after)
+            try:
+                await self._ledger.commit(
+                    Meta(section=SECTION, key=self.name, value=value),
+                    op="table.noted",
+                    actor=self.actor,
+                )
+            except LedgerError as error:  # it is noted again at the next look
+                log.debug("table.not_noted", table=self.name, error=str(error))
+
+
+def connect(
+    tables: Sequence[Table], settings: Settings, ledger: Ledger, clock: Clock
+) -> list[Connection]:
+    """Return a connection for each table; those in one document share its lock."""
+    locks: dict[str, asyncio.Lock] = {}
+    words = Words("en" if settings.language == "en" else "zh")
+    return [
+        Connection(
+            table,
+            own,
+            writing=locks.setdefault(table.document, asyncio.Lock()),
+            ledger=ledger,
+            clock=clock,
+            words=words,
+        )
+        for table, own in zip(tables, settings.tables, strict=True)
+    ]
