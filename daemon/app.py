@@ -27,6 +27,7 @@ from daemon.intake.accept import Door
 from daemon.intake.inbox import Inbox
 from daemon.notify import ServiceManager
 from daemon.running import Service, loop_first, run_services, signals
+from daemon.table_work import TableWork, make_table_work
 from daemon.upkeep.backup import LedgerBackups
 from daemon.upkeep.batches import BatchKeeper
 from daemon.upkeep.completion import Completion
@@ -86,12 +87,17 @@ async def run(
         with signals(stop, lambda: _reload(workflows, reload, manager)), loop_first():
             ground = await lay_ground(settings, ledger, clients, workflows, clock)
             await _recover(ground, manager, words)
-            services, completion = _services(ground, manager, words)
+            door = Door(ledger, ground.contents, workflows.needs, clock, settings.inputs)
+            tables = make_table_work(ground, door)
+            services, completion = _services(ground, door, tables, manager, words)
             if observer is not None:
                 services.append(observer(ledger))
             if once:
                 services.append(completion)
-            await run_services(services, stop, grace_seconds=GRACE_SECONDS)
+            try:
+                await run_services(services, stop, grace_seconds=GRACE_SECONDS)
+            finally:
+                await tables.close()
             return 1 if once and completion.left_undone else 0
     finally:
         for client in clients.values():
@@ -111,11 +117,10 @@ async def _recover(ground: Ground, manager: ServiceManager, words: Words) -> Non
 
 
 def _services(
-    ground: Ground, manager: ServiceManager, words: Words
+    ground: Ground, door: Door, tables: TableWork, manager: ServiceManager, words: Words
 ) -> tuple[list[Service], Completion]:
     """Return all that works until the daemon stops, and what knows when nothing is left to do."""
     settings, ledger, clock = ground.settings, ground.ledger, ground.clock
-    door = Door(ledger, ground.contents, ground.workflows.needs, clock, settings.inputs)
     inbox = Inbox(settings.inbox, door, ledger, clock)
     followers = [
         Follower(state.client, state.settings, ledger, ground.settlement, clock)
@@ -128,9 +133,11 @@ def _services(
     web = WebServer(_desk(ground, door, followers, stuck))
     services: list[Service] = [
         inbox,
+        *tables.pollers,
         *_dispatch(ground),
         *(service for each in followers for service in (each, each.news)),
         Collector(ledger, ground.clients, ground.workflows.settings, ground.folder, clock),
+        *tables.publishers,
         BatchKeeper(ledger, clock, ground.streaks),
         LedgerWatch(ledger, clock),
         Sweeps(sweeps_of(settings, ledger, stuck, backups, ground.folder.absolute), clock),
@@ -144,7 +151,7 @@ def _services(
             words=words,
         ),
     ]
-    return services, Completion(ledger, inbox, clock)
+    return services, Completion(ledger, [inbox, *tables.pollers, *tables.publishers], clock)
 
 
 def _stuck(ground: Ground, backups: LedgerBackups, followers: Sequence[Follower]) -> StuckTasks:

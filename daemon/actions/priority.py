@@ -1,7 +1,6 @@
 """Putting the waiting tasks of a row before all others of their batch."""
 
 from daemon.actions.plan import Plan, Said, View, planned
-from ledger.entry import Record
 from ledger.status import Stage
 from ledger.task import Task
 
@@ -19,7 +18,7 @@ def put_first(view: View, tasks: list[Task], *, at: str) -> Plan:
     others = (t for t in view.in_stage(Stage.WAITING) if t.batch_id == batch_id)
     highest = max((each.priority for each in others if each.task_id not in own), default=None)
     priority = 0 if highest is None else highest + 1
-    changed: list[Record] = [
+    changed = [
         task.changed(at=at, priority=priority) for task in waiting if task.priority < priority
     ]
     key = "action.put_first" if changed else "action.is_first"

@@ -24,6 +24,8 @@ PORTION = 500
 #: A row that was refused is looked at again so often even if its table did not change: the
 #: picture that it names may have come.
 REFUSED_AGAIN_SECONDS = 30.0
+#: The pause after a look that found something: more may have come meanwhile.
+BUSY_SECONDS = 0.2
 #: Longest pause after failures that heal by themselves.
 LONGEST_PAUSE_SECONDS = 300.0
 
@@ -142,8 +144,11 @@ class TablePoller:
     def _pause_seconds(self) -> float:
         seconds = poll_seconds(self._connection.settings)
         if self._failures:
-            seconds = min(seconds * 2.0**self._failures, max(seconds, LONGEST_PAUSE_SECONDS))
+            longest = max(seconds, LONGEST_PAUSE_SECONDS)
+            seconds = min(seconds * 2.0 ** min(self._failures, 16), longest)
             seconds *= 1 + 0.2 * random.random()
+        elif not self.idle:
+            seconds = min(seconds, BUSY_SECONDS)
         if self._refused_due is not None:
             seconds = min(seconds, max(1.0, self._refused_due - self._clock.monotonic()))
         return seconds

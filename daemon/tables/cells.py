@@ -1,6 +1,7 @@
 """What passes between the daemon and a table: rows as they were read, and cells to be written."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TypeAlias
@@ -66,8 +67,14 @@ class ResultFile(msgspec.Struct, frozen=True, kw_only=True):
     link: str | None = None  # where people can open it, for cells that take no such file
 
 
-#: What a cell is given; None empties it. Files replace our files of before and no others.
-Value: TypeAlias = str | int | float | tuple[ResultFile, ...] | None
+#: What a cell is given; None empties it. A moment is aware; a kind without moments writes it as
+#: ``local_time`` text. Files replace our files of before and no others.
+Value: TypeAlias = str | int | float | datetime | tuple[ResultFile, ...] | None
+
+
+def local_time(moment: datetime) -> str:
+    """Return a moment as text, by the clock on the wall."""
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):

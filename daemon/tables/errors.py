@@ -4,9 +4,10 @@ TableError
 ├── Unreachable    it does not answer, or answers nonsense: heals by itself, tried again later
 ├── InUse          somebody has it open, or writes it now: heals by itself, tried again later
 ├── Misconfigured  a person must act (heading, permission, address): paused, looked at now and then
-└── OutOfQuota     no more calls may be made before a known moment
+├── OutOfQuota     no more calls may be made before a known moment
+└── Refused        ``upload`` only: this file will never be taken; the row is told nothing of it
 
-What is wrong with one row only is no error but an ``Outcome`` or a row's ``problem``.
+What else is wrong with one row only is no error but an ``Outcome`` or a row's ``problem``.
 """
 
 import msgspec
@@ -53,3 +54,7 @@ class Misconfigured(TableError):
 
 class OutOfQuota(TableError):
     """No calls are left; ``retry_after_seconds`` tells for how long."""
+
+
+class Refused(TableError):
+    """The document will never take this file."""

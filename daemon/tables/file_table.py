@@ -5,6 +5,7 @@ import hashlib
 import os
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
@@ -22,6 +23,7 @@ from daemon.tables.cells import (
     ResultFile,
     Row,
     Value,
+    local_time,
 )
 from daemon.tables.columns import Columns, Naming, columns_of, insist_on_columns
 from daemon.tables.errors import InUse, Misconfigured, TableError, Trouble, Unreachable
@@ -206,9 +208,15 @@ class FileTable:
         return cells
 
     def _plain(self, value: Value) -> Plain:
-        if value is None:
-            return ""
-        return value if not isinstance(value, tuple) else "; ".join(map(self._shown, value))
+        match value:
+            case None:
+                return ""
+            case tuple():
+                return "; ".join(map(self._shown, value))
+            case datetime():
+                return local_time(value)
+            case _:
+                return value
 
     def _shown(self, file: ResultFile) -> str:
         """Return a path that leads to the result from where the table lies."""

@@ -75,7 +75,8 @@ class Table(Protocol):
         Called only for a file whose token no record holds; the files of a cell in their order.
         Where a file is put by putting it into the cell (Sheets), it shows from then on. A kill
         before the token is noted leads to a second call: a kind that can see the file in its cell
-        returns that one.
+        returns that one. Raises Refused when the document will never take it, OSError when it
+        cannot be read here.
         """
         ...
 

@@ -1,6 +1,7 @@
 """For ``run --once``: notices that nothing is left to do."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Protocol
 
 import structlog
@@ -20,23 +21,23 @@ ASK_SECONDS = 0.1
 BLOCKED_SECONDS = 3.0
 
 
-class Intake(Protocol):
-    """What still may bring rows."""
+class Busy(Protocol):
+    """What still may bring rows, or has something to tell of them."""
 
     @property
     def idle(self) -> bool:
-        """Whether the first scan is over and no drop lies there unfinished."""
+        """Whether it has looked at least once and nothing is left for it to do."""
         ...
 
 
 class Completion:
-    """Sets *stop* when every row has ended or is blocked and the inbox is empty."""
+    """Sets *stop* when every row has ended or is blocked, none comes, and all is told."""
 
     name = "completion"
 
-    def __init__(self, ledger: Ledger, intake: Intake, clock: Clock) -> None:
+    def __init__(self, ledger: Ledger, others: Sequence[Busy], clock: Clock) -> None:
         self._ledger = ledger
-        self._intake = intake
+        self._others = others
         self._clock = clock
         self._failed = 0
 
@@ -53,7 +54,9 @@ class Completion:
             while not stop.is_set():
                 now = self._clock.monotonic()
                 open_tasks = self._ledger.in_stage(*OPEN_STAGES)
-                if not self._intake.idle or any(self._may_run(task) for task in open_tasks):
+                if not all(each.idle for each in self._others) or any(
+                    self._may_run(task) for task in open_tasks
+                ):
                     idle_since = None
                 else:
                     idle_since = now if idle_since is None else idle_since

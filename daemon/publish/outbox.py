@@ -1,0 +1,257 @@
+"""The outbox of one table: rows with news, told many by one write until the ledger knows it."""
+
+import random
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from daemon import failpoint
+from daemon.clock import Clock
+from daemon.publish.row_news import Placed, RowNews, noted
+from daemon.tables.cells import Change, Outcome, Result, Value
+from daemon.tables.connection import Connection
+from daemon.tables.errors import Misconfigured, Refused, TableError, Trouble
+from ledger.entry import Transaction
+from ledger.errors import Conflict, LedgerError
+from ledger.ledger import Ledger
+from ledger.status import OPEN_STAGES, Stage
+from ledger.task import Task
+from ledger.timestamps import to_timestamp
+
+log = structlog.get_logger()
+
+#: Rows told by one write.
+PORTION = 500
+#: News that come together are told together; of a beginning nobody needs to know at once.
+GATHER_SECONDS, PROGRESS_SECONDS = 0.5, 30.0
+#: Writing takes at most one part in so many of the time; a large file takes long to write.
+PATIENCE = 5.0
+#: First and longest pause after a failure, and the one while only a person can mend it.
+BACKOFF_SECONDS = (2.0, 300.0)
+MISCONFIGURED_SECONDS = 60.0
+#: Failures after which a run that is to end does not wait for the table any longer.
+GIVEN_UP_AFTER = 3
+_JITTER = 0.3
+_WRITTEN = Outcome(result=Result.WRITTEN)
+
+
+class _Due(msgspec.Struct):
+    """A row with news."""
+
+    row_id: str
+    workflow_types: tuple[str, ...]
+    made_at: str  # of the newest task with news: a row that was run anew has two row ids
+    at: float  # monotonic; when it is to be told
+    task_ids: set[str]  # whose records say that the table must be told
+
+
+class TableOutbox:
+    """Tells one table what is new of its rows, in the order in which it came to be.
+
+    A finished task's record says whether its table was told; so a kill at any instant leads to
+    the same cells again, which the table holds already. An upload is noted before it is used.
+    Nothing here touches a task's stage.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        ledger: Ledger,
+        absolute: Callable[[str], Path],
+        clock: Clock,
+    ) -> None:
+        """*absolute*: where a recorded path lies."""
+        self.name = connection.name
+        self._connection = connection
+        self._ledger = ledger
+        self._clock = clock
+        language = connection.words.language
+        self._news = RowNews(ledger, connection.table.document, absolute, language)
+        self._due: dict[str, _Due] = {}
+        self._told: dict[str, dict[str, Value]] = {}  # rows that go on: what their cells hold
+        self._failures = 0
+        self._not_before = 0.0
+        self._telling = False
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is to be told soon, or telling it is hopeless for now."""
+        soon = self._clock.monotonic() + PROGRESS_SECONDS / 2
+        urgent = self._telling or any(due.at < soon for due in self._due.values())
+        return not urgent or self._failures >= GIVEN_UP_AFTER
+
+    def load(self) -> None:
+        """Take in what earlier processes left to be told."""
+        for task_id in self._ledger.unpublished(self.name):
+            self._take_in(self._ledger.task(task_id))
+
+    def follow(self, transaction: Transaction) -> bool:
+        """Take in a durable change; says whether there are news in it."""
+        news = False
+        for record in transaction.records:
+            if isinstance(record, Task) and not record.publish.is_settled:
+                row = record.metadata.table_row
+                if row is not None and row.table == self.name:
+                    self._take_in(record)
+                    news = True
+        return news
+
+    def seconds_to_next(self) -> float:
+        """Return how long there is nothing to do."""
+        now = self._clock.monotonic()
+        first = min((due.at for due in self._due.values()), default=now + 3600.0)
+        return max(first, self._not_before) - now
+
+    async def tell(self, *, at_once: bool = False) -> None:
+        """Write what is due; a failure is noted in the table's standing and tried again later.
+
+        *at_once*: everything that is new, whatever was to be waited for.
+        """
+        now = self._clock.monotonic()
+        if not at_once and self.seconds_to_next() > 0:
+            return
+        keys = [key for key, due in self._due.items() if at_once or due.at <= now + GATHER_SECONDS]
+        rows = {key: self._due.pop(key) for key in keys[:PORTION]}
+        if not rows:
+            return
+        self._telling = True
+        try:
+            await self._tell(rows)
+        except (TableError, LedgerError) as error:
+            self._put_back(rows)
+            await self._postpone(error)
+        else:
+            self._failures = 0
+            self._not_before = (1 + PATIENCE) * self._clock.monotonic() - PATIENCE * now
+            await self._connection.note_writing(None)
+        finally:
+            self._telling = False
+
+    def _take_in(self, task: Task) -> None:
+        row = task.metadata.table_row
+        assert row is not None  # noqa: S101 - only tasks of a table come here
+        on_its_way = task.stage in OPEN_STAGES and task.stage is not Stage.WAITING
+        at = self._clock.monotonic() + (PROGRESS_SECONDS if on_its_way else GATHER_SECONDS)
+        due = _Due(task.row_id, row.workflow_types, task.created_at, at, {task.task_id})
+        self._merge(row.key, due)
+
+    def _merge(self, key: str, due: _Due) -> None:
+        """Add news to those that wait; a newer run of the row is what is shown."""
+        known = self._due.get(key)
+        if known is not None:
+            newer = due if due.made_at >= known.made_at else known
+            at, task_ids = min(known.at, due.at), known.task_ids | due.task_ids
+            due = _Due(newer.row_id, newer.workflow_types, newer.made_at, at, task_ids)
+        self._due[key] = due
+
+    def _put_back(self, rows: dict[str, _Due]) -> None:
+        since, self._due = self._due, rows  # what was older stays before
+        for key, due in since.items():
+            self._merge(key, due)
+
+    async def _tell(self, rows: dict[str, _Due]) -> None:
+        tasks = self._tasks(rows)
+        outcomes: dict[str, Outcome] = dict.fromkeys(rows, _WRITTEN)
+        async with self._connection.writing:
+            if self._connection.table.takes_files:
+                outcomes |= await self._upload(tasks)
+                tasks = self._tasks(rows)
+            due = {
+                key: [self._ledger.task(task_id) for task_id in sorted(each.task_ids)]
+                for key, each in rows.items()
+            }  # as they are shown now; a change from here on is news again
+            cells = {
+                key: self._news.cells(own)
+                for key, own in tasks.items()
+                if own and outcomes[key] is _WRITTEN
+            }
+            changes = [
+                Change(row=key, cells=each)
+                for key, each in cells.items()
+                if self._told.get(key) != each
+            ]
+            found = await self._connection.table.write(changes) if changes else ()
+        failpoint.reach("publish.written")
+        outcomes |= {str(c.row): outcome for c, outcome in zip(changes, found, strict=True)}
+        await self._note(due, outcomes)
+        self._remember(tasks, cells)
+
+    def _tasks(self, rows: dict[str, _Due]) -> dict[str, list[Task]]:
+        return {key: self._news.tasks(due.row_id, due.workflow_types) for key, due in rows.items()}
+
+    def _remember(self, tasks: dict[str, list[Task]], cells: dict[str, dict[str, Value]]) -> None:
+        for key, own in tasks.items():
+            if key in cells and any(task.stage in OPEN_STAGES for task in own):
+                self._told[key] = cells[key]
+            else:
+                self._told.pop(key, None)
+
+    async def _upload(self, tasks: dict[str, list[Task]]) -> dict[str, Outcome]:
+        """Put results into the document that it lacks; returns the rows of those it refuses."""
+        refused: dict[str, Outcome] = {}
+        for key, own in tasks.items():
+            for upload in self._news.uploads(own):
+                try:
+                    token = await self._connection.table.upload(upload.file, key, upload.column)
+                except Refused as error:
+                    refused[key] = Outcome(result=Result.REFUSED, trouble=error.trouble)
+                except OSError as error:
+                    why = Trouble(code="result_unreadable", values={"reason": str(error)})
+                    refused[key] = Outcome(result=Result.REFUSED, trouble=why)
+                else:
+                    failpoint.reach("publish.uploaded")
+                    await self._note_upload(upload, token)
+        return refused
+
+    async def _note_upload(self, upload: Placed, token: str) -> None:
+        while True:
+            noted_ = self._news.with_token(upload, token, to_timestamp(self._clock.now()))
+            try:
+                await self._ledger.commit(noted_, op="task.uploaded", actor="publish")
+            except Conflict:  # a lost note would mean a second upload
+                await self._clock.pause(0.01)
+                continue
+            failpoint.reach("publish.upload_noted")
+            return
+
+    async def _note(self, due: dict[str, list[Task]], outcomes: dict[str, Outcome]) -> None:
+        """Write down what the table knows now; a task that changed meanwhile is due again."""
+        at = to_timestamp(self._clock.now())
+        attempts, words = 1 + self._failures, self._connection.words
+        notes: list[Task] = []
+        for key, outcome in outcomes.items():
+            if outcome.result is not Result.WRITTEN:
+                why = outcome.trouble and outcome.trouble.text(words)
+                log.warning("table.row_not_told", table=self.name, row=key, why=why or "gone")
+            for task in due[key]:
+                note = noted(task, outcome, at=at, attempts=attempts, words=words)
+                notes += [note] if note is not None else []
+        await self._commit(notes)
+        failpoint.reach("publish.noted")
+
+    async def _commit(self, notes: Sequence[Task]) -> None:
+        if not notes:
+            return
+        try:
+            await self._ledger.commit(*notes, op="task.published", actor="publish")
+        except Conflict:
+            for note in notes:
+                try:
+                    await self._ledger.commit(note, op="task.published", actor="publish")
+                except Conflict:
+                    log.debug("task.changed_meanwhile", task=note.task_id)
+
+    async def _postpone(self, error: Exception) -> None:
+        self._failures += 1
+        first, longest = BACKOFF_SECONDS
+        seconds = min(first * 2.0 ** min(self._failures - 1, 16), longest)
+        if isinstance(error, TableError):
+            if isinstance(error, Misconfigured):
+                seconds = max(seconds, MISCONFIGURED_SECONDS)
+            seconds = error.retry_after_seconds or seconds
+            await self._connection.note_writing(error)
+        else:
+            log.warning("table.not_told", table=self.name, error=str(error))
+        self._not_before = self._clock.monotonic() + seconds * (1 + _JITTER * random.random())

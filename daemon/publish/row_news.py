@@ -1,0 +1,107 @@
+"""What the ledger knows of one row of a table: its tasks, its cells, what was noted of them."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from daemon.publish.fields import cells_of, output_column
+from daemon.tables.cells import Outcome, Result, ResultFile, Value
+from daemon.words import Words
+from ledger.ledger import Ledger
+from ledger.status import OPEN_STAGES, Stage
+from ledger.task import OutputFile, Publish, Task
+
+#: How outcomes are called in the record.
+_STATES = {Result.WRITTEN: "published", Result.GONE: "row_gone", Result.REFUSED: "refused"}
+
+
+class Placed(msgspec.Struct, frozen=True, kw_only=True):
+    """A result and where it belongs."""
+
+    task_id: str
+    file: ResultFile
+    column: str
+
+
+class RowNews:
+    """Reads rows of tables that lie in one document."""
+
+    def __init__(
+        self, ledger: Ledger, document: str, absolute: Callable[[str], Path], language: str
+    ) -> None:
+        self._ledger = ledger
+        self._document = document
+        self._absolute = absolute
+        self._language = language
+
+    def tasks(self, row_id: str, workflow_types: Sequence[str]) -> list[Task]:
+        """Return the newest task of each stage of the row."""
+        newest = (self._ledger.newest_of_family(row_id, name) for name in workflow_types)
+        return [task for task in newest if task is not None]
+
+    def cells(self, tasks: Sequence[Task]) -> dict[str, Value]:
+        """Return the row's cells."""
+        files: dict[str, tuple[ResultFile, ...]] = {}
+        for each in self._results(tasks):
+            files[each.column] = (*files.get(each.column, ()), each.file)
+        return cells_of(self._ledger, tasks, files, self._language)
+
+    def uploads(self, tasks: Sequence[Task]) -> list[Placed]:
+        """Return the results that must be put into the document before the cells are written."""
+        return [each for each in self._results(tasks) if each.file.token is None]
+
+    def _results(self, tasks: Sequence[Task]) -> list[Placed]:
+        """Return the results of the row that lie on our disk, in the order of their making."""
+        results: list[Placed] = []
+        counts: Counter[str] = Counter()
+        for task in (task for task in tasks if task.stage is Stage.DONE):
+            for output in task.outputs:
+                if output.sha256 is None or output.removed_at is not None:
+                    continue
+                column = output_column(output)
+                counts[column] += 1
+                file = self._file(task, output, counts[column])
+                results.append(Placed(task_id=task.task_id, file=file, column=column))
+        return results
+
+    def with_token(self, upload: Placed, token: str, at: str) -> Task:
+        """Return the task with the note of an upload."""
+        task = self._ledger.task(upload.task_id)
+        tokens = task.publish.tokens | {self._token_key(upload.file.sha256): token}
+        return task.changed(at=at, publish=msgspec.structs.replace(task.publish, tokens=tokens))
+
+    def _file(self, task: Task, output: OutputFile, number: int) -> ResultFile:
+        path = self._absolute(output.path or "")
+        sha256 = output.sha256 or ""
+        return ResultFile(
+            path=path,
+            recorded=output.path or "",
+            name=path.name,
+            sha256=sha256,
+            size_bytes=output.size_bytes or 0,
+            number=number,
+            token=task.publish.tokens.get(self._token_key(sha256)),
+        )
+
+    def _token_key(self, sha256: str) -> str:
+        return f"{self._document}:{sha256}"
+
+
+def noted(task: Task, outcome: Outcome, *, at: str, attempts: int, words: Words) -> Task | None:
+    """Return the task with the note of what the table was told; None when there is none to make.
+
+    Only of a task that has ended: open ones belong to the steps, which must not be overtaken for
+    a cell, and what their row was told is told again after a restart.
+    """
+    state = _STATES.get(outcome.result)
+    if state is None or task.stage in OPEN_STAGES or task.publish.is_settled:
+        return None
+    publish = Publish(
+        state=state,
+        attempts=task.publish.attempts + attempts,
+        error=outcome.trouble.text(words) if outcome.trouble else None,
+        tokens=task.publish.tokens,
+    )
+    return task.changed(at=at, publish=publish)

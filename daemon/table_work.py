@@ -1,0 +1,62 @@
+"""The services of the tables: a poller each, a publisher for each document."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from daemon.actions.row_commands import RowCommands
+from daemon.ground import Ground
+from daemon.intake.accept import Door
+from daemon.intake.claims import Claims
+from daemon.intake.command_column import CommandColumn
+from daemon.intake.row_check import RowCheck
+from daemon.intake.table import TablePoller
+from daemon.intake.table_rows import TableRows
+from daemon.publish.outbox import TableOutbox
+from daemon.publish.publisher import Publisher
+from daemon.tables.connection import Connection, connect
+from daemon.tables.opening import open_tables
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableWork:
+    """What works on the tables of the settings."""
+
+    connections: Sequence[Connection]
+    pollers: Sequence[TablePoller]
+    publishers: Sequence[Publisher]
+
+    async def close(self) -> None:
+        """Let go of the tables."""
+        for connection in self.connections:
+            await connection.table.close()
+
+
+def make_table_work(ground: Ground, door: Door) -> TableWork:
+    """Return the services of all tables; nothing is read yet."""
+    tables = open_tables(ground.settings.tables)
+    connections = connect(tables, ground.settings, ground.ledger, ground.clock)
+    return TableWork(
+        connections=connections,
+        pollers=[_poller(ground, door, each) for each in connections],
+        publishers=_publishers(ground, connections),
+    )
+
+
+def _poller(ground: Ground, door: Door, connection: Connection) -> TablePoller:
+    ledger, clock = ground.ledger, ground.clock
+    fetched = ground.settings.state_dir / "tables" / connection.name
+    claims = Claims(connection, RowCheck(connection, door, fetched), door, ledger, clock)
+    commands = RowCommands(
+        ledger, clock, input_path=ground.contents.path_of, output_path=ground.folder.absolute
+    )
+    column = CommandColumn(connection, claims, commands, ledger)
+    rows = TableRows(connection.name, ledger.index, door.needs)
+    return TablePoller(connection, rows, claims, column, clock)
+
+
+def _publishers(ground: Ground, connections: Sequence[Connection]) -> list[Publisher]:
+    documents: dict[str, list[TableOutbox]] = {}
+    for each in connections:
+        outbox = TableOutbox(each, ground.ledger, ground.folder.absolute, ground.clock)
+        documents.setdefault(each.table.document, []).append(outbox)
+    return [Publisher(each, ground.ledger, ground.clock) for each in documents.values()]
