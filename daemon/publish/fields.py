@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from daemon.settle.dependency import Families, why_blocked
-from daemon.tables.cells import ResultFile, Value
+from daemon.tables.cells import ResultFile, Value, local_time
 from daemon.tables.status import RowStatus, status_word
 from ledger.status import OPEN_STAGES, Stage
 from ledger.task import OutputFile, Task
@@ -46,8 +46,8 @@ def cells_of(
     cells: dict[str, Value] = {
         "status": status_word(status, language),
         "error": _error(tasks) if over else None,
-        "started_at": from_timestamp(min(started)) if started else None,
-        "finished_at": from_timestamp(max(finished)) if over and finished else None,
+        "started_at": _local(min(started)) if started else None,
+        "finished_at": _local(max(finished)) if over and finished else None,
         "retry_count": sum(task.retry_number + task.auto_retries for task in tasks),
     }
     cells |= results
@@ -55,6 +55,10 @@ def cells_of(
         key = "video_done" if task.task_id.startswith("vid_") else "image_done"
         cells[key] = _STAGE_WORDS.get(task.stage, _NOT_YET)[language != "zh"]
     return cells
+
+
+def _local(at: str) -> str:
+    return local_time(from_timestamp(at))
 
 
 def _goes_on(families: Families, task: Task) -> bool:

@@ -67,9 +67,9 @@ class ResultFile(msgspec.Struct, frozen=True, kw_only=True):
     link: str | None = None  # where people can open it, for cells that take no such file
 
 
-#: What a cell is given; None empties it. A moment is aware; a kind without moments writes it as
-#: ``local_time`` text. Files replace our files of before and no others.
-Value: TypeAlias = str | int | float | datetime | tuple[ResultFile, ...] | None
+#: What a cell is given; None empties it. Moments come as ``local_time`` text. Files replace our
+#: files of before and no others.
+Value: TypeAlias = str | int | float | tuple[ResultFile, ...] | None
 
 
 def local_time(moment: datetime) -> str:

@@ -5,7 +5,6 @@ import hashlib
 import os
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 
 import msgspec
@@ -23,7 +22,6 @@ from daemon.tables.cells import (
     ResultFile,
     Row,
     Value,
-    local_time,
 )
 from daemon.tables.columns import Columns, Naming, columns_of, insist_on_columns
 from daemon.tables.errors import InUse, Misconfigured, TableError, Trouble, Unreachable
@@ -213,8 +211,6 @@ class FileTable:
                 return ""
             case tuple():
                 return "; ".join(map(self._shown, value))
-            case datetime():
-                return local_time(value)
             case _:
                 return value
 
