@@ -52,6 +52,8 @@ class Families:
 
     def change(self, task: Member, before: Stage) -> None:
         """Take in a new version of a known task that stood in *before*."""
+        if task.stage is before:
+            return
         if self.members(task.family)[-1] == task.task_id:
             self._stands(task, before, task.stage)
         self._mark_open(task)

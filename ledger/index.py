@@ -86,9 +86,11 @@ class Index:
             self._families.join(task)
             if fingerprint := _fingerprint(task):
                 self._fingerprints.add(fingerprint)
-        else:
+            self._count(task.batch_id, task.stage, 1)
+        elif task.stage is not before:
             self._families.change(task, before)
-        self._count(task.batch_id, task.stage, 1)
+            self._count(task.batch_id, before, -1)
+            self._count(task.batch_id, task.stage, 1)
         self._note_outbox(task)
         if isinstance(task, Task) and task.stage in OPEN_STAGES:
             self._enter_open(task)
@@ -111,10 +113,7 @@ class Index:
         """Take the task out of all that its next version may stand elsewhere in."""
         before = self._state.tasks.open_task(task_id)
         if before is None:
-            keys = self._state.tasks.keys_of(task_id)
-            self._count(keys.batch_id, keys.stage, -1)
-            return keys.stage
-        self._count(before.batch_id, before.stage, -1)
+            return self._state.tasks.stage_of(task_id)
         del self._by_stage[before.stage][task_id]
         if before.server is not None:
             del self._by_server[before.stage, before.server][task_id]
@@ -132,6 +131,7 @@ class Index:
             return
         keys = self._state.tasks.keys_of(task_id)
         self._leave(task_id)
+        self._count(keys.batch_id, keys.stage, -1)
         self._families.part(keys)
         self._order.pop(task_id, None)
         self._acceptance.forget(keys.batch_id, task_id)
@@ -166,7 +166,7 @@ class Index:
 
     def find_task(self, task_id: str) -> Task | None:
         """Return the task, None when it is not in the state (unknown or archived)."""
-        return self._state.tasks.get(task_id)
+        return self._state.tasks.find(task_id)
 
     def task(self, task_id: str) -> Task:
         """Return the task; raises UnknownRecord."""

@@ -7,9 +7,11 @@ file cached, and less than a thread would. Its bytes are held against their chec
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from time import monotonic
+from typing import TypeAlias
 
 import structlog
 
@@ -28,6 +30,12 @@ from ledger.task import Json, Task
 from ledger.taskids import Numbering
 
 log = structlog.get_logger()
+
+#: So many records are checked in one go: some two milliseconds.
+AT_ONCE = 100
+
+Done: TypeAlias = "asyncio.Future[None]"
+Drafted: TypeAlias = Callable[[Sequence[bytes]], Transaction]
 
 
 class Ledger(Reading):
@@ -105,30 +113,56 @@ class Ledger(Reading):
         if not records:
             raise ValueError("a transaction has at least one record")
         as_json([op, actor, reason, evidence and dict(evidence)])
-        async with self._checking:  # a large transaction is checked in slices; others wait for it
-            pending = self._pending
-            claim, encoded = Claim(pending), list[bytes]()
-            await in_slices(_checked(claim, records, encoded))
-            self._must_be_writable(pending)
-            taking = pending.take(claim, records)
-            try:
-                await in_slices(taking)
-            finally:
-                deque(taking, maxlen=0)  # cancelled: what is half taken goes all the way
-                self._must_be_writable(pending)
-                transaction = Transaction(
-                    records=records,
-                    encoded=tuple(encoded),
-                    op=op,
-                    actor=actor,
-                    reason=reason,
-                    evidence=evidence,
-                )
-                done = self._send(transaction, pending)
+
+        def transaction(encoded: Sequence[bytes]) -> Transaction:
+            return Transaction(
+                records=records,
+                encoded=tuple(encoded),
+                op=op,
+                actor=actor,
+                reason=reason,
+                evidence=evidence,
+            )
+
+        if len(records) > AT_ONCE or self._checking.locked():
+            async with self._checking:  # others wait until all of a large one is checked
+                done = await self._take_in_slices(records, transaction)
+        else:
+            done = self._take_at_once(records, transaction)
         await done
 
-    def _send(self, transaction: Transaction, pending: Pending) -> asyncio.Future[None]:
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    def _take_at_once(self, records: Sequence[Record], transaction: Drafted) -> Done:
+        pending, encoded = self._pending, list[bytes]()
+        claim = Claim(pending)
+        for record in records:
+            claim.add(record)
+            encoded.append(as_json(record))
+        self._must_be_writable(pending)
+        for record in records:
+            pending.take(claim, record)
+        return self._send(transaction(encoded), pending)
+
+    async def _take_in_slices(self, records: Sequence[Record], transaction: Drafted) -> Done:
+        pending, encoded = self._pending, list[bytes]()
+        claim = Claim(pending)
+
+        def check(record: Record) -> None:
+            claim.add(record)
+            encoded.append(as_json(record))
+
+        await in_slices(map(check, records))
+        self._must_be_writable(pending)
+        taking = map(partial(pending.take, claim), records)
+        try:
+            await in_slices(taking)
+        finally:
+            deque(taking, maxlen=0)  # cancelled: what is half taken goes all the way
+            self._must_be_writable(pending)
+            done = self._send(transaction(encoded), pending)
+        return done
+
+    def _send(self, transaction: Transaction, pending: Pending) -> Done:
+        done: Done = asyncio.get_running_loop().create_future()
 
         def written(outcome: int | LedgerClosed) -> None:
             if isinstance(outcome, LedgerClosed):
@@ -220,10 +254,3 @@ class Ledger(Reading):
     async def forget_history(self, now: datetime) -> int:
         """Delete closed journals older than the store keeps them; returns how many."""
         return await self._backend.forget_history(now)
-
-
-def _checked(claim: Claim, records: Sequence[Record], encoded: list[bytes]) -> Iterator[None]:
-    for record in records:
-        claim.add(record)
-        encoded.append(as_json(record))
-        yield

@@ -1,6 +1,5 @@
 """Changes that were checked but are not yet durable; the next check must know them."""
 
-from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
 from ledger.batch import Batch
@@ -25,21 +24,22 @@ class Claim:
         """Check *record* against all before it; raises Conflict or IllegalMove."""
         if isinstance(record, Meta):
             return
-        known = self.records.get(record.record_id) or self._pending.find(record)
+        record_id = record.record_id
+        known = self.records.get(record_id) or self._pending.find(record)
         _check_version(record, known)
         if isinstance(record, Task):
             self._check_task(record, known if isinstance(known, Task) else None)
-        self.records[record.record_id] = record
+        self.records[record_id] = record
 
     def _check_task(self, task: Task, known: Task | None) -> None:
         if task.status is not STATUS_OF[task.stage]:
             raise IllegalMove(task.task_id, f"status {task.status}", f"stage {task.stage}")
+        family = task.family
         if known is not None:
             if task.stage is not known.stage and task.stage not in MOVES[known.stage]:
                 raise IllegalMove(task.task_id, known.stage, task.stage)
-            if (task.family, task.batch_id) != (known.family, known.batch_id):
+            if family != known.family or task.batch_id != known.batch_id:
                 raise Conflict(f"task {task.task_id} belongs to another row, type or batch")
-        family = task.family
         other = self.open[family] if family in self.open else self._pending.open_of(family)
         if task.stage in OPEN_STAGES:
             if other not in (None, task.task_id):
@@ -58,20 +58,19 @@ class Pending:
         self._open: dict[Family, str | None] = {}  # the open task of each family touched
         self._touching: dict[Family, int] = {}  # how many records under way touch the family
 
-    def take(self, claim: Claim, records: Sequence[Record]) -> Iterator[None]:
-        """Count in a checked transaction, record by record; nothing is checked until the end.
+    def take(self, claim: Claim, record: Record) -> None:
+        """Count in one record of a checked transaction; nothing is checked until all are.
 
         What is half counted in must go all the way.
         """
-        for record in records:
-            if not isinstance(record, Meta):
-                self._records[record.record_id] = claim.records[record.record_id]
-            if isinstance(record, Task):
-                family = record.family
-                if family in claim.open:
-                    self._open[family] = claim.open[family]
-                self._touching[family] = self._touching.get(family, 0) + 1
-            yield
+        if isinstance(record, Meta):
+            return
+        self._records[record.record_id] = claim.records[record.record_id]
+        if isinstance(record, Task):
+            family = record.family
+            if family in claim.open:
+                self._open[family] = claim.open[family]
+            self._touching[family] = self._touching.get(family, 0) + 1
 
     def settle(self, record: Record) -> None:
         """Forget *record*: the index has it now."""
@@ -80,12 +79,13 @@ class Pending:
         if self._records.get(record.record_id) is record:
             del self._records[record.record_id]
         if isinstance(record, Task):
-            left = self._touching[record.family] - 1
+            family = record.family
+            left = self._touching[family] - 1
             if left:
-                self._touching[record.family] = left
+                self._touching[family] = left
             else:
-                del self._touching[record.family]
-                self._open.pop(record.family, None)
+                del self._touching[family]
+                self._open.pop(family, None)
 
     def find(self, record: Task | Batch) -> Task | Batch | None:
         """Return the newest version of the record, durable or under way."""

@@ -153,6 +153,13 @@ class Shelf(Mapping[str, Task]):
             held = self._kept[task_id]
         return held
 
+    def find(self, task_id: str) -> Task | None:
+        """Return the task, or None; raises LedgerDamaged."""
+        held = self._here.get(task_id)
+        if held.__class__ is Task:
+            return held
+        return self.get(task_id)
+
     def __getitem__(self, task_id: str) -> Task:
         held = self._held(task_id)
         return decode_task(held) if isinstance(held, bytes) else held

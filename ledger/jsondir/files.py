@@ -214,11 +214,17 @@ def temporary(path: Path) -> Path:
 
 
 def _of_bounded_size(pieces: Iterable[bytes]) -> Iterable[bytes]:
-    gathered = bytearray()
+    gathered: list[bytes] = []
+    size_bytes = 0
     for piece in pieces:
-        gathered += piece
-        while len(gathered) >= PIECE_BYTES:
-            yield bytes(gathered[:PIECE_BYTES])
-            del gathered[:PIECE_BYTES]
-    if gathered:
-        yield bytes(gathered)
+        if size_bytes + len(piece) > PIECE_BYTES:
+            if gathered:
+                yield b"".join(gathered)
+            gathered, size_bytes = [], 0
+            while len(piece) > PIECE_BYTES:
+                yield piece[:PIECE_BYTES]
+                piece = piece[PIECE_BYTES:]  # noqa: PLW2901 - what is left of it
+        gathered.append(piece)
+        size_bytes += len(piece)
+    if size_bytes:
+        yield b"".join(gathered)

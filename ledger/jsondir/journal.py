@@ -76,7 +76,7 @@ def encode(transaction: Transaction, first_seq: int, at: str) -> list[bytes]:
             first_seq + place,
             head,
             number,
-            _kind(record),
+            _KINDS[type(record)],
             encoded,
             tail,
         )
@@ -132,10 +132,7 @@ def first_seq_of(path: Path) -> int | None:
     return int(digits) if digits.isdecimal() else None
 
 
-def _kind(record: Record) -> bytes:
-    if isinstance(record, Task):
-        return b"task"
-    return b"batch" if isinstance(record, Batch) else b"meta"
+_KINDS: dict[type[Record], bytes] = {Task: b"task", Batch: b"batch", Meta: b"meta"}
 
 
 def _plain(evidence: Mapping[str, Json] | None) -> dict[str, Json] | None:
