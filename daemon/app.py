@@ -130,7 +130,7 @@ def _services(
         settings.state_dir / "ledger-backups", partial(copy_ledger, settings.ledger.path)
     )
     stuck = _stuck(ground, backups, followers)
-    web = WebServer(_desk(ground, door, followers, stuck))
+    web = WebServer(_desk(ground, door, inbox, followers, stuck))
     services: list[Service] = [
         inbox,
         *tables.pollers,
@@ -167,7 +167,9 @@ def _stuck(ground: Ground, backups: LedgerBackups, followers: Sequence[Follower]
     )
 
 
-def _desk(ground: Ground, door: Door, followers: Sequence[Follower], stuck: StuckTasks) -> Desk:
+def _desk(
+    ground: Ground, door: Door, inbox: Inbox, followers: Sequence[Follower], stuck: StuckTasks
+) -> Desk:
     run_times = RunTimes()
     run_times.load(ground.ledger)
     ground.ledger.subscribe(run_times.follow)
@@ -183,6 +185,7 @@ def _desk(ground: Ground, door: Door, followers: Sequence[Follower], stuck: Stuc
         history=partial(history, ground.settings.ledger.path),
         input_path=ground.contents.path_of,
         output_path=ground.folder.absolute,
+        inbox_drops=lambda: inbox.lying,
     )
 
 

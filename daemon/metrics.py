@@ -32,6 +32,11 @@ class Metrics:
         self.batches = Gauge(
             "rowkeeper_batches", "Batches, by status.", ["status"], registry=registry
         )
+        self.inbox_drops = Gauge(
+            "rowkeeper_inbox_drops",
+            "Drops in the inbox, as last seen, that are not decided yet.",
+            registry=registry,
+        )
         self.stuck = Gauge(
             "rowkeeper_stuck_tasks", "Tasks executed for longer than allowed.", registry=registry
         )

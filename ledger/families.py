@@ -34,6 +34,7 @@ class Families:
         self._open: dict[tuple[str, str], str] = {}
         self._counts: defaultdict[str, defaultdict[tuple[str, int], Counter[Stage]]]
         self._counts = defaultdict(lambda: defaultdict(Counter))
+        self._totals: defaultdict[str, Counter[Stage]] = defaultdict(Counter)  # by workflow type
         self._failed: defaultdict[str, dict[tuple[str, str], None]]  # by batch, by newest task
         self._failed = defaultdict(dict)
 
@@ -90,11 +91,13 @@ class Families:
         """Return the id of the family's open task, or None."""
         return self._open.get(family)
 
-    def counts(self, batch_id: str) -> dict[str, dict[Stage, int]]:
-        """Return, per workflow type, how many families stand in each stage."""
-        types: dict[str, Counter[Stage]] = {}
-        for (name, _), count in self._counts.get(batch_id, {}).items():
-            types.setdefault(name, Counter()).update(count)
+    def counts(self, batch_id: str | None = None) -> dict[str, dict[Stage, int]]:
+        """Return, per workflow type, how many families (of one batch) stand in each stage."""
+        types: dict[str, Counter[Stage]] = self._totals
+        if batch_id is not None:
+            types = {}
+            for (name, _), count in self._counts.get(batch_id, {}).items():
+                types.setdefault(name, Counter()).update(count)
         return {name: {stage: count[stage] for stage in Stage} for name, count in types.items()}
 
     def stage_counts(self, batch_id: str) -> dict[int, dict[Stage, int]]:
@@ -118,10 +121,13 @@ class Families:
 
     def _stands(self, task: Member, before: Stage | None, after: Stage | None) -> None:
         count = self._counts[task.batch_id][task.workflow_type, task.row_stage]
+        total = self._totals[task.workflow_type]
         if before is not None:
             count[before] -= 1
+            total[before] -= 1
         if after is not None:
             count[after] += 1
+            total[after] += 1
         if after is Stage.FAILED:
             self._failed[task.batch_id][task.family] = None
         elif before is Stage.FAILED:

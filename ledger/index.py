@@ -261,8 +261,11 @@ class Index:
         counts = self._total if batch_id is None else self._counts.get(batch_id, Counter())
         return {stage: counts[stage] for stage in Stage}
 
-    def family_counts(self, batch_id: str) -> dict[str, dict[Stage, int]]:
-        """Return, per workflow type, how many families stand in each stage by their newest task."""
+    def family_counts(self, batch_id: str | None = None) -> dict[str, dict[Stage, int]]:
+        """Return, per workflow type, how many families (of one batch) stand in each stage.
+
+        A family stands where its newest task stands.
+        """
         return self._families.counts(batch_id)
 
     def stage_counts(self, batch_id: str) -> dict[int, dict[Stage, int]]:

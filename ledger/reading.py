@@ -68,8 +68,11 @@ class Reading:
         """Return all tasks of the family in the state, oldest first."""
         return self._index.family(row_id, workflow_type)
 
-    def family_counts(self, batch_id: str) -> dict[str, dict[Stage, int]]:
-        """Return, per workflow type, how many families stand in each stage by their newest task."""
+    def family_counts(self, batch_id: str | None = None) -> dict[str, dict[Stage, int]]:
+        """Return, per workflow type, how many families (of one batch) stand in each stage.
+
+        A family stands where its newest task stands.
+        """
         return self._index.family_counts(batch_id)
 
     def stage_counts(self, batch_id: str) -> dict[int, dict[Stage, int]]:

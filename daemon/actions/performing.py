@@ -26,10 +26,19 @@ async def perform(
     Raises what *plan* raises (ActionError, UnknownRecord); Conflict when it is overtaken again and
     again; LedgerClosed.
     """
+    try:
+        return await carry_out(ledger, plan(), actor=actor, words=words)
+    except Conflict:  # rare: only now it is worth to listen
+        return await _perform_again(ledger, plan, actor, words)
+
+
+async def _perform_again(
+    ledger: Ledger, plan: Callable[[], Plan], actor: str, words: Words | None
+) -> Mapping[str, Json]:
     changed = asyncio.Event()
     unsubscribe = ledger.subscribe(lambda _: changed.set())
     try:
-        for attempt in itertools.count(1):
+        for attempt in itertools.count(2):
             changed.clear()
             try:
                 return await carry_out(ledger, plan(), actor=actor, words=words)

@@ -4,50 +4,32 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import msgspec
 
 from config.settings import Inputs
 from daemon import failpoint
 from daemon.clock import Clock
+from daemon.intake.candidates import Candidates, Drop, Plan, candidates_of, plan_rows, refused
 from daemon.intake.claimed import Claimed, batch_of_table
-from daemon.intake.columns import WorkflowNeeds, clean_text, shown, tidy
+from daemon.intake.columns import WorkflowNeeds, clean_text
 from daemon.intake.contents import ContentStore
 from daemon.intake.errors import BadPicture
-from daemon.intake.fingerprint import fingerprint, likeness
 from daemon.intake.grid import RawRow
 from daemon.intake.records import AcceptedRow, new_batch, new_batch_id, new_tasks
-from daemon.intake.rows import RefusedRow, WantedRow, plan_row
+from daemon.intake.rows import RefusedRow
 from ledger.entry import Meta, Record
 from ledger.errors import Conflict
 from ledger.ledger import Ledger
-from ledger.task import InputFile, Json, Source, Task
+from ledger.task import InputFile, Source, Task
 from ledger.timestamps import to_timestamp
 
+#: Rows looked up before the loop gets its turn.
+_SLICE = 2000
 #: Changes to a table's batch that may come before ours; each is over in milliseconds.
 _ATTEMPTS = 20
 _OVERTAKEN_SECONDS = 0.02
-
-
-class Drop(msgspec.Struct, frozen=True, kw_only=True):
-    """Rows that came together, and where their pictures lie."""
-
-    name: str  # as its maker called it; it becomes the batch's name
-    kind: str = "inbox"  # where it came from: inbox, api, table
-    rows: tuple[RawRow, ...]
-    pictures_in: Path  # relative paths start here, and none may lead out of it
-    options: dict[str, Json] = msgspec.field(default_factory=dict)
-
-    @property
-    def stem(self) -> str:
-        """The name without the ending of a file."""
-        stem, dot, ending = self.name.rpartition(".")
-        return stem if dot and ending.lower() in ("csv", "xlsx", "json", "jsonl") else self.name
-
-    @property
-    def rerun(self) -> bool:
-        """Whether rows that ran before run again."""
-        return ".rerun." in self.name.lower() or self.options.get("rerun") is True
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +40,17 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     task_ids: tuple[str, ...] = ()
     rejected: tuple[RefusedRow, ...] = ()
     duplicates: tuple[RefusedRow, ...] = ()
+
+
+#: What is to be written in the same transaction as a verdict.
+Also: TypeAlias = Callable[[Verdict], Sequence[Meta]]
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """A verdict, and the records of the rows that run."""
+
+    verdict: Verdict
+    records: Sequence[Record]
 
 
 class Door:
@@ -96,96 +89,134 @@ class Door:
         Nothing is recorded. *also_in*: folders besides whose pictures these rows may name.
         Raises Postponed when our disk will not take a picture.
         """
-        planned = await asyncio.to_thread(self._plan, rows)
-        wanted = [row for row in planned if isinstance(row, WantedRow)]
-        refused = [row for row in planned if isinstance(row, RefusedRow)]
-        kept = await self._keep_pictures(wanted, pictures_in, also_in)
-        failpoint.reach("intake.contents_copied")
-        good, bad = await asyncio.to_thread(_with_inputs, wanted, kept)
-        return good, sorted(refused + bad, key=lambda row: row.line)
+        drop = Drop(name="", kind="table", rows=tuple(rows), pictures_in=pictures_in)
+        candidates = await self._candidates(drop, also_in)
+        return candidates.good, candidates.rejected
 
-    async def accept(
-        self, drop: Drop, also: Callable[[Verdict], Sequence[Meta]] = lambda _: ()
-    ) -> Verdict:
+    async def accept(self, drop: Drop, also: Also = lambda _: ()) -> Verdict:
         """Record every good row of *drop* in one transaction and say what became of each row.
 
         What *also* returns for the verdict is written in the same transaction. On return the
         rows are safe. A crash before leaves nothing but copies of pictures; so do Postponed
         (our disk) and LedgerError, after which the drop may be brought again.
         """
-        good, rejected = await self.check(drop.rows, drop.pictures_in)
-        async with self._deciding:
-            accepted = [row for row in good if drop.rerun or self._is_new(row)]
-            ids = self._task_ids(accepted)
-            verdict, records = await asyncio.to_thread(
-                self._records, drop, accepted, ids, rejected, good
-            )
-            everything = (*records, *also(verdict))
-            failpoint.reach("intake.before_commit")
-            if everything:
-                op = "batch.accepted" if accepted else "drop.refused"
-                await self._ledger.commit(*everything, op=op, actor=drop.kind)
-        failpoint.reach("intake.after_commit")
-        return verdict
+        (decided,) = await self.record([(await self._candidates(drop), also)])
+        if isinstance(decided, BaseException):
+            raise decided
+        return decided
 
-    def _plan(self, rows: Sequence[RawRow]) -> list[WantedRow | RefusedRow]:
-        return [plan_row(_tidied(row), self._needs) for row in rows]
+    async def _candidates(self, drop: Drop, also_in: Sequence[Path] = ()) -> Candidates:
+        plan = await asyncio.to_thread(plan_rows, drop, self._needs)
+        kept = await self.keep_pictures(plan, also_in)
+        return await asyncio.to_thread(candidates_of, plan, kept)
 
-    async def _keep_pictures(
-        self, rows: Sequence[WantedRow], root: Path, also_in: Sequence[Path]
+    async def keep_pictures(
+        self, plan: Plan, also_in: Sequence[Path] = ()
     ) -> dict[str, InputFile | BadPicture]:
-        """Return what became of each picture, by its path as the rows name it."""
+        """Copy the pictures that rows name; returns what became of each, by its path there.
+
+        Raises Postponed when our own disk will not take one.
+        """
         kept: dict[str, InputFile | BadPicture] = {}
-        for row in rows:
-            for named in row.pictures.values():
-                if named not in kept:
-                    try:
-                        kept[named] = await self._contents.keep(
-                            named, root, (*self._allow, *also_in)
-                        )
-                    except BadPicture as error:
-                        kept[named] = error
+        root, allow = plan.drop.pictures_in, (*self._allow, *also_in)
+        for named in plan.pictures():
+            try:
+                kept[named] = await self._contents.keep(named, root, allow)
+            except BadPicture as error:
+                kept[named] = error
+        failpoint.reach("intake.contents_copied")
         return kept
 
-    def _is_new(self, row: AcceptedRow) -> bool:
-        return not self._ledger.was_accepted(row.fingerprint)
+    async def record(
+        self, brought: Sequence[tuple[Candidates, Also]]
+    ) -> list[Verdict | BaseException]:
+        """Record what several drops brought, each in a transaction of its own, side by side.
 
-    def _task_ids(self, accepted: Sequence[AcceptedRow]) -> dict[str, Iterator[str]]:
+        Of equal rows the first one counts. Returns for each its verdict, or why it could not be
+        recorded.
+        """
+        async with self._deciding:
+            new = await self._new_rows([candidates for candidates, _ in brought])
+            ids = [self._task_ids(rows) for rows in new]
+            drops = [candidates for candidates, _ in brought]
+            decisions = await asyncio.to_thread(self._decide_all, drops, new, ids)
+            failpoint.reach("intake.before_commit")
+            commits = (
+                self._commit(decision, candidates.drop, also)
+                for decision, (candidates, also) in zip(decisions, brought, strict=True)
+            )
+            return await asyncio.gather(*commits, return_exceptions=True)
+
+    async def _new_rows(self, brought: Sequence[Candidates]) -> list[list[AcceptedRow]]:
+        """Return, for each, the rows that were never accepted before."""
+        new: list[list[AcceptedRow]] = []
+        claimed: set[str] = set()
+        for candidates in brought:
+            rows: list[AcceptedRow] = []
+            for place, row in enumerate(candidates.good, 1):
+                known = row.fingerprint in claimed or self._ledger.was_accepted(row.fingerprint)
+                if candidates.drop.rerun or not known:
+                    rows.append(row)
+                if place % _SLICE == 0:
+                    await asyncio.sleep(0)
+            claimed.update(row.fingerprint for row in rows)
+            new.append(rows)
+        return new
+
+    def _task_ids(self, rows: Sequence[AcceptedRow]) -> dict[str, Iterator[str]]:
         """Return, by workflow type, the ids that its tasks will bear, in order."""
         at = to_timestamp(self._clock.now())
-        wanted = Counter(name for row in accepted for name in row.wanted.workflow_types)
+        wanted = Counter(name for row in rows for name in row.wanted.workflow_types)
         return {
             name: iter(self._ledger.new_task_ids(name, at, count)) for name, count in wanted.items()
         }
 
-    def _records(
+    def _decide_all(
         self,
-        drop: Drop,
-        accepted: Sequence[AcceptedRow],
+        brought: Sequence[Candidates],
+        new: Sequence[Sequence[AcceptedRow]],
+        ids: Sequence[Mapping[str, Iterator[str]]],
+    ) -> list[Decision]:
+        return [
+            self._decide(candidates, rows, own)
+            for candidates, rows, own in zip(brought, new, ids, strict=True)
+        ]
+
+    def _decide(
+        self,
+        candidates: Candidates,
+        new: Sequence[AcceptedRow],
         ids: Mapping[str, Iterator[str]],
-        rejected: Sequence[RefusedRow],
-        good: Sequence[AcceptedRow],
-    ) -> tuple[Verdict, list[Record]]:
+    ) -> Decision:
+        drop = candidates.drop
         at = to_timestamp(self._clock.now())
         source = Source(kind=drop.kind, name=clean_text(drop.name))
         batch = new_batch(new_batch_id(clean_text(drop.stem)), source, at, drop.options)
         tasks: list[Task] = []
-        for row in accepted:
+        for row in new:
             own = [next(ids[workflow_type]) for workflow_type in row.wanted.workflow_types]
             tasks += new_tasks(row, own, batch, self._needs, at)
-        running = {row.wanted.line for row in accepted}
+        running = {row.wanted.line for row in new}
         verdict = Verdict(
             batch_id=batch.batch_id,
-            accepted_rows=len(accepted),
+            accepted_rows=len(new),
             task_ids=tuple(task.task_id for task in tasks),
-            rejected=tuple(rejected),
+            rejected=tuple(candidates.rejected),
             duplicates=tuple(
-                _refused(row.wanted, "a row with the same values and pictures was accepted before")
-                for row in good
+                refused(row.wanted, "a row with the same values and pictures was accepted before")
+                for row in candidates.good
                 if row.wanted.line not in running
             ),
         )
-        return verdict, [batch, *tasks] if tasks else []
+        return Decision(verdict, [batch, *tasks] if tasks else [])
+
+    async def _commit(self, decision: Decision, drop: Drop, also: Also) -> Verdict:
+        verdict = decision.verdict
+        if records := (*decision.records, *also(verdict)):
+            op = "batch.accepted" if verdict.accepted_rows else "drop.refused"
+            await self._ledger.commit(*records, op=op, actor=drop.kind)
+        failpoint.reach("intake.after_commit")
+        return verdict
 
     async def take(self, claimed: Claimed, also: Sequence[Meta]) -> str:
         """Record checked rows of a table under the ids they bear, and *also*; returns the batch.
@@ -212,48 +243,3 @@ class Door:
                 failpoint.reach("claim.accepted")
                 return batch.batch_id
         raise AssertionError  # the last attempt raises
-
-
-def _tidied(row: RawRow) -> RawRow:
-    values: dict[str, Json] = {}
-    for key, value in row.values.items():
-        if (tidied := tidy(value)) not in (None, ""):
-            values[clean_text(key)] = tidied
-    return msgspec.structs.replace(row, values=values)
-
-
-def _with_inputs(
-    rows: Sequence[WantedRow], kept: Mapping[str, InputFile | BadPicture]
-) -> tuple[list[AcceptedRow], list[RefusedRow]]:
-    """Part the rows whose pictures are all good, with their fingerprints, from the others."""
-    good: list[AcceptedRow] = []
-    bad: list[RefusedRow] = []
-    seen: Counter[str] = Counter()
-    for row in rows:
-        inputs, problems = _inputs_of(row, kept)
-        if problems:
-            bad.append(_refused(row, "; ".join(problems)))
-            continue
-        alike = likeness(row, inputs)
-        seen[alike] += 1
-        mark = fingerprint(alike, seen[alike])
-        good.append(AcceptedRow(wanted=row, inputs=inputs, fingerprint=mark))
-    return good, bad
-
-
-def _inputs_of(
-    row: WantedRow, kept: Mapping[str, InputFile | BadPicture]
-) -> tuple[dict[str, InputFile], list[str]]:
-    inputs: dict[str, InputFile] = {}
-    problems: list[str] = []
-    for column, named in row.pictures.items():
-        match kept[named]:
-            case InputFile() as file:
-                inputs[column] = file
-            case BadPicture() as error:
-                problems.append(f"{shown(column)} “{named[:120]}”: {error}")
-    return inputs, problems
-
-
-def _refused(row: WantedRow, reason: str) -> RefusedRow:
-    return RefusedRow(line=row.line, values=dict(row.values), reason=reason)

@@ -1,41 +1,41 @@
-"""Which drops are complete: at rest, closed by their writers, and with every picture they name."""
+"""Which drops are complete: at rest, closed by their writers, and with every picture they name.
+
+Whether the pictures are there is asked when the job file is read for taking it; a drop that has
+to wait for one is judged here by its pictures alone until they are there.
+"""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from config.settings import Inbox
 from daemon.clock import Clock
-from daemon.intake.columns import WorkflowNeeds, known_columns
+from daemon.intake.candidates import Plan
 from daemon.intake.drops import DropPlace, sight_of
-from daemon.intake.errors import BadPicture, IntakeError
+from daemon.intake.errors import BadPicture
 from daemon.intake.lease import Writers, writers_of
-from daemon.intake.reading import read_job
-from daemon.intake.rows import WantedRow, plan_row
 from daemon.intake.safeopen import place_of
 from daemon.intake.settling import Rest, Settling, Sight
 
 
 class Completeness:
-    """Judges drops look by look; every call does disk work and belongs in a thread."""
+    """Judges drops look by look; every call does disk work and belongs in a thread.
 
-    def __init__(
-        self,
-        inbox: Inbox,
-        needs: Mapping[str, WorkflowNeeds],
-        allow: Sequence[Path],
-        clock: Clock,
-    ) -> None:
+    The calls come one at a time.
+    """
+
+    def __init__(self, inbox: Inbox, allow: Sequence[Path], clock: Clock) -> None:
         self._inbox = inbox
-        self._needs = needs
         self._allow = allow
         self._clock = clock
         self._actual_inbox = Path(os.path.realpath(inbox.path))
         self._settling = Settling(inbox.settle_seconds)
         self._named: dict[str, tuple[Sight, float, tuple[Path, ...]]] = {}
+        self.held: set[str] = set()  # drops at rest that wait for a writer or pictures
 
     def complete(self, places: Sequence[DropPlace]) -> list[DropPlace]:
-        """Return those of *places*, all that lie in the inbox now, that can be taken."""
+        """Return those of *places*, all that were looked at now, that can be taken."""
+        self.held = set()
         ready = [place for place in places if self._is_complete(place)]
         lying = {str(path) for place in places for path in place.files}
         pictures = {str(p) for _, _, named in self._named.values() for p in named}
@@ -44,27 +44,46 @@ class Completeness:
         self._named = {name: known for name, known in self._named.items() if name in names}
         return ready
 
+    def has_pictures(self, place: DropPlace, plan: Plan) -> bool:
+        """Say whether all pictures that *plan* names are there and at rest; if not, it waits."""
+        pictures = self._pictures_of(plan)
+        if not pictures or place.name in self._named:  # they are there, or were waited for
+            return True
+        self._named[place.name] = (place.sight, self._clock.monotonic(), pictures)
+        if self._rested(place):
+            return True
+        self.held.add(place.name)
+        return False
+
     def _is_complete(self, place: DropPlace) -> bool:
         try:
-            resting = [self._at_rest(path, sight) for path, sight in place.files.items()]
-            return all(resting) and (place.job is None or self._has_pictures(place))
+            rests = [self._rest_of(path, sight) for path, sight in place.files.items()]
+            if Rest.MOVING in rests:
+                return False
+            closed = all(map(self._is_closed, place.files, rests))
         except (FileNotFoundError, NotADirectoryError):
             return False  # it goes away under our eyes
+        if closed and self._rested(place):
+            return True
+        self.held.add(place.name)
+        return False
 
-    def _at_rest(self, path: Path, sight: Sight) -> bool:
+    def _rest_of(self, path: Path, sight: Sight) -> Rest:
         wall = self._clock.now().timestamp()
-        rest = self._settling.look(str(path), sight, monotonic=self._clock.monotonic(), wall=wall)
-        if rest is Rest.MOVING:
-            return False
+        return self._settling.look(str(path), sight, monotonic=self._clock.monotonic(), wall=wall)
+
+    def _is_closed(self, path: Path, rest: Rest) -> bool:
         writers = writers_of(self._inbox.path / path)
         return writers is Writers.NONE or (writers is Writers.UNKNOWN and rest is Rest.STILL)
 
-    def _has_pictures(self, place: DropPlace) -> bool:
-        """Say whether all pictures are there and at rest, or were waited for long enough."""
+    def _rested(self, place: DropPlace) -> bool:
+        """Say whether all known pictures are there and at rest, or were waited for long enough."""
         known = self._named.get(place.name)
-        if known is None or known[0] != place.sight:
-            known = (place.sight, self._clock.monotonic(), self._pictures_of(place))
-            self._named[place.name] = known
+        if known is None:
+            return True
+        if known[0] != place.sight:
+            del self._named[place.name]  # another job file: it is read anew
+            return True
         _, since, pictures = known
         rests = [self._rest_of_picture(place, picture) for picture in pictures]
         waited = self._clock.monotonic() - since
@@ -78,26 +97,19 @@ class Completeness:
         if inside and picture.relative_to(self._actual_inbox) in place.files:
             return True  # a drop's own files are at rest by now
         try:
-            return self._at_rest(picture, sight_of(picture.stat()))
+            rest = self._rest_of(picture, sight_of(picture.stat()))
+            return rest is not Rest.MOVING and self._is_closed(picture, rest)
         except OSError:
             return None
 
-    def _pictures_of(self, place: DropPlace) -> tuple[Path, ...]:
-        """Return the pictures that the job file names and that may lie where it says."""
-        try:
-            job, _ = read_job(self._inbox.path, place, known_columns(self._needs))
-        except IntakeError:
-            return ()  # whoever takes the drop gives the answer
-        if place.job is None:
-            return ()
-        root = (self._inbox.path / place.job).parent
-        found: dict[Path, None] = {}
-        for raw in job.rows:
-            row = plan_row(raw, self._needs)
-            for named in row.pictures.values() if isinstance(row, WantedRow) else ():
-                try:
-                    base, relative = place_of(named, root, self._allow)
-                except BadPicture:
-                    continue
-                found[Path(os.path.join(base, relative))] = None  # noqa: PTH118 - keeps both as they are
-        return tuple(found)
+    def _pictures_of(self, plan: Plan) -> tuple[Path, ...]:
+        """Return the pictures that rows name and that may lie where they say."""
+        return tuple(dict.fromkeys(self._places_of(plan.pictures(), plan.drop.pictures_in)))
+
+    def _places_of(self, pictures: Iterable[str], root: Path) -> Iterable[Path]:
+        for named in pictures:
+            try:
+                base, relative = place_of(named, root, self._allow)
+            except BadPicture:
+                continue
+            yield Path(os.path.join(base, relative))  # noqa: PTH118 - keeps both as they are

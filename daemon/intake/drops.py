@@ -5,9 +5,10 @@ and stay when it moves. A sub-folder with a job file is a drop, and moves as a w
 is in it. A sub-folder without one is left alone: it may still be on its way, or hold pictures.
 """
 
+import heapq
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import msgspec
@@ -21,6 +22,9 @@ _UNFINISHED = (".tmp", ".part", ".crdownload", ".swp")
 #: Files that people take for job files; they get an answer instead of silence.
 _NEARLY_JOBS = frozenset({".xls", ".xlsm", ".xlsb", ".ods", ".et", ".numbers", ".tsv", ".txt"})
 MAX_FILES_IN_A_DROP = 20_000
+#: Drops looked at closely in one look; the rest is counted. So memory does not grow with what
+#: lies there, and the next look comes as soon as these are taken.
+LOOKED_AT = 2048
 
 
 class DropPlace(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -37,30 +41,73 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     """One look into the inbox."""
 
     places: tuple[DropPlace, ...]  # the longest unchanged first
-    waiting_folders: int  # sub-folders in which a job file may yet appear
+    waiting_folders: tuple[str, ...]  # sub-folders in which a job file may yet appear
+    beyond: int  # further entries, younger than ``places``, that may be drops
     inode: int  # of the inbox itself
 
 
-def find_drops(inbox: Path) -> Found:
-    """Return what lies in *inbox*. Costs one ``stat`` an entry; opens nothing.
+def find_drops(
+    inbox: Path, *, known: Collection[str] = frozenset(), at_most: int = LOOKED_AT
+) -> Found:
+    """Return what lies in *inbox*: the oldest *at_most* drops, and those *known* by their names.
 
-    Raises OSError when the inbox itself cannot be read.
+    Costs one ``stat`` an entry; opens nothing. Raises OSError when the inbox itself cannot be
+    read.
     """
+    beside: list[os.DirEntry[str]] = []
+    candidates = _Candidates(inbox, known, beside)
+    oldest = [entry for _, _, entry in heapq.nsmallest(at_most, candidates)]
     places: list[DropPlace] = []
-    waiting_folders = 0
-    with os.scandir(inbox) as entries:
-        for entry in entries:
-            if never_touched(entry.name) or entry.name in OUR_FOLDERS:
-                continue
-            try:
-                place = _place(inbox, entry)
-                waiting_folders += place is None and entry.is_dir(follow_symlinks=False)
-            except FileNotFoundError:
-                continue
-            if place is not None:
+    waiting_folders: list[str] = []
+    for entry in (*beside, *oldest):
+        try:
+            if (place := _place(inbox, entry)) is not None:
                 places.append(place)
+            elif entry.is_dir(follow_symlinks=False):
+                waiting_folders.append(entry.name)
+        except FileNotFoundError:
+            continue
     places.sort(key=lambda place: (place.sight.mtime_ns, place.name))
-    return Found(places=tuple(places), waiting_folders=waiting_folders, inode=inbox.stat().st_ino)
+    return Found(
+        places=tuple(places),
+        waiting_folders=tuple(waiting_folders),
+        beyond=candidates.count - len(oldest),
+        inode=inbox.stat().st_ino,
+    )
+
+
+class _Candidates:
+    """The entries of the inbox that may be drops, those *known* put into *beside* instead."""
+
+    def __init__(self, inbox: Path, known: Collection[str], beside: list[os.DirEntry[str]]) -> None:
+        self._inbox = inbox
+        self._known = known
+        self._beside = beside
+        self.count = 0
+
+    def __iter__(self) -> Iterator[tuple[int, str, os.DirEntry[str]]]:
+        """Yield mtime, name and entry, as the folder has them."""
+        with os.scandir(self._inbox) as entries:
+            for entry in entries:
+                name = entry.name
+                if never_touched(name) or name in OUR_FOLDERS or not _may_be_drop(entry):
+                    continue
+                if name in self._known:
+                    self._beside.append(entry)
+                    continue
+                try:
+                    status = entry.stat(follow_symlinks=False)
+                except FileNotFoundError:
+                    continue
+                self.count += 1
+                yield status.st_mtime_ns, name, entry
+
+
+def _may_be_drop(entry: os.DirEntry[str]) -> bool:
+    suffix = _suffix(entry.name)
+    if suffix in JOB_SUFFIXES or suffix in _NEARLY_JOBS:
+        return True
+    return entry.is_dir(follow_symlinks=False) or entry.is_symlink()
 
 
 def sight_of(status: os.stat_result) -> Sight:

@@ -8,6 +8,7 @@ import asyncio
 import base64
 import hashlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -16,7 +17,7 @@ import structlog
 from daemon import failpoint
 from daemon.intake.columns import clean_text
 from daemon.intake.drops import ACCEPTED, DUPLICATES, REJECTED, DropPlace, sight_of
-from daemon.intake.moving import move_into
+from daemon.intake.moving import move_into, sync_moves
 from daemon.intake.reports import error_report, rows_report, write_report
 from daemon.intake.rows import RefusedRow
 from daemon.intake.settling import Sight
@@ -27,6 +28,8 @@ from ledger.ledger import Ledger
 log = structlog.get_logger()
 
 SECTION = "drops"
+#: Drops whose moves are made to last together.
+MOVED_TOGETHER = 64
 _ENCODED = "base64:"  # how a name that is not UTF-8 stands in the ledger
 
 
@@ -93,37 +96,65 @@ class FilingClerk:
 
     async def finish_all(self) -> None:
         """Finish all that is pending; what cannot be moved now stays pending, logged."""
-        for key, filing in self.pending().items():
-            await self.finish(key, filing)
+        pending = list(self.pending().items())
+        for first in range(0, len(pending), MOVED_TOGETHER):
+            await self.finish(pending[first : first + MOVED_TOGETHER])
 
-    async def finish(self, key: str, filing: Filing) -> None:
-        """Write the reports, move the drop, forget it."""
-        try:
-            await asyncio.to_thread(self._put_away, filing)
-        except OSError as error:
-            log.warning("drop.not_moved", drop=filing.name, to=filing.goes_to, error=str(error))
+    async def finish(self, filings: Sequence[tuple[str, Filing]]) -> None:
+        """Write the reports, move the drops, forget them.
+
+        They are moved side by side, made to last together and forgotten in one transaction.
+        """
+        if not filings:
             return
+        put_away = await asyncio.to_thread(self._put_away, filings)
         failpoint.reach("intake.before_forgetting")
-        forgotten = Meta(section=SECTION, key=key, value=None)
+        forgotten = [Meta(section=SECTION, key=key, value=None) for key in put_away]
+        if not forgotten:
+            return
         try:
-            await self._ledger.commit(forgotten, op="drop.filed", actor="inbox")
+            await self._ledger.commit(*forgotten, op="drop.filed", actor="inbox")
         except LedgerError as error:
-            log.warning("drop.not_forgotten", drop=filing.name, error=str(error))
+            log.warning("drops.not_forgotten", drops=len(forgotten), error=str(error))
             return
         failpoint.reach("intake.forgotten")
 
-    def _put_away(self, filing: Filing) -> None:
+    def _put_away(self, filings: Sequence[tuple[str, Filing]]) -> list[str]:
+        """Return the keys of what was moved, durably."""
+        done: list[str] = []
+        moved: list[Path] = []
+        for key, filing in filings:
+            try:
+                self._report(filing)
+                moved += self._move(filing)
+            except OSError as error:
+                log.warning("drop.not_moved", drop=filing.name, to=filing.goes_to, error=str(error))
+            else:
+                done.append(key)
+        try:
+            sync_moves(moved, self._inbox)
+        except OSError as error:
+            log.warning("inbox.not_synced", drops=len(done), error=str(error))
+            return []
+        log.info("drops.moved", drops=len(moved), last=moved[-1].name if moved else None)
+        return done
+
+    def _report(self, filing: Filing) -> None:
         for folder, ending, content in _reports(filing):
             failpoint.reach(f"intake.before_report{ending}")
             name = clean_text(from_text(filing.name))
             write_report(self._inbox / folder, name, ending, content)
             failpoint.reach(f"intake.after_report{ending}")
-        source = self._inbox / from_text(filing.name)
+
+    def _move(self, filing: Filing) -> list[Path]:
+        """Return where the drop lies now; nothing when it was moved before, or is another."""
         failpoint.reach("intake.before_move")
+        moved: list[Path] = []
         if self._is_the_same(filing):
-            moved = move_into(source, self._inbox / filing.goes_to)
-            log.info("drop.moved", drop=filing.name, to=str(moved.relative_to(self._inbox)))
+            source = self._inbox / from_text(filing.name)
+            moved.append(move_into(source, self._inbox / filing.goes_to))
         failpoint.reach("intake.after_move")
+        return moved
 
     def _is_the_same(self, filing: Filing) -> bool:
         """Say whether what lies there is what was decided on; it may be gone, or a newer drop."""

@@ -1,56 +1,38 @@
 """The inbox service: notices what is dropped, and takes it in when it is complete."""
 
 import asyncio
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 
 import msgspec
 import structlog
-from watchdog.events import (
-    DirCreatedEvent,
-    DirDeletedEvent,
-    DirMovedEvent,
-    FileClosedEvent,
-    FileCreatedEvent,
-    FileModifiedEvent,
-    FileMovedEvent,
-    FileSystemEvent,
-    FileSystemEventHandler,
-)
-from watchdog.observers import Observer
-from watchdog.observers.api import BaseObserver  # noqa: TC002 - mypy reads it, so do people
 
 from config.settings import Inbox as InboxSettings
 from daemon.clock import Clock
 from daemon.intake.accept import Door
 from daemon.intake.completeness import Completeness
 from daemon.intake.drops import OUR_FOLDERS, DropPlace, Found, find_drops
-from daemon.intake.filing import to_text
+from daemon.intake.filing import from_text
 from daemon.intake.settling import Sight
 from daemon.intake.taking import Taker
+from daemon.intake.watching import Watch
 from ledger.ledger import Ledger
 
 log = structlog.get_logger()
 
-_TAKEN_TOGETHER = 16  # drops whose moves share the disk's patience
+_TAKEN_TOGETHER = 64  # drops that share a few trips to the disk
+_TOGETHER_BYTES = 256 * 1024  # of job files; a larger one is taken alone
+_TAKING_SECONDS = 1.0  # then we look again: what came meanwhile is to be seen
 _BURST_SECONDS = 0.1  # events that come together lead to one look
 _PULSE_SECONDS = 0.5  # how often we look at drops that settle, at most
 _UNWATCHED_SECONDS = 2.0  # how often we look where no event would tell
-_EVENTS: list[type[FileSystemEvent]] = [  # not "opened": our own looking would wake us
-    DirCreatedEvent,
-    DirDeletedEvent,
-    DirMovedEvent,
-    FileClosedEvent,
-    FileCreatedEvent,
-    FileModifiedEvent,
-    FileMovedEvent,
-]
 
 
 class Scan(msgspec.Struct, frozen=True, kw_only=True):
     """What one look into the inbox led to."""
 
     taken: int = 0  # drops that were decided, whatever the verdict
-    settling: int = 0  # drops that are not complete yet
+    settling: int = 0  # drops that lie there: not complete yet, or not taken yet
+    unfinished: bool = False  # time was over: there is more to take at once
     postponed: bool = False  # our disk or ledger could not take one; it counts as settling too
     waiting_folders: int = 0  # sub-folders without a job file, as yet
     inode: int | None = None  # of the inbox; None when it cannot be read
@@ -61,7 +43,8 @@ class Inbox:
 
     The events of the file system only say when to look; what is there is always read anew, so a
     lost event costs time and nothing else. A drop is decided in one ledger transaction and moved
-    afterwards; what a crash interrupts is finished at the next start.
+    afterwards; what a crash interrupts is finished at the next start. However many drops lie
+    there, only the oldest few thousand are held in memory.
     """
 
     name = "inbox"
@@ -69,12 +52,14 @@ class Inbox:
     def __init__(self, settings: InboxSettings, door: Door, ledger: Ledger, clock: Clock) -> None:
         self._settings = settings
         self._clock = clock
-        self._taker = Taker(settings.path, door, ledger, clock)
-        self._completeness = Completeness(settings, door.needs, door.allow, clock)
+        self._completeness = Completeness(settings, door.allow, clock)
+        self._taker = Taker(settings.path, door, ledger, self._completeness, clock)
         self._looking = asyncio.Lock()
         self._woken = asyncio.Event()
         self._old_moves_due = 0.0
+        self._waiting_folders: tuple[str, ...] = ()
         self._last: Scan | None = None
+        self.lying = 0  # drops that the last look saw and that were not decided since
 
     @property
     def idle(self) -> bool:
@@ -83,12 +68,16 @@ class Inbox:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Watch the inbox until *stop* is set; a drop being taken is finished first."""
-        watch = _Watch(self._settings.path, asyncio.get_running_loop(), self._woken)
+        watch = Watch(self._settings.path, asyncio.get_running_loop(), self._woken)
         try:
             while not stop.is_set():
                 self._woken.clear()
+                watch.looked()
                 scan = await self.scan_once(stop)
-                if scan.inode is not None and scan.inode != watch.inode:
+                if scan.unfinished:
+                    continue
+                over = not (watch.in_burst and scan.settling)
+                if over and scan.inode is not None and scan.inode != watch.inode:
                     await asyncio.to_thread(watch.begin, scan.inode)
                     continue  # what came between looking and watching
                 await self._pause(scan, stop, watched=watch.alive and scan.inode is not None)
@@ -107,32 +96,39 @@ class Inbox:
 
     async def _scan(self, stop: asyncio.Event | None) -> Scan:
         await self._finish_old_moves()
-        decided = {(f.name, f.sight) for f in self._taker.clerk.pending().values()}
+        pending = self._taker.clerk.pending().values()
+        decided = {from_text(filing.name): filing.sight for filing in pending}
         try:
             found, ready = await asyncio.to_thread(self._look, decided)
         except OSError as error:
             log.warning("inbox.unreadable", path=str(self._settings.path), error=str(error))
             return Scan()
-        taken, postponed = await self._take(ready, stop)
-        return Scan(
-            taken=taken,
-            settling=len(found.places) - taken,
-            postponed=postponed,
-            waiting_folders=found.waiting_folders,
+        self._waiting_folders = found.waiting_folders
+        self.lying = len(found.places) + found.beyond
+        scan = await self._take(ready, stop)
+        return msgspec.structs.replace(
+            scan,
+            settling=self.lying,
+            unfinished=scan.unfinished or (scan.taken > 0 and found.beyond > 0),
+            waiting_folders=len(found.waiting_folders),
             inode=found.inode,
         )
 
-    async def _take(self, ready: list[DropPlace], stop: asyncio.Event | None) -> tuple[int, bool]:
-        """Return how many were decided, and whether the rest had to be postponed."""
+    async def _take(self, ready: list[DropPlace], stop: asyncio.Event | None) -> Scan:
+        """Take what is ready for as long as a look may wait; say how far that went."""
+        until = self._clock.monotonic() + _TAKING_SECONDS
         taken = 0
-        for first in range(0, len(ready), _TAKEN_TOGETHER):
+        for places in _taken_together(ready):
             if stop is not None and stop.is_set():
-                break
-            decided, postponed = await self._taker.take(ready[first : first + _TAKEN_TOGETHER])
+                return Scan(taken=taken)
+            if taken and self._clock.monotonic() > until:
+                return Scan(taken=taken, unfinished=True)
+            decided, postponed = await self._taker.take(places)
             taken += decided
+            self.lying -= decided
             if postponed is not None:
-                return taken, True
-        return taken, False
+                return Scan(taken=taken, postponed=True)
+        return Scan(taken=taken)
 
     async def _finish_old_moves(self) -> None:
         """Finish filings that a crash or a full disk interrupted, at start and now and then."""
@@ -141,11 +137,12 @@ class Inbox:
             self._old_moves_due = now + self._settings.rescan_seconds
             await self._taker.clerk.finish_all()
 
-    def _look(self, decided: set[tuple[str, Sight]]) -> tuple[Found, list[DropPlace]]:
+    def _look(self, decided: Mapping[str, Sight]) -> tuple[Found, list[DropPlace]]:
         for folder in ("", *OUR_FOLDERS):
             (self._settings.path / folder).mkdir(parents=True, exist_ok=True)
-        found = find_drops(self._settings.path)
-        places = tuple(p for p in found.places if (to_text(p.name), p.sight) not in decided)
+        known = {*decided, *self._completeness.held, *self._waiting_folders}
+        found = find_drops(self._settings.path, known=known)
+        places = tuple(p for p in found.places if decided.get(p.name) != p.sight)
         found = msgspec.structs.replace(found, places=places)
         return found, self._completeness.complete(places)
 
@@ -156,56 +153,20 @@ class Inbox:
             seconds = min(seconds, _UNWATCHED_SECONDS)
         if scan.settling and not scan.postponed:
             seconds = min(seconds, _PULSE_SECONDS, max(0.05, self._settings.settle_seconds / 4))
-        waits = {
-            asyncio.ensure_future(self._woken.wait()),
-            asyncio.ensure_future(self._clock.pause(seconds, stop)),
-        }
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
+        await self._clock.pause(seconds, stop, self._woken)
         if self._woken.is_set():
             await self._clock.pause(_BURST_SECONDS, stop)
 
 
-class _Watch(FileSystemEventHandler):
-    """Sets an event of the loop whenever something is written or appears in the inbox."""
-
-    def __init__(self, inbox: Path, loop: asyncio.AbstractEventLoop, woken: asyncio.Event) -> None:
-        self._inbox = inbox
-        self._loop = loop
-        self._woken = woken
-        self._observer: BaseObserver | None = None  # making one opens an inotify instance
-        self.inode: int | None = None  # of the folder that is watched
-
-    @property
-    def alive(self) -> bool:
-        """Whether changes are being told."""
-        return self._observer is not None and self._observer.is_alive()
-
-    def begin(self, inode: int) -> None:
-        """Watch the inbox, whose inode is *inode*; not being able to is logged."""
-        self.end()
-        try:
-            self._observer = Observer()
-            self._observer.schedule(self, str(self._inbox), event_filter=_EVENTS)
-            self._observer.start()
-        except OSError as error:
-            log.warning("inbox.not_watched", error=str(error), looks_every=_UNWATCHED_SECONDS)
-        self.inode = inode
-
-    def end(self) -> None:
-        """Stop watching."""
-        observer, self._observer = self._observer, None
-        if observer is not None:
-            observer.stop()
-            if observer.is_alive():
-                observer.join()
-
-    def on_any_event(self, event: FileSystemEvent) -> None:
-        """Wake the loop; called in watchdog's thread."""
-        if isinstance(event, DirDeletedEvent) and event.src_path == str(self._inbox):
-            self.inode = None  # the next one may get the same number
-        if not self._woken.is_set():
-            self._loop.call_soon_threadsafe(self._woken.set)
+def _taken_together(ready: list[DropPlace]) -> Iterator[list[DropPlace]]:
+    """Part what is ready, in its order, so that neither many nor large job files add up."""
+    group: list[DropPlace] = []
+    size_bytes = 0
+    for place in ready:
+        size_bytes += place.sight.size_bytes
+        if group and (len(group) == _TAKEN_TOGETHER or size_bytes > _TOGETHER_BYTES):
+            yield group
+            group, size_bytes = [], place.sight.size_bytes
+        group.append(place)
+    if group:
+        yield group

@@ -2,6 +2,7 @@
 
 import os
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 
 from daemon import failpoint
@@ -13,8 +14,8 @@ def move_into(source: Path, folder: Path) -> Path:
     """Move *source* (a file, folder or link) into *folder* under its name, numbered when taken.
 
     A crash leaves it in its old place, its new one, or, a file, in both; calling again finishes.
-    On return the move survives a power loss. Raises FileNotFoundError when *source* is not there,
-    OSError when it cannot be moved.
+    The move survives a power loss once both folders are synced, see ``sync_moves``. Raises
+    FileNotFoundError when *source* is not there, OSError when it cannot be moved.
     """
     status = source.lstat()
     if not folder.is_dir():
@@ -26,9 +27,18 @@ def move_into(source: Path, folder: Path) -> Path:
         if _moved(source, target, status, by_link=stat.S_ISREG(status.st_mode)):
             break
     failpoint.reach("intake.drop_moved")
-    sync_folder(folder)
-    sync_folder(source.parent)
     return target
+
+
+def sync_moves(targets: Iterable[Path], source_folder: Path) -> None:
+    """Make moves out of *source_folder* survive a power loss: each folder is synced once.
+
+    The new names first, so that no drop is without a name.
+    """
+    for folder in dict.fromkeys(target.parent for target in targets):
+        sync_folder(folder)
+    sync_folder(source_folder)
+    failpoint.reach("intake.moves_synced")
 
 
 def _moved(source: Path, target: Path, status: os.stat_result, *, by_link: bool) -> bool:

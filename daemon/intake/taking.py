@@ -1,105 +1,185 @@
-"""Taking one complete drop: read, decide through the door, put away."""
+"""Taking complete drops: read, decide through the door, put away."""
 
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeAlias
 
+import msgspec
 import structlog
 
 from daemon.clock import Clock
-from daemon.intake.accept import Door, Drop, Verdict
+from daemon.intake.accept import Also, Door, Verdict
+from daemon.intake.candidates import Candidates, Drop, Plan, candidates_of, plan_rows
 from daemon.intake.columns import clean_text, known_columns
+from daemon.intake.completeness import Completeness
 from daemon.intake.drops import DropPlace
-from daemon.intake.errors import Postponed, Unreadable, Vanished
+from daemon.intake.errors import BadPicture, Postponed, Unreadable, Vanished
 from daemon.intake.filing import Filing, FilingClerk, new_filing
-from daemon.intake.grid import JobFile
 from daemon.intake.reading import read_job
 from daemon.intake.records import new_batch_id
 from ledger.entry import Meta
 from ledger.errors import LedgerError
 from ledger.ledger import Ledger
+from ledger.task import InputFile
 from ledger.timestamps import to_timestamp
 
 log = structlog.get_logger()
 
 
-class Taker:
-    """Decides complete drops, each in one transaction."""
+class ReadJob(msgspec.Struct, frozen=True):
+    """A drop whose job file was read: what its rows want, and what its reports will need."""
 
-    def __init__(self, inbox: Path, door: Door, ledger: Ledger, clock: Clock) -> None:
+    place: DropPlace
+    plan: Plan
+    headings: dict[str, str]
+    sha256: str
+
+
+class UnreadableJob(msgspec.Struct, frozen=True):
+    """A drop of which nothing can be taken, and why."""
+
+    place: DropPlace
+    reason: str
+
+
+Opened: TypeAlias = ReadJob | UnreadableJob
+Kept: TypeAlias = dict[str, InputFile | BadPicture]
+
+
+class Taker:
+    """Decides complete drops, each in a transaction of its own, many of them together."""
+
+    def __init__(
+        self, inbox: Path, door: Door, ledger: Ledger, completeness: Completeness, clock: Clock
+    ) -> None:
         self._inbox = inbox
         self._door = door
         self._ledger = ledger
+        self._completeness = completeness
         self._clock = clock
         self.clerk = FilingClerk(ledger, inbox)
 
     async def take(self, places: Sequence[DropPlace]) -> tuple[int, Postponed | None]:
-        """Decide the drops one after the other, then put them away side by side.
+        """Decide the drops, the first ones first, then put them away.
 
         Returns how many were decided, and why the rest was postponed, if so. A drop that went
-        away meanwhile is no fault of anybody. A crash leaves decided drops to ``FilingClerk``.
+        away meanwhile is no fault of anybody, and one whose pictures are missing stays where it
+        is. A crash leaves decided drops to ``FilingClerk``.
         """
-        decided: list[tuple[str, Filing]] = []
-        postponed: Postponed | None = None
+        opened = await asyncio.to_thread(self._open, places)
+        jobs, postponed = await self._with_pictures(opened)
+        decided = await self._record(jobs)
+        decided += await self._refuse([job for job in opened if isinstance(job, UnreadableJob)])
+        await self.clerk.finish([each for each in decided if not isinstance(each, BaseException)])
+        for failure in decided:
+            if isinstance(failure, LedgerError):
+                postponed = postponed or Postponed(str(failure))
+            elif isinstance(failure, BaseException):
+                raise failure
+        if postponed is not None:
+            log.warning("drops.postponed", reason=str(postponed))
+        return sum(1 for each in decided if not isinstance(each, BaseException)), postponed
+
+    def _open(self, places: Sequence[DropPlace]) -> list[Opened]:
+        """Read the job files; those that are gone, or whose pictures are missing, are left out."""
+        known = known_columns(self._door.needs)
+        opened: list[Opened] = []
         for place in places:
             try:
-                decided.append(await self._decide(place))
+                job, sha256 = read_job(self._inbox, place, known)
+            except Unreadable as error:
+                opened.append(UnreadableJob(place, str(error)))
+                continue
             except Vanished:
                 log.info("drop.vanished", drop=place.name)
+                continue
+            folder = (self._inbox / (place.job or place.name)).parent
+            drop = Drop(name=place.name, rows=job.rows, pictures_in=folder, options=job.options)
+            plan = plan_rows(drop, self._door.needs)
+            if self._completeness.has_pictures(place, plan):
+                opened.append(ReadJob(place, plan, job.headings, sha256))
+        return opened
+
+    async def _with_pictures(
+        self, opened: Sequence[Opened]
+    ) -> tuple[list[tuple[ReadJob, Candidates]], Postponed | None]:
+        """Keep the pictures that the rows name, up to the drop for which our disk has no room."""
+        jobs: list[ReadJob] = []
+        kept: list[Kept] = []
+        postponed: Postponed | None = None
+        for job in opened:
+            if isinstance(job, UnreadableJob):
+                continue
+            try:
+                kept.append(await self._door.keep_pictures(job.plan))
             except Postponed as error:
                 postponed = error
-            except LedgerError as error:
-                postponed = Postponed(str(error))
-            if postponed is not None:
-                log.warning("drop.postponed", drop=place.name, reason=str(postponed))
                 break
-        await asyncio.gather(*(self.clerk.finish(key, filing) for key, filing in decided))
-        return len(decided), postponed
+            jobs.append(job)
+        candidates = await asyncio.to_thread(_all_candidates, jobs, kept)
+        return list(zip(jobs, candidates, strict=True)), postponed
 
-    async def _decide(self, place: DropPlace) -> tuple[str, Filing]:
-        known = known_columns(self._door.needs)
-        try:
-            job, sha256 = await asyncio.to_thread(read_job, self._inbox, place, known)
-        except Unreadable as error:
-            return await self._refuse(place, str(error))
-        return await self._accept(place, job, sha256)
-
-    async def _refuse(self, place: DropPlace, reason: str) -> tuple[str, Filing]:
-        key = new_batch_id(clean_text(place.name))
-        filing = new_filing(place, self._now(), error=reason)
-        await self._ledger.commit(filing.as_meta(key), op="drop.refused", actor="inbox")
-        log.warning("drop.refused", drop=place.name, reason=reason)
-        return key, filing
-
-    async def _accept(self, place: DropPlace, job: JobFile, sha256: str) -> tuple[str, Filing]:
-        folder = (self._inbox / (place.job or place.name)).parent
-        drop = Drop(name=place.name, rows=job.rows, pictures_in=folder, options=job.options)
+    async def _record(
+        self, jobs: Sequence[tuple[ReadJob, Candidates]]
+    ) -> list[tuple[str, Filing] | BaseException]:
+        """Return the filing of each drop, or why it could not be recorded."""
+        if not jobs:
+            return []
         at = self._now()
-
-        def filing_of(verdict: Verdict) -> Filing:
-            return new_filing(
-                place,
-                at,
-                sha256=sha256,
-                accepted_rows=verdict.accepted_rows,
-                headings=job.headings,
-                rejected=verdict.rejected,
-                duplicates=verdict.duplicates,
+        brought = [(candidates, _also(job, at)) for job, candidates in jobs]
+        decided: list[tuple[str, Filing] | BaseException] = []
+        for (job, _), verdict in zip(jobs, await self._door.record(brought), strict=True):
+            if isinstance(verdict, BaseException):
+                decided.append(verdict)
+                continue
+            decided.append((verdict.batch_id, _filing_of(job, verdict, at)))
+            log.info(
+                "drop.decided",
+                drop=job.place.name,
+                batch=verdict.batch_id,
+                accepted=verdict.accepted_rows,
+                rejected=len(verdict.rejected),
+                duplicates=len(verdict.duplicates),
             )
+        return decided
 
-        def also(verdict: Verdict) -> tuple[Meta]:
-            return (filing_of(verdict).as_meta(verdict.batch_id),)
+    async def _refuse(
+        self, jobs: Sequence[UnreadableJob]
+    ) -> list[tuple[str, Filing] | BaseException]:
+        return await asyncio.gather(*map(self._refuse_one, jobs), return_exceptions=True)
 
-        verdict = await self._door.accept(drop, also)
-        log.info(
-            "drop.decided",
-            drop=place.name,
-            batch=verdict.batch_id,
-            accepted=verdict.accepted_rows,
-            rejected=len(verdict.rejected),
-            duplicates=len(verdict.duplicates),
-        )
-        return verdict.batch_id, filing_of(verdict)
+    async def _refuse_one(self, job: UnreadableJob) -> tuple[str, Filing]:
+        key = new_batch_id(clean_text(job.place.name))
+        filing = new_filing(job.place, self._now(), error=job.reason)
+        await self._ledger.commit(filing.as_meta(key), op="drop.refused", actor="inbox")
+        log.warning("drop.refused", drop=job.place.name, reason=job.reason)
+        return key, filing
 
     def _now(self) -> str:
         return to_timestamp(self._clock.now())
+
+
+def _all_candidates(jobs: Sequence[ReadJob], kept: Sequence[Kept]) -> list[Candidates]:
+    return [candidates_of(job.plan, pictures) for job, pictures in zip(jobs, kept, strict=True)]
+
+
+def _filing_of(job: ReadJob, verdict: Verdict, at: str) -> Filing:
+    return new_filing(
+        job.place,
+        at,
+        sha256=job.sha256,
+        accepted_rows=verdict.accepted_rows,
+        headings=job.headings,
+        rejected=verdict.rejected,
+        duplicates=verdict.duplicates,
+    )
+
+
+def _also(job: ReadJob, at: str) -> Also:
+    """Return what writes down, with the verdict, that the drop is to be put away."""
+
+    def also(verdict: Verdict) -> tuple[Meta]:
+        return (_filing_of(job, verdict, at).as_meta(verdict.batch_id),)
+
+    return also

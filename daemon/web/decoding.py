@@ -1,6 +1,7 @@
 """Bodies and queries → the structs that the paths declare; every wrong field is named at once."""
 
 from collections.abc import Mapping
+from functools import cache
 from typing import TypeVar
 
 import msgspec
@@ -37,7 +38,7 @@ def _problems_in(raw: bytes, kind: type[msgspec.Struct]) -> list[FieldProblem]:
 
 def decode_query(query: MultiMapping[str], kind: type[S]) -> S:
     """Return the *query* of a URL as *kind*; tuples take a key many times. Raises Refusal (400)."""
-    many = {field.encode_name for field in _fields(kind) if isinstance(field.default, tuple)}
+    many = _lists(kind)
     given: dict[str, object] = {}
     problems: list[FieldProblem] = []
     for key in dict.fromkeys(query):
@@ -75,8 +76,17 @@ def problems_of(raw: object, kind: type[msgspec.Struct], *, strict: bool) -> lis
     return problems
 
 
+@cache
 def _fields(kind: type[msgspec.Struct]) -> tuple[msgspec.structs.FieldInfo, ...]:
     return msgspec.structs.fields(kind)
+
+
+@cache
+def _lists(kind: type[msgspec.Struct]) -> frozenset[str]:
+    """Return the fields that hold several values."""
+    return frozenset(
+        field.encode_name for field in _fields(kind) if isinstance(field.default, tuple)
+    )
 
 
 def _told(problems: list[FieldProblem]) -> str:

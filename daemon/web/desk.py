@@ -29,4 +29,5 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
     run_times: RunTimes
     history: Callable[[str], Sequence[JournalLine]]  # blocks: reads the journal
     input_path: Callable[[str], Path]  # sha256 -> where the content store has it
+    inbox_drops: Callable[[], int]  # how many lie there undecided, as last seen
     output_path: Callable[[str], Path]  # path in a record -> absolute path

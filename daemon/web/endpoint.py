@@ -126,14 +126,15 @@ def post(
     async def run(request: web.Request) -> web.StreamResponse:
         room = request.app[ROOM]
         room.guard.check(request, Access.CHANGE)
-        if (wait_seconds := room.changes.take(request.remote or "")) > 0:
-            raise too_many(wait_seconds)
-        _check_ids(request)
-        actor = actor_of(request)
-        decoded_query = decode_query(request.query, query)
-        raw = b"" if streamed else await read_body(request)
-        call = Call(request, room, decoded_query, decode_body(raw, body), actor)
-        return respond(await handler(call))
+        with room.changes.one_more(request.remote or "") as has_room:
+            if not has_room:
+                raise too_many(1)
+            _check_ids(request)
+            actor = actor_of(request)
+            decoded_query = decode_query(request.query, query)
+            raw = b"" if streamed else await read_body(request)
+            call = Call(request, room, decoded_query, decode_body(raw, body), actor)
+            return respond(await handler(call))
 
     return Endpoint(
         method="POST",

@@ -8,7 +8,8 @@ from pathlib import Path
 import msgspec
 from aiohttp import web
 
-from daemon.intake.accept import Drop, Verdict
+from daemon.intake.accept import Verdict
+from daemon.intake.candidates import Drop
 from daemon.intake.columns import known_columns
 from daemon.intake.errors import Postponed, Unreadable
 from daemon.intake.jobfile import MAX_JOB_FILE_BYTES, read_job_file

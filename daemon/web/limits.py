@@ -1,7 +1,9 @@
 """How much and how often one may ask."""
 
 import asyncio
-from collections import OrderedDict
+import contextlib
+from collections import Counter, OrderedDict
+from collections.abc import Iterator
 
 from aiohttp import web
 
@@ -12,8 +14,8 @@ from daemon.web.refusal import Refusal
 MAX_BODY_BYTES = 1024 * 1024
 #: How long a whole body may take to arrive.
 BODY_SECONDS = 30.0
-#: Changes from one address: so many at once, then one every so many seconds.
-CHANGES, CHANGE_EVERY_SECONDS = 200, 0.02
+#: Changes from one address that are being received or made; how fast they go, the disk decides.
+CHANGES_UNDER_WAY = 256
 #: Addresses remembered; the one that asked longest ago is forgotten first.
 MAX_ADDRESSES = 4096
 
@@ -40,10 +42,32 @@ class Buckets:
         return 0.0 if taken else wait_seconds
 
 
+class UnderWay:
+    """Counts what is under way for each address."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._counts: Counter[str] = Counter()
+
+    @contextlib.contextmanager
+    def one_more(self, address: str) -> Iterator[bool]:
+        """Count one more in for the time of the block; says whether there was room for it."""
+        has_room = self._counts[address] < self._limit
+        self._counts[address] += 1
+        try:
+            yield has_room
+        finally:
+            self._counts[address] -= 1
+            if not self._counts[address]:
+                del self._counts[address]
+
+
 async def read_body(request: web.Request, limit_bytes: int = MAX_BODY_BYTES) -> bytes:
     """Return the body; raises Refusal when it is larger (413) or comes too slowly (408)."""
     if (request.content_length or 0) > limit_bytes:
         raise too_large(limit_bytes)
+    if not request.body_exists:
+        return b""
     body = bytearray()
     try:
         async with asyncio.timeout(BODY_SECONDS):

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from daemon.dispatch.servers import ServerState
 from daemon.metrics import Metrics, fill
@@ -26,8 +26,15 @@ _NOT_LOST = frozenset({"cancel", "take_back"})
 class Measures:
     """Knows what the numbers of this daemon are."""
 
-    def __init__(self, ledger: Ledger, servers: Sequence[ServerState], stuck: StuckTasks) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        servers: Sequence[ServerState],
+        stuck: StuckTasks,
+        inbox_drops: Callable[[], int],
+    ) -> None:
         self.metrics = Metrics()
+        self._inbox_drops = inbox_drops
         self._ledger = ledger
         self._servers = servers
         self._stuck = stuck
@@ -79,9 +86,17 @@ class Measures:
         metrics, ledger = self.metrics, self._ledger
         counts = ledger.counts()
         fill(metrics.tasks, {(stage.value,): counts[stage] for stage in Stage})
-        fill(metrics.rows, self._rows())
+        fill(
+            metrics.rows,
+            {
+                (workflow_type, stage.value): count
+                for workflow_type, stages in ledger.index.family_counts().items()
+                for stage, count in stages.items()
+            },
+        )
         statuses = Counter(batch.status.value for batch in ledger.batches())
         fill(metrics.batches, {(status,): count for status, count in statuses.items()})
+        metrics.inbox_drops.set(self._inbox_drops())
         metrics.stuck.set(self._stuck.stuck)
         fill(
             metrics.server_up,
@@ -96,11 +111,3 @@ class Measures:
         metrics.ledger_last_seq.set(ledger.last_seq)
         metrics.asyncio_tasks.set(len(asyncio.all_tasks()))
         return metrics.text()
-
-    def _rows(self) -> dict[tuple[str, ...], float]:
-        rows: Counter[tuple[str, ...]] = Counter()
-        for batch in self._ledger.batches():
-            for workflow_type, stages in self._ledger.index.family_counts(batch.batch_id).items():
-                for stage, count in stages.items():
-                    rows[workflow_type, stage.value] += count
-        return dict(rows)

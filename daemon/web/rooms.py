@@ -10,7 +10,7 @@ from daemon.web.auth import Guard
 from daemon.web.desk import Desk
 from daemon.web.feed import Feed
 from daemon.web.idempotency import AnswersGiven
-from daemon.web.limits import Buckets
+from daemon.web.limits import UnderWay
 from daemon.web.measures import Measures
 from daemon.web.page_files import PageFile
 from daemon.web.thumb_cache import ThumbCache
@@ -21,7 +21,7 @@ class Room(msgspec.Struct, frozen=True, kw_only=True):
 
     desk: Desk
     guard: Guard
-    changes: Buckets  # permits for changes, by address
+    changes: UnderWay  # permits for changes, by address
     answers: AnswersGiven
     feed: Feed
     measures: Measures

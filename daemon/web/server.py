@@ -27,7 +27,7 @@ from daemon.web.feed import Feed
 from daemon.web.hosts import Hosts, is_loopback
 from daemon.web.idempotency import AnswersGiven
 from daemon.web.jobs import UPLOADS
-from daemon.web.limits import CHANGE_EVERY_SECONDS, CHANGES, Buckets
+from daemon.web.limits import CHANGES_UNDER_WAY, UnderWay
 from daemon.web.measures import Measures
 from daemon.web.page_files import read_page
 from daemon.web.refusal import Refusal, error_document
@@ -105,10 +105,10 @@ class WebServer:
         return Room(
             desk=desk,
             guard=guard,
-            changes=Buckets(desk.clock, CHANGES, CHANGE_EVERY_SECONDS),
+            changes=UnderWay(CHANGES_UNDER_WAY),
             answers=AnswersGiven(desk.ledger, desk.clock),
             feed=Feed(),
-            measures=Measures(desk.ledger, desk.servers, desk.stuck),
+            measures=Measures(desk.ledger, desk.servers, desk.stuck, desk.inbox_drops),
             openapi=msgspec.json.encode(openapi.document(ENDPOINTS)),
             page=await asyncio.to_thread(read_page),
             thumbs=ThumbCache(desk.settings.state_dir / THUMBS),

@@ -15,6 +15,10 @@ MODULES: dict[str, str] = {
     "ledger-start": "ledger_start",
     "ledger-memory": "ledger_start",
     # intake, recovery, doors and commands
+    "inbox-10k": "inbox",
+    "inbox-50k": "inbox",
+    "file-of-100k-rows": "big_file",
+    "http-changes": "http_door",
     # dispatch, follow, collect
     # all of it
     "soak": "soak",

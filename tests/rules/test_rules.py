@@ -12,7 +12,7 @@ SOURCES = sorted(
 )
 #: Each foreign world has one door.
 IMPORTERS = {
-    "watchdog": ["daemon/intake/inbox.py"],
+    "watchdog": ["daemon/intake/watching.py"],
     "apscheduler": ["daemon/upkeep/schedule.py"],
     "filelock": ["ledger/jsondir/"],
     "click": ["daemon/cli/"],

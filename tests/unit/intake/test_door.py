@@ -4,7 +4,7 @@ from collections import Counter
 import orjson
 import pytest
 
-from daemon.intake.accept import Drop
+from daemon.intake.candidates import Drop
 from daemon.intake.errors import Postponed
 from daemon.intake.grid import RawRow
 from ledger.entry import Meta

@@ -1,0 +1,110 @@
+"""From the rows of a drop to those that are good in themselves; whether they are new is open."""
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from daemon.intake.columns import WorkflowNeeds, clean_text, shown, tidy
+from daemon.intake.errors import BadPicture
+from daemon.intake.fingerprint import fingerprint, likeness
+from daemon.intake.grid import RawRow
+from daemon.intake.records import AcceptedRow
+from daemon.intake.rows import RefusedRow, WantedRow, plan_row
+from ledger.task import InputFile, Json
+
+
+class Drop(msgspec.Struct, frozen=True, kw_only=True):
+    """Rows that came together, and where their pictures lie."""
+
+    name: str  # as its maker called it; it becomes the batch's name
+    kind: str = "inbox"  # where it came from: inbox, api, table
+    rows: tuple[RawRow, ...]
+    pictures_in: Path  # relative paths start here, and none may lead out of it
+    options: dict[str, Json] = msgspec.field(default_factory=dict)
+
+    @property
+    def stem(self) -> str:
+        """The name without the ending of a file."""
+        stem, dot, ending = self.name.rpartition(".")
+        return stem if dot and ending.lower() in ("csv", "xlsx", "json", "jsonl") else self.name
+
+    @property
+    def rerun(self) -> bool:
+        """Whether rows that ran before run again."""
+        return ".rerun." in self.name.lower() or self.options.get("rerun") is True
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What the rows of a drop want, their pictures unseen."""
+
+    drop: Drop
+    wanted: list[WantedRow]
+    refused: list[RefusedRow]
+
+    def pictures(self) -> dict[str, None]:
+        """Return the pictures that rows name, each once, as they name them."""
+        return {named: None for row in self.wanted for named in row.pictures.values()}
+
+
+class Candidates(msgspec.Struct, frozen=True):
+    """The rows of a drop that can run, with their pictures kept, and those that cannot."""
+
+    drop: Drop
+    good: list[AcceptedRow]
+    rejected: list[RefusedRow]
+
+
+def plan_rows(drop: Drop, needs: Mapping[str, WorkflowNeeds]) -> Plan:
+    """Return what each row of *drop* wants; pure, and slow for very many rows."""
+    planned = [plan_row(_tidied(row), needs) for row in drop.rows]
+    return Plan(
+        drop,
+        wanted=[row for row in planned if isinstance(row, WantedRow)],
+        refused=[row for row in planned if isinstance(row, RefusedRow)],
+    )
+
+
+def candidates_of(plan: Plan, kept: Mapping[str, InputFile | BadPicture]) -> Candidates:
+    """Part the rows whose pictures are all good, with their fingerprints, from the others."""
+    good: list[AcceptedRow] = []
+    bad: list[RefusedRow] = []
+    seen: Counter[str] = Counter()
+    for row in plan.wanted:
+        inputs, problems = _inputs_of(row, kept)
+        if problems:
+            bad.append(refused(row, "; ".join(problems)))
+            continue
+        alike = likeness(row, inputs)
+        seen[alike] += 1
+        mark = fingerprint(alike, seen[alike])
+        good.append(AcceptedRow(wanted=row, inputs=inputs, fingerprint=mark))
+    return Candidates(plan.drop, good, sorted(plan.refused + bad, key=lambda row: row.line))
+
+
+def refused(row: WantedRow, reason: str) -> RefusedRow:
+    """Return the refusal of a row that was planned."""
+    return RefusedRow(line=row.line, values=dict(row.values), reason=reason)
+
+
+def _tidied(row: RawRow) -> RawRow:
+    values: dict[str, Json] = {}
+    for key, value in row.values.items():
+        if (tidied := tidy(value)) not in (None, ""):
+            values[clean_text(key)] = tidied
+    return msgspec.structs.replace(row, values=values)
+
+
+def _inputs_of(
+    row: WantedRow, kept: Mapping[str, InputFile | BadPicture]
+) -> tuple[dict[str, InputFile], list[str]]:
+    inputs: dict[str, InputFile] = {}
+    problems: list[str] = []
+    for column, named in row.pictures.items():
+        match kept[named]:
+            case InputFile() as file:
+                inputs[column] = file
+            case BadPicture() as error:
+                problems.append(f"{shown(column)} “{named[:120]}”: {error}")
+    return inputs, problems

@@ -1,0 +1,113 @@
+"""Changes through the daemon's HTTP door, 64 clients in flight, beside an empty handler's rate.
+
+The change is the cancelling of a waiting task: checked, written to the journal, synced, shown,
+answered. The peer is a bare aiohttp application whose handler answers nothing; it runs in a
+process of its own, as the daemon does, and the same client process asks both, turn by turn.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from statistics import median
+
+from ledger.direct import DirectLedger
+from ledger.jsondir.reader import read_state
+from ledger.status import Stage
+from tests.bench.benchmark import Benchmark, Size, Target
+from tests.bench.installation import running
+from tests.fakes.records import batch_record, task_record
+from tests.fakes.world import World
+
+IN_FLIGHT = 64
+ROUNDS = 3
+_EMPTY = """
+import asyncio
+from aiohttp import web
+async def handler(request):
+    return web.Response()
+async def main():
+    application = web.Application()
+    application.router.add_post("/api/tasks/{task_id}/cancel", handler)
+    runner = web.AppRunner(application, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    print(runner.addresses[0][1], flush=True)
+    await asyncio.Event().wait()
+asyncio.run(main())
+"""
+_CLIENT = """
+import asyncio, json, sys, time
+import aiohttp
+url, token, first, count, in_flight = sys.argv[1], sys.argv[2], *map(int, sys.argv[3:])
+async def main():
+    numbers = iter(range(first, first + count))
+    waits = []
+    async def one(session):
+        for n in numbers:
+            began = time.perf_counter()
+            async with session.post(f"{url}/api/tasks/img_20261121_{n:06}/cancel") as answer:
+                await answer.read()
+                assert answer.status == 200, answer.status
+            waits.append(time.perf_counter() - began)
+    connector = aiohttp.TCPConnector(limit=0)
+    headers = {"Authorization": f"Bearer {token}"}
+    async with aiohttp.ClientSession(connector=connector, headers=headers) as session:
+        began = time.perf_counter()
+        await asyncio.gather(*(one(session) for _ in range(in_flight)))
+        seconds = time.perf_counter() - began
+    waits.sort()
+    print(json.dumps([count / seconds, waits[len(waits) * 99 // 100]]))
+asyncio.run(main())
+"""
+
+
+def _measure(folder: Path, size: Size) -> Mapping[str, float]:
+    count = size.of(6_000, 100)
+    world = World(folder / "world", "http://127.0.0.1:9")  # nobody there: nothing moves by itself
+    world.state.mkdir()
+    with DirectLedger(world.ledger) as ledger:
+        tasks = [task_record(n) for n in range(1, count * ROUNDS + 1)]
+        ledger.commit(batch_record(), *tasks, op="batch.accepted", actor="bench")
+    empty = subprocess.Popen([sys.executable, "-c", _EMPTY], stdout=subprocess.PIPE)
+    empty_rates, rates, tails = [], [], []
+    try:
+        assert empty.stdout is not None
+        empty_url = f"http://127.0.0.1:{int(empty.stdout.readline())}"
+        with running(world) as daemon:
+            for turn in range(ROUNDS):
+                empty_rates.append(_ask(empty_url, "none", 1, count)[0])
+                rate, tail = _ask(daemon.url, daemon.token, 1 + turn * count, count)
+                rates.append(rate)
+                tails.append(tail)
+    finally:
+        empty.terminate()
+        empty.wait()
+    state = read_state(world.ledger)
+    cancelled = sum(task.stage is Stage.CANCELLED for task in state.tasks.values())
+    assert cancelled == count * ROUNDS, cancelled
+    return {
+        "empty handler, requests/s": median(empty_rates),
+        "changes/s": median(rates),
+        "share of the empty handler's rate": median(rates) / median(empty_rates),
+        "p99 of a change, ms": 1000 * median(tails),
+    }
+
+
+def _ask(url: str, token: str, first: int, count: int) -> tuple[float, float]:
+    numbers = [str(number) for number in (first, count, IN_FLIGHT)]
+    command = [sys.executable, "-c", _CLIENT, url, token, *numbers]
+    said = subprocess.run(command, capture_output=True, check=True, text=True).stdout
+    rate, tail = json.loads(said)
+    return rate, tail
+
+
+BENCHMARKS = (
+    Benchmark(
+        name="http-changes",
+        what="cancelling waiting tasks through the HTTP door, 64 in flight, each one durable",
+        measure=_measure,
+        targets=(Target(figure="share of the empty handler's rate", at_least=0.5),),
+    ),
+)
