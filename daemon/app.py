@@ -22,9 +22,10 @@ from daemon.dispatch.submission import Submission, TaskFiles
 from daemon.dispatch.templates import TemplateError
 from daemon.follow.follower import Follower
 from daemon.follow.news import silence_seconds
-from daemon.ground import Ground, lay_ground, make_clients, make_ledger
+from daemon.ground import Ground, lay_ground, make_clients, make_store
 from daemon.intake.accept import Door
 from daemon.intake.inbox import Inbox
+from daemon.metrics import Metrics
 from daemon.notify import ServiceManager
 from daemon.running import Service, loop_first, run_services, signals
 from daemon.table_work import TableWork, make_table_work
@@ -32,6 +33,7 @@ from daemon.upkeep.backup import LedgerBackups
 from daemon.upkeep.batches import BatchKeeper
 from daemon.upkeep.completion import Completion
 from daemon.upkeep.eta import RunTimes
+from daemon.upkeep.gpu_time import GpuTime
 from daemon.upkeep.ledger_watch import LedgerWatch
 from daemon.upkeep.liveness import Liveness
 from daemon.upkeep.recovery import Recovery
@@ -80,12 +82,16 @@ async def run(
     for folder in (settings.inbox.path, settings.outputs.path, settings.inputs.path):
         folder.mkdir(parents=True, exist_ok=True)
     manager.status(words("liveness.opening"))
-    ledger = make_ledger(settings)
+    metrics = Metrics()
+    store = make_store(settings, metrics)
+    ledger = Ledger(store)
     await ledger.open()
     clients = make_clients(settings, clock)
     try:
         with signals(stop, lambda: _reload(workflows, reload, manager)), loop_first():
-            ground = await lay_ground(settings, ledger, clients, workflows, clock)
+            ground = await lay_ground(
+                settings, ledger, clients, workflows, clock, store=store, metrics=metrics
+            )
             await _recover(ground, manager, words)
             door = Door(ledger, ground.contents, workflows.needs, clock, settings.inputs)
             tables = make_table_work(ground, door)
@@ -172,7 +178,9 @@ def _desk(
 ) -> Desk:
     run_times = RunTimes()
     run_times.load(ground.ledger)
-    ground.ledger.subscribe(run_times.follow)
+    gpu_time = GpuTime(ground.ledger)
+    for listener in (run_times.follow, gpu_time.follow):
+        ground.ledger.subscribe(listener)
     return Desk(
         settings=ground.settings,
         ledger=ground.ledger,
@@ -182,6 +190,9 @@ def _desk(
         news=[follower.news for follower in followers],
         stuck=stuck,
         run_times=run_times,
+        gpu_time=gpu_time,
+        metrics=ground.metrics,
+        journal_size_bytes=ground.journal_size_bytes,
         history=partial(history, ground.settings.ledger.path),
         input_path=ground.contents.path_of,
         output_path=ground.folder.absolute,

@@ -1,7 +1,7 @@
 """What several steps work with, made before any of them: ledger, servers, stores."""
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -14,6 +14,7 @@ from daemon.comfy.client import ComfyClient
 from daemon.comfy.server import WorkflowServer
 from daemon.dispatch.servers import ServerState
 from daemon.intake.contents import ContentStore
+from daemon.metrics import Metrics
 from daemon.settle.settlement import Settlement
 from daemon.settle.streaks import Streaks
 from daemon.upkeep.retention import archive_after_days
@@ -38,6 +39,8 @@ class Ground:
     streaks: Streaks
     contents: ContentStore
     folder: OutputFolder
+    metrics: Metrics
+    journal_size_bytes: Callable[[], int]
     clock: Clock
 
     @property
@@ -46,15 +49,14 @@ class Ground:
         return {state.name: (state.client, state.settings) for state in self.states}
 
 
-def make_ledger(settings: Settings) -> Ledger:
-    """Return the ledger of these settings, not open yet."""
-    return Ledger(
-        JsonDirBackend(
-            settings.ledger.path,
-            disk=Disk(reached=failpoint.reach),
-            archive_after_days=archive_after_days(settings),
-            history_days=settings.ledger.history_days,
-        )
+def make_store(settings: Settings, metrics: Metrics) -> JsonDirBackend:
+    """Return the store of these settings, not open yet."""
+    return JsonDirBackend(
+        settings.ledger.path,
+        disk=Disk(reached=failpoint.reach),
+        archive_after_days=archive_after_days(settings),
+        history_days=settings.ledger.history_days,
+        committed=metrics.commit_seconds.observe,
     )
 
 
@@ -72,6 +74,9 @@ async def lay_ground(
     clients: Mapping[str, WorkflowServer],
     workflows: Workflows,
     clock: Clock,
+    *,
+    store: JsonDirBackend,
+    metrics: Metrics,
 ) -> Ground:
     """Return what the steps share; names us to each server by the id it knows us by."""
     if ledger.damage:
@@ -95,5 +100,7 @@ async def lay_ground(
         folder=OutputFolder(
             path=settings.outputs.path, state_dir=settings.state_dir, name=settings.outputs.name
         ),
+        metrics=metrics,
+        journal_size_bytes=lambda: store.journal_size_bytes,
         clock=clock,
     )

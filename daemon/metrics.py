@@ -1,18 +1,27 @@
 """The numbers for Prometheus: what each is called and means. Who knows them sets them."""
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 from prometheus_client import (
     CollectorRegistry,
     Counter,
     Gauge,
+    Histogram,
     ProcessCollector,
-    Summary,
     generate_latest,
 )
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+#: Upper ends of the histograms' steps, in seconds.
+_WAITING = (1, 5, 15, 60, 300, 900, 3_600, 14_400, 86_400)
+_RUNNING = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1_800, 3_600)
+_MOVING = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1_800)
+_COMMIT = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1, 5)
+
+Labels = TypeVar("Labels", bound=tuple[str, ...])
 
 
 class Metrics:
@@ -73,10 +82,61 @@ class Metrics:
             ["what"],
             registry=registry,
         )
-        self.run_seconds = Summary(
+        self.waiting_seconds = Histogram(
+            "rowkeeper_task_waiting_seconds",
+            "From acceptance to the first submission.",
+            ["workflow_type"],
+            buckets=_WAITING,
+            registry=registry,
+        )
+        self.run_seconds = Histogram(
             "rowkeeper_task_run_seconds",
             "Execution of tasks that are done; sum / count is the mean.",
             ["workflow_type", "server"],
+            buckets=_RUNNING,
+            registry=registry,
+        )
+        self.collecting_seconds = Histogram(
+            "rowkeeper_task_collecting_seconds",
+            "From the end of the execution until its files were fetched and proven.",
+            ["server"],
+            buckets=_MOVING,
+            registry=registry,
+        )
+        self.publishing_seconds = Histogram(
+            "rowkeeper_task_publishing_seconds",
+            "From the end of a task until its table had been told.",
+            ["table"],
+            buckets=_MOVING,
+            registry=registry,
+        )
+        self.gpu_seconds = Counter(
+            "rowkeeper_gpu_seconds",
+            "Execution, of failed attempts too, as the servers' histories tell it.",
+            ["workflow_type", "server"],
+            registry=registry,
+        )
+        self.commit_seconds = Histogram(
+            "rowkeeper_ledger_commit_seconds",
+            "Until a group of changes was durable.",
+            buckets=_COMMIT,
+            registry=registry,
+        )
+        self.journal_size_bytes = Gauge(
+            "rowkeeper_ledger_journal_size_bytes",
+            "What the open journal holds.",
+            registry=registry,
+        )
+        self.outbox_tasks = Gauge(
+            "rowkeeper_outbox_tasks",
+            "Tasks of which a table has still to be told.",
+            ["table"],
+            registry=registry,
+        )
+        self.feishu_calls = Gauge(
+            "rowkeeper_feishu_calls_this_month",
+            "Counted calls to Feishu.",
+            ["app_id"],
             registry=registry,
         )
         self.asyncio_tasks = Gauge(
@@ -94,7 +154,7 @@ class Metrics:
         return generate_latest(self._registry)
 
 
-def fill(gauge: Gauge, values: Mapping[tuple[str, ...], float]) -> None:
+def fill(gauge: Gauge, values: Mapping[Labels, float]) -> None:
     """Give *gauge* exactly the series *values*, by their labels; what is gone is forgotten."""
     gauge.clear()
     for labels, value in values.items():

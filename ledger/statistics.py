@@ -1,11 +1,13 @@
-"""How a batch stands, by the newest task of each family; pure, and never by counting tasks."""
+"""How a batch stands, by the newest task of each family, never by counting tasks. Pure."""
 
-from collections.abc import Mapping
-from typing import Protocol
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Protocol, Self
 
 import msgspec
 
 from ledger.status import Stage
+from ledger.task import Task
 
 _PROCESSING = (Stage.SUBMITTING, Stage.QUEUED, Stage.RUNNING, Stage.COLLECTING)
 
@@ -50,6 +52,30 @@ class BatchStatistics(StageStatistics, frozen=True, kw_only=True):
         """The stage the batch is in: 2 once no picture of a two-stage row can still come."""
         first, second = self.stages["1"], self.stages["2"]
         return 2 if second.total and not first.open else 1
+
+
+class GpuSeconds:
+    """Seconds of execution by product, of tasks that have ended."""
+
+    def __init__(self) -> None:
+        self._sums: defaultdict[str, float] = defaultdict(float)
+
+    def add(self, task: Task) -> None:
+        """Add a task; one that is open adds nothing yet."""
+        if task.finished_at is not None and task.gpu_seconds:
+            self._sums[task.product_name] += task.gpu_seconds
+
+    def by_product(self) -> dict[str, float]:
+        """Return the sums in the order in which the products appeared."""
+        return {product: round(seconds, 3) for product, seconds in self._sums.items()}
+
+    @classmethod
+    def of(cls, tasks: Iterable[Task]) -> Self:
+        """Return the sums over *tasks*."""
+        sums = cls()
+        for task in tasks:
+            sums.add(task)
+        return sums
 
 
 def statistics(view: Counts, batch_id: str) -> BatchStatistics:

@@ -13,6 +13,7 @@ from daemon.cli.verb import Verb
 from daemon.web.documents import BatchDocument, BatchesDocument
 from daemon.web.standing import batch_document
 from ledger.jsondir.reader import read_index
+from ledger.statistics import GpuSeconds
 from ledger.task import Json
 
 VERBS = ("pause", "resume", "stop", "rerun", "retry-failed")
@@ -98,7 +99,9 @@ def _show(invocation: Invocation, given: str) -> None:
 
 def _report(invocation: Invocation, given: str) -> BatchDocument:
     index = read_index(invocation.settings.ledger.path)
-    return batch_document(index, index.batch(batch_meant(index.batches(), given)))
+    found = index.batch(batch_meant(index.batches(), given))
+    gpu_seconds = GpuSeconds.of(index.tasks(found.batch_id)).by_product()
+    return batch_document(index, found, gpu_seconds=gpu_seconds)
 
 
 def _confirm_rerun(invocation: Invocation, report: BatchDocument, stage: int | None) -> None:

@@ -83,18 +83,21 @@ def task(invocation: Invocation, task_id: str) -> None:
     one = find_task(path, task_id)
     if one is None:
         raise UnknownRecord("task", task_id)
-    family = _family(path, one)
+    row = _row(path, one)
+    family = [each for each in row if each.family == one.family]
     changes = history(path, task_id)
     if invocation.as_json:
         record = msgspec.to_builtins(one)
         record["history"] = as_documents(changes)
+        gpu_seconds = sum(each.gpu_seconds or 0.0 for each in row if each.finished_at)
+        record["row_gpu_seconds"] = round(gpu_seconds, 3)
         invocation.answer(record | {"family": [each.task_id for each in family]})
     else:
         invocation.show(views.task(one, family, changes, invocation.words))
 
 
-def _family(path: Path, one: Task) -> list[Task]:
-    """Return all tasks of the row and workflow type of *one*, archived ones too, oldest first."""
+def _row(path: Path, one: Task) -> list[Task]:
+    """Return all tasks of the row of *one*, its archived kin too, oldest first."""
     archived = archive.family(path, one.row_id, one.workflow_type)
-    kept = (each for each in read_state(path).tasks.values() if each.family == one.family)
+    kept = (each for each in read_state(path).tasks.values() if each.row_id == one.row_id)
     return list({each.task_id: each for each in (*archived, *kept)}.values())

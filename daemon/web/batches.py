@@ -24,9 +24,11 @@ async def list_batches(call: Call[Nothing, Nothing]) -> BatchesDocument:
 
 async def show_batch(call: Call[Nothing, Nothing]) -> BatchDocument:
     """Answer one batch."""
-    ledger = call.desk.ledger
-    batch = ledger.batch(call.id("batch_id"))
-    return batch_document(ledger.index, batch, eta_of(call.desk, batch))
+    desk, ledger = call.desk, call.desk.ledger
+    batch_id = ledger.batch(call.id("batch_id")).batch_id
+    gpu_seconds = await desk.gpu_time.of(batch_id)
+    batch = ledger.batch(batch_id)
+    return batch_document(ledger.index, batch, eta_of(desk, batch), gpu_seconds)
 
 
 async def list_rows(call: Call[RowsQuery, Nothing]) -> RowsPage:

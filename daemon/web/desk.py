@@ -10,8 +10,10 @@ from daemon.clock import Clock
 from daemon.dispatch.servers import ServerState
 from daemon.follow.news import News
 from daemon.intake.accept import Door
+from daemon.metrics import Metrics
 from daemon.story.telling import JournalLine
 from daemon.upkeep.eta import RunTimes
+from daemon.upkeep.gpu_time import GpuTime
 from daemon.upkeep.stuck import StuckTasks
 from ledger.ledger import Ledger
 
@@ -27,6 +29,10 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
     news: Sequence[News]
     stuck: StuckTasks
     run_times: RunTimes
+    gpu_time: GpuTime
+    metrics: Metrics
+    journal_size_bytes: Callable[[], int]
+    feishu_calls: Callable[[], int | None] = lambda: None  # of the month; None: nobody counts
     history: Callable[[str], Sequence[JournalLine]]  # blocks: reads the journal
     input_path: Callable[[str], Path]  # sha256 -> where the content store has it
     inbox_drops: Callable[[], int]  # how many lie there undecided, as last seen

@@ -35,6 +35,7 @@ class BatchDocument(msgspec.Struct, frozen=True, kw_only=True):
     rerun_of: str | None
     statistics: BatchStatistics
     eta: EtaDocument | None
+    gpu_seconds: dict[str, float] | None = None  # by product; only where one batch is asked for
 
 
 class BatchesDocument(msgspec.Struct, frozen=True):
@@ -181,6 +182,7 @@ class TaskDocument(Task, frozen=True, kw_only=True):
     """A task in full, with the ids of all runs of its row and type, and its history."""
 
     kin: list[str] = msgspec.field(name="family")
+    row_gpu_seconds: float  # of all its tasks that have ended
     history: list[Change]
 
 

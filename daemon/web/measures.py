@@ -2,13 +2,11 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
 
-from daemon.dispatch.servers import ServerState
-from daemon.metrics import Metrics, fill
-from daemon.upkeep.stuck import StuckTasks
+from daemon.metrics import fill
+from daemon.web.desk import Desk
+from daemon.web.durations import Durations
 from ledger.entry import Transaction
-from ledger.ledger import Ledger
 from ledger.status import OPEN_STAGES, Stage
 from ledger.task import Task
 
@@ -26,18 +24,11 @@ _NOT_LOST = frozenset({"cancel", "take_back"})
 class Measures:
     """Knows what the numbers of this daemon are."""
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        servers: Sequence[ServerState],
-        stuck: StuckTasks,
-        inbox_drops: Callable[[], int],
-    ) -> None:
-        self.metrics = Metrics()
-        self._inbox_drops = inbox_drops
-        self._ledger = ledger
-        self._servers = servers
-        self._stuck = stuck
+    def __init__(self, desk: Desk) -> None:
+        self.metrics = desk.metrics
+        self._desk = desk
+        self._ledger = ledger = desk.ledger
+        self._durations = Durations(desk.metrics)
         self._auto_retries = {
             task.task_id: task.auto_retries
             for task in ledger.in_stage(*OPEN_STAGES)
@@ -50,6 +41,7 @@ class Measures:
             if isinstance(record, Task):
                 self._count(record)
                 self._count_recovery(record, transaction)
+                self._durations.follow(record, transaction)
 
     def _count(self, task: Task) -> None:
         kind = task.error_kind or "unknown"
@@ -64,10 +56,6 @@ class Measures:
             self.metrics.retries.labels(kind, "daemon").inc()
         if task.stage not in OPEN_STAGES:
             self._auto_retries.pop(task.task_id, None)
-        ended_now = task.stage is Stage.DONE and task.finished_at == task.updated_at
-        if ended_now and task.gpu_seconds is not None:
-            run_seconds = self.metrics.run_seconds.labels(task.workflow_type, task.server or "")
-            run_seconds.observe(task.gpu_seconds)
 
     def _count_recovery(self, task: Task, transaction: Transaction) -> None:
         requested = (transaction.evidence or {}).get("requested")
@@ -96,18 +84,34 @@ class Measures:
         )
         statuses = Counter(batch.status.value for batch in ledger.batches())
         fill(metrics.batches, {(status,): count for status, count in statuses.items()})
-        metrics.inbox_drops.set(self._inbox_drops())
-        metrics.stuck.set(self._stuck.stuck)
-        fill(
-            metrics.server_up,
-            {(state.name,): float(state.health is not None) for state in self._servers},
-        )
-        fill(
-            metrics.server_drained,
-            {(state.name,): float(bool(state.memory.get("drained"))) for state in self._servers},
-        )
+        metrics.inbox_drops.set(self._desk.inbox_drops())
+        metrics.stuck.set(self._desk.stuck.stuck)
+        self._tell_servers()
+        self._tell_ledger()
+        self._tell_tables()
+        metrics.asyncio_tasks.set(len(asyncio.all_tasks()))
+        return metrics.text()
+
+    def _tell_servers(self) -> None:
+        metrics, servers = self.metrics, self._desk.servers
+        up = {(state.name,): float(state.health is not None) for state in servers}
+        drained = {(state.name,): float(bool(state.memory.get("drained"))) for state in servers}
+        fill(metrics.server_up, up)
+        fill(metrics.server_drained, drained)
+
+    def _tell_ledger(self) -> None:
+        metrics, ledger = self.metrics, self._ledger
         metrics.ledger_writable.set(ledger.writable)
         metrics.ledger_damaged.set(bool(ledger.damage))
         metrics.ledger_last_seq.set(ledger.last_seq)
-        metrics.asyncio_tasks.set(len(asyncio.all_tasks()))
-        return metrics.text()
+        metrics.journal_size_bytes.set(self._desk.journal_size_bytes())
+
+    def _tell_tables(self) -> None:
+        settings = self._desk.settings
+        outboxes = {
+            (table.name,): float(len(self._ledger.unpublished(table.name)))
+            for table in settings.tables
+        }
+        fill(self.metrics.outbox_tasks, outboxes)
+        if (calls := self._desk.feishu_calls()) is not None:
+            fill(self.metrics.feishu_calls, {(settings.feishu.app_id,): float(calls)})

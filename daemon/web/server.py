@@ -108,7 +108,7 @@ class WebServer:
             changes=UnderWay(CHANGES_UNDER_WAY),
             answers=AnswersGiven(desk.ledger, desk.clock),
             feed=Feed(),
-            measures=Measures(desk.ledger, desk.servers, desk.stuck, desk.inbox_drops),
+            measures=Measures(desk),
             openapi=msgspec.json.encode(openapi.document(ENDPOINTS)),
             page=await asyncio.to_thread(read_page),
             thumbs=ThumbCache(desk.settings.state_dir / THUMBS),

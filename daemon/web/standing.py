@@ -6,7 +6,12 @@ from ledger.index import Index
 from ledger.statistics import statistics
 
 
-def batch_document(index: Index, batch: Batch, eta: EtaDocument | None = None) -> BatchDocument:
+def batch_document(
+    index: Index,
+    batch: Batch,
+    eta: EtaDocument | None = None,
+    gpu_seconds: dict[str, float] | None = None,
+) -> BatchDocument:
     """Return the batch with its counts; only a running daemon knows its *eta*."""
     counts = statistics(index, batch.batch_id)
     return BatchDocument(
@@ -20,4 +25,5 @@ def batch_document(index: Index, batch: Batch, eta: EtaDocument | None = None) -
         rerun_of=batch.rerun_of,
         statistics=counts,
         eta=eta,
+        gpu_seconds=gpu_seconds,
     )

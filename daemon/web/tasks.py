@@ -37,8 +37,12 @@ async def list_tasks(call: Call[TaskQuery, Nothing]) -> TaskPage:
 async def show_task(call: Call[Nothing, Nothing]) -> TaskDocument:
     """Answer one task in full; archived ones too."""
     task = await _find(call)
-    family = call.desk.ledger.index.family(task.row_id, task.workflow_type)
-    return task_document(task, family, await _history(call))
+    index = call.desk.ledger.index
+    family = index.family(task.row_id, task.workflow_type)
+    types = {task.workflow_type, *call.desk.settings.workflows}
+    row = [each for name in types for each in index.family(task.row_id, name)] or [task]
+    gpu_seconds = sum(each.gpu_seconds or 0.0 for each in row if each.finished_at)
+    return task_document(task, family, await _history(call), round(gpu_seconds, 3))
 
 
 async def show_history(call: Call[Nothing, Nothing]) -> HistoryDocument:

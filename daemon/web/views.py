@@ -48,12 +48,15 @@ def change(line: JournalLine) -> Change:
     )
 
 
-def task_document(task: Task, family: Sequence[Task], history: Sequence[Change]) -> TaskDocument:
+def task_document(
+    task: Task, family: Sequence[Task], history: Sequence[Change], row_gpu_seconds: float
+) -> TaskDocument:
     """Return the task in full."""
     return TaskDocument(
         **msgspec.structs.asdict(task),
         kin=[each.task_id for each in family] or [task.task_id],
         history=list(history),
+        row_gpu_seconds=row_gpu_seconds,
     )
 
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from time import monotonic
 
 import structlog
 
@@ -46,7 +47,9 @@ class JsonDirBackend:
         archive_after_days: float = 30,
         history_days: float = 365,
         limits: Limits | None = None,
+        committed: Callable[[float], None] = lambda _seconds: None,
     ) -> None:
+        """Take the folder; *committed* is told, on the loop, how long each group took."""
         self._path = path
         self._disk = disk or Disk()
         self._now = now
@@ -56,6 +59,12 @@ class JsonDirBackend:
         self._lock: FolderLock | None = None
         self._writer: Writer | None = None
         self._gathering: list[tuple[Transaction, Written]] = []
+        self._committed = committed
+
+    @property
+    def journal_size_bytes(self) -> int:
+        """What the open journal holds; 0 while none is open."""
+        return 0 if self._writer is None else self._writer.journal_size_bytes
 
     async def open(self, keep: Keep) -> Index:
         """Lock the folder, load it, and begin writing; see ``Backend.open``."""
@@ -120,11 +129,15 @@ class JsonDirBackend:
         gathered, self._gathering = self._gathering, []
         if not gathered:
             return
-        loop = asyncio.get_running_loop()
+        loop, began = asyncio.get_running_loop(), monotonic()
+
+        def tell(outcome: list[int] | LedgerClosed) -> None:
+            self._committed(monotonic() - began)
+            _tell(gathered, outcome)
 
         def answer(outcome: list[int] | LedgerClosed) -> None:
             if not loop.is_closed():
-                loop.call_soon_threadsafe(_tell, gathered, outcome)
+                loop.call_soon_threadsafe(tell, outcome)
 
         if self._writer is None:
             _tell(gathered, LedgerClosed("the ledger is closed"))

@@ -67,6 +67,11 @@ class Writer(threading.Thread):
         """Make a group durable and answer."""
         self._inbox.put(group)
 
+    @property
+    def journal_size_bytes(self) -> int:
+        """What the open journal holds, near enough: the thread may be writing to it."""
+        return self._journal.size_bytes
+
     def order(self, verb: Verb) -> "Future[None]":
         """Do *verb* after everything asked for before."""
         order = Order(verb, Future())

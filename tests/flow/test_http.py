@@ -1,7 +1,9 @@
 """The HTTP door of the real daemon, with the simulator behind it: reading and every verb."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import quote
 
@@ -12,6 +14,7 @@ from daemon.comfy.simulator import Simulator
 from daemon.web.paging import cursor_behind
 from ledger.batch import BatchStatus
 from ledger.status import Stage
+from ledger.timestamps import from_timestamp, to_timestamp
 from tests.fakes.door import Door, open_door
 from tests.fakes.records import AT, batch_record, task_record
 from tests.fakes.world import TWO_ROWS, World
@@ -56,7 +59,9 @@ async def test_a_drop_is_shown_from_its_batch_down_to_its_files(world: World, do
         )
     )["batches"]
     path = f"/api/batches/{quote(batch['batch_id'])}"
-    assert (await door.get(path)).json == batch
+    shown = (await door.get(path)).json
+    assert set(shown.pop("gpu_seconds")) == {row["product_name"] for row in TWO_ROWS}
+    assert shown.items() <= batch.items()
     assert batch["statistics"]["completed"] == batch["statistics"]["total"] == 3
     tasks = (await door.get(f"/api/tasks?batch={batch['batch_id']}&status=done")).json["tasks"]
     assert [task["status"] for task in tasks] == ["已完成"] * 3
@@ -268,6 +273,45 @@ async def test_metrics_tell_how_long_tasks_ran_on_the_mean(door: Door) -> None:
     of_it = '{server="gpu-0",workflow_type="图片合成"}'
     assert f"rowkeeper_task_run_seconds_count{of_it} 2.0" in text
     assert f"rowkeeper_task_run_seconds_sum{of_it} 6.0" in text
+
+
+async def test_metrics_and_documents_tell_what_each_step_took(door: Door) -> None:
+    assert door.ledger is not None
+    (task_id,) = await record(door, Stage.WAITING)
+
+    async def change(op: str, **fields: object) -> None:
+        assert door.ledger is not None
+        task = door.ledger.task(task_id)
+        stage, at = fields.pop("stage"), fields.pop("at")
+        await door.ledger.commit(
+            task.moved(Stage(str(stage)), at=str(at), **fields), op=op, evidence={"server": "gpu-0"}
+        )
+
+    accepted_at = door.ledger.task(task_id).created_at
+    later = [
+        to_timestamp(from_timestamp(accepted_at) + timedelta(seconds=seconds))
+        for seconds in (10, 70, 72)
+    ]
+    await change("task.submitting", stage="submitting", at=later[0], attempt=1, server="gpu-0")
+    await change("task.collect", stage="collecting", at=later[1], gpu_seconds=60.0)
+    await change("task.done", stage="done", at=later[2])
+    text = (await door.get("/metrics")).body.decode()
+    for line in (
+        'waiting_seconds_sum{workflow_type="图片合成"} 10.0',
+        'run_seconds_bucket{le="60.0",server="gpu-0",workflow_type="图片合成"} 1.0',
+        'collecting_seconds_sum{server="gpu-0"} 2.0',
+    ):
+        assert f"rowkeeper_task_{line}" in text
+    assert 'gpu_seconds_total{server="gpu-0",workflow_type="图片合成"} 60.0' in text
+    commits = re.search(r"rowkeeper_ledger_commit_seconds_count (\S+)", text)
+    assert commits is not None
+    assert float(commits[1]) >= 3
+    assert "rowkeeper_ledger_journal_size_bytes 0.0" not in text
+
+    task = (await door.get(f"/api/tasks/{task_id}")).json
+    batch = (await door.get(f"/api/batches/{task['batch_id']}")).json
+    assert task["row_gpu_seconds"] == 60.0
+    assert batch["gpu_seconds"] == {task["product_name"]: 60.0}
 
 
 async def test_metrics_count_what_was_lost_as_recovered_and_not_what_was_cancelled(
