@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
+from random import Random
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ from ledger.errors import LedgerError
 from ledger.jsondir.archive import find
 from ledger.jsondir.check import verify
 from ledger.jsondir.orders import Limits
+from ledger.jsondir.repair import repair
 from ledger.jsondir.store import JsonDirBackend
 from ledger.ledger import Ledger
 from ledger.status import MOVES, OPEN_STAGES
@@ -24,6 +26,9 @@ from tests.fakes.disk import ForgetfulDisk
 from tests.fakes.records import AT, batch_record, task_record
 
 PLAIN = Limits(snapshot_seconds=3600, journal_bytes=6000, journal_bytes_at_close=3000)
+
+#: None: bytes and names reach the platter in the order they were written; else in any.
+ORDERS = st.none() | st.integers(0, 2**32)
 
 
 class PowerCuts(RuleBasedStateMachine):
@@ -36,6 +41,7 @@ class PowerCuts(RuleBasedStateMachine):
         self.loop = asyncio.new_event_loop()
         self.shadows = itertools.count()
         self.left: int | None = None  # places until the power goes
+        self.order: Random | None = None  # in which what was on its way then reaches the platter
         self.tasks: dict[str, Task] = {}
         self.meta: dict[str, object] = {}
         self.under_way: tuple[Record, ...] = ()
@@ -56,6 +62,22 @@ class PowerCuts(RuleBasedStateMachine):
             self.left -= 1
             if self.left <= 0:
                 self.disk.cut_power()
+
+    def come_up(self, keep) -> None:
+        self.disk.after_power_cut(keep, order=self.order)
+        self.open()
+        if self.ledger.damage and self.order is not None:
+            self.mend()
+        self.order = None
+
+    def mend(self) -> None:
+        """Repair what sectors written out of order look like: damage before a valid line.
+
+        Only what was never acknowledged is lost by it, which the invariant sees to.
+        """
+        self.loop.run_until_complete(self.ledger.close())
+        repair(self.folder, now=lambda: datetime(2026, 11, 21, tzinfo=UTC))
+        self.open()
 
     def run(self, work) -> bool:
         """Do it; when the power went, bring the machine up again and return False."""
@@ -85,8 +107,7 @@ class PowerCuts(RuleBasedStateMachine):
     def cut(self, keep) -> None:
         self.disk.cut_power()
         self.loop.run_until_complete(self.ledger.close())
-        self.disk.after_power_cut(keep)
-        self.open()
+        self.come_up(keep)
         if self.under_way and self.there(self.under_way[-1]):
             self.learn(self.under_way)  # it was not acknowledged, yet it is there: then wholly
 
@@ -98,9 +119,10 @@ class PowerCuts(RuleBasedStateMachine):
             return self.ledger.meta(record.section).get(record.key) == record.value
         return False
 
-    @rule(places=st.integers(1, 12))
-    def the_power_will_go(self, places: int) -> None:
+    @rule(places=st.integers(1, 12), order=ORDERS)
+    def the_power_will_go(self, places: int, order: int | None) -> None:
         self.left = places
+        self.order = None if order is None else Random(order)
 
     @rule(count=st.integers(1, 3))
     def accept(self, count: int) -> None:
@@ -134,8 +156,9 @@ class PowerCuts(RuleBasedStateMachine):
     def archive(self) -> None:
         self.run(self.ledger.archive_finished(datetime(2027, 6, 1, tzinfo=UTC)))
 
-    @rule(share=st.floats(0, 1))
-    def lose_power(self, share: float) -> None:
+    @rule(share=st.floats(0, 1), order=ORDERS)
+    def lose_power(self, share: float, order: int | None) -> None:
+        self.order = None if order is None else Random(order)
         self.cut(lambda size: int(size * share))
 
     @rule()
@@ -143,8 +166,9 @@ class PowerCuts(RuleBasedStateMachine):
         self.loop.run_until_complete(self.ledger.close())
         if self.left is not None:
             self.disk.cut_power()
-            self.disk.after_power_cut()
-        self.open()
+            self.come_up(lambda _: 0)
+        else:
+            self.open()
 
     @invariant()
     def holds_what_was_acknowledged(self) -> None:

@@ -6,8 +6,12 @@ import shutil
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from random import Random
 
 from ledger.jsondir.files import Disk
+
+#: The least a disk writes as a whole; and how often one of those that were on their way is lost.
+SECTOR_BYTES, LOST_SHARE = 512, 0.3
 
 
 class FailingDisk(Disk):
@@ -116,13 +120,18 @@ class ForgetfulDisk(Disk):
         """Nothing is written any more; every try is an error."""
         self._powerless = True
 
-    def after_power_cut(self, keep: Callable[[int], int] = lambda _: 0) -> None:
+    def after_power_cut(
+        self, keep: Callable[[int], int] = lambda _: 0, *, order: Random | None = None
+    ) -> None:
         """Make the folders what they are after a power cut.
 
         *keep* says how many of so many unsynced bytes of a file happened to be on the platter.
+        With *order* they got there in any order, and so did names: each change of one that was
+        not synced is there or not, and each sector of the bytes kept is there or zeros.
         """
-        for folder, names in self._names.items():
-            contents = {name: self._left_of(inode, keep) for name, inode in names.items()}
+        for folder, synced in self._names.items():
+            names = synced if order is None else self._any_of_both(folder, synced, order)
+            contents = {name: self._left_of(inode, keep, order) for name, inode in names.items()}
             for path in list(folder.iterdir()):
                 if path.is_file():
                     path.unlink()
@@ -130,13 +139,27 @@ class ForgetfulDisk(Disk):
                 (folder / name).write_bytes(content)
         shutil.rmtree(self._shadow)
 
-    def _left_of(self, inode: int, keep: Callable[[int], int]) -> bytes:
+    def _any_of_both(self, folder: Path, synced: dict[str, int], order: Random) -> dict[str, int]:
+        """Return the names that were synced, each change since then made or not."""
+        now = {path.name: path.stat().st_ino for path in folder.iterdir() if path.is_file()}
+        chosen = {name: order.choice((synced, now)).get(name) for name in sorted({*synced, *now})}
+        return {name: inode for name, inode in chosen.items() if inode is not None}
+
+    def _left_of(self, inode: int, keep: Callable[[int], int], order: Random | None) -> bytes:
         shadow = self._shadow / str(inode)
         if not shadow.exists():  # the lock file: nobody writes it through the disk
             return b""
         content = shadow.read_bytes()
         synced = self._synced[inode]
-        return content[: synced + keep(len(content) - synced)]
+        left = content[: synced + keep(len(content) - synced)]
+        if order is None:
+            return left
+        sectors = bytearray(left)
+        for start in range(synced, len(left), SECTOR_BYTES):
+            if order.random() < LOST_SHARE:
+                end = min(start + SECTOR_BYTES, len(left))
+                sectors[start:end] = bytes(end - start)
+        return bytes(sectors)
 
     def _must_have_power(self) -> None:
         if self._powerless:

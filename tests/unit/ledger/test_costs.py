@@ -1,0 +1,206 @@
+"""What a change and a task may cost, by counting instead of by the clock."""
+
+import asyncio
+import gc
+import threading
+import tracemalloc
+from pathlib import Path
+
+import pytest
+
+from ledger.errors import LedgerDamaged
+from ledger.fingerprints import Fingerprints
+from ledger.jsondir.files import Disk
+from ledger.jsondir.reader import read_state
+from ledger.kept import Kept
+from ledger.ledger import Ledger
+from ledger.shelf import Shelf, encode_task
+from ledger.status import Stage
+from tests.bench.ledger_records import collecting_task, finished_task, waiting_task, write_ledger
+from tests.fakes.records import AT
+from tests.unit.ledger.conftest import in_folder
+
+WRITERS, ROUNDS = 64, 5
+
+
+class CountingDisk(Disk):
+    """Counts what is written; may hold a sync back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written_bytes = 0
+        self.syncs = 0
+        self.syncing = threading.Event()
+        self.may_sync = threading.Event()
+        self.may_sync.set()
+
+    def write(self, fd: int, data: bytes) -> None:
+        super().write(fd, data)
+        self.written_bytes += len(data)
+
+    def sync(self, fd: int) -> None:
+        self.syncing.set()
+        assert self.may_sync.wait(20)
+        super().sync(fd)
+        self.syncs += 1
+
+
+async def ledger_with(folder: Path, disk: Disk, tasks: int) -> Ledger:
+    write_ledger(folder, tasks, collecting_tasks=tasks)
+    ledger = in_folder(folder, disk)
+    await ledger.open()
+    return ledger
+
+
+async def test_64_updates_at_once_cost_two_syncs_at_most_and_few_bytes_beside_the_records(folder):
+    disk = CountingDisk()
+    ledger = await ledger_with(folder, disk, WRITERS)
+    tasks = [collecting_task(number) for number in range(1, WRITERS + 1)]
+    before, record_bytes = (disk.syncs, disk.written_bytes), 0
+    for _ in range(ROUNDS):
+        tasks = [task.changed(at=AT) for task in tasks]
+        record_bytes += sum(len(encode_task(task)) for task in tasks)
+        await asyncio.gather(*(ledger.commit(task, op="task.published") for task in tasks))
+    assert disk.syncs - before[0] <= 2 * ROUNDS
+    assert disk.written_bytes - before[1] <= 1.3 * record_bytes
+    await ledger.close()
+
+
+async def test_nothing_is_acknowledged_or_seen_before_its_sync_has_returned(folder):
+    disk = CountingDisk()
+    ledger = await ledger_with(folder, disk, WRITERS)
+    heard = []
+    ledger.subscribe(lambda transaction: heard.append(transaction.op))
+    disk.may_sync.clear()
+    disk.syncing.clear()
+    changed = [collecting_task(number).changed(at=AT) for number in range(1, WRITERS + 1)]
+    commits = [asyncio.ensure_future(ledger.commit(task, op="a.b")) for task in changed]
+    assert await asyncio.to_thread(disk.syncing.wait, 20)
+    await asyncio.sleep(0.05)
+    assert not any(commit.done() for commit in commits)
+    assert (heard, {task.version for task in ledger.tasks()}) == ([], {2})
+    disk.may_sync.set()
+    await asyncio.gather(*commits)
+    assert (len(heard), {task.version for task in ledger.tasks()}) == (WRITERS, {3})
+    await ledger.close()
+
+
+async def test_a_resident_task_is_two_objects_to_the_garbage_collector_at_most(folder):
+    count = 2_000
+    write_ledger(folder, 2 * count, waiting_tasks=count)
+    gc.collect()
+    before = len(gc.get_objects())
+    ledger = in_folder(folder)
+    await ledger.open()
+    gc.collect()
+    assert (len(gc.get_objects()) - before) / (2 * count) <= 2.2
+    await ledger.close()
+
+
+async def test_a_finished_task_costs_less_than_400_bytes_of_memory(folder):
+    count = 5_000
+    write_ledger(folder, count)
+    tracemalloc.start()
+    try:
+        ledger = in_folder(folder)
+        await ledger.open()
+        gc.collect()
+        held_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held_bytes / count < 400
+    assert ledger.task(finished_task(7).task_id) == finished_task(7)
+    await ledger.close()
+
+
+async def test_a_task_that_ends_leaves_the_memory_with_the_next_snapshot(folder):
+    ledger = await ledger_with(folder, Disk(), 3)
+    ended = [collecting_task(n).moved(Stage.DONE, at=AT, error_message="x" * n) for n in (1, 2)]
+    await ledger.commit(*ended, op="task.done")
+    await ledger.compact()
+    later = ended[1].changed(at=AT, retry_count=1)
+    await ledger.commit(later, op="task.retried")
+    (folder / "ledger.json").rename(folder / "elsewhere")  # it is read by its descriptor
+    assert [*ledger.tasks()] == [ended[0], later, collecting_task(3)]
+    assert ledger.index._state.tasks._here.keys() == {later.task_id, collecting_task(3).task_id}
+    (folder / "elsewhere").rename(folder / "ledger.json")
+    await ledger.close()
+    assert [*read_state(folder).tasks.values()] == [ended[0], later, collecting_task(3)]
+
+
+async def test_a_snapshot_written_over_by_somebody_gives_no_wrong_record_and_is_made_anew(folder):
+    ledger = await ledger_with(folder, Disk(), 3)
+    ended = [collecting_task(n).moved(Stage.DONE, at=AT) for n in (1, 2)]
+    await ledger.commit(ended[0], op="task.done")
+    await ledger.compact()
+    await ledger.commit(ended[1], op="task.done")
+    await ledger.compact()
+    snapshot = folder / "ledger.json"
+    snapshot.write_bytes(snapshot.read_bytes().replace(b"product.png", b"picture.png"))
+    with pytest.raises(LedgerDamaged):
+        ledger.task(ended[0].task_id)
+    await ledger.commit(collecting_task(3).changed(at=AT), op="a.b")
+    await ledger.compact()
+    assert [*ledger.tasks()] == [*ended, collecting_task(3).changed(at=AT)]
+    assert list(folder.glob("ledger.json.corrupt-*"))
+    await ledger.close()
+
+
+class InMemory(Kept):
+    """What a store keeps, by hand."""
+
+    def __init__(self, **tasks: bytes) -> None:
+        self._tasks = tasks
+
+    def stage_of(self, task_id: str) -> Stage:
+        return Shelf(self)[task_id].stage
+
+    def __getitem__(self, task_id: str) -> bytes:
+        return self._tasks[task_id]
+
+    def __iter__(self):
+        return iter(self._tasks)
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+
+def test_a_shelf_shows_what_came_after_the_snapshot_it_lets_go_for():
+    tasks = [finished_task(number) for number in range(1, 5)]
+    a, b, c, d = tasks
+    encoded = {task.task_id: encode_task(task) for task in tasks}
+    shelf = Shelf(InMemory(**{a.task_id: encoded[a.task_id], b.task_id: encoded[b.task_id]}))
+    written = {c.task_id: encoded[c.task_id], a.task_id: None}
+    shelf.remove(a.task_id)
+    shelf.put(c, encoded[c.task_id])
+    newer = c.changed(at=AT)
+    shelf.put(newer, encode_task(newer))
+    shelf.put(d, encoded[d.task_id])
+    shelf.remove(b.task_id)
+    expected = {c.task_id: newer, d.task_id: d}
+    assert dict(shelf) == expected
+    shelf.keep(InMemory(**{b.task_id: encoded[b.task_id], c.task_id: encoded[c.task_id]}), written)
+    assert (dict(shelf), len(shelf), list(shelf)) == (expected, 2, [c.task_id, d.task_id])
+    assert shelf.find(a.task_id) is shelf.find(b.task_id) is None
+    with pytest.raises(KeyError):
+        shelf.keys_of(b.task_id)
+
+
+def test_a_fingerprint_is_known_once_added_and_none_is_known_that_was_not():
+    seen = {waiting_task(number).metadata.source.fingerprint for number in range(5_000)}
+    known = Fingerprints([*seen, "of another form", *seen])
+    assert len(known) == len(seen) + 1
+    assert all(each in known for each in seen)
+    never = {waiting_task(number).metadata.source.fingerprint for number in range(5_000, 9_000)}
+    assert not any(each in known for each in never)
+    assert "of another form" in known
+    assert "OF ANOTHER FORM" not in known
+
+
+def test_a_fingerprint_found_across_two_neighbours_is_not_taken_for_one():
+    first, second = "00" * 31 + "01", "00" * 31 + "02"
+    known = Fingerprints([first, second])
+    across = (first + second)[2:66]
+    assert across not in known
+    known.add(across)
+    assert (across in known, len(known)) == (True, 3)
