@@ -29,6 +29,8 @@ from daemon.metrics import Metrics
 from daemon.notify import ServiceManager
 from daemon.running import Service, loop_first, run_services, signals
 from daemon.table_work import TableWork, make_table_work
+from daemon.tables.opening import open_feishu
+from daemon.upkeep.alerts import make_alerts
 from daemon.upkeep.backup import LedgerBackups
 from daemon.upkeep.batches import BatchKeeper
 from daemon.upkeep.completion import Completion
@@ -56,6 +58,8 @@ GRACE_SECONDS = 10.0
 #: Makes one more service that watches the ledger: a progress display, for example.
 Observer: TypeAlias = Callable[[Ledger], Service]
 Reload: TypeAlias = Callable[[], Settings]
+#: Takes over what it uses of settings that were read anew; raises when it cannot.
+Reloaded: TypeAlias = Callable[[Settings], None]
 
 
 async def run(
@@ -72,7 +76,7 @@ async def run(
     Returns the exit code: 0, or 1 when *once* leaves failed or blocked rows. Raises LedgerLocked,
     TemplateError. The service that *observer* makes runs beside the others; *manager* is told how
     the daemon stands. SIGTERM and SIGINT stop it (a second one at once), SIGHUP has *reload* read
-    the workflows anew.
+    workflows and alert settings anew.
     """
     clock = clock or SystemClock()
     manager = manager or ServiceManager({})
@@ -87,15 +91,26 @@ async def run(
     ledger = Ledger(store)
     await ledger.open()
     clients = make_clients(settings, clock)
+    feishu = open_feishu(settings, clock)
+    reloaded: list[Reloaded] = [workflows.load]
     try:
-        with signals(stop, lambda: _reload(workflows, reload, manager)), loop_first():
+        with signals(stop, lambda: _reload(reloaded, reload, manager)), loop_first():
             ground = await lay_ground(
-                settings, ledger, clients, workflows, clock, store=store, metrics=metrics
+                settings,
+                ledger,
+                clients,
+                workflows,
+                clock,
+                store=store,
+                metrics=metrics,
+                feishu=feishu,
             )
             await _recover(ground, manager, words)
             door = Door(ledger, ground.contents, workflows.needs, clock, settings.inputs)
             tables = make_table_work(ground, door)
-            services, completion = _services(ground, door, tables, manager, words)
+            services, completion = _services(
+                ground, door, tables, manager, words, reloaded=reloaded
+            )
             if observer is not None:
                 services.append(observer(ledger))
             if once:
@@ -108,6 +123,8 @@ async def run(
     finally:
         for client in clients.values():
             await client.close()
+        if feishu is not None:
+            await feishu.close()
         await ledger.close()
 
 
@@ -123,7 +140,13 @@ async def _recover(ground: Ground, manager: ServiceManager, words: Words) -> Non
 
 
 def _services(
-    ground: Ground, door: Door, tables: TableWork, manager: ServiceManager, words: Words
+    ground: Ground,
+    door: Door,
+    tables: TableWork,
+    manager: ServiceManager,
+    words: Words,
+    *,
+    reloaded: list[Reloaded],
 ) -> tuple[list[Service], Completion]:
     """Return all that works until the daemon stops, and what knows when nothing is left to do."""
     settings, ledger, clock = ground.settings, ground.ledger, ground.clock
@@ -136,6 +159,9 @@ def _services(
         settings.state_dir / "ledger-backups", partial(copy_ledger, settings.ledger.path)
     )
     stuck = _stuck(ground, backups, followers)
+    quota = ground.feishu.quota if ground.feishu else None
+    alerts = make_alerts(settings, ledger, clock, lambda: stuck.stuck, quota)
+    reloaded += [lambda anew: alerts.replace(anew.alerts), lambda _: ground.workflows.replaced()]
     web = WebServer(_desk(ground, door, inbox, followers, stuck))
     services: list[Service] = [
         inbox,
@@ -147,6 +173,7 @@ def _services(
         BatchKeeper(ledger, clock, ground.streaks),
         LedgerWatch(ledger, clock),
         Sweeps(sweeps_of(settings, ledger, stuck, backups, ground.folder.absolute), clock),
+        alerts,
         web,
         Liveness(
             manager,
@@ -252,16 +279,17 @@ def _dispatch(ground: Ground) -> list[Service]:
     return [*watches, *lanes, holding]
 
 
-def _reload(workflows: Workflows, reload: Reload | None, manager: ServiceManager) -> None:
-    """Read the workflows anew; what is wrong with them is logged, and the old ones stay."""
+def _reload(reloaded: Sequence[Reloaded], reload: Reload | None, manager: ServiceManager) -> None:
+    """Read the settings anew; what is wrong with them is logged, and the old ones stay."""
     if reload is None:
         return
     manager.reloading()
     try:
-        workflows.load(reload())
+        settings = reload()
+        for take_over in reloaded:
+            take_over(settings)
     except (TemplateError, ValueError) as error:
         log.error("settings.not_reloaded", error=str(error))  # noqa: TRY400 - the text says it all
     else:
-        workflows.replaced()
-        log.info("settings.reloaded", workflows=sorted(workflows.settings))
+        log.info("settings.reloaded", workflows=sorted(settings.workflows))
     manager.reloaded()

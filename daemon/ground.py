@@ -13,6 +13,7 @@ from daemon.collect.collector import OutputFolder
 from daemon.comfy.client import ComfyClient
 from daemon.comfy.server import WorkflowServer
 from daemon.dispatch.servers import ServerState
+from daemon.feishu.client import Client as FeishuClient
 from daemon.intake.contents import ContentStore
 from daemon.metrics import Metrics
 from daemon.settle.settlement import Settlement
@@ -42,6 +43,7 @@ class Ground:
     metrics: Metrics
     journal_size_bytes: Callable[[], int]
     clock: Clock
+    feishu: FeishuClient | None  # shared by all Feishu tables, if there are any
 
     @property
     def servers(self) -> dict[str, tuple[WorkflowServer, Server]]:
@@ -77,6 +79,7 @@ async def lay_ground(
     *,
     store: JsonDirBackend,
     metrics: Metrics,
+    feishu: FeishuClient | None = None,
 ) -> Ground:
     """Return what the steps share; names us to each server by the id it knows us by."""
     if ledger.damage:
@@ -103,4 +106,5 @@ async def lay_ground(
         metrics=metrics,
         journal_size_bytes=lambda: store.journal_size_bytes,
         clock=clock,
+        feishu=feishu,
     )

@@ -33,7 +33,7 @@ class TableWork:
 
 def make_table_work(ground: Ground, door: Door) -> TableWork:
     """Return the services of all tables; nothing is read yet."""
-    tables = open_tables(ground.settings.tables)
+    tables = open_tables(ground.settings.tables, ground.feishu)
     connections = connect(tables, ground.settings, ground.ledger, ground.clock)
     return TableWork(
         connections=connections,

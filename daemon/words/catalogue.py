@@ -5,6 +5,7 @@ A key is ``area.name``; refusals are ``error.<code>.message`` and ``error.<code>
 
 from daemon.words import (
     actions,
+    alerts,
     cli,
     control,
     doctor,
@@ -16,7 +17,7 @@ from daemon.words import (
     web,
 )
 
-SUBJECTS = (cli, help, doctor, control, story, actions, feishu, tables, upkeep, web)
+SUBJECTS = (alerts, cli, help, doctor, control, story, actions, feishu, tables, upkeep, web)
 
 
 def _merged(language: str) -> dict[str, str]:
