@@ -1,5 +1,6 @@
 """Tables of a file against the structs of ``settings``: every problem is found in one walk."""
 
+from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
 from typing import TypeVar
@@ -145,6 +146,25 @@ class Reader:
 def is_secret(kind: inspect.Type) -> bool:
     """Say whether values of *kind* must never be shown."""
     return isinstance(kind, inspect.Metadata) and bool((kind.extra or {}).get("secret"))
+
+
+def secrets_in(section: Section) -> Iterator[str]:
+    """Yield every secret that *section* holds, in whatever depth."""
+    kind = inspect.type_info(type(section))
+    assert isinstance(kind, inspect.StructType)  # noqa: S101 - every Section is one
+    for field in kind.fields:
+        value = getattr(section, field.name)
+        if isinstance(value, Section):
+            yield from secrets_in(value)
+        elif isinstance(value, tuple | dict):
+            items = value.values() if isinstance(value, dict) else value
+            for item in items:
+                if isinstance(item, Section):
+                    yield from secrets_in(item)
+                elif is_secret(field.type):
+                    yield str(item)
+        elif is_secret(field.type) and value:
+            yield str(value)
 
 
 def join(place: str, key: str) -> str:

@@ -2,14 +2,18 @@
 
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Protocol, TextIO
 
 import structlog
 from structlog.typing import EventDict, Processor
 
+from daemon.repeats import CalmHandler
+
 #: Words in a key's name whose value must not reach a log.
 _SECRET_KEYS = ("secret", "token", "webhook", "authorization", "headers", "password")
+#: A shorter text would also be found where it is no secret.
+SHORTEST_SECRET = 6
 #: Foreign loggers that tell each request or job; only their warnings concern us.
 _CHATTY = ("aiohttp", "apscheduler", "asyncio", "watchdog", "filelock", "PIL")
 
@@ -24,10 +28,32 @@ class LogSettings(Protocol):
     def format(self) -> str: ...  # noqa: D102 - see the class
 
 
-def set_up(settings: LogSettings, stream: TextIO | None = None) -> None:
+class TaskIds(Protocol):
+    """What names a task in a log."""
+
+    @property
+    def task_id(self) -> str: ...  # noqa: D102 - as in the ledger's Task
+
+    @property
+    def batch_id(self) -> str: ...  # noqa: D102 - as in the ledger's Task
+
+    @property
+    def server(self) -> str | None: ...  # noqa: D102 - as in the ledger's Task
+
+
+def about(task: TaskIds, server: str | None = None) -> dict[str, str]:
+    """Return the ids that every line about *task* bears; *server*: where it is about to go."""
+    ids = {"task": task.task_id, "batch": task.batch_id}
+    return ids | ({"server": name} if (name := server or task.server) else {})
+
+
+def set_up(
+    settings: LogSettings, stream: TextIO | None = None, secrets: Collection[str] = ()
+) -> None:
     """Send the logs of structlog and of foreign libraries to *stream* (stderr).
 
-    May be called again, for new settings. Values of keys that sound secret are masked.
+    May be called again, for new settings. Values of keys that sound secret are masked, and each of
+    *secrets* wherever it stands: in the text of somebody's error, too.
     """
     stream = stream or sys.stderr
     level = logging.getLevelNamesMapping()[settings.level.upper()]
@@ -38,17 +64,18 @@ def set_up(settings: LogSettings, stream: TextIO | None = None) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         mask_secrets,
     ]
-    handler = logging.StreamHandler(stream)
+    handler = CalmHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 *_renderers(stream, as_text=as_text),
+                _hider(secrets),
             ],
         )
     )
-    logging.root.handlers[:] = [handler]
+    _replace_handlers(handler)
     logging.root.setLevel(level)
     for name in _CHATTY:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
@@ -68,6 +95,25 @@ def mask_secrets(_: object, __: str, event: EventDict) -> EventDict:
         elif isinstance(value, Mapping) and any(_sounds_secret(inner) for inner in value):
             event[key] = {k: "***" if _sounds_secret(k) else v for k, v in value.items()}
     return event
+
+
+def _replace_handlers(handler: logging.Handler) -> None:
+    for before in logging.root.handlers:
+        if isinstance(before, CalmHandler):
+            before.close()  # it may have counted something
+    logging.root.handlers[:] = [handler]
+
+
+def _hider(secrets: Collection[str]) -> Processor:
+    hidden = [secret for secret in secrets if len(secret) >= SHORTEST_SECRET]
+
+    def hide(_: object, __: str, line: EventDict | str) -> str:
+        text = str(line)
+        for secret in hidden:
+            text = text.replace(secret, "***")
+        return text
+
+    return hide
 
 
 def _sounds_secret(key: object) -> bool:

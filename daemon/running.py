@@ -2,11 +2,12 @@
 
 import asyncio
 import contextlib
+import contextvars
 import gc
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from typing import Protocol
 
 import structlog
@@ -119,9 +120,16 @@ class Crew:
         """Yield the keys of the jobs at work."""
         return iter(self._jobs)
 
-    def start(self, key: str, job: Coroutine[object, object, None]) -> None:
-        """Put *job* to work under *key*; a job's exception is kept for ``check``."""
-        task = asyncio.create_task(job, name=key)
+    def start(
+        self, key: str, job: Coroutine[object, object, None], about: Mapping[str, str] | None = None
+    ) -> None:
+        """Put *job* to work under *key*; a job's exception is kept for ``check``.
+
+        Whatever it logs bears the ids *about*.
+        """
+        context = contextvars.copy_context()
+        context.run(structlog.contextvars.bind_contextvars, **(about or {}))
+        task = asyncio.create_task(job, name=key, context=context)
         self._jobs[key] = task
         task.add_done_callback(lambda done: self._ended(key, done))
 

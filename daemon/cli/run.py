@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from config.errors import ConfigError, Problem
+from config.sections import secrets_in
 from config.settings import Settings
 from daemon.cli.commands import help_words
 from daemon.cli.invocation import Invocation, pass_invocation
@@ -28,7 +29,7 @@ def run(invocation: Invocation, *, once: bool = False) -> int:
     def reload() -> Settings:
         return invocation.read_again().settings
 
-    logs.set_up(settings.log)
+    logs.set_up(settings.log, secrets=list(secrets_in(settings)))
     manager = ServiceManager(invocation.env)
     try:
         return asyncio.run(app.run(settings, once=once, reload=reload, manager=manager))

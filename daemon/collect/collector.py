@@ -14,6 +14,7 @@ from daemon.collect.naming import output_path, with_suffix
 from daemon.collect.part import discard
 from daemon.collect.proof import BadOutput, place, prove
 from daemon.comfy.server import AnswerLost, FileRef, Unreachable, WorkflowServer
+from daemon.logs import about
 from daemon.running import Crew
 from daemon.settle.failure import after_failure, waiting_again
 from ledger.entry import Transaction
@@ -98,7 +99,7 @@ class Collector:
                 return
             due, _ = self._not_before.get(task.task_id, (now, 0.0))
             if task.task_id not in self._crew and due <= now:
-                self._crew.start(task.task_id, self._collect(task))
+                self._crew.start(task.task_id, self._collect(task), about(task))
 
     def _pause_seconds(self) -> float:
         now = self._clock.monotonic()

@@ -206,7 +206,7 @@ class ComfyClient:
         try:
             await self.cancel(ticket)
         except (Unreachable, AnswerLost) as error:
-            log.warning("prompt.not_taken_back", task_id=ticket.task_id, error=str(error))
+            log.warning("prompt.not_taken_back", task=ticket.task_id, error=str(error))
 
     async def _jobs_api_cancels(self, ticket: Ticket) -> bool:
         """Cancel through ``/api/jobs`` where the server has it; False where it has not."""

@@ -9,6 +9,7 @@ from daemon.comfy.server import AnswerLost, Unreachable
 from daemon.dispatch.ready import ReadyRows
 from daemon.dispatch.servers import ServerState
 from daemon.dispatch.submission import CannotRun, Submission
+from daemon.logs import about
 from daemon.running import Crew
 from daemon.settle.gpu_memory import must_be_freed
 from daemon.settle.settlement import Settlement
@@ -69,7 +70,7 @@ class Lane:
             log.warning("dispatch.cannot_look", server=self._state.name, error=str(error))
             return IDLE_SECONDS
         while self._free_slots() > 0 and (task := self._next_task()) is not None:
-            self._crew.start(task.task_id, self._submit(task))
+            self._crew.start(task.task_id, self._submit(task), about(task, self._state.name))
         next_seconds = self._ready.seconds_to_next()
         return min(pause_seconds, next_seconds if next_seconds is not None else IDLE_SECONDS)
 
@@ -84,7 +85,7 @@ class Lane:
             return IDLE_SECONDS
         settled = await self._settlement.settle(self._state.client, self._state.settings, unknown)
         for task in settled.submit_again:
-            self._crew.start(task.task_id, self._submit_again(task))
+            self._crew.start(task.task_id, self._submit_again(task), about(task))
         if settled.look_again_in_seconds is not None:
             return min(IDLE_SECONDS, settled.look_again_in_seconds)
         return IDLE_SECONDS

@@ -10,6 +10,7 @@ from daemon import failpoint
 from daemon.clock import Clock
 from daemon.comfy.server import AnswerLost, Unreachable, WorkflowServer
 from daemon.follow.news import EARLY_NEWS, News
+from daemon.logs import about
 from daemon.settle.settlement import Settlement, ticket_of
 from ledger.entry import Transaction
 from ledger.errors import LedgerClosed
@@ -114,9 +115,10 @@ class Follower:
                 continue
             do = self._server.take_back if task.requested == "take_back" else self._server.cancel
             try:
-                await do(ticket_of(task))
+                with structlog.contextvars.bound_contextvars(**about(task)):
+                    await do(ticket_of(task))
             except (Unreachable, AnswerLost) as error:  # the look that follows decides
-                log.warning("task.not_taken_out", task=task.task_id, error=str(error))
+                log.warning("task.not_taken_out", **about(task), error=str(error))
             failpoint.reach("follow.carried_out")
             self._carried_out.add(intent)
             changed.add(task.task_id)

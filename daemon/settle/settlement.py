@@ -14,6 +14,7 @@ import structlog
 from config.settings import Server, Workflow
 from daemon.clock import Clock
 from daemon.comfy.server import Sighting, State, Ticket, WorkflowServer
+from daemon.logs import about
 from daemon.settle.adoption import probe_outputs
 from daemon.settle.failure import after_failure, failed, waiting_again
 from daemon.settle.results import ResultNode, miscounts
@@ -138,13 +139,11 @@ class Settlement:
                 evidence=_evidence(task, verdict, sighting),
             )
         except Conflict:  # somebody with newer knowledge was first
-            log.debug("settlement.overtaken", task=task.task_id)
+            log.debug("settlement.overtaken", **about(task))
             return
         log.info(
             "task.settled",
-            task=task.task_id,
-            batch=task.batch_id,
-            server=task.server,
+            **about(task),
             verdict=verdict.decision.value,
             stage=changed.stage.value,
             reason=verdict.reason,
@@ -157,8 +156,7 @@ class Settlement:
         for each in miscounts(self._results_of(task), (ref.node for ref in verdict.files)):
             log.warning(
                 "task.files_miscounted",
-                task=task.task_id,
-                batch=task.batch_id,
+                **about(task),
                 node=each.node_id,
                 expected=each.expected,
                 found=each.found,

@@ -12,6 +12,7 @@ import structlog
 from config.settings import Server, Workflow
 from daemon.clock import Clock
 from daemon.comfy.server import AnswerLost, Unreachable, WorkflowServer
+from daemon.logs import about
 from daemon.settle.failure import waiting_again
 from daemon.settle.settlement import Settlement, ticket_of
 from daemon.upkeep.backup import LedgerBackups
@@ -160,7 +161,7 @@ class StuckTasks:
                 evidence=evidence_of(finding),
             )
         except Conflict:  # somebody with newer knowledge was first
-            log.debug("recovery.overtaken", task=task.task_id)
+            log.debug("recovery.overtaken", **about(task))
 
     async def _settle(self, findings: Sequence[Finding], actor: str) -> None:
         by_server: dict[str, list[Task]] = {}

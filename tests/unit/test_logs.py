@@ -1,5 +1,6 @@
 """Logs go to one stream, as text or as JSON lines, and hold no secrets."""
 
+import asyncio
 import io
 import logging
 import secrets
@@ -8,8 +9,12 @@ import orjson
 import pytest
 import structlog
 
-from config.settings import Log
+from config.sections import secrets_in
+from config.settings import Feishu, Log, Server, Settings
 from daemon import logs
+from daemon.repeats import QUIET_SECONDS
+from daemon.running import Crew
+from tests.fakes.records import task_record
 
 
 @pytest.fixture(autouse=True)
@@ -115,3 +120,88 @@ def test_an_exception_does_not_tell_what_variables_held(stream):
         structlog.get_logger().exception("service.failed")
     assert "ValueError" in stream.getvalue()
     assert hidden not in stream.getvalue()
+
+
+def test_a_secret_of_the_settings_is_hidden_wherever_somebody_writes_it():
+    headers = {"Authorization": "Bearer hunter2-hunter2"}
+    settings = Settings(
+        servers=(Server(name="a", url="http://x", headers=headers),),
+        feishu=Feishu(app_id="cli_1", app_secret="s3cret-s3cret"),
+    )
+    stream = io.StringIO()
+    logs.set_up(Log(), stream, list(secrets_in(settings)))
+    structlog.get_logger().warning("server.lost", error="sent Bearer hunter2-hunter2")
+    logging.getLogger("aiohttp.client").warning("app %s", "s3cret-s3cret")
+    told = stream.getvalue()
+    assert "hunter2" not in told
+    assert "s3cret" not in told
+    assert "***" in told
+
+
+def test_what_a_crew_does_bears_the_ids_of_its_task():
+    stream = io.StringIO()
+    logs.set_up(Log(), stream)
+    log = structlog.get_logger()
+
+    async def fetch() -> None:
+        log.info("file.fetched")
+
+    async def work() -> None:
+        crew = Crew(2)
+        for number in (1, 2):
+            task = task_record(task_id=f"img_{number}", batch_id="spring")
+            crew.start(task.task_id, fetch(), logs.about(task, "gpu-a"))
+        await crew.finish()
+        log.info("crew.finished")
+
+    asyncio.run(work())
+    *fetched, finished = lines_of(stream)
+    ids = [(line["task"], line["batch"], line["server"]) for line in fetched]
+    assert ids == [("img_1", "spring", "gpu-a"), ("img_2", "spring", "gpu-a")]
+    assert "task" not in finished
+
+
+class Now:
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+def calm_log(now: Now) -> io.StringIO:
+    stream = io.StringIO()
+    logs.set_up(Log(), stream)
+    (handler,) = logging.root.handlers
+    handler._monotonic = now
+    return stream
+
+
+def test_a_warning_that_repeats_itself_is_told_once_and_then_with_its_count():
+    now = Now()
+    stream = calm_log(now)
+    log = structlog.get_logger()
+    for again_in_seconds in (1.0, 2.0, 4.0):
+        log.warning("task.postponed", task="img_1", again_in_seconds=again_in_seconds)
+    log.warning("task.postponed", task="img_2", again_in_seconds=1.0)
+    assert [line["task"] for line in lines_of(stream)] == ["img_1", "img_2"]
+    now.seconds = QUIET_SECONDS
+    log.info("something.else")
+    *_, counted, other = lines_of(stream)
+    assert (counted["task"], counted["repeated"], counted["again_in_seconds"]) == ("img_1", 2, 4.0)
+    assert other["event"] == "something.else"
+    log.warning("task.postponed", task="img_1", again_in_seconds=1.0)
+    assert "repeated" not in lines_of(stream)[-1]
+
+
+def test_news_is_never_held_back_and_what_was_counted_is_told_at_the_end():
+    stream = calm_log(Now())
+    log = structlog.get_logger()
+    for _ in range(3):
+        log.info("task.submitted", task="img_1")
+        log.warning("server.slow", server="a")
+    (handler,) = logging.root.handlers
+    handler.close()
+    told = [(line["event"], line.get("repeated")) for line in lines_of(stream)]
+    assert told.count(("task.submitted", None)) == 3
+    assert told[-1] == ("server.slow", 2)
