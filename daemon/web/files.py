@@ -63,14 +63,32 @@ async def found_input(call: Call[Nothing, Nothing]) -> tuple[InputFile, Path]:
     named = task.inputs.get(column)
     if named is None:
         raise Refusal("unknown_input", 404, id=f"{task.task_id}/{column}")
-    try:
-        place = call.desk.input_path(named.sha256)
-    except ValueError:  # a record that somebody wrote by hand
-        raise Refusal("input_gone", 404, name=named.name) from None
-    path = await asyncio.to_thread(inside, call.desk.settings.inputs.path, place)
+    path = await asyncio.to_thread(_stored, call, named) or await _handed_on(call, task, named)
     if path is None:
         raise Refusal("input_gone", 404, name=named.name)
     return named, path
+
+
+def _stored(call: Call[Nothing, Nothing], named: InputFile) -> Path | None:
+    """Return where the content store has the picture. Blocks."""
+    try:
+        place = call.desk.input_path(named.sha256)
+    except ValueError:  # a record that somebody wrote by hand
+        return None
+    return inside(call.desk.settings.inputs.path, place)
+
+
+async def _handed_on(call: Call[Nothing, Nothing], task: Task, named: InputFile) -> Path | None:
+    """Return the result of stage one that a second stage was given."""
+    if task.depends_on is None:
+        return None
+    index, family = call.desk.ledger.index, task.depends_on
+    for each in index.family(family.row_id, family.workflow_type):
+        for output in each.outputs:
+            if output.sha256 == named.sha256 and output.path is not None:
+                place = call.desk.output_path(output.path)
+                return await asyncio.to_thread(inside, call.desk.settings.outputs.path, place)
+    return None
 
 
 async def _task(call: Call[Nothing, Nothing]) -> Task:

@@ -6,6 +6,7 @@ import { noticeRegion } from "./notice.js";
 import { currentRoute, onRoute } from "./route.js";
 import { on, store } from "./store.js";
 import { listen } from "./stream.js";
+import { watchStuck } from "./stuck-watch.js";
 import { initTheme, isDark, switchTheme } from "./theme.js";
 import { batchView } from "./view-batch.js";
 import { batchesView } from "./view-batches.js";
@@ -33,7 +34,6 @@ let leave = () => {};
 
 function build() {
   for (const end of endings) end();
-  leave();
   const main = h("main", { id: "main", tabindex: "-1" });
   const links = NAVIGATION.map(([name, href, symbol]) =>
     h(
@@ -45,6 +45,7 @@ function build() {
     ),
   );
   const drop = dropZone();
+  const live = connection();
   fill(
     document.body,
     h(
@@ -70,14 +71,14 @@ function build() {
       ),
       h("nav", { "aria-label": t("nav.label") }, links),
       drop.button,
-      h("div", { class: "side-foot" }, connection(), switches()),
+      h("div", { class: "side-foot" }, live.node, switches()),
     ),
     main,
     drop.overlay,
     noticeRegion(),
   );
   const show = () => open(main, links);
-  endings = [onRoute(show), on("batches", () => countFailed(links)), drop.end];
+  endings = [onRoute(show), on("batches", () => countFailed(links)), drop.end, live.end];
   show();
   countFailed(links);
 }
@@ -115,9 +116,9 @@ function connection() {
     setText(words, t(`connection.${store.connection}`));
     document.body.classList.toggle("offline", store.connection === "offline");
   };
-  on("connection", show);
+  const end = on("connection", show);
   show();
-  return node;
+  return { node, end };
 }
 
 function switches() {
@@ -158,4 +159,5 @@ function switches() {
 initTheme();
 initLanguage();
 build();
+watchStuck();
 listen();

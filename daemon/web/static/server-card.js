@@ -8,6 +8,8 @@ import { meter, ratioOf } from "./status.js";
 import { store } from "./store.js";
 import { t } from "./words.js";
 
+const SHOWN_TASKS = 6;
+
 export function serverCard() {
   const name = h("h3", {});
   const health = h("span", { class: "health" });
@@ -17,6 +19,7 @@ export function serverCard() {
   const queue = h("span", {});
   const model = h("span", {});
   const work = h("div", { class: "server-work" });
+  const idle = h("p", { class: "muted small idle-line" }, t("server.idle"));
   const showWork = keyed(work, (task) => task.task_id, runningTask);
   const drain = h("button", { class: "text-button", type: "button" });
   let current = null;
@@ -36,6 +39,7 @@ export function serverCard() {
       h("div", {}, h("dt", {}, t("server.busy")), h("dd", { class: "busy" }, busy.node, busyWords)),
     ),
     work,
+    idle,
   );
   return {
     node,
@@ -66,11 +70,11 @@ export function serverCard() {
       busy.update(busyShare);
       setText(busyWords, share(busyShare));
       setText(drain, t(server.drained ? "action.undrain" : "action.drain"));
-      showWork(
-        [...store.inFlight.values()].filter(
-          (task) => task.server === server.name && task.stage !== "submitting",
-        ),
+      const inside = [...store.inFlight.values()].filter(
+        (task) => task.server === server.name && task.stage !== "submitting",
       );
+      showWork(inside.slice(0, SHOWN_TASKS));
+      idle.hidden = inside.length > 0;
     },
   };
 }

@@ -39,6 +39,13 @@ function question() {
     const form = h(
       "form",
       { method: "dialog", onsubmit: check },
+      h("input", {
+        class: "visually-hidden", // password managers want to know whose it is
+        autocomplete: "username",
+        value: "rowkeeper",
+        tabindex: "-1",
+        "aria-hidden": "true",
+      }),
       h("label", { for: "token" }, t("token.label")),
       field,
       h("p", { id: "token-hint", class: "muted" }, t("token.hint")),

@@ -12,21 +12,15 @@ import { resultTile } from "./thumb.js";
 import { openViewer, outputItem } from "./viewer.js";
 import { t } from "./words.js";
 
-const CHECK_EVERY_MS = 60000;
 const SHOWN_BATCHES = 6;
 const WANTS_ATTENTION = new Set(["running", "paused", "failed", "stopped"]);
 
 export function overviewView(root) {
   const parts = [headline(), figures(), stuckWarning(), servers(), latest(), batches()];
   root.append(...parts.map((part) => part.node));
-  const check = () =>
-    !document.hidden && store.connection === "live" && actions.checkStuck().catch(() => {});
-  check();
-  const timer = setInterval(check, CHECK_EVERY_MS);
   const ends = parts.flatMap((part) => part.on.map((name) => on(name, part.update)));
   for (const part of parts) part.update();
   return () => {
-    clearInterval(timer);
     for (const end of ends) end();
   };
 }

@@ -52,6 +52,7 @@ export const EN = {
   "span.hours": "{n} h",
   "span.days": "{n} days",
   "server.busy": "GPU busy",
+  "server.idle": "idle",
   "server.model": "Model",
   "server.queue": "Queue",
   "server.queue_words": "{running} running · {pending} waiting (ours {ours}/{most})",

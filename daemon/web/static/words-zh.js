@@ -51,6 +51,7 @@ export const ZH = {
   "span.hours": "{n} 小时",
   "span.days": "{n} 天",
   "server.busy": "GPU 忙碌",
+  "server.idle": "空闲",
   "server.model": "当前模型",
   "server.queue": "队列",
   "server.queue_words": "{running} 运行 · {pending} 等待（本系统 {ours}/{most}）",
