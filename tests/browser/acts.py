@@ -1,5 +1,6 @@
 """What people do on the page."""
 
+import asyncio
 import base64
 from pathlib import Path
 
@@ -14,6 +15,18 @@ MAKE_DROP = """async (files) => {
   window.dispatchEvent(new DragEvent("dragover", { dataTransfer: dropped, cancelable: true }));
   window.dispatchEvent(new DragEvent("drop", { dataTransfer: dropped, cancelable: true }));
 }"""
+
+
+#: Whether all pictures in sight have been loaded.
+PICTURES_SHOWN = """[...document.querySelectorAll("main img[src]")].every((image) =>
+  image.complete || image.getBoundingClientRect().top > innerHeight)"""
+
+
+async def until(page: Page, expression: str, seconds: float = 15) -> None:
+    """Wait until *expression* holds in the page, whose policy forbids it to wait by itself."""
+    async with asyncio.timeout(seconds):
+        while not await page.evaluate(expression):
+            await asyncio.sleep(0.05)
 
 
 async def drop_files(page: Page, *paths: Path) -> None:

@@ -1,13 +1,14 @@
 """A day's work on the page: drop a job, look at results, mend what failed."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.async_api import expect
 
 from daemon.comfy.simulator import Simulator
 from ledger.status import Stage
-from tests.browser.acts import confirm, drop_files, facts, give_token
+from tests.browser.acts import PICTURES_SHOWN, confirm, drop_files, facts, give_token, until
 from tests.browser.conftest import Opener
 from tests.browser.installation import running
 from tests.fakes.world import ROOT, World, small_rows, small_world
@@ -41,9 +42,9 @@ async def test_a_job_dropped_on_the_page_asks_for_the_token_and_runs_to_its_end(
             await expect(page.locator(".row .meter:visible").first).to_be_visible()
             await expect(done).to_have_count(8, timeout=30_000)
             await expect(page.locator(".title-line .pill")).to_have_text("已结束")
-            await page.wait_for_function(
-                "[...document.querySelectorAll('.row .thumb img')].every((i) => i.naturalWidth)"
-            )
+            await until(page, PICTURES_SHOWN)
+            widths = "[...document.querySelectorAll('.row img')].map((i) => i.naturalWidth)"
+            assert min(await page.evaluate(widths)) > 0
             await page.locator(".row .thumb").first.click()
             await expect(page.locator(".viewer-counter")).to_have_text("1 / 8")
             for key, place in (("ArrowRight", "2 / 8"), ("End", "8 / 8"), ("ArrowLeft", "7 / 8")):
@@ -61,6 +62,14 @@ async def test_a_job_dropped_on_the_page_asks_for_the_token_and_runs_to_its_end(
         assert world.verify() == []
 
 
+def has_broken_off(listed: Any) -> bool:
+    """Say whether the batch has failed and what was in flight has ended."""
+    return any(
+        batch["status"] == "failed" and not batch["statistics"]["processing"]
+        for batch in listed["batches"]
+    )
+
+
 async def test_a_failed_batch_goes_on_from_where_it_failed_with_the_numbers_that_were_shown(
     tmp_path: Path, open_page: Opener
 ) -> None:
@@ -70,11 +79,8 @@ async def test_a_failed_batch_goes_on_from_where_it_failed_with_the_numbers_that
         world = small_world(tmp_path / "world", simulator.url, more=more)
         world.drop("spring", small_rows(30))
         async with running(world) as daemon:
-            (batch,) = (
-                await daemon.until(
-                    "/api/batches", lambda d: any(b["status"] == "failed" for b in d["batches"])
-                )
-            )["batches"]
+            listed = await daemon.until("/api/batches", has_broken_off)
+            (batch,) = listed["batches"]
             simulator.faults.clear()
             stands = batch["statistics"]
             runs = simulator.executions.per_task()

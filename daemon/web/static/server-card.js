@@ -57,11 +57,12 @@ export function serverCard() {
             .join(" · "),
       );
       setText(model, server.last_type ?? t("none"));
+      // the server is asked now and then; what we know of our own prompts is newer
       setText(
         queue,
         t("server.queue_words", {
-          running: count(server.queue_running ?? 0),
-          pending: count(server.queue_pending ?? 0),
+          running: count(Math.max(server.queue_running ?? 0, inStage(server.name, "running"))),
+          pending: count(Math.max(server.queue_pending ?? 0, inStage(server.name, "queued"))),
           ours: count(server.in_flight),
           most: count(server.max_in_flight),
         }),
@@ -78,6 +79,10 @@ export function serverCard() {
     },
   };
 }
+
+const inStage = (server, stage) =>
+  [...store.inFlight.values()].filter((task) => task.server === server && task.stage === stage)
+    .length;
 
 function healthOf(server) {
   if (server.drained) return "drained";

@@ -82,7 +82,7 @@ export function taskFiles(task) {
                   large(first),
                 ),
           )
-        : h("p", { class: "empty" }, t(task.stage === "done" ? "none" : "task.no_outputs")),
+        : h("p", { class: "empty" }, t(task.finished_at ? "none" : "task.no_outputs")),
       ready.length > 1
         ? h(
             "div",

@@ -89,7 +89,7 @@ export const EN = {
   "batch.rerun_of": "Runs again the rows of ",
   "batch.rows_label": "Rows of the batch",
   "batch.filter": "Filter by status",
-  "batch.search": "Search product, model, number, error",
+  "batch.search": "Search product, model, error",
   "batches.search": "Search batches",
   "held.server_unreachable": "no server answers; it goes on by itself",
   "held.server_drained": "all servers are drained",

@@ -88,7 +88,7 @@ export const ZH = {
   "batch.rerun_of": "重新执行自 ",
   "batch.rows_label": "批次的行",
   "batch.filter": "按状态筛选",
-  "batch.search": "搜索产品、模特、编号、错误",
+  "batch.search": "搜索产品、模特、错误",
   "batches.search": "搜索批次",
   "held.server_unreachable": "连不上服务器，恢复后自动继续",
   "held.server_drained": "服务器都不接新任务",

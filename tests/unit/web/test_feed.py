@@ -14,7 +14,7 @@ from daemon.web.feed import (
     Feed,
 )
 from daemon.web.refusal import Refusal
-from ledger.entry import Transaction
+from ledger.entry import transaction_of
 from tests.fakes.records import task_record
 
 
@@ -76,13 +76,13 @@ def test_a_tick_tells_each_task_once_as_it_stands_and_many_as_a_whole(feed):
     with feed.listener(feed.now_id) as listener:
         task = task_record(1)
         for version in (task, task.changed(at=task.updated_at, product_name="pot")):
-            feed.follow(Transaction(records=(version,), op="test", actor="test"))
+            feed.follow(transaction_of(version, op="test"))
         feed.flush()
         (frames,) = listener.take()
         assert frames.count(b"event: task\n") == 1
         assert b'"product_name":"pot"' in frames
-        many = tuple(task_record(n) for n in range(TASKS_TOLD_ONE_BY_ONE + 1))
-        feed.follow(Transaction(records=many, op="test", actor="test"))
+        many = [task_record(n) for n in range(TASKS_TOLD_ONE_BY_ONE + 1)]
+        feed.follow(transaction_of(*many, op="test"))
         feed.flush()
         (frames,) = listener.take()
         assert b"event: task\n" not in frames
@@ -103,7 +103,7 @@ def test_nothing_is_kept_when_nobody_has_listened_for_long(feed):
     told(feed)
     for _ in range(SILENT_TICKS):
         feed.flush()
-    feed.follow(Transaction(records=(task_record(1),), op="test", actor="test"))
+    feed.follow(transaction_of(task_record(1), op="test"))
     assert not feed.touched
     with feed.listener(feed.id_of(0)) as listener:
         assert listener.needs_snapshot

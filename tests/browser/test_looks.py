@@ -1,0 +1,172 @@
+"""The page as people meet it: both languages, both themes, desktop and phone, keyboard, axe-core."""
+
+import asyncio
+import os
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from PIL import Image
+from playwright.async_api import Page, expect
+
+from daemon.cli.demo import drop_example
+from daemon.comfy.simulator import Simulator
+from ledger.status import Stage
+from tests.browser.acts import PICTURES_SHOWN, until
+from tests.browser.conftest import DESKTOP, PHONE, Opener
+from tests.browser.installation import Running, running
+from tests.fakes.world import ROOT, World
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+#: Where the picture for the README is kept when it is to be made anew.
+KEPT = ROOT / "config" / "examples" / "dashboard.png"
+KEEP = "ROWKEEPER_KEEP_SCREENSHOT"
+KEPT_BYTES = 200_000
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def daemon(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
+    """An installation in the middle of its work: results, a failure, rows that run and wait."""
+    tmp_path = tmp_path_factory.mktemp("looks")
+    async with (
+        Simulator(tmp_path / "comfyui") as one,
+        Simulator(tmp_path / "comfyui-2", seconds_per_job=0.2) as two,
+    ):
+        world = World(tmp_path / "world", one.url, two.url, max_auto_retries=0)
+        one.faults.next("out_of_memory")
+        two.faults.next("execution_error")
+        world.inbox.mkdir(parents=True)
+        drop_example(world.inbox, 24)
+        async with running(world) as daemon:
+            async with asyncio.timeout(40):
+                while world.stages()[Stage.DONE] < 20:
+                    await asyncio.sleep(0.1)
+            one.pace.seconds_per_job = two.pace.seconds_per_job = 30
+            async with asyncio.timeout(10):
+                while world.stages()[Stage.RUNNING] < 2:
+                    await asyncio.sleep(0.1)
+            yield daemon
+            one.pace.seconds_per_job = two.pace.seconds_per_job = 0
+
+
+async def views(daemon: Running) -> dict[str, str]:
+    """Return the address of each kind of view; of a failed task and of a done one."""
+    (batch,) = (await daemon.get("/api/batches"))["batches"]
+    tasks = (await daemon.get("/api/tasks?limit=1000"))["tasks"]
+    failed = next(task for task in tasks if task["stage"] == "failed")
+    done = next(task for task in tasks if task["stage"] == "done")
+    return {
+        "overview": "#/",
+        "batches": "#/batches",
+        "batch": f"#/batch/{batch['batch_id']}",
+        "task": f"#/task/{done['task_id']}",
+        "failed-task": f"#/task/{failed['task_id']}",
+        "failed": "#/failed",
+    }
+
+
+async def settled(page: Page) -> None:
+    """Wait until the view and its pictures are there."""
+    await expect(page.locator("h1")).to_be_visible()
+    await expect(page.locator(".connection")).to_have_attribute("data-state", "live")
+    await until(page, PICTURES_SHOWN)
+    await page.wait_for_timeout(80)
+
+
+async def test_nothing_is_cut_off_in_any_language_theme_or_size(
+    daemon: Running, open_page: Opener, tmp_path: Path
+) -> None:
+    addresses = await views(daemon)
+    shots = Path(os.environ.get("ROWKEEPER_SCREENSHOTS", tmp_path / "shots"))
+    for locale, theme, size in (
+        ("zh-CN", "light", DESKTOP),
+        ("en-US", "dark", DESKTOP),
+        ("zh-CN", "dark", PHONE),
+        ("en-US", "light", PHONE),
+    ):
+        density = 1 if size is DESKTOP else 2
+        async with open_page(
+            daemon.url,
+            locale=locale,
+            color_scheme=theme,
+            viewport=size,
+            device_scale_factor=density,
+        ) as page:
+            for name, address in addresses.items():
+                await page.goto(f"{daemon.url}/{address}")
+                await settled(page)
+                wide = "document.documentElement.scrollWidth - window.innerWidth"
+                assert await page.evaluate(wide) <= 0, (name, locale)
+                kind = "desktop" if size is DESKTOP else "phone"
+                await page.screenshot(path=shots / f"{name}-{kind}-{locale[:2]}-{theme}.png")
+    if os.environ.get(KEEP):
+        with Image.open(shots / "overview-desktop-zh-light.png") as picture:
+            picture.quantize(256).save(KEPT, optimize=True)
+    assert KEPT.stat().st_size < KEPT_BYTES
+
+
+async def test_language_and_theme_are_switched_and_kept(daemon: Running, open_page: Opener) -> None:
+    async with open_page(daemon.url, color_scheme="light") as page:
+        await expect(page.locator("h1")).to_have_text("概览")
+        await page.get_by_role("button", name="English").click()
+        await expect(page.locator("h1")).to_have_text("Overview")
+        await page.get_by_role("button", name="Switch to dark").click()
+        ground = "getComputedStyle(document.body).backgroundColor"
+        dark = await page.evaluate(ground)
+        await page.reload()
+        await expect(page.locator("h1")).to_have_text("Overview")
+        assert await page.evaluate(ground) == dark == "rgb(19, 20, 22)"
+        await page.locator(".connection[data-state=live]").wait_for()
+        await page.get_by_role("button", name="Submit a job").click()
+        await page.keyboard.press("Escape")
+        focused = "document.activeElement.textContent"
+        assert await page.evaluate(focused) == "Submit a job"
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The source of axe-core, a development tool only; fetched, not kept in the tree."""
+    if shutil.which("npm") is None:
+        pytest.skip("no npm here; apt-get install -y npm")
+    folder = tmp_path_factory.mktemp("axe")
+    fetch = await asyncio.create_subprocess_exec(
+        *("npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(folder)),
+        "axe-core@4",
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, said = await fetch.communicate()
+    source = folder / "node_modules" / "axe-core" / "axe.min.js"
+    if not source.exists():
+        pytest.skip(f"axe-core cannot be fetched: {said.decode()[-200:]}")
+    return source.read_text("utf-8")
+
+
+async def serious(page: Page, axe: str) -> list[Any]:
+    """Return what axe-core finds that is serious or critical."""
+    await page.evaluate(axe)
+    found = await page.evaluate("axe.run({ resultTypes: ['violations'] })")
+    return [
+        (each["id"], node["target"], node["failureSummary"])
+        for each in found["violations"]
+        if each["impact"] in ("serious", "critical")
+        for node in each["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+async def test_axe_finds_nothing_serious_in_any_view(
+    theme: str, daemon: Running, open_page: Opener, axe: str
+) -> None:
+    async with open_page(daemon.url, color_scheme=theme, bypass_csp=True) as page:
+        for name, address in (await views(daemon)).items():
+            await page.goto(f"{daemon.url}/{address}")
+            await settled(page)
+            assert await serious(page, axe) == [], name
+        await page.goto(daemon.url)
+        await page.get_by_role("button", name="提交任务").click()
+        assert await serious(page, axe) == []
