@@ -1,7 +1,6 @@
 """What others wrote is text, and pages of others get nothing."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 import pytest_asyncio

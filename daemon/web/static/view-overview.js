@@ -75,11 +75,10 @@ function stuckWarning() {
   );
   return {
     node,
-    on: ["stuck", "overview"],
+    on: ["stuck"],
     update() {
-      const known = store.stuck.size || store.overview?.stuck || 0;
-      node.hidden = known === 0;
-      setText(words, t("stuck.warning", { n: count(known) }));
+      node.hidden = store.stuck.size === 0;
+      setText(words, t("stuck.warning", { n: count(store.stuck.size) }));
       fill(
         list,
         [...store.stuck]
