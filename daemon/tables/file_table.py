@@ -63,6 +63,7 @@ class FileTable:
         self._parse = parse
         self._seen: tuple[_Sight, str] | None = None
         self._cleared = False
+        self._parsed: tuple[bytes, Grid] | None = None  # reading and writing follow each other
 
     async def read(self, seen: str | None = None) -> Reading | None:
         """Return the rows, or None when the file is as it was at *seen*."""
@@ -109,7 +110,10 @@ class FileTable:
             data = self._path.read_bytes()
         except OSError as error:
             raise self._failure(error) from error
-        return data, self._parse(data, self._sheet)
+        if self._parsed is not None and self._parsed[0] == data:
+            return self._parsed
+        self._parsed = (data, self._parse(data, self._sheet))
+        return self._parsed
 
     def _failure(self, error: OSError) -> TableError:
         path = str(self._path)

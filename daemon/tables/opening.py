@@ -12,6 +12,7 @@ from daemon.tables.feishu_bitable import FeishuBitable
 from daemon.tables.feishu_sheet import FeishuSheet
 from daemon.tables.file_table import FileTable
 from daemon.tables.table import Table
+from daemon.tables.xlsx import parse_xlsx
 
 
 def open_feishu(settings: Settings, clock: Clock) -> Client | None:
@@ -44,5 +45,7 @@ def _open(settings: TableSettings, feishu: Client | None) -> Table:
             return FeishuSheet(settings, feishu)
         case "csv":
             return FileTable(settings, parse_csv)
+        case "xlsx":
+            return FileTable(settings, parse_xlsx)
         case _:
             raise NotImplementedError(settings.kind)

@@ -9,7 +9,6 @@ import pytest
 from PIL import Image
 
 from daemon.comfy.simulator import Simulator
-from tests.fakes.file_users import FILE_USERS
 from tests.fakes.table_user import TableUser
 from tests.fakes.world import World, executions, finish
 
@@ -17,12 +16,6 @@ HEADINGS = (
     *("编号", "产品名", "工作流类型", "产品图", "模特图", "提示词", "命令", "任务ID", "状态"),
     *("错误信息", "开始时间", "完成时间", "输出图片", "输出视频", "重试次数", "备注"),
 )
-
-
-@pytest.fixture(params=FILE_USERS, ids=lambda kind: kind.kind)
-def user(request, tmp_path) -> TableUser:
-    """A person with a document; a kind joins the suite by a class more here."""
-    return request.param(tmp_path / "document")
 
 
 @pytest.fixture
@@ -47,8 +40,14 @@ async def simulator(tmp_path):
 
 
 @pytest.fixture
-def world(tmp_path, simulator, user) -> World:
-    return World(tmp_path / "world", simulator.url, more=user.toml)
+def begin(tmp_path, simulator, user):
+    """Fill the table, and return the world whose daemon works on it."""
+
+    def begin(rows: list[dict[str, str | Path]], more: str = "") -> World:
+        user.fill(HEADINGS, rows)
+        return World(tmp_path / "world", simulator.url, more=user.toml + more)
+
+    return begin
 
 
 def said(user: TableUser, heading: str) -> list[str]:
@@ -74,9 +73,9 @@ async def running(world: World):
         assert world.verify() == [], log
 
 
-async def test_rows_run_and_their_results_stand_in_their_row(user, world, row, tmp_path):
+async def test_rows_run_and_their_results_stand_in_their_row(user, begin, row, tmp_path):
     two_stages = row(2, 工作流类型="图片合成+图生视频", 状态="待处理", 备注="别动")
-    user.fill(HEADINGS, [row(1), two_stages, row(3, 状态="已完成"), row(4, 状态="否")])
+    world = begin([row(1), two_stages, row(3, 状态="已完成"), row(4, 状态="否")])
     code, log = await world.run("run", "--once")
     assert code == 0, log
     assert said(user, "状态") == ["已完成"] * 4
@@ -98,8 +97,8 @@ async def test_rows_run_and_their_results_stand_in_their_row(user, world, row, t
     assert world.verify() == []
 
 
-async def test_a_finished_table_is_left_alone_by_the_next_run(user, world, row):
-    user.fill(HEADINGS, [row(1)])
+async def test_a_finished_table_is_left_alone_by_the_next_run(user, begin, row):
+    world = begin([row(1)])
     await world.run("run", "--once")
     before = user.rows()
     code, log = await world.run("run", "--once")

@@ -1,36 +1,19 @@
 """One suite over every kind of table: what ``daemon/tables/table.py`` promises."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from daemon.tables.cells import Change, Level, Result, Row
 from daemon.tables.columns import missing_keys
 from daemon.tables.errors import InUse, Misconfigured
 from daemon.tables.table import Table
-from tests.fakes.feishu_users import FEISHU_USERS, FeishuUser
-from tests.fakes.file_users import FILE_USERS
-from tests.fakes.table_user import TableUser
 
 HEADINGS = ("编号", "产品名", "提示词", "任务ID", "状态", "错误信息", "备注")
 ROWS = [{"编号": str(n), "产品名": f"茶壶{n}", "备注": f'"{n}", a\nb'} for n in (1, 2, 3)]
 
 
-@pytest.fixture(params=[*FILE_USERS, *FEISHU_USERS], ids=lambda kind: kind.kind)
-async def user(request, tmp_path) -> AsyncIterator[TableUser]:
-    """A person with an empty document; a kind joins the suite by a class more here."""
-    user = request.param(tmp_path / "document")
-    is_remote = isinstance(user, FeishuUser)
-    if is_remote:
-        await user.start()
-    user.fill(HEADINGS, ROWS)
-    yield user
-    if is_remote:
-        await user.stop()
-
-
 @pytest.fixture
 async def table(user):
+    user.fill(HEADINGS, ROWS)
     table = user.open()
     yield table
     await table.close()

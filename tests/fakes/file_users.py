@@ -6,6 +6,8 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import openpyxl
+
 from config.settings import Table as TableSettings
 from daemon.tables.opening import open_tables
 from daemon.tables.table import Table
@@ -116,4 +118,32 @@ class CsvUser(FileUser):
         draft.replace(self.path)
 
 
-FILE_USERS: tuple[type[FileUser], ...] = (CsvUser,)
+class XlsxUser(FileUser):
+    """Saves as a spreadsheet program does: numbers as numbers, the file anew each time."""
+
+    kind = "xlsx"
+
+    def load(self) -> list[list[str]]:
+        book = openpyxl.load_workbook(self.path)
+        lines = [
+            ["" if cell is None else str(cell) for cell in line]
+            for line in book.worksheets[0].iter_rows(values_only=True)
+        ]
+        return [line for line in lines if any(line)]
+
+    def save(self, grid: Sequence[Sequence[str]]) -> None:
+        book = openpyxl.Workbook()
+        sheet = book.worksheets[0]
+        for number, line in enumerate(grid, start=1):
+            for column, text in enumerate(line, start=1):
+                if text:
+                    value = int(text) if text.isdecimal() and number > 1 else text
+                    sheet.cell(number, column).value = value
+                    if isinstance(value, str):
+                        sheet.cell(number, column).data_type = "s"  # "=c" is no formula
+        draft = self.path.with_suffix(".saving")
+        book.save(draft)
+        draft.replace(self.path)
+
+
+FILE_USERS: tuple[type[FileUser], ...] = (CsvUser, XlsxUser)
