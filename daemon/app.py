@@ -184,7 +184,9 @@ def _services(
             words=words,
         ),
     ]
-    return services, Completion(ledger, [inbox, *tables.pollers, *tables.publishers], clock)
+    return services, Completion(
+        ledger, [inbox, *tables.pollers, *tables.publishers], clock, tables.are_hindered
+    )
 
 
 def _stuck(ground: Ground, backups: LedgerBackups, followers: Sequence[Follower]) -> StuckTasks:

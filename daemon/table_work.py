@@ -25,6 +25,11 @@ class TableWork:
     pollers: Sequence[TablePoller]
     publishers: Sequence[Publisher]
 
+    def are_hindered(self) -> bool:
+        """Say whether one of them cannot be read or written."""
+        standings = (connection.standing for connection in self.connections)
+        return any(each.reading or each.writing for each in standings)
+
     async def close(self) -> None:
         """Let go of the tables."""
         for connection in self.connections:

@@ -14,18 +14,21 @@ from daemon.intake.table_rows import TableRows, Wants
 from daemon.tables.cells import Change, Reading, Row
 from daemon.tables.columns import CREATED_KEYS, insist_on_columns, missing_keys
 from daemon.tables.connection import Connection
-from daemon.tables.errors import TableError, Trouble
+from daemon.tables.errors import InUse, TableError, Trouble, Unreachable
 from ledger.errors import LedgerError
 
 log = structlog.get_logger()
 
-#: Rows that are taken together: one write of the table, one transaction.
-PORTION = 500
+#: Rows that are taken together: one write of the table, one transaction. Pictures that lie in
+#: the table are fetched before, some per second only.
+PORTION, PORTION_WITH_FILES = 500, 20
 #: A row that was refused is looked at again so often even if its table did not change: the
 #: picture that it names may have come.
 REFUSED_AGAIN_SECONDS = 30.0
 #: The pause after a look that found something: more may have come meanwhile.
 BUSY_SECONDS = 0.2
+#: Failures after which a run that is to end does not wait for the table any longer.
+GIVEN_UP_AFTER = 3
 #: Longest pause after failures that heal by themselves.
 LONGEST_PAUSE_SECONDS = 300.0
 
@@ -75,7 +78,8 @@ class TablePoller:
         except TableError as error:
             self._failures += 1
             await self._connection.note_reading(error)
-            return True
+            passes = isinstance(error, Unreachable | InUse)
+            return not passes or self._failures >= GIVEN_UP_AFTER
         except (LedgerError, Postponed) as error:
             self._failures += 1
             log.warning("table.postponed", table=self._connection.name, error=str(error))
@@ -119,10 +123,11 @@ class TablePoller:
 
     async def _take(self, wants: Wants, stop: asyncio.Event) -> list[tuple[Row, Trouble]]:
         refused: list[tuple[Row, Trouble]] = []
-        for first in range(0, len(wants.ready), PORTION):
+        at_once = PORTION if self._connection.table.pictures_in else PORTION_WITH_FILES
+        for first in range(0, len(wants.ready), at_once):
             if stop.is_set():
                 break
-            refused += await self._claims.take(wants.ready[first : first + PORTION])
+            refused += await self._claims.take(wants.ready[first : first + at_once])
         return refused
 
     async def _report(self, reports: list[tuple[Row, Trouble]]) -> None:

@@ -1,7 +1,7 @@
 """For ``run --once``: notices that nothing is left to do."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import structlog
@@ -35,7 +35,15 @@ class Completion:
 
     name = "completion"
 
-    def __init__(self, ledger: Ledger, others: Sequence[Busy], clock: Clock) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        others: Sequence[Busy],
+        clock: Clock,
+        hindered: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """*hindered*: whether a table could not be read or written to the end."""
+        self._hindered = hindered
         self._ledger = ledger
         self._others = others
         self._clock = clock
@@ -43,8 +51,12 @@ class Completion:
 
     @property
     def left_undone(self) -> bool:
-        """Whether a row failed while we watched, or some are blocked."""
-        return self._failed > 0 or any(self._ledger.in_stage(stage) for stage in OPEN_STAGES)
+        """Whether a row failed while we watched, some are blocked, or a table was not told."""
+        return (
+            self._failed > 0
+            or self._hindered()
+            or any(self._ledger.in_stage(stage) for stage in OPEN_STAGES)
+        )
 
     async def run(self, stop: asyncio.Event) -> None:
         """Watch until nothing is left to do, then stop the daemon."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from daemon.clock import SystemClock
 from daemon.comfy.simulator import Simulator
 from tests.fakes.table_user import TableUser
 from tests.fakes.world import World, executions, finish
@@ -16,6 +17,12 @@ HEADINGS = (
     *("编号", "产品名", "工作流类型", "产品图", "模特图", "提示词", "命令", "任务ID", "状态"),
     *("错误信息", "开始时间", "完成时间", "输出图片", "输出视频", "重试次数", "备注"),
 )
+
+
+@pytest.fixture
+def table_clock() -> SystemClock:
+    """The daemon is a process of its own; its table must live in the same time."""
+    return SystemClock()
 
 
 @pytest.fixture

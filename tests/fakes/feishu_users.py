@@ -6,6 +6,7 @@ from typing import Any
 
 from config.load import load
 from config.settings import Table as TableSettings
+from daemon.clock import Clock
 from daemon.feishu.client import Client
 from daemon.feishu.quota import Quota
 from daemon.tables.opening import open_tables
@@ -23,10 +24,11 @@ class FeishuUser:
     kind: str
     link: str
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, clock: Clock | None = None) -> None:
+        """*clock*: of server and client; a daemon in a process of its own needs the machine's."""
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        self.clock = JumpingClock()
+        self.clock = clock or JumpingClock()
         self.feishu = FakeFeishu(self.clock)
         self.create_columns = False
 
