@@ -161,6 +161,23 @@ class Media:
             raise FeishuError(Reaction.UNKNOWN, "transfer", call=_DOWNLOAD.name, said=said)
         return received_bytes
 
+    async def holds(self, file_token: str, content: bytes) -> bool:
+        """Say whether the file is *content*, byte for byte; raises FeishuError."""
+
+        async def compare() -> bool:
+            offset = 0
+            async with self._client.bytes_of(_DOWNLOAD, path={"file": file_token}) as response:
+                try:
+                    async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
+                        if content[offset : offset + len(chunk)] != chunk:
+                            return False
+                        offset += len(chunk)
+                except (aiohttp.ClientError, TimeoutError) as error:
+                    raise no_answer(_DOWNLOAD.name, reason(error)) from error
+            return offset == len(content)
+
+        return await self._client.tried(compare)
+
     async def _fetch(self, file_token: str, to: Path, extra: str, have_bytes: int) -> int:
         headers = {"Range": f"bytes={have_bytes}-"} if have_bytes else None
         params = [("extra", extra)] if extra else None

@@ -13,7 +13,7 @@ from daemon.intake.records import AcceptedRow
 from daemon.intake.table_rows import inputs_of
 from daemon.tables.cells import Row
 from daemon.tables.connection import Connection
-from daemon.tables.errors import Trouble
+from daemon.tables.errors import Refused, Trouble
 from ledger.task import Json
 
 #: A row as it was read, with the work that it wants.
@@ -70,7 +70,10 @@ class RowCheck:
             values.setdefault("workflow_type", self._connection.settings.workflow_type)
         for column in self._picture_columns():
             if column in row.files:
-                values[column] = str(await self._fetch(line, row, column))
+                try:
+                    values[column] = str(await self._fetch(line, row, column))
+                except Refused as error:
+                    return error.trouble
             elif column in values and self._connection.table.pictures_in is None:
                 return Trouble(code="picture_is_text", values={"column": shown(column)})
         return values

@@ -29,6 +29,8 @@ REFUSED_AGAIN_SECONDS = 30.0
 BUSY_SECONDS = 0.2
 #: Failures after which a run that is to end does not wait for the table any longer.
 GIVEN_UP_AFTER = 3
+#: Where a look counts for a quota, the pause grows by this while nothing changes, up to so much.
+QUIET_FACTOR, LONGEST_QUIET = 1.25, 5.0
 #: Longest pause after failures that heal by themselves.
 LONGEST_PAUSE_SECONDS = 300.0
 
@@ -59,6 +61,7 @@ class TablePoller:
         self._seen: str | None = None
         self._refused_due: float | None = None
         self._failures = 0
+        self._quiet = 0  # looks in a row that found the table as it was
         self.idle = False  # the last look found nothing to do, or could not look
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -92,7 +95,9 @@ class TablePoller:
         await self._claims.finish_open()
         reading = await self._connection.table.read(self._seen_now())
         if reading is None:
+            self._quiet += 1
             return True
+        self._quiet = 0
         reading = await self._with_columns(reading)
         wants = await self._rows.sort(reading, self._claims.open())
         await self._commands.forget_emptied(reading)
@@ -154,6 +159,8 @@ class TablePoller:
             seconds *= 1 + 0.2 * random.random()
         elif not self.idle:
             seconds = min(seconds, BUSY_SECONDS)
+        elif not self._connection.settings.is_file:
+            seconds *= min(QUIET_FACTOR**self._quiet, LONGEST_QUIET)
         if self._refused_due is not None:
             seconds = min(seconds, max(1.0, self._refused_due - self._clock.monotonic()))
         return seconds

@@ -5,7 +5,7 @@ TableError
 ├── InUse          somebody has it open, or writes it now: heals by itself, tried again later
 ├── Misconfigured  a person must act (heading, permission, address): paused, looked at now and then
 ├── OutOfQuota     no more calls may be made before a known moment
-└── Refused        ``upload`` only: this file will never be taken; the row is told nothing of it
+└── Refused        ``upload`` and ``fetch`` only: this file will never be taken or given
 
 What else is wrong with one row only is no error but an ``Outcome`` or a row's ``problem``.
 """
@@ -57,4 +57,4 @@ class OutOfQuota(TableError):
 
 
 class Refused(TableError):
-    """The document will never take this file."""
+    """The document will never take this file, or never give it."""

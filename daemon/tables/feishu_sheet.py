@@ -117,9 +117,10 @@ class FeishuSheet:
                 places = picture_columns(column, columns, self.naming)
                 if index is None or len(places) < file.number:
                     return ""
-                number = grid.lines[index].number
-                spot = cell(sheet.sheet_id, number, places[file.number - 1])
-                return await self._put_picture(spreadsheet, spot, key, file)
+                line, column_at = grid.lines[index], places[file.number - 1]
+                spot = cell(sheet.sheet_id, line.number, column_at)
+                there = line.files.get(column_at, ())
+                return await self._put_picture(spreadsheet, spot, key, file, there)
 
     async def inspect(self, *, write_test: bool = False) -> Sequence[Finding]:
         """Return what `check` shows: document and rights, columns, a write on request."""
@@ -163,14 +164,23 @@ class FeishuSheet:
                 planned.outcome = Outcome(result=Result.REFUSED, trouble=trouble)
 
     async def _put_picture(
-        self, spreadsheet: Spreadsheet, spot: str, key: str, file: ResultFile
+        self,
+        spreadsheet: Spreadsheet,
+        spot: str,
+        key: str,
+        file: ResultFile,
+        there: Sequence[CellFile] = (),
     ) -> str:
+        """Put one picture and return its token; one that lies *there* already is left alone."""
         content, suffix = await asyncio.to_thread(for_cell, file.path)
+        for found in there:  # a kill before the token was noted
+            if await self._media.holds(found.token, content):
+                return found.token
         name = Path(our_name(file)).with_suffix(suffix).name
         await spreadsheet.write_image(spot, content, name)
         ((held, *_), *_) = [*await spreadsheet.read(spot), [None]]
-        found = files_of(held)
-        token = found[0].token if found else f"{PUT}{file.sha256[:16]}"
+        now = files_of(held)
+        token = now[0].token if now else f"{PUT}{file.sha256[:16]}"
         self._put.note(key, file.sha256, token)
         return token
 

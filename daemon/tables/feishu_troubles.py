@@ -9,6 +9,7 @@ from daemon.tables.errors import (
     InUse,
     Misconfigured,
     OutOfQuota,
+    Refused,
     TableError,
     Trouble,
     Unreachable,
@@ -39,6 +40,8 @@ def _kind_of(error: FeishuError) -> tuple[type[TableError], float | None]:
         return OutOfQuota, OUT_OF_QUOTA_SECONDS
     if error.reaction is Reaction.CONFIG:
         return Misconfigured, None
+    if error.reaction is Reaction.ROW:
+        return Refused, None
     if error.about in {"conflict", "not_ready"}:
         return InUse, error.wait_seconds
     return Unreachable, error.wait_seconds

@@ -66,7 +66,10 @@ class Table(Protocol):
         ...
 
     async def fetch(self, file: CellFile, row: Row, column: str, into: Path) -> None:
-        """Write the file of a cell to *into*; a kill leaves part of it."""
+        """Write the file of a cell to *into*; a kill leaves part of it.
+
+        Raises Refused when the document has it no more, or keeps it back for good.
+        """
         ...
 
     async def upload(self, file: ResultFile, key: str, column: str) -> str:
