@@ -168,6 +168,10 @@ class Index:
         """Return the task, None when it is not in the state (unknown or archived)."""
         return self._state.tasks.find(task_id)
 
+    def stage_of(self, task_id: str) -> Stage | None:
+        """Return where the task stands, None when it is not in the state; reads no record."""
+        return self._state.tasks.stage_of(task_id) if task_id in self._state.tasks else None
+
     def task(self, task_id: str) -> Task:
         """Return the task; raises UnknownRecord."""
         if (task := self.find_task(task_id)) is None:

@@ -1,15 +1,24 @@
 """Which batch is meant: by its id, the unique beginning of it, or its name."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from daemon.actions.plan import ActionError
-from ledger.batch import Batch
 from ledger.errors import UnknownRecord
 
 _SHOWN = 5
 
 
-def batch_meant(batches: Sequence[Batch], given: str) -> str:
+class Named(Protocol):
+    """A batch as far as its names go."""
+
+    @property
+    def batch_id(self) -> str: ...  # noqa: D102 - as in Batch
+    @property
+    def name(self) -> str: ...  # noqa: D102 - as in Batch
+
+
+def batch_meant(batches: Sequence[Named], given: str) -> str:
     """Return the id of the one batch that *given* means.
 
     Raises UnknownRecord for none, ActionError ``ambiguous_batch`` for several.

@@ -1,4 +1,4 @@
-"""`status`, `tasks` and `task`: they read the ledger beside a running daemon, without a lock."""
+"""`status`, `tasks` and `task`: a running daemon knows the answer, else the ledger is read."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -7,14 +7,15 @@ import click
 import msgspec
 
 from daemon.cli import views
+from daemon.cli.asking import asked, batches_named, task_page
 from daemon.cli.batch_names import batch_meant
 from daemon.cli.changes import as_documents
 from daemon.cli.commands import help_words, json_option
 from daemon.cli.invocation import Invocation, pass_invocation
 from daemon.cli.stages import stages_named
-from daemon.cli.summary import report
 from daemon.cli.verb import Verb
-from daemon.web.documents import TaskPage
+from daemon.web.paging import Wanted
+from daemon.web.summary import Report, report
 from ledger.errors import UnknownRecord
 from ledger.jsondir import archive
 from ledger.jsondir.reader import find_task, history, read_index, read_state
@@ -28,7 +29,11 @@ from ledger.task import Task
 def status(invocation: Invocation) -> None:
     """Print servers, batches with counts and what is on the servers now."""
     settings = invocation.settings
-    found = report(read_index(settings.ledger.path), settings, datetime.now(UTC))
+
+    def from_disk() -> Report:
+        return report(read_index(settings.ledger.path), settings, datetime.now(UTC))
+
+    found = asked(invocation, "/api/status", Report, from_disk)
     if invocation.as_json:
         invocation.answer(found)
     else:
@@ -41,6 +46,7 @@ def status(invocation: Invocation) -> None:
 @click.option("--batch", help=help_words("option.batch"))
 @click.option("--failed", is_flag=True, help=help_words("option.failed"))
 @click.option("--limit", type=click.IntRange(1), help=help_words("option.limit"))
+@click.option("--cursor", help=help_words("option.cursor"))
 @json_option
 @pass_invocation
 def tasks(
@@ -51,24 +57,22 @@ def tasks(
     batch: str | None,
     failed: bool,
     limit: int | None,
+    cursor: str | None,
 ) -> None:
-    """List the tasks that match every option given."""
-    state = read_state(invocation.settings.ledger.path)
+    """List the tasks that match every option given, a page at a time."""
+    stages = frozenset(Stage) if wanted is None else wanted
+    if failed:
+        stages &= {Stage.FAILED}
     if batch is not None:
-        batch = batch_meant(list(state.batches.values()), batch)
-    found = [
-        task
-        for task in state.tasks.values()
-        if (wanted is None or task.stage in wanted)
-        and (workflow_type in (None, task.workflow_type))
-        and (batch in (None, task.batch_id))
-        and (not failed or task.stage is Stage.FAILED)
-    ]
-    found = found if limit is None else found[-limit:]
+        batch = batch_meant(batches_named(invocation), batch)
+    fitting = Wanted(stages=stages, workflow_type=workflow_type, batch_id=batch)
+    page = task_page(invocation, fitting, newest=limit, cursor=cursor)
     if invocation.as_json:
-        invocation.answer(TaskPage(found, None))
-    elif found:
-        invocation.show(views.tasks(found, invocation.words))
+        invocation.answer(page)
+    elif page.tasks:
+        invocation.show(views.tasks(page.tasks, invocation.words))
+        if page.next_cursor is not None:
+            invocation.say("tasks.more", cursor=page.next_cursor)
     else:
         invocation.say("tasks.none")
 

@@ -14,10 +14,10 @@ from daemon.cli.acting import Request, act, door_of_holder
 from daemon.cli.commands import help_words, json_option
 from daemon.cli.invocation import Invocation, pass_invocation
 from daemon.cli.render import table
-from daemon.cli.summary import server_reports
 from daemon.cli.verb import Verb
 from daemon.cli.views import server_state
 from daemon.web.documents import ServerDocument, ServersDocument
+from daemon.web.summary import server_reports
 from daemon.words import Words
 from ledger.jsondir.reader import read_index
 from ledger.task import Json

@@ -8,8 +8,8 @@ import msgspec
 from config.settings import Settings
 from daemon.cli.render import table
 from daemon.cli.stages import COUNTS, remark
-from daemon.cli.summary import Report, ServerReport
 from daemon.web.documents import BatchDocument
+from daemon.web.summary import Report, ServerReport
 from daemon.words import Words
 from daemon.words.values import local_time, printable
 from ledger.jsondir.journal import Line

@@ -90,12 +90,11 @@ class Recovery:
         settled = 0
         try:
             async with asyncio.timeout(PATIENCE_SECONDS + settings.settle_seconds):
-                absent = await self._look(server, settings, ordered)
+                absent = await self._look(server, settings, ordered, len(tasks))
                 settled = len(tasks) - len(absent)
-                self._report(name, settled, len(tasks))
                 if absent:
                     await self._clock.pause(settings.settle_seconds)
-                    await self._look(server, settings, absent)
+                    await self._look(server, settings, absent, len(tasks))
         except (Unreachable, AnswerLost, TimeoutError) as error:
             log.warning(
                 "recovery.postponed",
@@ -104,13 +103,12 @@ class Recovery:
                 error=str(error) or "it does not answer",
             )
             return settled
-        self._report(name, len(tasks), len(tasks))
         return len(tasks)
 
     async def _look(
-        self, server: WorkflowServer, settings: Server, tasks: Sequence[Task]
+        self, server: WorkflowServer, settings: Server, tasks: Sequence[Task], total: int
     ) -> list[Task]:
-        """Settle *tasks* in portions; returns those that were absent and must settle first."""
+        """Settle *tasks*, of *total*, in portions; returns those that were absent at first."""
         absent: list[Task] = []
         for start in range(0, len(tasks), PORTION):
             portion = tasks[start : start + PORTION]
@@ -122,4 +120,10 @@ class Recovery:
                     if (now := self._ledger.task(task.task_id)).version == task.version
                     and now.stage in (Stage.SUBMITTING, Stage.QUEUED, Stage.RUNNING)
                 ]
+            settled_before = total - len(tasks)
+            self._tell(server.name, settled_before + start + len(portion) - len(absent), total)
         return absent
+
+    def _tell(self, server: str, settled: int, total: int) -> None:
+        log.info("recovery.progress", server=server, settled=settled, tasks=total)
+        self._report(server, settled, total)

@@ -19,13 +19,17 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class TaskQuery(Asked, frozen=True):
-    """Which tasks to list; a status or a stage, repeated for several."""
+    """Which tasks to list; a status or a stage, repeated for several.
+
+    From the oldest on, behind *cursor*; or, *newest*, the last ones.
+    """
 
     status: tuple[StatusWord, ...] = ()
     batch: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
     type: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
     limit: Annotated[int, Meta(ge=1, le=1000)] = 100
     cursor: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    newest: bool = False
 
 
 class RowsQuery(Asked, frozen=True):

@@ -8,7 +8,8 @@ from daemon.web.asked import RerunBody, RowsQuery, StopBody
 from daemon.web.decoding import Nothing
 from daemon.web.documents import BatchDocument, BatchesDocument, RowsPage
 from daemon.web.endpoint import Call
-from daemon.web.paging import Wanted, page_of
+from daemon.web.listing import page_of
+from daemon.web.paging import Wanted
 from daemon.web.performing import now, perform
 from daemon.web.remaining import batch_documents, eta_of
 from daemon.web.standing import batch_document

@@ -3,20 +3,19 @@
 Tasks are listed in the order of their acceptance, and new ones only ever come at the end.
 """
 
-import asyncio
 import base64
 import binascii
-from collections.abc import Collection
+from collections.abc import Collection, Generator
 
 import msgspec
 
 from daemon.web.refusal import Refusal
-from ledger.ledger import Ledger
+from ledger.index import Index
 from ledger.status import OPEN_STAGES, Stage
 from ledger.task import Task
 
-#: Tasks looked at before the loop gets its turn.
-SLICE = 500
+#: Tasks looked at in one go.
+SLICE = 200
 
 
 class Cursor(msgspec.Struct, frozen=True, array_like=True):
@@ -50,46 +49,82 @@ class Page(msgspec.Struct, frozen=True):
     next_cursor: str | None
 
 
-async def page_of(ledger: Ledger, wanted: Wanted, limit: int, cursor: str | None) -> Page:
-    """Return up to *limit* of the wanted tasks behind *cursor*; raises Refusal, UnknownRecord."""
+def look_through(
+    index: Index, wanted: Wanted, limit: int, cursor: str | None = None
+) -> Generator[None, None, Page]:
+    """Find up to *limit* of the wanted tasks behind *cursor*; yields whenever others may go.
+
+    Raises Refusal for a bad cursor, UnknownRecord for a batch that is not there.
+    """
     if wanted.batch_id is not None:
-        ledger.batch(wanted.batch_id)
-    ids = _behind(ledger, wanted, read_cursor(cursor))
+        index.batch(wanted.batch_id)
     found: list[Task] = []
-    for looked_at, task_id in enumerate(ids):
-        task = ledger.index.find_task(task_id)
-        if task is not None and wanted.fits(task):
+    for looked_at, task_id in enumerate(_behind(index, wanted, read_cursor(cursor)), 1):
+        if (task := _fitting(index, wanted, task_id)) is not None:
             if len(found) == limit:
                 return Page(found, cursor_behind(found[-1]))
             found.append(task)
-        if looked_at % SLICE == SLICE - 1:
-            await asyncio.sleep(0)
+        if looked_at % SLICE == 0:
+            yield
     return Page(found, None)
 
 
-def _candidates(ledger: Ledger, wanted: Wanted) -> list[str]:
+def look_back(index: Index, wanted: Wanted, limit: int) -> Generator[None, None, Page]:
+    """Find the newest *limit* of the wanted tasks; as ``look_through``."""
+    if wanted.batch_id is not None:
+        index.batch(wanted.batch_id)
+    found: list[Task] = []
+    for looked_at, task_id in enumerate(reversed(_candidates(index, wanted)), 1):
+        if len(found) == limit:
+            break
+        if (task := _fitting(index, wanted, task_id)) is not None:
+            found.append(task)
+        if looked_at % SLICE == 0:
+            yield
+    return Page(found[::-1], None)
+
+
+def at_once(steps: Generator[None, None, Page]) -> Page:
+    """Return the page without giving way to anybody: for a process of its own."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            page: Page = end.value
+            return page
+
+
+def _candidates(index: Index, wanted: Wanted) -> list[str]:
     """Return the ids to look at, in order; open tasks are found without touching the others."""
     if set(wanted.stages) <= OPEN_STAGES:
         return [
             task.task_id
-            for task in ledger.in_stage(*wanted.stages)
+            for task in index.in_stage(*wanted.stages)
             if wanted.batch_id in (None, task.batch_id)
         ]
-    return ledger.index.task_ids(wanted.batch_id)
+    return index.task_ids(wanted.batch_id)
 
 
-def _behind(ledger: Ledger, wanted: Wanted, cursor: Cursor | None) -> list[str]:
+def _fitting(index: Index, wanted: Wanted, task_id: str) -> Task | None:
+    """Return the task if it is to be listed; only then it is read and decoded."""
+    if index.stage_of(task_id) not in wanted.stages:
+        return None
+    task = index.find_task(task_id)
+    return task if task is not None and wanted.fits(task) else None
+
+
+def _behind(index: Index, wanted: Wanted, cursor: Cursor | None) -> list[str]:
     """Return the ids accepted after the cursor's task, wherever that is now."""
-    ids = _candidates(ledger, wanted)
+    ids = _candidates(index, wanted)
     if cursor is None:
         return ids
-    every = ledger.index.task_ids(wanted.batch_id)
+    every = index.task_ids(wanted.batch_id)
     for listed in (ids, every):  # the task may have left its stage since
         try:
             return listed[listed.index(cursor.task_id) + 1 :]
         except ValueError:
             continue
-    index = ledger.index  # archived meanwhile
+    # archived meanwhile
     return [each for each in every if index.task(each).created_at > cursor.created_at]
 
 

@@ -8,6 +8,7 @@ from daemon.web.auth import COOKIE, SESSION_SECONDS
 from daemon.web.decoding import Nothing
 from daemon.web.documents import Alive
 from daemon.web.endpoint import Call, respond
+from daemon.web.summary import Report, report
 from daemon.web.views import readiness
 
 
@@ -20,6 +21,12 @@ async def readyz(call: Call[Nothing, Nothing]) -> web.StreamResponse:
     """Answer 200 when work is taken and done, else 503 with what is missing."""
     ready = readiness(call.desk.ledger, call.desk.servers)
     return respond(ready, 200 if ready.ready else 503)
+
+
+async def status(call: Call[Nothing, Nothing]) -> Report:
+    """Answer servers, batches and what is on the servers now."""
+    desk = call.desk
+    return report(desk.ledger.index, desk.settings, desk.clock.now())
 
 
 async def metrics(call: Call[Nothing, Nothing]) -> web.StreamResponse:

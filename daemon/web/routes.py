@@ -49,6 +49,7 @@ from daemon.web.documents import (
     TaskPage,
 )
 from daemon.web.endpoint import Endpoint, get, post
+from daemon.web.summary import Report
 
 # fmt: off
 ENDPOINTS: tuple[Endpoint, ...] = (
@@ -56,6 +57,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         query=Nothing, answer=Alive, access=Access.OPEN),
     get("/readyz", probes.readyz, "Is work taken in and done? (503: not now)",
         query=Nothing, answer=Readiness),
+    get("/api/status", probes.status, "Servers, batches, and what is on the servers now.",
+        query=Nothing, answer=Report),
     get("/metrics", probes.metrics, "Numbers for Prometheus.",
         query=Nothing, media="text/plain"),
     get("/api/openapi.json", openapi.show, "This document.",

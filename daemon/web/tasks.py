@@ -16,7 +16,8 @@ from daemon.web.documents import (
     TaskPage,
 )
 from daemon.web.endpoint import Call
-from daemon.web.paging import Wanted, page_of
+from daemon.web.listing import newest_of, page_of
+from daemon.web.paging import Wanted
 from daemon.web.performing import now, perform
 from daemon.web.refusal import Refusal
 from daemon.web.views import change, stages_named, task_document
@@ -30,7 +31,10 @@ async def list_tasks(call: Call[TaskQuery, Nothing]) -> TaskPage:
     wanted = Wanted(
         stages=stages_named(query.status), batch_id=query.batch, workflow_type=query.type
     )
-    page = await page_of(call.desk.ledger, wanted, query.limit, query.cursor)
+    if query.newest:
+        page = await newest_of(call.desk.ledger, wanted, query.limit)
+    else:
+        page = await page_of(call.desk.ledger, wanted, query.limit, query.cursor)
     return TaskPage(page.tasks, page.next_cursor)
 
 

@@ -19,6 +19,9 @@ MODULES: dict[str, str] = {
     "inbox-50k": "inbox",
     "file-of-100k-rows": "big_file",
     "http-changes": "http_door",
+    "recovery": "recovering",
+    "idle": "commands",
+    "commands": "commands",
     # dispatch, follow, collect
     # all of it
     "soak": "soak",

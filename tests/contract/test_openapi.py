@@ -148,7 +148,7 @@ def test_every_path_of_the_contract_is_in_the_document() -> None:
         POST /api/tasks/{}/cancel POST /api/jobs GET /api/diagnosis/tasks/status-check
         POST /api/diagnosis/tasks/recovery GET /api/servers POST /api/servers/{}/drain
         POST /api/servers/{}/resume GET /api/events GET /outputs/{}/{} POST /api/session
-        GET /api/openapi.json GET /api/batches/{}/rows GET /api/tasks/{}/story
+        GET /api/openapi.json GET /api/status GET /api/batches/{}/rows GET /api/tasks/{}/story
         GET /thumbs/{}/{} GET /thumbs/{}/inputs/{} GET /inputs/{}/{} GET / GET /static/{}
         """,
     )
