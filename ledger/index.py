@@ -84,7 +84,7 @@ class Index:
             self._accepted += 1
             self._acceptance.accept(task.batch_id, task.task_id)
             self._families.join(task)
-            if fingerprint := _fingerprint(task):
+            if fingerprint := task.fingerprint:
                 self._fingerprints.add(fingerprint)
             self._count(task.batch_id, task.stage, 1)
         elif task.stage is not before:
@@ -211,11 +211,9 @@ class Index:
         for stage in stages:
             if stage not in OPEN_STAGES:
                 raise ValueError(f"in_stage is for open stages, not {stage}")
-            held = (
-                self._by_stage[stage]
-                if server is None
-                else self._by_server.get((stage, server), {})
-            )
+            held = self._by_stage[stage]
+            if server is not None:
+                held = self._by_server.get((stage, server), {})
             found.extend(held.values())
         return sorted(found, key=lambda task: self._order[task.task_id])
 
@@ -296,9 +294,3 @@ class Index:
     def meta(self, section: str) -> Mapping[str, Json]:
         """Return a section of the meta part: servers, drops, idempotency, counters."""
         return self._state.meta.get(section, {})
-
-
-def _fingerprint(task: Task | TaskKeys) -> str | None:
-    if isinstance(task, TaskKeys):
-        return task.fingerprint
-    return task.metadata.source.fingerprint if task.metadata.source else None

@@ -158,6 +158,11 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return self.task_id
 
     @property
+    def fingerprint(self) -> str | None:
+        """The fingerprint of the row the task was made for."""
+        return self.metadata.source.fingerprint if self.metadata.source else None
+
+    @property
     def family(self) -> tuple[str, str]:
         """What at most one open task may exist for."""
         return (self.row_id, self.workflow_type)
