@@ -35,7 +35,7 @@ def plan(change: Change, record: Record, columns: Columns, fields: Mapping[str, 
                 cells[heading] = files
             continue
         try:
-            if not is_same(column, found, value):
+            if not is_same(column, key, found, value):
                 cells[heading] = written(column, key, value)
         except Unfit as unfit:
             return Plan(change, Outcome(result=Result.REFUSED, trouble=unfit.trouble))

@@ -24,7 +24,7 @@ def open_rows(columns: Columns, fields: Mapping[str, Field]) -> Filter | None:
     statuses = [fields[columns.headings[key]] for key in keys]
     if not statuses or any(field.type not in _FILTERED_TYPES for field in statuses):
         return None
-    empty = [Condition(field.field_name, "isEmpty") for field in statuses]
+    empty = [Condition(field.name, "isEmpty") for field in statuses]
     if "command" in columns:
         empty.append(Condition(columns.headings["command"], "isNotEmpty"))
     groups = [Conditions("or", tuple(empty))]
@@ -35,9 +35,9 @@ def open_rows(columns: Columns, fields: Mapping[str, Field]) -> Filter | None:
 
 
 def _is_no_end(field: Field) -> Iterator[Condition]:
-    yield Condition(field.field_name, "isNotEmpty")
+    yield Condition(field.name, "isNotEmpty")
     for word in _ends(field):
-        yield Condition(field.field_name, "isNot", (word,))
+        yield Condition(field.name, "isNot", (word,))
 
 
 def _ends(field: Field) -> list[str]:

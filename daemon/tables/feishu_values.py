@@ -99,7 +99,7 @@ def text_of(value: Json) -> str:
             return as_text(value)
 
 
-def is_same(field: Field, found: Json, wanted: Value) -> bool:
+def is_same(field: Field, key: str, found: Json, wanted: Value) -> bool:
     """Say whether a cell holds *wanted* already, as people see it. Raises Unfit.
 
     For files in attachment columns see ``attached``.
@@ -108,6 +108,8 @@ def is_same(field: Field, found: Json, wanted: Value) -> bool:
         return bool(found) is _is_checked(wanted)
     now = held(field, found)
     told = text_of(_told(field, wanted)) if isinstance(wanted, tuple) else as_text(wanted)
+    if told and field.type in {FieldType.SINGLE_SELECT, FieldType.MULTI_SELECT}:
+        told = _option(field, key, told)
     return not isinstance(now, tuple) and as_text(now) == told
 
 
