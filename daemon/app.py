@@ -55,8 +55,8 @@ log = structlog.get_logger()
 #: What a service may still take after the stop signal; running GPU work is left running.
 GRACE_SECONDS = 10.0
 
-#: Makes one more service that watches the ledger: a progress display, for example.
-Observer: TypeAlias = Callable[[Ledger], Service]
+#: Makes one more service that watches the others: a progress display, for example.
+Observer: TypeAlias = Callable[[Desk], Service]
 Reload: TypeAlias = Callable[[], Settings]
 #: Takes over what it uses of settings that were read anew; raises when it cannot.
 Reloaded: TypeAlias = Callable[[Settings], None]
@@ -108,11 +108,11 @@ async def run(
             await _recover(ground, manager, words)
             door = Door(ledger, ground.contents, workflows.needs, clock, settings.inputs)
             tables = make_table_work(ground, door)
-            services, completion = _services(
+            services, completion, desk = _services(
                 ground, door, tables, manager, words, reloaded=reloaded
             )
             if observer is not None:
-                services.append(observer(ledger))
+                services.append(observer(desk))
             if once:
                 services.append(completion)
             try:
@@ -147,8 +147,8 @@ def _services(
     words: Words,
     *,
     reloaded: list[Reloaded],
-) -> tuple[list[Service], Completion]:
-    """Return all that works until the daemon stops, and what knows when nothing is left to do."""
+) -> tuple[list[Service], Completion, Desk]:
+    """Return all that works until the daemon stops, what knows the end, and what shows it all."""
     settings, ledger, clock = ground.settings, ground.ledger, ground.clock
     inbox = Inbox(settings.inbox, door, ledger, clock)
     followers = [
@@ -162,7 +162,8 @@ def _services(
     quota = ground.feishu.quota if ground.feishu else None
     alerts = make_alerts(settings, ledger, clock, lambda: stuck.stuck, quota)
     reloaded += [lambda anew: alerts.replace(anew.alerts), lambda _: ground.workflows.replaced()]
-    web = WebServer(_desk(ground, door, inbox, followers, stuck))
+    desk = _desk(ground, door, inbox, followers, stuck)
+    web = WebServer(desk)
     services: list[Service] = [
         inbox,
         *tables.pollers,
@@ -184,9 +185,10 @@ def _services(
             words=words,
         ),
     ]
-    return services, Completion(
+    completion = Completion(
         ledger, [inbox, *tables.pollers, *tables.publishers], clock, tables.are_hindered
     )
+    return services, completion, desk
 
 
 def _stuck(ground: Ground, backups: LedgerBackups, followers: Sequence[Follower]) -> StuckTasks:
@@ -222,6 +224,7 @@ def _desk(
         gpu_time=gpu_time,
         metrics=ground.metrics,
         journal_size_bytes=ground.journal_size_bytes,
+        feishu_calls=lambda: ground.feishu.quota.calls if ground.feishu else None,
         history=partial(history, ground.settings.ledger.path),
         input_path=ground.contents.path_of,
         output_path=ground.folder.absolute,

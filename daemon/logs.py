@@ -3,12 +3,12 @@
 import logging
 import sys
 from collections.abc import Collection, Mapping
-from typing import Protocol, TextIO
+from typing import Protocol
 
 import structlog
 from structlog.typing import EventDict, Processor
 
-from daemon.repeats import CalmHandler
+from daemon.repeats import CalmHandler, Stream
 
 #: Words in a key's name whose value must not reach a log.
 _SECRET_KEYS = ("secret", "token", "webhook", "authorization", "headers", "password")
@@ -48,7 +48,7 @@ def about(task: TaskIds, server: str | None = None) -> dict[str, str]:
 
 
 def set_up(
-    settings: LogSettings, stream: TextIO | None = None, secrets: Collection[str] = ()
+    settings: LogSettings, stream: Stream | None = None, secrets: Collection[str] = ()
 ) -> None:
     """Send the logs of structlog and of foreign libraries to *stream* (stderr).
 
@@ -120,7 +120,7 @@ def _sounds_secret(key: object) -> bool:
     return any(word in str(key).lower() for word in _SECRET_KEYS)
 
 
-def _renderers(stream: TextIO, *, as_text: bool) -> list[Processor]:
+def _renderers(stream: Stream, *, as_text: bool) -> list[Processor]:
     if as_text:
         plain = structlog.dev.plain_traceback  # local variables may hold secrets
         return [structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=plain)]

@@ -5,7 +5,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from copy import copy
-from typing import TextIO
+from typing import Protocol
 
 #: For so long after it was told, the same warning is only counted.
 QUIET_SECONDS = 60.0
@@ -15,14 +15,30 @@ REMEMBERED = 1000
 _NOT_ITS_OWN = frozenset({"timestamp", "level", "logger"})
 
 
-class CalmHandler(logging.StreamHandler[TextIO]):
+class Stream(Protocol):
+    """Where logs go."""
+
+    def write(self, text: str, /) -> object:
+        """Write *text*."""
+        ...
+
+    def flush(self) -> None:
+        """Write out what is held back."""
+        ...
+
+    def isatty(self) -> bool:
+        """Say whether a person reads it."""
+        ...
+
+
+class CalmHandler(logging.StreamHandler[Stream]):
     """Writes to a stream; of equal warnings the first, then one line with ``repeated``.
 
     Equal are warnings and errors of the same event whose ids and other texts are equal; numbers
     may differ. What is less than a warning is always written: it tells what happened, in order.
     """
 
-    def __init__(self, stream: TextIO, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, stream: Stream, monotonic: Callable[[], float] = time.monotonic) -> None:
         super().__init__(stream)
         self._monotonic = monotonic
         self._told: OrderedDict[object, _Told] = OrderedDict()  # by when they were told

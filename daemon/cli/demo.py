@@ -4,10 +4,10 @@ import asyncio
 import csv
 import io
 import shutil
-import sys
 import tempfile
 from importlib.resources import as_file, files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
@@ -15,10 +15,13 @@ import msgspec
 from config.load import load
 from config.settings import Server, Settings
 from daemon.cli.commands import help_words
-from daemon.cli.progress import ProgressDisplay, bars_for
 from daemon.web.address import address_in
 from ledger.ledger import Ledger
 from ledger.status import Stage
+
+if TYPE_CHECKING:
+    from daemon.cli.progress import BarDisplay, LineDisplay
+    from daemon.web.desk import Desk
 
 #: So that a person can watch; the simulator itself needs a few milliseconds.
 SECONDS_PER_JOB = 0.4
@@ -41,22 +44,26 @@ def demo(*, rows: int | None, keep_running: bool, folder: Path | None) -> int:
 
 async def _run(folder: Path, rows: int | None, *, keep_running: bool) -> int:
     from daemon.app import run  # noqa: PLC0415 - slow to import
+    from daemon.cli import progress  # noqa: PLC0415 - slow to import
     from daemon.comfy.simulator import Simulator  # noqa: PLC0415 - needs the demo extra
     from daemon.logs import set_up  # noqa: PLC0415 - slow to import
 
     (folder / "comfyui").mkdir(parents=True, exist_ok=True)
     async with Simulator(folder / "comfyui", seconds_per_job=SECONDS_PER_JOB) as simulator:
         settings = _settings(folder, simulator.url)
-        set_up(msgspec.structs.replace(settings.log, level="warning"))
+        set_up(msgspec.structs.replace(settings.log, level="warning"), progress.Terminal())
         drop = drop_example(settings.inbox.path, rows)
-        click.echo(f"ComfyUI simulator  {simulator.url}")
-        click.echo(f"dropped            {drop}")
+        click.echo(help_words("demo.simulator", url=simulator.url))
+        click.echo(help_words("demo.dropped", drop=drop))
         summary = _Summary(settings)
-        display = bars_for(terminal=sys.stdout.isatty())
+        bars = progress.bars_on_terminal(help_words)
+        finished = summary.show if keep_running else None
 
-        def observe(ledger: Ledger) -> ProgressDisplay:
-            summary.ledger = ledger
-            return ProgressDisplay(ledger, display, finished=summary.show if keep_running else None)
+        def observe(desk: "Desk") -> "BarDisplay | LineDisplay":
+            summary.ledger = desk.ledger
+            if bars is None:
+                return progress.LineDisplay(desk, finished=finished)
+            return progress.BarDisplay(desk, bars, help_words, finished=finished)
 
         code = await run(settings, once=not keep_running, observer=observe)
     if not keep_running:
@@ -118,8 +125,10 @@ class _Summary:
             click.echo(f"{task.row_number:>4}  {task.workflow_type}  {task.status}  {what}")
         done = sum(task.stage is Stage.DONE for task in tasks)
         ledger = self._settings.ledger.path / "ledger.json"
-        click.echo(f"\n{done} of {len(tasks)} done.")
+        click.echo("\n" + help_words("demo.done", done=done, total=len(tasks)))
         if (door := address_in(self._settings.state_dir)) is not None:  # the daemon is still up
-            click.echo(f"HTTP API  {door.url}/api/batches")
-        click.echo("Look at the ledger:")
+            click.echo(help_words("demo.dashboard", url=f"{door.url}/"))
+        else:
+            click.echo(help_words("demo.no_dashboard"))
+        click.echo(help_words("demo.ledger"))
         click.echo(f"  jq '.tasks[] | [.task_id, .status, .output_files]' -c {ledger}")

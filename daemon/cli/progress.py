@@ -1,11 +1,16 @@
 """What a person sees while rows are worked on; plain lines where it is no terminal."""
 
 import asyncio
+import sys
 from collections.abc import Callable
 from typing import Protocol
 
 import click
 
+from daemon.cli.picture import Picture, picture_of
+from daemon.web.desk import Desk
+from daemon.words import Words
+from daemon.words.values import printable
 from ledger.entry import Transaction
 from ledger.ledger import Ledger
 from ledger.status import OPEN_STAGES, Stage
@@ -15,10 +20,10 @@ REFRESH_SECONDS = 0.2
 
 
 class Bars(Protocol):
-    """Draws how far each batch is."""
+    """Draws how the work stands."""
 
-    def draw(self, batch_id: str, done: int, failed: int, total: int, activity: str) -> None:
-        """Show a batch's counts."""
+    def draw(self, picture: Picture) -> None:
+        """Show how all stands."""
         ...
 
     def close(self) -> None:
@@ -26,117 +31,109 @@ class Bars(Protocol):
         ...
 
 
-class PlainLines:
-    """One line per task that ends; for pipes and log files."""
+class Terminal:
+    """Wherever standard error goes by now: bars put what is logged above themselves."""
 
-    def draw(self, batch_id: str, done: int, failed: int, total: int, activity: str) -> None:
-        """Say nothing: the lines of the tasks are enough."""
+    def write(self, text: str) -> int:
+        """Write *text*."""
+        return sys.stderr.write(text)
 
-    def close(self) -> None:
-        """Nothing to restore."""
+    def flush(self) -> None:
+        """Write out what is held back."""
+        sys.stderr.flush()
 
-
-class RichBars:
-    """A bar per batch, drawn by rich."""
-
-    def __init__(self) -> None:
-        from rich.progress import (  # noqa: PLC0415 - only on terminals
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TaskID,
-            TextColumn,
-        )
-
-        self._bars = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[activity]}"),
-        )
-        self._ids: dict[str, TaskID] = {}
-        self._bars.start()
-
-    def draw(self, batch_id: str, done: int, failed: int, total: int, activity: str) -> None:
-        """Show a batch's counts."""
-        if batch_id not in self._ids:
-            self._ids[batch_id] = self._bars.add_task(batch_id, total=total, activity="")
-        text = f"{activity}  ✗ {failed}" if failed else activity
-        self._bars.update(
-            self._ids[batch_id],
-            completed=done + failed,
-            total=total,
-            activity=text,
-        )
-
-    def close(self) -> None:
-        """Leave the last picture of the bars standing."""
-        self._bars.stop()
+    def isatty(self) -> bool:
+        """Say whether a person reads it."""
+        return sys.stderr.isatty()
 
 
-class ProgressDisplay:
-    """Shows each task's end and each batch's counts; a service that only watches."""
+class BarDisplay:
+    """Draws bars; a service that only watches."""
 
     name = "progress-display"
 
     def __init__(
-        self, ledger: Ledger, bars: Bars, *, finished: Callable[[Ledger], None] | None = None
+        self,
+        desk: Desk,
+        bars: Bars,
+        words: Words,
+        *,
+        finished: Callable[[Ledger], None] | None = None,
     ) -> None:
-        self._ledger = ledger
+        """*finished* is called once, when all rows have ended; from then on nothing is drawn."""
+        self._desk = desk
         self._bars = bars
-        self._plain = isinstance(bars, PlainLines)
+        self._words = words
+        self._shown: dict[str, None] = {}
         self._finished = finished
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Show until *stop*; *finished* is called once, when all rows have ended."""
-        unsubscribe = self._ledger.subscribe(self._follow)
+        """Draw until *stop*."""
         try:
             while not stop.is_set():
                 self._draw()
-                if self._finished is not None and self._ended():
+                if self._finished is not None and all_ended(self._desk.ledger):
                     self._bars.close()
-                    finished, self._finished = self._finished, None
-                    finished(self._ledger)
-                try:
-                    async with asyncio.timeout(REFRESH_SECONDS):
-                        await stop.wait()
-                except TimeoutError:
-                    continue
+                    self._finished(self._desk.ledger)
+                    return
+                await self._desk.clock.pause(REFRESH_SECONDS, stop)
             self._draw()
         finally:
-            unsubscribe()
             self._bars.close()
 
-    def _ended(self) -> bool:
-        counts = self._ledger.counts()
-        return any(counts.values()) and not any(counts.get(stage) for stage in OPEN_STAGES)
-
     def _draw(self) -> None:
-        for batch in self._ledger.batches():
-            counts = self._ledger.counts(batch.batch_id)
-            inside = counts.get(Stage.QUEUED, 0) + counts.get(Stage.RUNNING, 0)
-            self._bars.draw(
-                batch.batch_id,
-                counts.get(Stage.DONE, 0),
-                counts.get(Stage.FAILED, 0),
-                sum(counts.values()),
-                f"▶ {inside}  ⬇ {counts.get(Stage.COLLECTING, 0)}",
-            )
+        self._bars.draw(picture_of(self._desk, self._shown, self._words))
+
+
+class LineDisplay:
+    """Prints a line for each task that ends, for pipes and log files."""
+
+    name = "progress-display"
+
+    def __init__(self, desk: Desk, *, finished: Callable[[Ledger], None] | None = None) -> None:
+        self._desk = desk
+        self._finished = finished
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Print until *stop*; *finished* is called once, when all rows have ended."""
+        unsubscribe = self._desk.ledger.subscribe(self._follow)
+        try:
+            while not stop.is_set():
+                if self._finished is not None and all_ended(self._desk.ledger):
+                    finished, self._finished = self._finished, None
+                    finished(self._desk.ledger)
+                await self._desk.clock.pause(REFRESH_SECONDS, stop)
+        finally:
+            unsubscribe()
 
     def _follow(self, transaction: Transaction) -> None:
-        if not self._plain:
-            return
         for record in transaction.records:
-            if isinstance(record, Task) and record.stage in (Stage.DONE, Stage.FAILED):
+            if not isinstance(record, Task) or not record.has_just_ended:
+                continue
+            if record.stage in (Stage.DONE, Stage.FAILED):
                 what = ", ".join(record.output_files) or record.error_message or ""
-                click.echo(f"{record.status} {record.task_id} {record.product_name}: {what}")
+                line = f"{record.status} {record.task_id} {record.product_name}: {what}"
+                click.echo(printable(line))
 
 
-def bars_for(*, terminal: bool) -> Bars:
-    """Return bars on a terminal where rich is installed, else plain lines."""
-    if not terminal:
-        return PlainLines()
+def all_ended(ledger: Ledger) -> bool:
+    """Say whether there are tasks, and none of them is open."""
+    counts = ledger.counts()
+    return any(counts.values()) and not any(counts.get(stage) for stage in OPEN_STAGES)
+
+
+def observer_on_terminal(words: Words) -> Callable[[Desk], BarDisplay] | None:
+    """Return what draws bars beside a daemon, None where there is nobody to see them."""
+    bars = bars_on_terminal(words)
+    return None if bars is None else lambda desk: BarDisplay(desk, bars, words)
+
+
+def bars_on_terminal(words: Words) -> Bars | None:
+    """Return bars where a person looks at a terminal and rich is installed, else None."""
+    if not (sys.stdout.isatty() and sys.stderr.isatty()):
+        return None
     try:
-        return RichBars()
+        from daemon.cli.bars import RichBars  # noqa: PLC0415 - only on terminals
     except ModuleNotFoundError:
-        return PlainLines()
+        return None
+    return RichBars(words)

@@ -23,16 +23,20 @@ def run(invocation: Invocation, *, once: bool = False) -> int:
     import asyncio  # noqa: PLC0415 - commands that only read must not pay for it
 
     from daemon import app, logs  # noqa: PLC0415 - likewise
+    from daemon.cli import progress  # noqa: PLC0415 - likewise
     from daemon.dispatch.templates import TemplateError  # noqa: PLC0415 - likewise
     from daemon.notify import ServiceManager  # noqa: PLC0415 - likewise
 
     def reload() -> Settings:
         return invocation.read_again().settings
 
-    logs.set_up(settings.log, secrets=list(secrets_in(settings)))
+    logs.set_up(settings.log, progress.Terminal(), list(secrets_in(settings)))
     manager = ServiceManager(invocation.env)
+    observer = progress.observer_on_terminal(invocation.words)
     try:
-        return asyncio.run(app.run(settings, once=once, reload=reload, manager=manager))
+        return asyncio.run(
+            app.run(settings, once=once, reload=reload, observer=observer, manager=manager)
+        )
     except TemplateError as error:
         raise config_error(error) from error
     finally:

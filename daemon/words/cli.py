@@ -1,6 +1,15 @@
 """What the command line answers."""
 
 ZH: dict[str, str] = {
+    "demo.simulator": "ComfyUI 模拟器  {url}",
+    "demo.dropped": "已放入          {drop}",
+    "demo.done": "{total} 个任务完成了 {done} 个。",
+    "demo.dashboard": "网页  {url}（Ctrl-C 停止）",
+    "demo.no_dashboard": "想看网页：加上 --keep-running 再运行一次。",
+    "demo.ledger": "查看台账：",
+    "progress.waits": "没有要做的任务；把任务文件放进 {inbox}（Ctrl-C 停止）",
+    "progress.more": "另有 {count} 个批次",
+    "progress.idle": "空闲",
     "unit.state_dir": '请在 {file} 中写入 state_dir = "{path}"，使手动运行的命令读取同一个台账。',
     "config.fix": "设置中有 {count} 处问题，没有启动。",
     "servers.title": "服务器",
@@ -83,6 +92,15 @@ ZH: dict[str, str] = {
 }
 
 EN: dict[str, str] = {
+    "demo.simulator": "ComfyUI simulator  {url}",
+    "demo.dropped": "dropped            {drop}",
+    "demo.done": "{done} of {total} done.",
+    "demo.dashboard": "Dashboard  {url}  (Ctrl-C stops)",
+    "demo.no_dashboard": "To see the dashboard, run it again with --keep-running.",
+    "demo.ledger": "Look at the ledger:",
+    "progress.waits": "nothing to do; drop job files into {inbox} (Ctrl-C stops)",
+    "progress.more": "and {count} more batches",
+    "progress.idle": "idle",
     "unit.state_dir": 'Write state_dir = "{path}" into {file}, so that the commands you type '
     "find the service's ledger.",
     "config.fix": "{count} problem(s) in the settings; nothing was started.",

@@ -5,15 +5,18 @@ import contextlib
 import io
 import json
 from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 from yarl import URL
 
 from daemon.app import run as run_app
 from daemon.clock import Clock
-from ledger.ledger import Ledger
+from daemon.web.desk import Desk
 from tests.fakes.world import World
+
+if TYPE_CHECKING:
+    from ledger.ledger import Ledger
 
 
 class Answer:
@@ -82,8 +85,8 @@ class _Hook:
         self.ledger: Ledger | None = None
         self.begun: asyncio.Future[asyncio.Event] = asyncio.get_running_loop().create_future()
 
-    def __call__(self, ledger: Ledger) -> "_Hook":
-        self.ledger = ledger
+    def __call__(self, desk: Desk) -> "_Hook":
+        self.ledger = desk.ledger
         return self
 
     async def run(self, stop: asyncio.Event) -> None:
