@@ -16,6 +16,7 @@ from daemon.clock import Clock, SystemClock
 from daemon.collect.collector import Collector
 from daemon.dispatch.holding import Holding
 from daemon.dispatch.lane import Lane
+from daemon.dispatch.lanes import Lanes
 from daemon.dispatch.ready import ReadyRows
 from daemon.dispatch.servers import HealthWatch, ServerState
 from daemon.dispatch.submission import Submission, TaskFiles
@@ -45,7 +46,6 @@ from daemon.web.desk import Desk
 from daemon.web.server import WebServer
 from daemon.words import Words
 from daemon.workflows import Workflows
-from ledger.entry import Transaction
 from ledger.jsondir.backup import copy_ledger
 from ledger.jsondir.reader import history
 from ledger.ledger import Ledger
@@ -169,7 +169,7 @@ def _services(
         *tables.pollers,
         *_dispatch(ground),
         *(service for each in followers for service in (each, each.news)),
-        Collector(ledger, ground.clients, ground.workflows.settings, ground.folder, clock),
+        Collector(ledger, ground.clients, ground.workflows.settings, ground.paths, clock),
         *tables.publishers,
         BatchKeeper(ledger, clock, ground.streaks),
         LedgerWatch(ledger, clock),
@@ -264,23 +264,16 @@ def _dispatch(ground: Ground) -> list[Service]:
     ]
     holding = Holding(ledger, ready, states, clock)
 
-    def changed() -> None:
-        for lane in lanes:
-            lane.wake.set()
-
-    def follow(transaction: Transaction) -> None:
-        ready.follow(transaction)
-        changed()
-
-    ledger.subscribe(follow)
+    together = Lanes(ready, lanes)
+    ledger.subscribe(together.follow)
 
     def replaced() -> None:
         for state in states:
             ready.readmit(state.name)
-        changed()
+        together.wake()
 
     workflows.replaced = replaced
-    watches = [HealthWatch(state, clock, ready, changed) for state in states]
+    watches = [HealthWatch(state, clock, ready, together.wake) for state in states]
     return [*watches, *lanes, holding]
 
 

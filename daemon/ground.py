@@ -9,7 +9,7 @@ import structlog
 from config.settings import Server, Settings
 from daemon import failpoint
 from daemon.clock import Clock
-from daemon.collect.collector import OutputFolder
+from daemon.collect.paths import OutputFolder, OutputPaths
 from daemon.comfy.client import ComfyClient
 from daemon.comfy.server import WorkflowServer
 from daemon.dispatch.servers import ServerState
@@ -40,6 +40,7 @@ class Ground:
     streaks: Streaks
     contents: ContentStore
     folder: OutputFolder
+    paths: OutputPaths
     metrics: Metrics
     journal_size_bytes: Callable[[], int]
     clock: Clock
@@ -87,6 +88,10 @@ async def lay_ground(
     states = [ServerState(server, clients[server.name], ledger) for server in settings.servers]
     for state in states:
         await state.remember(client_id=state.memory.get("client_id") or uuid.uuid4().hex)
+    folder = OutputFolder(
+        path=settings.outputs.path, state_dir=settings.state_dir, name=settings.outputs.name
+    )
+    paths = OutputPaths(folder, ledger)
     return Ground(
         settings=settings,
         ledger=ledger,
@@ -94,15 +99,19 @@ async def lay_ground(
         states=states,
         workflows=workflows,
         settlement=Settlement(
-            ledger, clock, workflows.settings, workflows.results_of, list(clients)
+            ledger,
+            clock,
+            workflows.settings,
+            workflows.results_of,
+            servers=list(clients),
+            name_outputs=paths.name,
         ),
         streaks=Streaks(ledger, settings.dispatch.max_consecutive_failures),
         contents=ContentStore(
             settings.inputs.path, max_picture_megapixels=settings.inputs.max_picture_megapixels
         ),
-        folder=OutputFolder(
-            path=settings.outputs.path, state_dir=settings.state_dir, name=settings.outputs.name
-        ),
+        folder=folder,
+        paths=paths,
         metrics=metrics,
         journal_size_bytes=lambda: store.journal_size_bytes,
         clock=clock,

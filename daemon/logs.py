@@ -3,6 +3,7 @@
 import logging
 import sys
 from collections.abc import Collection, Mapping
+from functools import cache
 from typing import Protocol
 
 import structlog
@@ -116,6 +117,7 @@ def _hider(secrets: Collection[str]) -> Processor:
     return hide
 
 
+@cache  # names in the code are few
 def _sounds_secret(key: object) -> bool:
     return any(word in str(key).lower() for word in _SECRET_KEYS)
 

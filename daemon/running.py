@@ -120,6 +120,11 @@ class Crew:
         """Yield the keys of the jobs at work."""
         return iter(self._jobs)
 
+    @property
+    def failed(self) -> bool:
+        """Whether ``check`` would raise."""
+        return self._failure is not None
+
     def start(
         self, key: str, job: Coroutine[object, object, None], about: Mapping[str, str] | None = None
     ) -> None:

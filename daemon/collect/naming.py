@@ -35,6 +35,8 @@ PLACEHOLDERS = frozenset(
 )
 _KEPT_WHOLE = frozenset({"index", "ext", "task_id"})
 _SPEC = re.compile(r"([<>^]?[0-9]{0,3}[ds]?)|(\.[0-9]{1,2}f)")
+#: What most values are made of: letters and digits, Chinese ones too, that NFC leaves alone.
+_HARMLESS = re.compile(r"[A-Za-z0-9_.\- \u4e00-\u9fff]*")
 _FORBIDDEN = frozenset('/\\:*?"<>|')
 _BIDI = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _EDGES = re.compile(r"^[\s.]+|[\s.]+$")
@@ -161,6 +163,8 @@ def _extension(ext: str) -> str:
 
 def _safe(text: str) -> str:
     """Return *text* in NFC with every character that some file system refuses as ``_``."""
+    if _HARMLESS.fullmatch(text):
+        return text
     return "".join(
         "_" if char in _FORBIDDEN or _is_unprintable(char) else char
         for char in unicodedata.normalize("NFC", text)
@@ -173,6 +177,8 @@ def _is_unprintable(char: str) -> bool:
 
 def _fitted(pieces: list[Piece]) -> str:
     """Return the pieces as one path component, the longest cut until it fits."""
+    if len((name := _component(pieces)).encode()) <= MAX_COMPONENT_BYTES:
+        return name
     pieces = [
         Piece(text=_cut(piece.text, MAX_COMPONENT_BYTES), keep=piece.keep) for piece in pieces
     ]

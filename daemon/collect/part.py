@@ -98,6 +98,38 @@ class Part:
             self._file.close()
 
 
+def part_of(final: Path) -> Path:
+    """Return where the bytes of *final* are gathered until they are proven."""
+    return final.with_name(f"{final.name}.part")
+
+
+def open_new(path: Path, head: FileHead) -> Part:
+    """Open a part of which nothing is there yet; raises FileExistsError when its name is taken."""
+    final = path.with_name(path.name.removesuffix(".part"))
+    if os.path.lexists(final):
+        raise FileExistsError(f"{final} exists")
+    return Part(path, head)
+
+
+def write_whole(path: Path, chunks: list[bytes]) -> str:
+    """Write a file that is here in one piece, make it durable and return its sha256.
+
+    Without a note: what a crash leaves of it is thrown away.
+    """
+    make_folder(path.parent)
+    discard(path)
+    content = b"".join(chunks)
+    with path.open("xb", buffering=0) as file:
+        rest = memoryview(content)
+        while rest:
+            rest = rest[file.write(rest) :]
+        failpoint.reach("download.in_the_middle")
+        failpoint.reach("download.before_fsync")
+        os.fsync(file.fileno())
+        failpoint.reach("download.after_fsync")
+    return hashlib.sha256(content).hexdigest()
+
+
 def discard(path: Path) -> None:
     """Remove a part and its note; missing ones are no error."""
     path.unlink(missing_ok=True)

@@ -1,6 +1,5 @@
-"""Proves that a fetched file is what it should be, and puts it in its place."""
+"""Proves that a fetched file is what it should be, and puts it in its place; all of it blocks."""
 
-import asyncio
 import filecmp
 import os
 from pathlib import Path
@@ -27,17 +26,13 @@ class BadOutput(Exception):
     """A result is empty, cut off, or not what its name says; the text says which and why."""
 
 
-async def prove(path: Path) -> str:
+def prove(path: Path) -> str:
     """Return what the file is once that was proven; raises BadOutput.
 
     Pictures are decoded to their last pixel and frame, videos are walked through box by box.
     Of a kind that nobody knows only that it is not empty is proven, and the log says so.
     A ``.part`` at the end of the name is not looked at.
     """
-    return await asyncio.to_thread(_prove, path)
-
-
-def _prove(path: Path) -> str:
     name = path.name.removesuffix(".part")
     with path.open("rb") as file:
         size_bytes = os.fstat(file.fileno()).st_size
@@ -105,16 +100,12 @@ def _decode(file: BinaryIO, sort: Sort) -> str:
     return f"{sort.value}, {width} x {height}, {frames} frame(s)"
 
 
-async def place(part: Path, final: Path) -> None:
+def place(part: Path, final: Path) -> None:
     """Give the synced *part* its final name, durably; a crash leaves one of the two.
 
     Never over another file: raises FileExistsError, unless *final* holds the same bytes (then an
     earlier attempt came this far, and *part* is removed).
     """
-    await asyncio.to_thread(_place, part, final)
-
-
-def _place(part: Path, final: Path) -> None:
     failpoint.reach("download.before_rename")
     if os.path.lexists(final):
         if not final.exists() or not filecmp.cmp(part, final, shallow=False):

@@ -5,7 +5,7 @@ The wire is in ``connection``, what comes over it in ``messages``; ``lookup``, `
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from http import HTTPStatus
 from pathlib import Path
@@ -127,9 +127,11 @@ class ComfyClient:
             raise refused_nodes(dropped, graph)
         return accepted.prompt_id
 
-    async def look_up(self, tickets: Sequence[Ticket]) -> dict[str, Sighting]:
+    async def look_up(
+        self, tickets: Sequence[Ticket], ended: Collection[str] = ()
+    ) -> dict[str, Sighting]:
         """Return a sighting per prompt id: one read of the queue, then the history of the rest."""
-        return await lookup.look_up(self._connection, tickets)
+        return await lookup.look_up(self._connection, tickets, ended)
 
     async def find_file(self, ref: FileRef) -> FileHead | None:
         """Return the file's head, or None when the server has no such file."""

@@ -71,6 +71,7 @@ class Connection:
         self._base = self._shown if has_own_login else url.rstrip("/")  # aiohttp takes one of them
         self._reading: aiohttp.ClientSession | None = None
         self._changing: aiohttp.ClientSession | None = None
+        self._listening: aiohttp.ClientSession | None = None
 
     async def read(self, path: str, kind: type[T], *, seconds: float | None = None) -> T:
         """Return the JSON at *path* as a *kind*; raises Unreachable when there is none."""
@@ -156,7 +157,7 @@ class Connection:
         """Open a push connection; raises Unreachable."""
         try:
             async with asyncio.timeout(self.timeouts.read_seconds):
-                return await self._read_session().ws_connect(
+                return await self._listen_session().ws_connect(
                     self._base + path,
                     params=params,
                     heartbeat=self.timeouts.websocket_heartbeat_seconds,
@@ -177,8 +178,8 @@ class Connection:
 
     async def close(self) -> None:
         """Release the connections; a later call would open new ones."""
-        sessions = (self._reading, self._changing)
-        self._reading = self._changing = None
+        sessions = (self._reading, self._changing, self._listening)
+        self._reading = self._changing = self._listening = None
         for session in sessions:
             if session is not None:
                 await session.close()
@@ -195,16 +196,23 @@ class Connection:
             self._changing = self._session(aiohttp.TCPConnector(limit=0, force_close=True))
         return self._changing
 
-    def _session(self, connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
-        no_redirects = aiohttp.TraceConfig()
-        no_redirects.on_request_redirect.append(_refuse_redirect)  # ws_connect would follow them
+    def _listen_session(self) -> aiohttp.ClientSession:
+        if self._listening is None:  # apart: following each request costs a tenth of it
+            no_redirects = aiohttp.TraceConfig()
+            no_redirects.on_request_redirect.append(_refuse_redirect)  # ws_connect follows them
+            self._listening = self._session(aiohttp.TCPConnector(limit=0), no_redirects)
+        return self._listening
+
+    def _session(
+        self, connector: aiohttp.TCPConnector, *traces: aiohttp.TraceConfig
+    ) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
             connector=connector,
             headers=self._headers,
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None, connect=self.timeouts.connect_seconds),
             read_bufsize=READ_BUFFER_BYTES,
-            trace_configs=[no_redirects],
+            trace_configs=list(traces),
         )
 
 

@@ -53,6 +53,7 @@ class FileDownload:
     ) -> None:
         self.offset = offset
         self.total_bytes = total_bytes
+        self.last_modified = response.headers.get("Last-Modified") if response else None
         self._connection = connection
         self._response = response
 

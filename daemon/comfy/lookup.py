@@ -1,7 +1,7 @@
 """Looks for prompts in a server: one read of the queue, then the history of those not in it."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from urllib.parse import quote
 
 import msgspec
@@ -21,15 +21,25 @@ async def read_queue(connection: Connection) -> Queue:
     return await connection.read("/queue", Queue)
 
 
-async def look_up(connection: Connection, tickets: Sequence[Ticket]) -> dict[str, Sighting]:
+async def look_up(
+    connection: Connection, tickets: Sequence[Ticket], ended: Collection[str] = ()
+) -> dict[str, Sighting]:
     """Return a sighting per prompt id, ABSENT where neither queue nor history knows it.
 
-    Raises Unreachable, and then says nothing about any of them: half an answer would be taken
-    for absence.
+    Those that are said to have *ended* are looked for in the history first, which is final; only
+    absence needs both, in their order. Raises Unreachable, and then says nothing about any of
+    them: half an answer would be taken for absence.
     """
+    told = [each.prompt_id for each in tickets if each.prompt_id in ended]
+    found = {
+        prompt_id: sighting
+        for prompt_id, sighting in (await _in_history(connection, told)).items()
+        if sighting.state is not State.ABSENT
+    }
+    tickets = [each for each in tickets if each.prompt_id not in found]
     if not tickets:
-        return {}
-    seen = in_queue(await read_queue(connection), tickets)
+        return found
+    seen = found | in_queue(await read_queue(connection), tickets)
     rest = list(dict.fromkeys(each.prompt_id for each in tickets if each.prompt_id not in seen))
     return seen | await _in_history(connection, rest)
 
@@ -88,6 +98,8 @@ async def _in_history(connection: Connection, prompt_ids: Sequence[str]) -> dict
         for prompt_id in waiting:  # shared: each reader takes the next one
             found[prompt_id] = await _read_history(connection, prompt_id)
 
+    if len(prompt_ids) == 1:
+        return {prompt_ids[0]: await _read_history(connection, prompt_ids[0])}
     readers = [
         asyncio.create_task(read_on(), name=f"history of {connection.name}")
         for _ in range(min(HISTORY_READS_AT_A_TIME, len(prompt_ids)))

@@ -9,9 +9,8 @@ import msgspec
 
 from daemon.comfy.connection import Connection
 from daemon.comfy.messages import Frame, FrameData
-from daemon.comfy.server import Progress
+from daemon.comfy.server import ENDED, NODE, STARTED, Progress
 
-STARTED, NODE, ENDED = "started", "node", "ended"
 #: Previews of large pictures arrive as one binary frame each; a frame over the limit would end
 #: the connection.
 LARGEST_FRAME_BYTES = 64 * 1024 * 1024

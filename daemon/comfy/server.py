@@ -4,7 +4,7 @@
 (``client``); what a kind cannot do it says in ``Capabilities``, never by its type.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from enum import StrEnum
 from pathlib import Path
@@ -15,6 +15,9 @@ import msgspec
 Json: TypeAlias = "str | int | float | bool | list[Json] | dict[str, Json] | None"
 #: An API-format workflow: node id -> {"class_type": …, "inputs": {…}, "_meta": {"title": …}}.
 Graph: TypeAlias = dict[str, dict[str, Json]]
+
+#: Events of ``Progress``; after "ended" a look finds the prompt in the history.
+STARTED, NODE, ENDED = "started", "node", "ended"
 
 
 class Unreachable(Exception):
@@ -122,6 +125,7 @@ class Download(Protocol):
 
     offset: int  # where the bytes begin: as asked, or 0 when the server ignored the range
     total_bytes: int | None  # of the whole file, when the server told
+    last_modified: str | None  # as the server writes it
 
     def chunks(self) -> AsyncIterator[bytes]:
         """Yield the bytes; raises AnswerLost when they end before the promised length."""
@@ -132,7 +136,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     """News about a prompt from the push channel; a hint, never the truth."""
 
     prompt_id: str
-    event: str  # "started", "node", "ended" (a look now finds it in the history)
+    event: str  # STARTED, NODE or ENDED
     node: str | None = None
     value: float | None = None
     maximum: float | None = None
@@ -163,10 +167,13 @@ class WorkflowServer(Protocol):
         """
         ...
 
-    async def look_up(self, tickets: Sequence[Ticket]) -> dict[str, Sighting]:
+    async def look_up(
+        self, tickets: Sequence[Ticket], ended: Collection[str] = ()
+    ) -> dict[str, Sighting]:
         """Return a sighting per prompt id: one read of the queue, **then** the history of the rest.
 
         ComfyUI moves a prompt from queue to history under one lock, so this order cannot miss it.
+        Prompts that are said to have *ended* are found in the history at once, if they are there.
         """
         ...
 

@@ -50,6 +50,16 @@ class Lane:
         self._streaks = streaks
         self._clock = clock
         self._crew = Crew(state.settings.max_in_flight, freed=self.wake.set)
+        self._inside: dict[str, Stage] = {}  # tasks of ours that may be in the server
+        for task in ledger.in_stage(*IN_FLIGHT_STAGES, server=state.name):
+            self.follow(task)
+
+    def follow(self, task: Task) -> None:
+        """Take in a durable change of a task; one that leaves this server frees a slot."""
+        if task.server == self._state.name and task.stage in IN_FLIGHT_STAGES:
+            self._inside[task.task_id] = task.stage
+        elif self._inside.pop(task.task_id, None) is not None:
+            self.wake.set()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Feed the server until *stop*; submissions that have begun are brought to their end."""
@@ -69,7 +79,9 @@ class Lane:
         except (Unreachable, AnswerLost, LedgerClosed) as error:
             log.warning("dispatch.cannot_look", server=self._state.name, error=str(error))
             return IDLE_SECONDS
-        while self._free_slots() > 0 and (task := self._next_task()) is not None:
+        for _ in range(self._free_slots()):
+            if (task := self._next_task()) is None:
+                break
             self._crew.start(task.task_id, self._submit(task), about(task, self._state.name))
         next_seconds = self._ready.seconds_to_next()
         return min(pause_seconds, next_seconds if next_seconds is not None else IDLE_SECONDS)
@@ -77,9 +89,9 @@ class Lane:
     async def _settle_unknown(self) -> float:
         """Look after submissions whose answer was lost, here or before a restart."""
         unknown = [
-            task
-            for task in self._ledger.in_stage(Stage.SUBMITTING, server=self._state.name)
-            if task.task_id not in self._crew
+            self._ledger.task(task_id)
+            for task_id, stage in self._inside.items()
+            if stage is Stage.SUBMITTING and task_id not in self._crew
         ]
         if not unknown:
             return IDLE_SECONDS
@@ -92,10 +104,8 @@ class Lane:
 
     def _free_slots(self) -> int:
         """Return how many more prompts the server may get now."""
-        stages = tuple(IN_FLIGHT_STAGES)
-        inside = {task.task_id for task in self._ledger.in_stage(*stages, server=self._state.name)}
-        starting = sum(1 for task_id in self._crew if task_id not in inside)
-        return self._state.settings.max_in_flight - len(inside) - starting
+        starting = sum(1 for task_id in self._crew if task_id not in self._inside)
+        return self._state.settings.max_in_flight - len(self._inside) - starting
 
     def _next_task(self) -> Task | None:
         state = self._state

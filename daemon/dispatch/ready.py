@@ -13,6 +13,7 @@ from typing import TypeAlias
 import msgspec
 
 from daemon.clock import Clock
+from daemon.dispatch.fairness import Fairness
 from daemon.retrying import OUT_OF_MEMORY
 from daemon.settle.dependency import dependency_met, why_blocked
 from daemon.settle.gpu_memory import given_up_by, wanted_server
@@ -26,7 +27,7 @@ Family: TypeAlias = tuple[str, str]
 Rank: TypeAlias = tuple[int, str, int, str]
 
 #: Picks of one workflow type in a row while an older row of another type waits.
-AFFINITY_STREAK = 20
+AFFINITY_STREAK = 50
 
 
 class QueueKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,6 +60,7 @@ class ReadyRows:
         affinity: bool = True,
         takes_work: Callable[[str], bool] = lambda _server: False,
     ) -> None:
+        self.grown: Callable[[], None] = lambda: None  # called when a row may run
         self._ledger = ledger
         self._clock = clock
         self._stage_order = stage_order  # all pictures of a batch before its first video
@@ -70,6 +72,7 @@ class ReadyRows:
         self._parked: dict[Family, set[str]] = defaultdict(set)
         self._deferred: list[tuple[float, str]] = []
         self._taken: set[str] = set()
+        self._fairness = Fairness()
         self._excluded: dict[str, frozenset[str]] = {}
         self._unfit: dict[str, Unfit] = {}  # why the excluding servers cannot run a task
         self.blocked: dict[str, str | None] = {}  # task id -> reason to mark, None to clear
@@ -91,7 +94,8 @@ class ReadyRows:
         """Return the next task for *server* and keep it from all others, or None.
 
         *runs* says whether a batch's waiting rows may run. *last_type* is preferred among equal
-        priorities, but not for more than AFFINITY_STREAK picks (*streak* so far).
+        priorities, but not for more than AFFINITY_STREAK picks (*streak* so far), and not before
+        a row that would come later than fair is (see ``fairness``).
         """
         self._wake_deferred()
         heads = list(self._heads(server, runs))
@@ -100,11 +104,14 @@ class ReadyRows:
         top = min(rank[0] for rank, _, _ in heads)
         heads = [head for head in heads if head[0][0] == top]
         if self._affinity and streak < AFFINITY_STREAK:
-            heads = [head for head in heads if head[2].workflow_type == last_type] or heads
+            late = [head for head in heads if self._fairness.is_late(head[1])]
+            alike = [head for head in heads if head[2].workflow_type == last_type]
+            heads = late or alike or heads
         _, task_id, key = min(heads, key=lambda head: head[:2])
         heapq.heappop(self._queues[key])
         self._unplace(task_id)
         self._taken.add(task_id)
+        self._fairness.took(task_id)
         return self._ledger.task(task_id)
 
     def give_back(self, task_id: str) -> None:
@@ -186,6 +193,7 @@ class ReadyRows:
             self._release(task.family)
             return
         self._unplace(task.task_id)
+        self._fairness.leave(task.task_id)
         if task.status in (Status.DONE, Status.FAILED, Status.CANCELLED):
             self._excluded.pop(task.task_id, None)
             self._unfit.pop(task.task_id, None)
@@ -201,12 +209,14 @@ class ReadyRows:
         if task.task_id in self._taken:
             return  # the lane gives it back
         self._unplace(task.task_id)
+        self._fairness.enter(task.task_id, task.priority)
         if not self._dependency_met(task):
             return
         if task.not_before is not None:
             due = from_timestamp(task.not_before).timestamp()
             if due > self._clock.now().timestamp():
                 heapq.heappush(self._deferred, (due, task.task_id))
+                self.grown()  # whoever waits must not oversleep it
                 return
         for server in given_up_by(task.metadata):
             reason = f"ran out of memory on {server} again and again"
@@ -222,6 +232,7 @@ class ReadyRows:
         self._place[task.task_id] = key
         self._ready_counts[key.batch_id] += 1
         heapq.heappush(self._queues[key], (_rank(task), task.task_id))
+        self.grown()
 
     def _unplace(self, task_id: str) -> None:
         if (key := self._place.pop(task_id, None)) is not None:

@@ -8,7 +8,7 @@ import structlog
 from config.settings import Server
 from daemon import failpoint
 from daemon.clock import Clock
-from daemon.comfy.server import AnswerLost, Unreachable, WorkflowServer
+from daemon.comfy.server import ENDED, AnswerLost, Unreachable, WorkflowServer
 from daemon.follow.news import EARLY_NEWS, News
 from daemon.logs import about
 from daemon.settle.settlement import Settlement, ticket_of
@@ -45,7 +45,7 @@ class Follower:
         self._settlement = settlement
         self._clock = clock
         self._wake = asyncio.Event()
-        self._early: OrderedDict[str, None] = OrderedDict()  # prompts with unread news
+        self._early: OrderedDict[str, str] = OrderedDict()  # prompt -> its newest unread news
         self._polled_at = float("-inf")
         self._carried_out: set[tuple[str, str]] = set()  # prompts and what was asked for them
 
@@ -86,7 +86,7 @@ class Follower:
             self._carried_out.clear()  # a prompt that is still there is asked for once more
             await self._carry_out(inside)
             await self._check_ears(inside, now)
-            looked_after = inside
+            looked_after, ended = inside, set[str]()
         else:
             changed = await self._carry_out(inside)
             looked_after = [
@@ -94,11 +94,17 @@ class Follower:
                 for task in inside
                 if task.comfyui_task_id in self._early or task.task_id in changed
             ]
-            for task in looked_after:
-                self._early.pop(task.comfyui_task_id or "", None)
+            ended = {
+                task.comfyui_task_id or ""
+                for task in looked_after
+                if self._early.pop(task.comfyui_task_id or "", None) == ENDED
+                and not task.possible_duplicate  # its twin may still wait or run
+            }
         if not looked_after:
             return self._settings.poll_seconds
-        settled = await self._settlement.settle(self._server, self._settings, looked_after)
+        settled = await self._settlement.settle(
+            self._server, self._settings, looked_after, ended=ended
+        )
         again = settled.look_again_in_seconds
         return self._settings.poll_seconds if again is None else max(again, 0.05)
 
@@ -140,7 +146,7 @@ class Follower:
 
     def _heard(self, prompt_id: str, event: str) -> None:
         """Take news of a prompt: it began or ended, so look at it now."""
-        self._early[prompt_id] = None
+        self._early[prompt_id] = event
         while len(self._early) > EARLY_NEWS:
             self._early.popitem(last=False)
         self._wake.set()

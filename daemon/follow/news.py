@@ -11,7 +11,7 @@ import msgspec
 import structlog
 
 from daemon.clock import Clock
-from daemon.comfy.server import Progress, Unreachable, WorkflowServer
+from daemon.comfy.server import ENDED, NODE, Progress, Unreachable, WorkflowServer
 from ledger.entry import Meta
 from ledger.errors import LedgerClosed
 from ledger.ledger import Ledger
@@ -52,7 +52,7 @@ class News:
         self._server = server
         self._ledger = ledger
         self._clock = clock
-        self._heard = heard  # prompt id, event: "started" or "ended"
+        self._heard = heard  # prompt id, event: STARTED or ENDED
         self._renew = asyncio.Event()
         self.progress: dict[str, NodeProgress] = {}  # prompt id -> news
         self.last_frame_at: float | None = None  # monotonic; None: not connected
@@ -134,11 +134,11 @@ class News:
 
     def _take(self, news: Progress) -> None:
         heard_at = self.last_frame_at = self._clock.monotonic()
-        if news.event == "node":
+        if news.event == NODE:
             self.progress[news.prompt_id] = NodeProgress(
                 node=news.node, value=news.value, maximum=news.maximum, heard_at=heard_at
             )
             return
-        if news.event == "ended":
+        if news.event == ENDED:
             self.progress.pop(news.prompt_id, None)
         self._heard(news.prompt_id, news.event)

@@ -46,14 +46,20 @@ class Settlement:
         clock: Clock,
         workflows: Mapping[str, Workflow],
         results_of: ResultsOf,
+        *,
         servers: Collection[str] = (),
+        name_outputs: Callable[[Task], Task] = lambda task: task,
     ) -> None:
-        """*servers*: the names of all there are; a task too large for each of them is failed."""
+        """*servers*: the names of all there are; a task too large for each of them is failed.
+
+        *name_outputs* says where the files of a finished task will go, in the same transaction.
+        """
         self._ledger = ledger
         self._clock = clock
         self._workflows = workflows
         self._results_of = results_of
         self._servers = servers
+        self._name_outputs = name_outputs
         self._absent_since: dict[str, float] = {}  # prompt id -> monotonic seconds
 
     async def settle(
@@ -63,15 +69,17 @@ class Settlement:
         tasks: Sequence[Task],
         *,
         actor: str = "daemon",
+        ended: Collection[str] = (),
     ) -> Settled:
         """Look at *tasks* (submitting, queued, running; all on *server*) once and act on it.
 
-        One read of the queue whatever their number. A task that somebody else moved meanwhile is
+        One read of the queue whatever their number, none when all are prompts that are said to
+        have *ended*, and have. A task that somebody else moved meanwhile is
         left to him. The journal names *actor* as who wanted the look. Raises Unreachable or
         AnswerLost; then nothing was decided.
         """
         tickets = [ticket_of(task) for task in tasks]
-        sightings = await server.look_up(tickets)
+        sightings = await server.look_up(tickets, ended)
         settled = Settled()
         verdicts = await asyncio.gather(
             *(self._judge(server, settings, task, sightings, settled) for task in tasks)
@@ -172,7 +180,7 @@ class Settlement:
             case Decision.FOLLOW:
                 return _followed(task, sighting, at)
             case Decision.COLLECT:
-                return _collecting(task, verdict, sighting, at)
+                return self._name_outputs(_collecting(task, verdict, sighting, at))
             case Decision.FAIL:
                 kind = verdict.failure or "execution_error"
                 return self._after_failure(_timed(task, sighting), kind, verdict.message, at)

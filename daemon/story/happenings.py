@@ -102,7 +102,7 @@ def _changed(before: Task, after: Task, op: str) -> Happening:
         key = "blocked" if after.blocked_by else "unblocked"
         return Happening(key, {"reason": after.blocked_by})
     if after.outputs != before.outputs:
-        return _outputs_changed(before, after)
+        return _outputs_changed(before, after, op)
     if (after.error_kind, after.error_message) != (before.error_kind, before.error_message):
         return Happening("unfit", _error(after)) if after.error_message else Happening("fit_again")
     if after.publish != before.publish:
@@ -110,14 +110,14 @@ def _changed(before: Task, after: Task, op: str) -> Happening:
     return Happening("changed", {"op": op})
 
 
-def _outputs_changed(before: Task, after: Task) -> Happening:
+def _outputs_changed(before: Task, after: Task, op: str) -> Happening:
     known = set(map(_proof, before.outputs))
     proven = [each for each in after.outputs if each.sha256 and _proof(each) not in known]
     if proven:
         names = ", ".join(each.filename for each in proven)
         amount = size(sum(each.size_bytes or 0 for each in proven))
         return Happening("proven", {"names": names, "size": amount})
-    if all(each.path for each in after.outputs):
+    if op != "task.name_taken" and all(each.path for each in after.outputs):
         return Happening("named", {"paths": ", ".join(each.path or "" for each in after.outputs)})
     return Happening("name_taken")
 

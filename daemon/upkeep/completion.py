@@ -1,7 +1,7 @@
 """For ``run --once``: notices that nothing is left to do."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 import structlog
@@ -55,8 +55,13 @@ class Completion:
         return (
             self._failed > 0
             or self._hindered()
-            or any(self._ledger.in_stage(stage) for stage in OPEN_STAGES)
+            or self._any_open
         )
+
+    @property
+    def _any_open(self) -> bool:
+        counts = self._ledger.counts()
+        return any(counts[stage] for stage in OPEN_STAGES)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Watch until nothing is left to do, then stop the daemon."""
@@ -65,19 +70,25 @@ class Completion:
         try:
             while not stop.is_set():
                 now = self._clock.monotonic()
-                open_tasks = self._ledger.in_stage(*OPEN_STAGES)
                 if not all(each.idle for each in self._others) or any(
-                    self._may_run(task) for task in open_tasks
+                    map(self._may_run, self._open_tasks())
                 ):
                     idle_since = None
                 else:
                     idle_since = now if idle_since is None else idle_since
-                    if now - idle_since >= (BLOCKED_SECONDS if open_tasks else 0.0):
+                    if now - idle_since >= (BLOCKED_SECONDS if self._any_open else 0.0):
                         stop.set()
                         return
                 await self._clock.pause(ASK_SECONDS, stop)
         finally:
             unsubscribe()
+
+    def _open_tasks(self) -> Iterator[Task]:
+        """Yield the open tasks, few first: mostly the first one answers."""
+        yield from self._ledger.in_stage(*(OPEN_STAGES - {Stage.WAITING}))
+        for batch in self._ledger.batches():
+            for workflow_type in self._ledger.waiting_types(batch.batch_id):
+                yield from self._ledger.waiting(batch.batch_id, workflow_type)
 
     def _may_run(self, task: Task) -> bool:
         """Say whether an open task is expected to go on by itself.

@@ -23,6 +23,8 @@ MODULES: dict[str, str] = {
     "idle": "commands",
     "commands": "commands",
     # dispatch, follow, collect
+    "overhead": "overhead",
+    "overhead-tiny": "overhead",
     # all of it
     "soak": "soak",
 }

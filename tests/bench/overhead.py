@@ -1,0 +1,90 @@
+"""What the daemon costs a row: its rate against a straight line of the same calls and appends."""
+
+import asyncio
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from random import Random
+
+import orjson
+from PIL import Image
+
+from daemon import logs
+from ledger.jsondir.reader import read_state
+from ledger.timestamps import from_timestamp
+from tests.bench.benchmark import Benchmark, Size, Target
+from tests.bench.instant_comfy import instant_comfy
+from tests.bench.straight_line import StraightLine
+from tests.fakes.world import World, small_rows, small_world
+
+IN_FLIGHT = 64
+
+
+def _measure(folder: Path, rows: int, side: int) -> Mapping[str, float]:
+    """Measure with square pictures of noise with *side* pixels."""
+    picture = folder / "picture.png"
+    noise = Random(1).randbytes(side * side * 3)
+    Image.frombytes("RGB", (side, side), noise).save(picture, compress_level=1)
+    with instant_comfy(picture) as url:
+        daemon, appends, asked = _daemon(folder / "world", url, rows)
+    with instant_comfy(picture) as url:
+        straight = asyncio.run(
+            StraightLine(url, folder, appends=appends).rate(rows, min(IN_FLIGHT, rows))
+        )
+    return {
+        "daemon, rows/s": daemon,
+        "straight line, rows/s": straight,
+        "daemon / straight line": daemon / straight,
+        "durable changes a row": appends,
+        "requests a row": sum(asked.values()) / rows,
+    }
+
+
+def _daemon(folder: Path, url: str, rows: int) -> tuple[float, int, dict[str, int]]:
+    """Return the daemon's rows per second, its changes a row, and what it asked the server."""
+    world = small_world(folder, url, max_in_flight=IN_FLIGHT)
+    world.drop("rows", small_rows(rows))
+    with (folder / "log").open("w") as log:
+        logs.set_up(world.settings().log, log)
+        assert asyncio.run(world.run_here(seconds=600)) == 0
+    asked = orjson.loads(urllib.request.urlopen(url + "/asked").read())
+    return rate_of(world), _changes_a_row(world), asked
+
+
+def rate_of(world: World) -> float:
+    """Return rows per second from the first submission to the last result."""
+    tasks = world.tasks()
+    began = min(from_timestamp(task.metadata.processing_start_time or "") for task in tasks)
+    ended = max(from_timestamp(task.finished_at or "") for task in tasks)
+    return len(tasks) / (ended - began).total_seconds()
+
+
+def _changes_a_row(world: World) -> int:
+    """Return the durable changes of a row after its acceptance; each is a version."""
+    state = read_state(world.ledger)
+    versions = [state.tasks[task_id].version - 1 for task_id in state.tasks]
+    return round(sum(versions) / len(versions))
+
+
+def _with_downloads(folder: Path, size: Size) -> Mapping[str, float]:
+    return _measure(folder, size.of(2000, 20), 183)  # 100 KB
+
+
+def _without_downloads(folder: Path, size: Size) -> Mapping[str, float]:
+    return _measure(folder, size.of(2000, 20), 1)  # 70 bytes
+
+
+BENCHMARKS = (
+    Benchmark(
+        name="overhead",
+        what="2,000 rows of one 100 KB picture, 64 in flight, all durable",
+        measure=_with_downloads,
+        targets=(Target(figure="daemon / straight line", at_least=0.7),),
+    ),
+    Benchmark(
+        name="overhead-tiny",
+        what="the same with pictures of one pixel: next to nothing to download",
+        measure=_without_downloads,
+        targets=(Target(figure="daemon / straight line", at_least=0.5),),
+    ),
+)
