@@ -25,6 +25,11 @@ MODULES: dict[str, str] = {
     # dispatch, follow, collect
     "overhead": "overhead",
     "overhead-tiny": "overhead",
+    "reaction": "promptness",
+    "gap": "promptness",
+    "scaling": "promptness",
+    "affinity": "affinity",
+    "video": "video",
     # all of it
     "soak": "soak",
 }

@@ -323,3 +323,23 @@ async def test_a_read_without_a_usable_answer_is_unreachable(client_of, said):
         with pytest.raises(Unreachable, match="gpu-a at http"):
             await client_of(server).look_up([ticket("p")])
     assert {request.path for request in server.requests} == {"/queue"}
+
+
+async def test_a_prompt_said_to_have_ended_costs_no_read_of_the_queue_when_it_has(client_of):
+    ended = {"outputs": {}, "status": {"status_str": "success", "messages": []}}
+    async with wire_server(answering(history={"one": ended})) as server:
+        seen = await client_of(server).look_up([ticket("one")], ended={"one"})
+    assert seen["one"].state is State.SUCCEEDED
+    assert [request.path for request in server.requests] == ["/history/one"]
+
+
+async def test_a_prompt_said_to_have_ended_is_absent_only_by_queue_and_then_history(client_of):
+    async with wire_server(
+        answering(queue={**EMPTY_QUEUE, "queue_running": [entry(1, "two")]})
+    ) as (server):
+        tickets = [ticket("one"), ticket("two")]
+        seen = await client_of(server).look_up(tickets, ended={"one", "two"})
+    assert (seen["one"].state, seen["two"].state) == (State.ABSENT, State.RUNNING)
+    paths = [request.path for request in server.requests]
+    assert sorted(paths[:2]) == ["/history/one", "/history/two"]
+    assert paths[2:] == ["/queue", "/history/one"]

@@ -1,0 +1,77 @@
+"""Affinity keeps a row waiting no longer than twice its place in the order of arrival."""
+
+from itertools import groupby, pairwise
+
+import pytest
+
+from daemon.dispatch.fairness import Fairness
+from daemon.dispatch.ready import ReadyRows
+from ledger.ledger import Ledger
+from ledger.memory import MemoryBackend
+from ledger.status import Stage
+from tests.fakes.clock import FakeClock
+from tests.fakes.records import AT, batch_record, task_record
+
+PICTURE, VIDEO = "图片合成", "图生视频"
+
+
+async def turns(types: list[str]) -> list[int]:
+    """Return the rows of these types in the order in which one server gets them."""
+    ledger = Ledger(MemoryBackend())
+    await ledger.open()
+    rows = [task_record(n, workflow_type=each) for n, each in enumerate(types, start=1)]
+    await ledger.commit(batch_record(), *rows, op="rows.accepted")
+    ready = ReadyRows(ledger, FakeClock())
+    ready.load()
+    ledger.subscribe(ready.follow)
+    taken: list[int] = []
+    last_type, streak = None, 0
+    while (task := ready.take("a", last_type, streak, lambda _: True)) is not None:
+        await ledger.commit(task.moved(Stage.SUBMITTING, at=AT, server="a"), op="task.submitting")
+        ready.give_back(task.task_id)
+        streak = streak + 1 if task.workflow_type == last_type else 1
+        last_type = task.workflow_type
+        taken.append(int(task.row_id.rpartition(":")[2]))
+    return taken
+
+
+@pytest.mark.parametrize("mix", ["alternating", "one in ten", "halves"])
+async def test_no_row_comes_later_than_twice_its_place_and_models_are_switched_rarely(
+    mix: str,
+) -> None:
+    types = {
+        "alternating": [PICTURE, VIDEO] * 100,
+        "one in ten": [VIDEO if n % 10 == 3 else PICTURE for n in range(200)],
+        "halves": [PICTURE] * 100 + [VIDEO] * 100,
+    }[mix]
+    order = await turns(types)
+    assert sorted(order) == list(range(1, 201))
+    late = {row: turn for turn, row in enumerate(order, start=1) if turn > 2 * row}
+    assert late == {}
+    switches = sum(one != other for one, other in pairwise(types))
+    runs = [name for name, _ in groupby(types[row - 1] for row in order)]
+    assert len(runs) - 1 <= max(1, switches // 4)
+
+
+def test_a_row_that_comes_back_keeps_its_place_until_it_has_gone() -> None:
+    fairness = Fairness()
+    for row in ("one", "two", "three"):
+        fairness.enter(row, priority=0)
+    for _ in range(4):
+        fairness.took("three")
+    assert fairness.is_late("one")
+    assert fairness.is_late("two")
+    fairness.enter("one", priority=0)
+    assert fairness.is_late("one")
+    fairness.leave("one")
+    fairness.enter("one", priority=0)
+    assert not fairness.is_late("one")
+
+
+def test_rows_of_another_priority_stand_in_another_line() -> None:
+    fairness = Fairness()
+    fairness.enter("plain", priority=0)
+    fairness.enter("urgent", priority=5)
+    for _ in range(10):
+        fairness.took("urgent")
+    assert not fairness.is_late("plain")
