@@ -198,6 +198,8 @@ class ReadyRows:
             self._excluded.pop(task.task_id, None)
             self._unfit.pop(task.task_id, None)
             self._release(task.family)
+            if self._stage_order or task.status is not Status.DONE:
+                self.grown()  # it may have been the last that kept others from their turn
 
     def _release(self, family: Family) -> None:
         for task_id in self._parked.pop(family, ()):

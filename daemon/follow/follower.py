@@ -84,6 +84,7 @@ class Follower:
             self._polled_at = now
             self._early.clear()
             self._carried_out.clear()  # a prompt that is still there is asked for once more
+            self.news.keep_only({task.comfyui_task_id or "" for task in inside})
             await self._carry_out(inside)
             await self._check_ears(inside, now)
             looked_after, ended = inside, set[str]()

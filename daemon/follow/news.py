@@ -5,7 +5,7 @@ Never the truth: sockets go silent or deaf in practice, so whatever is missed he
 
 import asyncio
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 
 import msgspec
 import structlog
@@ -57,6 +57,7 @@ class News:
         self.progress: dict[str, NodeProgress] = {}  # prompt id -> news
         self.last_frame_at: float | None = None  # monotonic; None: not connected
         self._connected_at: float | None = None
+        self._heard_any = False
 
     async def run(self, stop: asyncio.Event) -> None:
         """Listen until *stop*; reconnect with growing pauses."""
@@ -110,27 +111,30 @@ class News:
         memory = self._ledger.meta("servers").get(self._server.name)
         client_id = str(memory["client_id"]) if isinstance(memory, dict) else ""
         feed = self._server.progress(client_id)
-        heard_any = False
-        ends = [asyncio.ensure_future(event.wait()) for event in (stop, self._renew)]
         self.last_frame_at = self._connected_at = self._clock.monotonic()
+        self._heard_any = False
+        hearing = asyncio.ensure_future(self._hear(feed))  # one task, not one a frame
+        ends = [asyncio.ensure_future(event.wait()) for event in (stop, self._renew)]
         try:
-            while True:
-                frame = asyncio.ensure_future(anext(feed))
-                await asyncio.wait([frame, *ends], return_when=asyncio.FIRST_COMPLETED)
-                if not frame.done():
-                    frame.cancel()
-                    await asyncio.gather(frame, return_exceptions=True)
-                    return heard_any
-                try:
-                    news = frame.result()
-                except StopAsyncIteration:
-                    return heard_any
-                heard_any = True
-                self._take(news)
+            await asyncio.wait([hearing, *ends], return_when=asyncio.FIRST_COMPLETED)
+            if hearing.done():
+                hearing.result()
+            return self._heard_any
         finally:
-            for end in ends:
-                end.cancel()
+            for each in (hearing, *ends):
+                each.cancel()
+            await asyncio.gather(hearing, return_exceptions=True)
             await feed.aclose()
+
+    async def _hear(self, feed: AsyncGenerator[Progress, None]) -> None:
+        async for news in feed:
+            self._heard_any = True
+            self._take(news)
+
+    def keep_only(self, prompt_ids: Collection[str]) -> None:
+        """Forget the progress of all other prompts: the news of their end was never heard."""
+        for prompt_id in self.progress.keys() - prompt_ids:
+            del self.progress[prompt_id]
 
     def _take(self, news: Progress) -> None:
         heard_at = self.last_frame_at = self._clock.monotonic()
