@@ -52,11 +52,7 @@ class Completion:
     @property
     def left_undone(self) -> bool:
         """Whether a row failed while we watched, some are blocked, or a table was not told."""
-        return (
-            self._failed > 0
-            or self._hindered()
-            or self._any_open
-        )
+        return self._failed > 0 or self._hindered() or self._any_open
 
     @property
     def _any_open(self) -> bool:
