@@ -1,4 +1,7 @@
-"""`check`: looks at everything a run needs and says what to do; changes nothing."""
+"""`check`: looks at everything a run needs and says what to do; changes nothing.
+
+Only with ``--write-test`` a scratch cell of each table is written, and a message sent to the bot.
+"""
 
 from collections.abc import Iterator, Sequence
 
@@ -14,12 +17,13 @@ FINE, FAILED, BAD_CONFIG = 0, 1, 2
 
 
 @click.command(help=help_words("help.check"))
+@click.option("--write-test", is_flag=True, help=help_words("option.write_test"))
 @json_option
 @pass_invocation
-def check(invocation: Invocation) -> int:
+def check(invocation: Invocation, *, write_test: bool) -> int:
     """Print a line for each thing looked at; 2 for bad settings or templates, 1 for the rest."""
     findings = list[Finding]()
-    for finding in _look(invocation):
+    for finding in _look(invocation, write_test=write_test):
         findings.append(finding)
         if not invocation.as_json:
             invocation.show(str(finding))
@@ -28,7 +32,7 @@ def check(invocation: Invocation) -> int:
     return _exit_code(findings)
 
 
-def _look(invocation: Invocation) -> Iterator[Finding]:
+def _look(invocation: Invocation, *, write_test: bool) -> Iterator[Finding]:
     try:
         loaded = invocation.loaded
     except ConfigError as error:
@@ -38,6 +42,7 @@ def _look(invocation: Invocation) -> Iterator[Finding]:
     import asyncio  # noqa: PLC0415 - only when there is something to ask
 
     from daemon.cli import doctor_servers as remote  # noqa: PLC0415 - likewise
+    from daemon.cli.doctor_tables import look_at_tables  # noqa: PLC0415 - likewise
 
     settings, words = loaded.settings, invocation.words
     yield from look_at_machine(loaded, words)
@@ -51,6 +56,7 @@ def _look(invocation: Invocation) -> Iterator[Finding]:
     judged = remote.judge(templates, answers)
     yield from remote.look_at_workflows(judged, words)
     yield from remote.look_at_rows(state, templates, judged, answers, words)
+    yield from asyncio.run(look_at_tables(settings, words, write_test=write_test))
 
 
 def _exit_code(findings: Sequence[Finding]) -> int:

@@ -34,6 +34,7 @@ class Spent(msgspec.Struct, kw_only=True):
     calls: int = 0
     paused_until: str | None = None  # the first instant of the next month, as ISO text
     paused_by: str | None = None  # "feishu" or "budget"
+    resumed: bool = False  # a person let calls pass: the budget holds nothing back this month
 
 
 class Quota:
@@ -45,6 +46,7 @@ class Quota:
         self.budget = budget  # 0: only Feishu's own limit
         self._spent: Spent | None = None
         self._written_calls = 0
+        self._stamp = 0
         self._writing = asyncio.Lock()
 
     @property
@@ -69,7 +71,7 @@ class Quota:
 
     def check(self, call: str) -> None:
         """Raise FeishuError with ``QUOTA`` while calls are held back."""
-        if self._now().paused_by is not None:
+        if self._now().paused_by is not None and not self._was_resumed():
             said = f"held back until {self.paused_until}"
             raise FeishuError(Reaction.QUOTA, "quota", call=call, said=said)
 
@@ -77,7 +79,8 @@ class Quota:
         """Count a call that was answered; pauses when it was the budget's last."""
         spent = self._now()
         spent.calls += 1
-        if self.budget and spent.calls >= self.budget and spent.paused_by is None:
+        is_last = bool(self.budget) and spent.calls >= self.budget
+        if is_last and not spent.resumed and spent.paused_by is None:
             await self.pause("budget")
         elif spent.calls > self._written_calls:
             await self._write(spent.calls + RESERVED_CALLS)
@@ -92,12 +95,22 @@ class Quota:
         await self._write(spent.calls, durable=True)
 
     async def resume(self) -> None:
-        """Let calls pass again: a person says that there are more to be had."""
+        """Let calls pass again: a person says that there are more to be had.
+
+        A process that holds calls back sees at its next one that another has resumed them.
+        """
         spent = self._now()
         spent.paused_by = spent.paused_until = None
-        self.budget = 0 if spent.calls >= self.budget else self.budget
+        spent.resumed = True
         log.info("feishu.calls_resumed", calls=spent.calls)
         await self._write(spent.calls, durable=True)
+
+    def _was_resumed(self) -> bool:
+        """Say whether another process (a command) has let calls pass since we held them back."""
+        if _stamp(self._path) == self._stamp:
+            return False
+        self._spent = None
+        return self._now().paused_by is None
 
     async def close(self) -> None:
         """Write the exact number down."""
@@ -107,6 +120,7 @@ class Quota:
     def _now(self) -> Spent:
         """Return this month's count; a new month begins at nothing, unpaused."""
         if self._spent is None:
+            self._stamp = _stamp(self._path)
             self._spent = _read(self._path)
             self._written_calls = self._spent.calls
         month = self._clock.now().astimezone(_BEIJING).strftime("%Y-%m")
@@ -122,6 +136,7 @@ class Quota:
             content = msgspec.json.encode(record) + b"\n"
             try:
                 await asyncio.to_thread(_replace, self._path, content, durable=durable)
+                self._stamp = _stamp(self._path)
             except OSError as error:  # the count is worth less than the work
                 log.warning("feishu.count_not_written", error=str(error))
 
@@ -134,6 +149,14 @@ def _read(path: Path) -> Spent:
     except (OSError, msgspec.DecodeError) as error:
         log.warning("feishu.count_unreadable", error=str(error))
         return Spent()
+
+
+def _stamp(path: Path) -> int:
+    """Return what is another number after each write of the file."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _replace(path: Path, content: bytes, *, durable: bool) -> None:

@@ -33,6 +33,10 @@ ZH: dict[str, str] = {
     "check.rows_none": "没有等待中的行",
     "check.rows": "{total} 行中 {ready} 行就绪",
     "check.rows_of": "{count} 行 {what}",
+    "check.no_hook": "没有设置告警机器人（alerts.feishu_webhook）",
+    "check.hook_untried": "已设置告警机器人；用 --write-test 发送一条测试消息",
+    "check.hook_test": "rowkeeper 测试消息：告警可以送达",
+    "check.hook_ok": "测试消息已送达机器人",
 }
 
 EN: dict[str, str] = {
@@ -68,4 +72,8 @@ EN: dict[str, str] = {
     "check.rows_none": "no row waits",
     "check.rows": "{ready} of {total} rows ready",
     "check.rows_of": "{count} {what}",
+    "check.no_hook": "no bot is set (alerts.feishu_webhook)",
+    "check.hook_untried": "a bot is set; --write-test sends it a message",
+    "check.hook_test": "rowkeeper, a test message: alerts arrive",
+    "check.hook_ok": "the bot took a test message",
 }

@@ -3,7 +3,7 @@
 ZH: dict[str, str] = {
     "help.main": "把任务文件的每一行交给 ComfyUI 变成图片和视频。",
     "help.run": "在前台运行守护进程（不带命令时也是如此）。",
-    "help.check": "检查设置、文件夹、服务器和工作流。",
+    "help.check": "检查设置、文件夹、服务器、工作流、表格和告警。",
     "help.status": "显示服务器、批次和正在运行的任务。",
     "help.tasks": "列出任务。",
     "help.task": "显示一个任务的全部内容、变更记录和同一行的各次运行。",
@@ -21,6 +21,7 @@ ZH: dict[str, str] = {
     "help.config.example": "输出示例文件，每个键都有说明。",
     "help.service_unit": "输出本次安装的 systemd 服务文件。",
     "option.config": "设置文件；默认 $ROWKEEPER_CONFIG，再默认当前文件夹的 rowkeeper.toml。",
+    "option.write_test": "在每张表写一个单元格再还原，并给机器人发一条消息。",
     "option.json": "输出一个 JSON 文档。",
     "option.once": "做完所有能做的事后退出。",
     "option.status": "只看这些状态：待处理 在处理中 已完成 失败 已取消，或英文阶段名。",
@@ -45,7 +46,7 @@ ZH: dict[str, str] = {
 EN: dict[str, str] = {
     "help.main": "Turns rows of job files into pictures and videos on ComfyUI.",
     "help.run": "Run the daemon in the foreground (also without any command).",
-    "help.check": "Check settings, folders, servers and workflows.",
+    "help.check": "Check settings, folders, servers, workflows, tables and alerts.",
     "help.status": "Show servers, batches and what runs now.",
     "help.tasks": "List tasks.",
     "help.task": "Show one task with its history and the other runs of its row.",
@@ -63,6 +64,7 @@ EN: dict[str, str] = {
     "help.config.example": "Print an example file with every key explained.",
     "help.service_unit": "Print the systemd unit of this installation.",
     "option.config": "Settings file (else $ROWKEEPER_CONFIG, else rowkeeper.toml here).",
+    "option.write_test": "Write a cell of each table and put it back; send the bot a message.",
     "option.json": "Print one JSON document.",
     "option.once": "Work until nothing is left to do, then exit.",
     "option.status": "Only these: 待处理 在处理中 已完成 失败 已取消, or a stage word.",

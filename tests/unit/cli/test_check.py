@@ -11,6 +11,8 @@ from daemon.comfy.simulator import Simulator
 from ledger.jsondir.files import Disk
 from ledger.jsondir.lock import FolderLock
 from ledger.task import InputFile
+from tests.fakes.feishu import FakeFeishu
+from tests.fakes.feishu_users import SheetUser
 from tests.fakes.records import AT, batch_record, task_record
 from tests.fakes.world import free_port
 
@@ -162,3 +164,27 @@ def test_a_folder_without_the_right_to_write_fails(command, monkeypatch):
     monkeypatch.setattr(os, "access", access)
     command.configure(server(f"http://127.0.0.1:{free_port()}"))
     assert "fail inbox: " in command("check", code=1)
+
+
+async def test_tables_and_bot_are_looked_at_and_written_to_only_on_request(command, tmp_path):
+    async with Simulator(tmp_path / "comfyui") as simulator, FakeFeishu() as feishu:
+        user = SheetUser(tmp_path / "document", feishu.clock)
+        user.feishu = feishu
+        user.fill(["产品名", "任务ID", "状态"], [{"产品名": "茶壶"}])
+        alerts = f'[alerts]\nfeishu_webhook = "{feishu.hook}"\n'
+        command.configure(server(simulator.url) + user.toml + alerts)
+        found = await checks(command)
+        assert [level for level, _ in named(found, "table table")] == ["ok"] * 3
+        assert named(found, "alerts")[0][0] == "ok"
+        assert (feishu.count("sheets.write"), feishu.texts) == (0, [])
+        await asyncio.to_thread(command, "check", "--write-test")
+        assert (feishu.count("sheets.write"), len(feishu.texts)) == (2, 1)
+        user.book.is_shared = False
+        feishu.fail("bot.send", 19021)
+        text = await asyncio.to_thread(command, "check", "--write-test", code=1)
+    assert (
+        "fail table table: the app has no access to the document (91403); in the document:" in text
+    )
+    assert "fail alerts: the bot refuses the signature (19021); check" in text
+    assert feishu.app_secret not in text
+    assert "hook-address-secret" not in text

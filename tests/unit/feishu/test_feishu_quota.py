@@ -58,6 +58,20 @@ async def test_a_person_may_resume_before_the_month_ends(feishu, client, base):
     assert await ask(client, base)
 
 
+async def test_calls_resumed_by_a_command_pass_in_the_daemon_too(client_of, base, tmp_path, clock):
+    daemon = client_of(budget=2)
+    for _ in range(2):
+        await ask(daemon, base)
+    with pytest.raises(FeishuError):
+        await ask(daemon, base)
+    command = Quota(tmp_path / "quota.json", clock, budget=2)
+    await command.resume()
+    for _ in range(3):
+        assert await ask(daemon, base)
+    await daemon.close()
+    assert await ask(client_of(budget=2), base)
+
+
 async def test_a_budget_of_our_own_holds_calls_back_before_feishu_does(feishu, client_of, base):
     client = client_of(budget=10)
     for _ in range(10):

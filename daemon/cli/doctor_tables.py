@@ -1,0 +1,65 @@
+"""What `check` finds with the tables and the bot: rights, columns, and with a test, writing."""
+
+import asyncio
+from collections.abc import Sequence
+
+from config.settings import Settings
+from daemon.cli.doctor_machine import Finding
+from daemon.clock import SystemClock
+from daemon.feishu.errors import FeishuError
+from daemon.feishu.webhook import Webhook
+from daemon.tables.feishu_troubles import trouble_of
+from daemon.tables.opening import open_feishu, open_tables
+from daemon.tables.table import Table
+from daemon.words import Words
+
+_ANSWER_SECONDS = 90.0
+
+
+async def look_at_tables(settings: Settings, words: Words, *, write_test: bool) -> list[Finding]:
+    """Return the findings on all tables and on the alert hook; writes only for *write_test*."""
+    feishu = open_feishu(settings, SystemClock())
+    tables = open_tables(settings.tables, feishu)
+    try:
+        found = await asyncio.gather(*(_table(each, words, write_test) for each in tables))
+    finally:
+        for each in tables:
+            await each.close()
+    findings = [finding for findings in found for finding in findings]
+    return [*findings, await _hook(settings, words, write_test=write_test)]
+
+
+async def _table(table: Table, words: Words, write_test: bool) -> Sequence[Finding]:  # noqa: FBT001
+    name = f"table {table.name}"
+    try:
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            found = await table.inspect(write_test=write_test)
+    except TimeoutError:
+        message = words("check.no_answer", seconds=_ANSWER_SECONDS)
+        return [Finding(level="fail", name=name, message=message)]
+    return [
+        Finding(level=each.level.value, name=name, message=each.trouble.text(words))
+        for each in found
+    ]
+
+
+async def _hook(settings: Settings, words: Words, *, write_test: bool) -> Finding:
+    """Return whether alerts are sent; a message is sent only for *write_test*."""
+    alerts = settings.alerts
+    if not alerts.feishu_webhook:
+        return Finding(level="ok", name="alerts", message=words("check.no_hook"))
+    if not write_test:
+        return Finding(level="ok", name="alerts", message=words("check.hook_untried"))
+    hook = Webhook(
+        alerts.feishu_webhook,
+        SystemClock(),
+        secret=alerts.feishu_webhook_secret,
+        keyword=alerts.feishu_keyword,
+    )
+    try:
+        await hook.send(words("check.hook_test"))
+    except FeishuError as error:
+        return Finding(level="fail", name="alerts", message=trouble_of(error).text(words))
+    finally:
+        await hook.close()
+    return Finding(level="ok", name="alerts", message=words("check.hook_ok"))
