@@ -105,11 +105,91 @@ async def test_rows_run_and_their_results_stand_in_their_row(user, begin, row, t
     assert world.verify() == []
 
 
-async def test_a_finished_table_is_left_alone_by_the_next_run(user, begin, row):
-    world = begin([row(1)])
-    await world.run("run", "--once")
+async def test_every_row_gets_its_own_result_whatever_people_do_meanwhile(
+    user, begin, row, simulator
+):
+    simulator.pace.seconds_per_job = 0.7
+    world = begin([row(n, 工作流类型="图片合成+图生视频" if n == 2 else "") for n in (1, 2, 3, 4)])
+    async with running(world):
+        await until(lambda: all(said(user, "任务ID")) and said(user, "状态") != [""] * 4)
+        keys = dict(zip(said(user, "编号"), said(user, "任务ID"), strict=True))
+        user.insert(0, row(5))
+        user.sort("编号", reverse=True)  # 5 4 3 2 1
+        user.delete(2)
+        user.edit(1, "备注", "改过")
+        user.copy(3)
+        await until(
+            lambda: (
+                said(user, "状态")[:4] == ["已完成"] * 4 and "复制" in user.rows()[4]["错误信息"]
+            )
+        )
+        await until(lambda: said(user, "输出视频")[2] != "")
+    rows = user.rows()
+    assert said(user, "编号") == ["5", "4", "2", "1", "1"]
+    assert [each["任务ID"] for each in rows[1:4]] == [keys["4"], keys["2"], keys["1"]]
+    for each in rows[:4]:
+        assert f"000{each['编号']}_" in each["输出图片"]
+    assert rows[1]["备注"] == "改过"
+    assert rows[4]["输出图片"] == ""
+    states = {task.task_id: task.publish.state for task in world.tasks()}
+    assert states.pop(keys["3"]) == "row_gone"
+    assert set(states.values()) == {"published"}
+    assert len(states) == 5
+
+
+async def test_what_cannot_run_says_why_in_its_row_and_the_others_go_on(user, begin, row):
+    world = begin(
+        [
+            row(1, 产品图=""),
+            row(2, 状态="快好了"),
+            row(3, 工作流类型="图片放大"),
+            row(4, 提示词="长" * 30_000),
+            row(5, 任务ID="img_20200101_000001"),
+            {"编号": "6"},
+            row(7, 产品名="12345", 状态=" 待处理 "),
+            row(8, 状态="跳过"),
+        ]
+    )
+    code, log = await world.run("run", "--once")
+    assert code == 0, log
+    rows = user.rows()
+    assert "产品图" in rows[0]["错误信息"]
+    assert "快好了" in rows[1]["错误信息"]
+    assert "图片放大" in rows[2]["错误信息"]
+    assert "img_20200101_000001" in rows[4]["错误信息"]
+    assert said(user, "错误信息")[5:] == ["", "", ""]
+    assert [said(user, "状态")[n] for n in (3, 6)] == ["已完成", "已完成"]
+    assert len(world.tasks()) == 2
     before = user.rows()
     code, log = await world.run("run", "--once")
     assert code == 0, log
     assert user.rows() == before
-    assert len(world.tasks()) == 1
+    assert len(world.tasks()) == 2
+
+
+async def test_commands_are_obeyed_once_and_their_cell_is_emptied(user, begin, row, simulator):
+    simulator.faults.set("execution_error")
+    world = begin([row(1)])
+    async with running(world):
+        await until(lambda: said(user, "状态") == ["失败"])
+        assert user.rows()[0]["错误信息"]
+        simulator.faults.clear()
+        user.edit(0, "命令", "重试")
+        await until(lambda: said(user, "状态") == ["已完成"])
+        assert user.rows()[0]["重试次数"] == "1"
+        user.edit(0, "命令", "跳舞")
+        await until(lambda: "跳舞" in user.rows()[0]["错误信息"])
+        assert said(user, "命令") == [""]
+        first = said(user, "任务ID")
+        user.edit(0, "产品名", "茶杯")
+        user.edit(0, "命令", "重跑")
+        await until(lambda: said(user, "任务ID") != first and said(user, "状态") == ["已完成"])
+        await until(lambda: "茶杯" in said(user, "输出图片")[0])
+        simulator.pace.seconds_per_job = 60
+        user.insert(1, row(2))
+        await until(lambda: said(user, "状态")[1] == "在处理中")
+        user.edit(1, "命令", "取消")
+        await until(lambda: said(user, "状态")[1] == "已取消")
+        assert said(user, "命令") == ["", ""]
+    assert [task.status for task in world.tasks()] == ["失败", "已完成", "已完成", "已取消"]
+    assert [task.product_name for task in world.tasks()] == ["茶壶1", "茶壶1", "茶杯", "茶壶2"]

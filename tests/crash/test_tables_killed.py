@@ -1,0 +1,115 @@
+"""The daemon is killed at every step of taking rows from a table and telling it their results."""
+
+import signal
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from daemon.clock import SystemClock
+from daemon.comfy.simulator import Simulator
+from tests.fakes.feishu_users import BitableUser
+from tests.fakes.file_users import CsvUser
+from tests.fakes.table_user import TableUser
+from tests.fakes.world import World, executions
+
+HEADINGS = (
+    "产品名",
+    "工作流类型",
+    "产品图",
+    "模特图",
+    "命令",
+    "任务ID",
+    "状态",
+    "输出图片",
+    "输出视频",
+)
+ROWS = 2
+TASKS = 3  # a picture, and a picture with its video
+OURS = ("claim.", "tables.", "publish.", "command.")
+
+
+def fill(user: TableUser, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    pictures = {"产品图": folder / "pot.png", "模特图": folder / "mei.png"}
+    for path in pictures.values():
+        Image.new("RGB", (40, 32)).save(path)
+    types = ("图片合成", "图片合成+图生视频")
+    user.fill(HEADINGS, [{"产品名": name, "工作流类型": name, **pictures} for name in types])
+
+
+async def places_of(user: TableUser, folder: Path) -> list[str]:
+    """Return where one run can be killed: the first and the last time at each place of ours."""
+    record = folder / "reached"
+    async with Simulator(folder / "comfyui") as simulator:
+        fill(user, folder / "document" / "pictures")
+        world = World(folder / "world", simulator.url, more=user.toml)
+        code, log = await world.run("run", "--once", ROWKEEPER_FAILPOINT_RECORD=str(record))
+        assert code == 0, log
+    counts = Counter(record.read_text("utf-8").split())
+    ours = {name: count for name, count in counts.items() if name.startswith(OURS)}
+    assert len(ours) > 5, counts
+    return [f"{name}@{number}" for name, count in sorted(ours.items()) for number in {1, count}]
+
+
+def shown_once(world: World, user: TableUser, simulated: Path) -> None:
+    """Every row is done, every task was executed once, and each row shows its own result."""
+    rows = user.rows()
+    assert [row["状态"] for row in rows] == ["已完成"] * ROWS
+    assert executions(simulated) == Counter({task.task_id: 1 for task in world.tasks()})
+    assert len(world.tasks()) == TASKS
+    assert {task.publish.state for task in world.tasks()} == {"published"}
+    known = {task.task_id for task in world.tasks()}
+    assert len({row["任务ID"] for row in rows} & known) == ROWS
+    assert all(row["输出图片"] for row in rows)
+    assert rows[1]["输出视频"]
+    assert world.verify() == []
+
+
+async def killed_everywhere(kind: str, folder: Path, shard: int) -> None:
+    user = await started(kind, folder / "first" / "document")
+    places = await places_of(user, folder / "first")
+    for number, place in enumerate(places[shard::2]):
+        own = folder / str(number)
+        user = await started(kind, own / "document")
+        fill(user, own / "document" / "pictures")
+        async with Simulator(own / "comfyui") as simulator:
+            world = World(own / "world", simulator.url, more=user.toml)
+            code, log = await world.run("run", "--once", ROWKEEPER_FAILPOINT=place)
+            assert code in (-signal.SIGKILL, 0), (place, log)  # the last ones may not come again
+            code, log = await world.run("run", "--once")
+            assert code == 0, (place, log)
+            try:
+                shown_once(world, user, own / "comfyui")
+                if isinstance(user, BitableUser) and not place.startswith("publish.uploaded"):
+                    assert uploads(user) == TASKS
+            except AssertionError as error:
+                raise AssertionError(f"killed at {place}: {error}\n{log}") from error
+        if isinstance(user, CsvUser):
+            assert [path.name for path in user.path.parent.glob(".*")] == [], place
+        else:
+            await user.stop()
+
+
+async def started(kind: str, folder: Path) -> TableUser:
+    if kind == "csv":
+        return CsvUser(folder)
+    user = BitableUser(folder, SystemClock())
+    await user.start()
+    return user
+
+
+def uploads(user: BitableUser) -> int:
+    """Return how many results were put into the base; the pictures of the rows are not ours."""
+    names = [media.name for media in user.feishu.drive.media.values()]
+    return len([name for name in names if name not in ("pot.png", "mei.png")])
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("shard", range(2))
+@pytest.mark.parametrize("kind", ["csv", "feishu-bitable"])
+async def test_killed_at_any_step_each_row_has_exactly_one_result(
+    kind: str, shard: int, tmp_path: Path
+) -> None:
+    await killed_everywhere(kind, tmp_path, shard)
