@@ -1,9 +1,9 @@
 """Whether the files that a task needs are still there; said before anything starts."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
 
-from daemon.actions.plan import View
+from daemon.actions.plan import View, at_once
 from ledger.task import Task
 
 
@@ -13,16 +13,30 @@ def gone_files(
     input_path: Callable[[str], Path] | None,
     output_path: Callable[[str], Path] | None,
 ) -> list[str]:
-    """Return the names of the files that are no longer on disk, each once.
+    """Return the same as ``gone_files_in_steps``, in one go."""
+    return at_once(gone_files_in_steps(view, tasks, input_path, output_path))
+
+
+def gone_files_in_steps(
+    view: View,
+    tasks: Iterable[Task],
+    input_path: Callable[[str], Path] | None,
+    output_path: Callable[[str], Path] | None,
+) -> Generator[None, None, list[str]]:
+    """Return the names of the files that are no longer on disk, each once; a step a task.
 
     First stage: the row's pictures in the content store. Second: the picture that stage one made,
     if it is made. A path that is not given is not looked at.
     """
+    there: dict[Path, bool] = {}  # many rows share their pictures
     gone: dict[str, None] = {}
     for task in tasks:
         for name, path in _needed(view, task, input_path, output_path):
-            if not path.is_file():
+            if path not in there:
+                there[path] = path.is_file()
+            if not there[path]:
                 gone[name] = None
+        yield
     return list(gone)
 
 

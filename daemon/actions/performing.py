@@ -5,10 +5,11 @@ import contextlib
 import itertools
 from collections.abc import Callable, Mapping
 
-from daemon.actions.plan import Plan
+from daemon.actions.plan import Plan, Planning
 from daemon.words import Words
 from ledger.errors import Conflict
 from ledger.ledger import Ledger
+from ledger.slices import in_slices
 from ledger.task import Json
 
 #: Plans that a step or another operator may overtake before the action is given up.
@@ -18,7 +19,7 @@ PATIENCE_SECONDS = 1.0
 
 
 async def perform(
-    ledger: Ledger, plan: Callable[[], Plan], *, actor: str, words: Words | None = None
+    ledger: Ledger, plan: Callable[[], Plan | Planning], *, actor: str, words: Words | None = None
 ) -> Mapping[str, Json]:
     """Plan and commit, anew when somebody else was first, and return the answer.
 
@@ -27,13 +28,13 @@ async def perform(
     again; LedgerClosed.
     """
     try:
-        return await carry_out(ledger, plan(), actor=actor, words=words)
+        return await carry_out(ledger, await _made(plan()), actor=actor, words=words)
     except Conflict:  # rare: only now it is worth to listen
         return await _perform_again(ledger, plan, actor, words)
 
 
 async def _perform_again(
-    ledger: Ledger, plan: Callable[[], Plan], actor: str, words: Words | None
+    ledger: Ledger, plan: Callable[[], Plan | Planning], actor: str, words: Words | None
 ) -> Mapping[str, Json]:
     changed = asyncio.Event()
     unsubscribe = ledger.subscribe(lambda _: changed.set())
@@ -41,7 +42,7 @@ async def _perform_again(
         for attempt in itertools.count(2):
             changed.clear()
             try:
-                return await carry_out(ledger, plan(), actor=actor, words=words)
+                return await carry_out(ledger, await _made(plan()), actor=actor, words=words)
             except Conflict:
                 if attempt == ATTEMPTS:
                     raise
@@ -51,6 +52,20 @@ async def _perform_again(
     finally:
         unsubscribe()
     raise AssertionError  # itertools.count has no end
+
+
+async def _made(planning: Plan | Planning) -> Plan:
+    """Return the plan; while a long one is made, the loop goes on."""
+    if isinstance(planning, Plan):
+        return planning
+    made: list[Plan] = []
+
+    def steps(planning: Planning) -> Planning:
+        made.append((yield from planning))
+        return made[0]
+
+    await in_slices(steps(planning))
+    return made[0]
 
 
 async def carry_out(

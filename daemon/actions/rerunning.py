@@ -1,13 +1,21 @@
 """Run a batch once more from the beginning: a new batch, linked to the old one."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
-from daemon.actions.files import gone_files
+from daemon.actions.files import gone_files_in_steps
 from daemon.actions.ids import new_ids
-from daemon.actions.plan import ActionError, Plan, Said, View, planned
+from daemon.actions.plan import (
+    ActionError,
+    Plan,
+    Planning,
+    Said,
+    View,
+    at_once,
+    planned,
+)
 from daemon.intake.columns import key_of
 from daemon.intake.rows import MAX_PRIORITY, SEED_COLUMN, SEED_LIMIT, is_seed, whole_number
 from ledger.batch import Batch, BatchStatus
@@ -41,6 +49,33 @@ def rerun(
     input_path: Callable[[str], Path] | None = None,
     output_path: Callable[[str], Path] | None = None,
 ) -> Plan:
+    """Plan the rerun in one go; see ``rerun_in_steps``."""
+    steps = rerun_in_steps(
+        view,
+        batch_id,
+        stage=stage,
+        changes=changes,
+        new_seed=new_seed,
+        at=at,
+        new_batch_id=new_batch_id,
+        input_path=input_path,
+        output_path=output_path,
+    )
+    return at_once(steps)
+
+
+def rerun_in_steps(
+    view: View,
+    batch_id: str,
+    *,
+    stage: int | None,
+    changes: Mapping[str, Json],
+    new_seed: bool,
+    at: str,
+    new_batch_id: str,
+    input_path: Callable[[str], Path] | None = None,
+    output_path: Callable[[str], Path] | None = None,
+) -> Planning:
     """Record all rows of a batch anew, as batch *new_batch_id*, whatever became of them.
 
     Both stages, or one of them: stage 2 alone takes the pictures that the old batch made, and
@@ -59,13 +94,13 @@ def rerun(
         at=at,
         batch_id=new_batch_id,
     )
-    chosen, left_out = _chosen(view, batch_id, stage)
+    chosen, left_out = yield from _chosen(view, batch_id, stage)
     if not chosen:
         raise ActionError("rerun_nothing", 409, batch=batch_id)
     _check_columns(wish.changes, chosen)
-    if gone := gone_files(view, chosen, input_path, output_path):
+    if gone := (yield from gone_files_in_steps(view, chosen, input_path, output_path)):
         raise ActionError("files_gone", 409, files=", ".join(gone))
-    tasks = _numbered(view, [_again(view, task, wish) for task in chosen], at)
+    tasks = yield from _anew(view, chosen, wish)
     batch = _batch(old, wish)
     stands = _all_waiting(tasks)
     return planned(
@@ -109,11 +144,14 @@ def _check_columns(changes: Mapping[str, Json], tasks: list[Task]) -> None:
         raise ActionError("rerun_picture_column", 400, columns=", ".join(wrong))
 
 
-def _chosen(view: View, batch_id: str, stage: int | None) -> tuple[list[Task], int]:
+def _chosen(
+    view: View, batch_id: str, stage: int | None
+) -> Generator[None, None, tuple[list[Task], int]]:
     """Return the first task of each family that is to run, and how many rows lack a picture."""
     chosen: list[Task] = []
     left_out = 0
     for task in view.tasks(batch_id):
+        yield
         if task.retried_from is not None or stage not in (None, task.row_stage):
             continue
         needed = task.depends_on
@@ -129,8 +167,17 @@ def _has_picture(view: View, needed: Dependency) -> bool:
     return view.newest_done_of_family(needed.row_id, needed.workflow_type) is not None
 
 
-def _again(view: View, task: Task, wish: _Wish) -> Task:
-    """Return the task as a new row's; its id is given later."""
+def _anew(view: View, chosen: Sequence[Task], wish: _Wish) -> Generator[None, None, list[Task]]:
+    ids = new_ids(view, [task.workflow_type for task in chosen], wish.at)
+    tasks: list[Task] = []
+    for task, task_id in zip(chosen, ids, strict=True):
+        tasks.append(_again(view, task, task_id, wish))
+        yield
+    return tasks
+
+
+def _again(view: View, task: Task, task_id: str, wish: _Wish) -> Task:
+    """Return the task as a new row's, with the id *task_id*."""
     row_id = f"{wish.batch_id}:{task.row_id.rpartition(':')[2]}"
     needed = task.depends_on
     if needed is not None and wish.stage is None and needed.row_id == task.row_id:
@@ -143,8 +190,8 @@ def _again(view: View, task: Task, wish: _Wish) -> Task:
     }
     priority = row.pop("priority", task.priority)
     return Task(
-        task_id="",
-        root_task_id="",
+        task_id=task_id,
+        root_task_id=task_id,
         row_id=row_id,
         batch_id=wish.batch_id,
         row_number=task.row_number,
@@ -183,14 +230,6 @@ def _row(view: View, task: Task, wish: _Wish) -> dict[str, Json]:
 def _source(source: Source | None) -> Source | None:
     """Return where the row came from, without what would make it a duplicate of itself."""
     return source and msgspec.structs.replace(source, fingerprint=None)
-
-
-def _numbered(view: View, tasks: list[Task], at: str) -> list[Task]:
-    ids = new_ids(view, [task.workflow_type for task in tasks], at)
-    return [
-        msgspec.structs.replace(task, task_id=task_id, root_task_id=task_id)
-        for task, task_id in zip(tasks, ids, strict=True)
-    ]
 
 
 def _batch(old: Batch, wish: _Wish) -> Batch:

@@ -9,11 +9,12 @@ from urllib.parse import urlencode
 
 import msgspec
 
+from daemon.actions.plan import at_once
 from daemon.cli.acting import door_of_holder
 from daemon.cli.invocation import Invocation
 from daemon.cli.refusal import Refusal
 from daemon.web.documents import BatchDocument, BatchesDocument, TaskPage
-from daemon.web.paging import Wanted, at_once, look_back, look_through
+from daemon.web.paging import Wanted, look_back, look_through
 from daemon.web.standing import batch_document
 from ledger.jsondir.reader import read_index
 from ledger.status import Stage

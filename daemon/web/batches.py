@@ -66,7 +66,7 @@ async def rerun(call: Call[Nothing, RerunBody]) -> Mapping[str, Json]:
     view, body, batch_id = call.desk.ledger, call.body, call.id("batch_id")
     return await perform(
         call,
-        lambda: batches.rerun(
+        lambda: batches.rerun_in_steps(
             view,
             batch_id,
             stage=body.stage,

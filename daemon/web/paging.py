@@ -84,16 +84,6 @@ def look_back(index: Index, wanted: Wanted, limit: int) -> Generator[None, None,
     return Page(found[::-1], None)
 
 
-def at_once(steps: Generator[None, None, Page]) -> Page:
-    """Return the page without giving way to anybody: for a process of its own."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            page: Page = end.value
-            return page
-
-
 def _candidates(index: Index, wanted: Wanted) -> list[str]:
     """Return the ids to look at, in order; open tasks are found without touching the others."""
     if set(wanted.stages) <= OPEN_STAGES:

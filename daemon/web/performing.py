@@ -7,7 +7,7 @@ import msgspec
 
 from daemon import failpoint
 from daemon.actions import performing
-from daemon.actions.plan import Plan
+from daemon.actions.plan import Plan, Planning
 from daemon.web.endpoint import Call
 from daemon.web.idempotency import fingerprint, key_in
 from ledger.task import Json
@@ -22,7 +22,7 @@ def now(call: Call[Q, B]) -> str:
     return to_timestamp(call.desk.clock.now())
 
 
-async def perform(call: Call[Q, B], decide: Callable[[], Plan]) -> Mapping[str, Json]:
+async def perform(call: Call[Q, B], decide: Callable[[], Plan | Planning]) -> Mapping[str, Json]:
     """Carry out what *decide* plans and return its answer.
 
     A request whose Idempotency-Key was seen before gets the answer of then. Raises ActionError,
@@ -33,8 +33,9 @@ async def perform(call: Call[Q, B], decide: Callable[[], Plan]) -> Mapping[str, 
     answers = call.room.answers
     asked = fingerprint(call.request.method, call.request.path, call.query, call.body)
 
-    def plan() -> Plan:
-        planned = decide()
+    def plan() -> Planning:
+        decided = decide()
+        planned = decided if isinstance(decided, Plan) else (yield from decided)
         if not planned.records:
             return planned
         kept = answers.records(key, asked, planned.told(words))

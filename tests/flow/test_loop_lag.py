@@ -5,6 +5,9 @@ from pathlib import Path
 
 from PIL import Image
 
+from daemon.actions.performing import perform
+from daemon.actions.plan import Planning
+from daemon.actions.rerunning import rerun_in_steps
 from daemon.clock import SystemClock
 from daemon.dispatch.ready import ReadyRows
 from daemon.intake.drops import find_drops
@@ -55,6 +58,31 @@ async def test_the_loop_goes_on_while_a_drop_of_ten_thousand_rows_is_taken_in(tm
         await house.take_in()
         await house.ledger.close()
     assert house.ledger.counts()[Stage.WAITING] == 10_000
+    assert lag.worst_share < WORST_SHARE
+
+
+async def test_the_loop_goes_on_while_a_batch_of_ten_thousand_rows_is_run_again(tmp_path):
+    ledger = Ledger(JsonDirBackend(tmp_path / "ledger"))
+    await ledger.open()
+    tasks = [as_accepted(number) for number in range(1, 10_001)]
+    await ledger.commit(batch_record(), *tasks, op="batch.accepted")
+
+    def plan() -> Planning:
+        return rerun_in_steps(
+            ledger,
+            batch_record().batch_id,
+            stage=None,
+            changes={},
+            new_seed=False,
+            at=tasks[0].created_at,
+            new_batch_id="spring-def567",
+            input_path=lambda _: Path(__file__),
+        )
+
+    async with LoopLag() as lag:
+        await perform(ledger, plan, actor="api")
+        await ledger.close()
+    assert ledger.counts("spring-def567")[Stage.WAITING] == 10_000
     assert lag.worst_share < WORST_SHARE
 
 
