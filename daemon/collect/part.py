@@ -57,7 +57,7 @@ class Part:
 
     def _read_back(self) -> None:
         self._hash = hashlib.sha256()
-        self.size_bytes = 0
+        self.size_bytes = self._synced_bytes = 0
         if self._file.readable():
             while piece := self._file.read(PIECE_BYTES):
                 self._hash.update(piece)
@@ -69,7 +69,7 @@ class Part:
             self._file.truncate(0)
             self._file.seek(0)
             self._hash = hashlib.sha256()
-            self.size_bytes = 0
+            self.size_bytes = self._synced_bytes = 0
 
     def write(self, chunks: list[bytes]) -> None:
         """Append the chunks."""
@@ -83,6 +83,20 @@ class Part:
             self._hash.update(piece)
             self.size_bytes += len(piece)
         failpoint.reach("download.in_the_middle")
+
+    @property
+    def unsynced_bytes(self) -> int:
+        """How much was written since the last ``sync``."""
+        return self.size_bytes - self._synced_bytes
+
+    def sync(self) -> None:
+        """Have the disk take what is written by now; more may be written meanwhile.
+
+        Nothing counts for it: only ``finish`` makes a promise. The caller waits for its end before
+        he closes.
+        """
+        self._synced_bytes = self.size_bytes
+        os.fdatasync(self._file.fileno())
 
     def finish(self) -> str:
         """Make the bytes durable and return their sha256."""

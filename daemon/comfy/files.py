@@ -18,8 +18,6 @@ from daemon.comfy.wording import cleaned
 
 #: Where our pictures lie in the server's input folder, apart from everybody else's.
 INPUT_SUBFOLDER = "rowkeeper"
-#: The most that is handed on at once: big enough for few disk writes, small enough for the loop.
-LARGEST_CHUNK_BYTES = 1024 * 1024
 _CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)")
 _AS_STORED = {"Accept-Encoding": "identity"}  # ranges and lengths are those of the file
 
@@ -62,7 +60,7 @@ class FileDownload:
         received_to = self.offset
         if self._response is not None:
             try:
-                async for chunk in self._response.content.iter_chunked(LARGEST_CHUNK_BYTES):
+                async for chunk, _ in self._response.content.iter_chunks():  # as they came: no copy
                     failpoint.reach("comfy.download.chunk")
                     received_to += len(chunk)
                     yield chunk
