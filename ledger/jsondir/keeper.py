@@ -46,6 +46,7 @@ class Keeper:
         self.folder = folder
         self._disk = disk
         self._places = places  # of the tasks in ledger.json
+        self.snapshot_bytes = _size_bytes(folder / snapshot.CURRENT)
 
     def write_snapshot(self, changes: Changes, last_seq: int, at: str) -> Places:
         """Make ledger.json the state as of *last_seq*; the one before stays as the previous.
@@ -62,6 +63,7 @@ class Keeper:
             places = self._rewrite(current, last_seq, at)
         self._disk.take_place("snapshot", current, keep=self.folder / snapshot.PREVIOUS)
         self._places = places
+        self.snapshot_bytes = _size_bytes(current)
         return places
 
     def _write(self, current: Path, changes: Changes, last_seq: int, at: str) -> Places:
@@ -105,6 +107,10 @@ class Keeper:
             self._disk.write_whole("archive", path, [content])
             self._disk.take_place("archive", path)
         self._disk.remove("archive", place.live)
+
+
+def _size_bytes(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
 
 def forget_history(folder: Path, disk: Disk, now: datetime, history_days: float) -> int:

@@ -50,6 +50,7 @@ class Writer(threading.Thread):
         self._disk, self._keeper, self._journal = disk, keeper, journal
         self._next_seq = next_seq
         self._changes = changes  # durable, but not in ledger.json
+        self._unfolded_bytes = 0  # of the journals these are in
         self._kept = kept
         self._damaged = damaged  # then the files stay as they are: they are the evidence
         self._now, self._limits = now, limits
@@ -143,6 +144,7 @@ class Writer(threading.Thread):
             for transaction in transactions:
                 lines += encode(transaction, seq, at)
                 seq += len(transaction.records)
+            before_bytes = self._journal.size_bytes
             self._journal.append(lines)
         except Exception as error:  # noqa: BLE001 - whatever it was, nothing of the group counts
             self._fail(error)
@@ -150,6 +152,7 @@ class Writer(threading.Thread):
         if not self._changes:
             soon = time.monotonic() + self._limits.snapshot_seconds
             self._not_before = max(self._not_before, soon)
+        self._unfolded_bytes += self._journal.size_bytes - before_bytes
         for transaction in transactions:
             for record, encoded in zip(transaction.records, transaction.encoded, strict=True):
                 self._changes.add(record, encoded)
@@ -242,13 +245,21 @@ class Writer(threading.Thread):
             self._compactions and self._journal.size_bytes
         ):
             self._rotate()
-        elif not self._compactions and time.monotonic() < self._not_before:
+        if not (self._compactions or self._must_fold() or time.monotonic() >= self._not_before):
             return
         if self._failure is None and (self._changes or self._compactions):
             self._fold()
 
+    def _must_fold(self) -> bool:
+        """Whether the journals have grown so long that the share of time counts no more.
+
+        Then what a snapshot writes is in proportion to what the changes wrote.
+        """
+        return self._unfolded_bytes > max(self._limits.journal_bytes, self._keeper.snapshot_bytes)
+
     def _fold(self) -> None:
         changes, self._changes = self._changes, Changes()
+        self._unfolded_bytes = 0
         self._served, self._compactions = self._compactions, []
         self._folding_now = True
         self._folding.submit(self._fold_aside, changes, self._next_seq - 1, self._journal.place)

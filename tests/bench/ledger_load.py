@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.bench.benchmark import Benchmark, Size, Target
-from tests.bench.ledger_committing import commit_together, ledger_of
+from tests.bench.ledger_committing import Committers, into, ledger_of
 
 WRITERS = 64
 ROOT = Path(__file__).parents[2]
@@ -27,9 +27,9 @@ while True:
 
 async def _readers(folder: Path, seconds: float) -> dict[str, float]:
     async with ledger_of(folder, 1024) as ledger:
-        alone, beside = [], []
+        writers, alone, beside = Committers(into(ledger), WRITERS), [], []
         for _ in range(3):
-            alone.append((await commit_together(ledger, WRITERS, seconds)).per_second)
+            alone.append((await writers.commit_for(seconds)).per_second)
             reader = subprocess.Popen(
                 [sys.executable, "-c", _READER, str(folder)],
                 cwd=ROOT,
@@ -37,7 +37,7 @@ async def _readers(folder: Path, seconds: float) -> dict[str, float]:
             )
             try:
                 await asyncio.to_thread(reader.stdout.readline)
-                beside.append((await commit_together(ledger, WRITERS, seconds)).per_second)
+                beside.append((await writers.commit_for(seconds)).per_second)
                 assert reader.poll() is None, "the reader saw damage"
             finally:
                 reader.kill()
@@ -55,14 +55,15 @@ def readers(folder: Path, size: Size) -> Mapping[str, float]:
 
 async def _pauses(folder: Path, tasks: int, seconds: float) -> dict[str, float]:
     async with ledger_of(folder, tasks) as ledger:
-        committing = asyncio.create_task(commit_together(ledger, 1, seconds))
+        many, one = Committers(into(ledger), WRITERS), Committers(into(ledger), 1, first=WRITERS)
+        committing = asyncio.create_task(one.commit_for(seconds))
         for _ in range(3):
             await ledger.compact()
         compacting = await committing
-        committing = asyncio.create_task(commit_together(ledger, WRITERS, seconds))
+        committing = asyncio.create_task(many.commit_for(seconds))
         await ledger.compact()
         loaded = await committing
-        committing = asyncio.create_task(commit_together(ledger, 1, seconds))
+        committing = asyncio.create_task(one.commit_for(seconds))
         moved = await ledger.archive_finished(datetime(2027, 6, 1, tzinfo=UTC))
         archiving = await committing
     return {
