@@ -33,6 +33,8 @@ BACKOFF_SECONDS = (2.0, 300.0)
 MISCONFIGURED_SECONDS = 60.0
 #: Failures after which a run that is to end does not wait for the table any longer.
 GIVEN_UP_AFTER = 3
+#: Nor does it wait when the next try is further off: a person must act, or a month must end.
+HOPELESS_SECONDS = 45.0
 _JITTER = 0.3
 _WRITTEN = Outcome(result=Result.WRITTEN)
 
@@ -78,9 +80,11 @@ class TableOutbox:
     @property
     def idle(self) -> bool:
         """Whether nothing is to be told soon, or telling it is hopeless for now."""
-        soon = self._clock.monotonic() + PROGRESS_SECONDS / 2
+        now = self._clock.monotonic()
+        soon = now + PROGRESS_SECONDS / 2
         urgent = self._telling or any(due.at < soon for due in self._due.values())
-        return not urgent or self._failures >= GIVEN_UP_AFTER
+        waits_long = self._failures > 0 and self._not_before - now > HOPELESS_SECONDS
+        return not urgent or waits_long or self._failures >= GIVEN_UP_AFTER
 
     def load(self) -> None:
         """Take in what earlier processes left to be told."""
