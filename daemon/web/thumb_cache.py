@@ -4,11 +4,13 @@ Losing any of it costs only the time to make it anew, so nothing here is synced.
 """
 
 import asyncio
+import contextlib
 import os
 import re
 import secrets
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
@@ -33,8 +35,15 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 class ThumbCache:
     """Makes small pictures in threads and keeps them below *root*, at most ``max_bytes``."""
 
-    def __init__(self, root: Path, *, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        make: Callable[[Path], bytes] = make_thumb,
+        max_bytes: int = MAX_BYTES,
+    ) -> None:
         self._root = root
+        self._make = make
         self._max_bytes = max_bytes
         self._kept_bytes: int | None = None  # not counted yet
         self._making = asyncio.Semaphore(AT_A_TIME)
@@ -55,7 +64,7 @@ class ThumbCache:
             return kept
         async with self._making:
             try:
-                made = await asyncio.to_thread(make_thumb, source)
+                made = await asyncio.to_thread(self._make, source)
             except NoThumb as error:
                 self._give_up(sha256, str(error))
                 raise
@@ -76,7 +85,8 @@ class ThumbCache:
             part.write_bytes(made)
             part.replace(path)
         except OSError as error:
-            part.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
             log.warning("thumb.not_kept", error=str(error))
             return
         if self._kept_bytes is None:

@@ -30,6 +30,9 @@ MODULES: dict[str, str] = {
     "scaling": "promptness",
     "affinity": "affinity",
     "video": "video",
+    # the page
+    "event-listeners": "event_listeners",
+    "page-of-20k-rows": "long_list",
     # all of it
     "soak": "soak",
 }

@@ -1,19 +1,22 @@
 """Who is let in by the HTTP door, and what it does with everything that should not be sent."""
 
 import asyncio
+import hashlib
 import re
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from msgspec import structs
+from PIL import Image
 from structlog.testing import capture_logs
 from yarl import URL
 
 from daemon.web.limits import CHANGES_UNDER_WAY
 from ledger.batch import BatchStatus
 from ledger.status import Stage
-from ledger.task import OutputFile
+from ledger.task import InputFile, OutputFile
 from tests.fakes.door import Door, open_door
 from tests.fakes.records import batch_record, task_record
 from tests.fakes.world import World
@@ -275,6 +278,98 @@ async def test_only_files_in_the_outputs_folder_are_given_out(world: World, door
         answer = await door.get(f"{base}/{index}")
         assert (answer.status, answer.code) == (404, "output_gone"), paths[index]
     assert (await door.get(f"{base}/{len(paths)}")).code == "output_not_ready"
+
+
+async def test_small_pictures_and_inputs_are_of_the_tasks_own_files_only(
+    world: World, door: Door
+) -> None:
+    secret = world.state / "admin-token"
+    (world.state / "outputs" / "link.png").symlink_to(secret)
+    Image.new("RGB", (640, 480), "red").save(world.state / "outputs" / "a.png")
+    (world.state / "outputs" / "a.txt").write_text("no picture")
+    content = (world.state / "outputs" / "a.png").read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    place = world.settings().inputs.path / "sha256" / digest[:2] / digest
+    place.parent.mkdir(parents=True)
+    place.write_bytes(content)
+    files = [
+        OutputFile(node="1", filename=name, subfolder="", type="output", path=f"outputs/{name}")
+        for name in ("a.png", "link.png", "a.txt")
+    ]
+    proven = [structs.replace(each, sha256=f"{n}" * 64) for n, each in enumerate(files)]
+    inputs = {
+        "image": InputFile(name="a.png", sha256=digest, size_bytes=1),
+        "gone": InputFile(name="<b>.png", sha256="f" * 64, size_bytes=1),
+        "trick": InputFile(name="../a.png", sha256="../../admin-token", size_bytes=1),
+        "page": InputFile(name="a.html", sha256=digest, size_bytes=1),
+    }
+    task = task_record(9, Stage.COLLECTING, outputs=proven, inputs=inputs, row_id="x:1")
+    await door.ledger.commit(task, op="test")
+    small = await door.get(f"/thumbs/{task.task_id}/0")
+    assert small.headers["Content-Type"] == "image/webp"
+    assert len(small.body) < len(content)
+    again = {"If-None-Match": small.headers["ETag"]}
+    assert (await door.get(f"/thumbs/{task.task_id}/0", headers=again)).status == 304
+    assert (await door.get(f"/thumbs/{task.task_id}/1")).code == "output_gone"
+    icon = await door.get(f"/thumbs/{task.task_id}/2")
+    assert icon.headers["Content-Type"].startswith("image/svg+xml")
+    assert (await door.get(f"/thumbs/{task.task_id}/3")).code == "unknown_output"
+    whole = await door.get(f"/inputs/{task.task_id}/image")
+    assert (whole.body, whole.headers["Content-Type"]) == (content, "image/png")
+    part = await door.get(f"/inputs/{task.task_id}/image", headers={"Range": "bytes=0-3"})
+    assert (part.status, part.body) == (206, content[:4])
+    page = await door.get(f"/inputs/{task.task_id}/page")
+    assert page.headers["Content-Disposition"].startswith("attachment")
+    for path in (f"/inputs/{task.task_id}", f"/thumbs/{task.task_id}/inputs"):
+        assert (await door.get(f"{path}/gone")).code == "input_gone"
+        assert (await door.get(f"{path}/trick")).code == "input_gone"
+        assert (await door.get(f"{path}/other")).code == "unknown_input"
+
+
+async def test_the_page_may_load_nothing_but_its_own_files(door: Door) -> None:
+    page = await door.get("/")
+    assert page.headers["Content-Type"] == "text/html; charset=utf-8"
+    policy = page.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    script = await door.get("/static/main.js")
+    assert script.headers["Content-Type"] == "text/javascript; charset=utf-8"
+    assert script.headers["Cache-Control"] == "no-cache"
+    again = {"If-None-Match": script.headers["ETag"]}
+    assert (await door.get("/static/main.js", headers=again)).status == 304
+    for trick in ("..%2fpage.py", "../page.py", "index.html", "main.js%00.css", "MAIN.JS", ""):
+        assert (await door.get(f"/static/{trick}")).status == 404, trick
+
+
+async def test_beyond_loopback_the_empty_page_is_open_and_its_data_is_not(world: World) -> None:
+    remote(world, "rows.example")
+    async with open_door(world) as door:
+        host = {"Host": "rows.example"}
+        assert (await door.get("/", headers=host)).status == 200
+        assert (await door.get("/static/main.js", headers=host)).status == 200
+        for path in (
+            f"/thumbs/{TASK}/0",
+            f"/inputs/{TASK}/image",
+            f"/outputs/{TASK}/0",
+            f"/api/tasks/{TASK}/story",
+            f"/api/batches/{BATCH}/rows",
+        ):
+            assert (await door.get(path, headers=host)).status == 401, path
+
+
+async def test_no_preflight_of_another_origin_is_granted(door: Door) -> None:
+    for path in CHANGES:
+        answer = await door.ask(
+            "OPTIONS",
+            path,
+            headers={
+                "Origin": "http://127.0.0.1:1",
+                "Access-Control-Request-Method": "POST",
+                "Access-Control-Request-Headers": "authorization",
+            },
+        )
+        assert answer.status == 405, path
+        assert not [name for name in answer.headers if name.startswith("Access-Control-")]
 
 
 async def test_a_token_file_that_holds_no_secret_ends_the_start(world: World) -> None:
