@@ -162,7 +162,7 @@ def _services(
     quota = ground.feishu.quota if ground.feishu else None
     alerts = make_alerts(settings, ledger, clock, lambda: stuck.stuck, quota)
     reloaded += [lambda anew: alerts.replace(anew.alerts), lambda _: ground.workflows.replaced()]
-    desk = _desk(ground, door, inbox, followers, stuck)
+    desk = _desk(ground, door, tables, inbox, followers, stuck)
     web = WebServer(desk)
     services: list[Service] = [
         inbox,
@@ -204,8 +204,13 @@ def _stuck(ground: Ground, backups: LedgerBackups, followers: Sequence[Follower]
     )
 
 
-def _desk(
-    ground: Ground, door: Door, inbox: Inbox, followers: Sequence[Follower], stuck: StuckTasks
+def _desk(  # noqa: PLR0917 - what the page shows comes from everywhere
+    ground: Ground,
+    door: Door,
+    tables: TableWork,
+    inbox: Inbox,
+    followers: Sequence[Follower],
+    stuck: StuckTasks,
 ) -> Desk:
     run_times = RunTimes()
     run_times.load(ground.ledger)
@@ -218,6 +223,7 @@ def _desk(
         clock=ground.clock,
         door=door,
         servers=ground.states,
+        tables=tables.connections,
         news=[follower.news for follower in followers],
         stuck=stuck,
         run_times=run_times,

@@ -63,6 +63,13 @@ def make_store(settings: Settings, metrics: Metrics) -> JsonDirBackend:
     )
 
 
+def output_folder(settings: Settings) -> OutputFolder:
+    """Return where results go."""
+    return OutputFolder(
+        path=settings.outputs.path, state_dir=settings.state_dir, name=settings.outputs.name
+    )
+
+
 def make_clients(settings: Settings, clock: Clock) -> dict[str, WorkflowServer]:
     """Return a client for each server, by its name; the caller closes them."""
     return {
@@ -88,9 +95,7 @@ async def lay_ground(
     states = [ServerState(server, clients[server.name], ledger) for server in settings.servers]
     for state in states:
         await state.remember(client_id=state.memory.get("client_id") or uuid.uuid4().hex)
-    folder = OutputFolder(
-        path=settings.outputs.path, state_dir=settings.state_dir, name=settings.outputs.name
-    )
+    folder = output_folder(settings)
     paths = OutputPaths(folder, ledger)
     return Ground(
         settings=settings,

@@ -1,20 +1,29 @@
 """The services of the tables: a poller each, a publisher for each document."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from config.settings import Settings
 from daemon.actions.row_commands import RowCommands
-from daemon.ground import Ground
+from daemon.clock import SystemClock
+from daemon.ground import Ground, make_store, output_folder
 from daemon.intake.accept import Door
 from daemon.intake.claims import Claims
 from daemon.intake.command_column import CommandColumn
 from daemon.intake.row_check import RowCheck
 from daemon.intake.table import TablePoller
 from daemon.intake.table_rows import TableRows
+from daemon.metrics import Metrics
 from daemon.publish.outbox import TableOutbox
 from daemon.publish.publisher import Publisher
+from daemon.publish.reconcile import Reconciliation
 from daemon.tables.connection import Connection, connect
-from daemon.tables.opening import open_tables
+from daemon.tables.opening import open_feishu, open_tables
+from daemon.web.table_documents import ReconciliationDone, reconciled
+from daemon.web.tables import reconcile_one
+from daemon.words import Words
+from ledger.ledger import Ledger
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +54,29 @@ def make_table_work(ground: Ground, door: Door) -> TableWork:
         pollers=[_poller(ground, door, each) for each in connections],
         publishers=_publishers(ground, connections),
     )
+
+
+def reconcile_here(settings: Settings, words: Words) -> ReconciliationDone:
+    """Put all tables right under the ledger's lock, without a daemon; raises LedgerLocked."""
+    return asyncio.run(_reconcile(settings, words))
+
+
+async def _reconcile(settings: Settings, words: Words) -> ReconciliationDone:
+    clock, ledger = SystemClock(), Ledger(make_store(settings, Metrics()))
+    await ledger.open()
+    feishu = open_feishu(settings, clock)
+    connections = connect(open_tables(settings.tables, feishu), settings, ledger, clock)
+    folder = output_folder(settings)
+    try:
+        found = [
+            await reconcile_one(each, Reconciliation(each, ledger, folder.absolute, clock))
+            for each in connections
+        ]
+    finally:
+        for each in connections:
+            await each.table.close()
+        await ledger.close()
+    return reconciled(found, words)
 
 
 def _poller(ground: Ground, door: Door, connection: Connection) -> TablePoller:

@@ -11,6 +11,9 @@ from config.errors import ConfigError
 from daemon.cli.commands import help_words, json_option
 from daemon.cli.doctor_machine import Finding, look_at_ledger, look_at_machine, look_at_names
 from daemon.cli.invocation import Invocation, pass_invocation
+from daemon.cli.views import hindered_tables
+from daemon.web.table_documents import table_documents
+from ledger.index import Index
 from ledger.jsondir.reader import read_state
 
 FINE, FAILED, BAD_CONFIG = 0, 1, 2
@@ -57,6 +60,9 @@ def _look(invocation: Invocation, *, write_test: bool) -> Iterator[Finding]:
     yield from remote.look_at_workflows(judged, words)
     yield from remote.look_at_rows(state, templates, judged, answers, words)
     yield from asyncio.run(look_at_tables(settings, words, write_test=write_test))
+    for one in table_documents(Index(state), settings, words):
+        for line in hindered_tables([one], words):
+            yield Finding(level="warn", name=f"table {one.name}", message=line)
 
 
 def _exit_code(findings: Sequence[Finding]) -> int:

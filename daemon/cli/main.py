@@ -29,6 +29,7 @@ COMMANDS = {
     "cancel": "daemon.cli.task_verbs:cancel",
     "servers": "daemon.cli.server:servers",
     "server": "daemon.cli.server:server",
+    "tables": "daemon.cli.tables:tables",
     "stuck": "daemon.cli.stuck:stuck",
     "recover": "daemon.cli.stuck:recover",
     "submit": "daemon.cli.submit:submit",

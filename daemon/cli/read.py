@@ -31,7 +31,9 @@ def status(invocation: Invocation) -> None:
     settings = invocation.settings
 
     def from_disk() -> Report:
-        return report(read_index(settings.ledger.path), settings, datetime.now(UTC))
+        return report(
+            read_index(settings.ledger.path), settings, datetime.now(UTC), invocation.words
+        )
 
     found = asked(invocation, "/api/status", Report, from_disk)
     if invocation.as_json:

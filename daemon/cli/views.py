@@ -10,6 +10,7 @@ from daemon.cli.render import table
 from daemon.cli.stages import COUNTS, remark
 from daemon.web.documents import BatchDocument
 from daemon.web.summary import Report, ServerReport
+from daemon.web.table_documents import TableDocument
 from daemon.words import Words
 from daemon.words.values import local_time, printable
 from ledger.jsondir.journal import Line
@@ -40,11 +41,26 @@ def status(report: Report, settings: Settings, words: Words) -> str:
         parts += [words("in_flight.title"), tasks(report.in_flight, words)]
     else:
         parts += [words("in_flight.none")]
+    if lines := hindered_tables(report.tables, words):
+        parts += ["", *lines]
     if report.stuck:
         parts += ["", words("stuck.some", count=report.stuck)]
     if report.damage:
         parts += ["", words("damage.some"), *(f"  {what}" for what in report.damage)]
     return "\n".join(parts)
+
+
+def hindered_tables(found: Sequence[TableDocument], words: Words) -> list[str]:
+    """Return a line for each table that is not read or not told, with the reason."""
+    lines: list[str] = []
+    for one in found:
+        if one.reading is not None:
+            lines.append(words("outbox.not_read", name=one.name, why=one.reading.message))
+        if one.writing is not None:
+            lines.append(words("outbox.not_written", name=one.name, why=one.writing.message))
+        if one.unpublished:
+            lines.append(words("outbox.waiting", name=one.name, count=one.unpublished))
+    return lines
 
 
 def batches(reports: Sequence[BatchDocument], words: Words) -> str:

@@ -12,6 +12,7 @@ from daemon.follow.news import News
 from daemon.intake.accept import Door
 from daemon.metrics import Metrics
 from daemon.story.telling import JournalLine
+from daemon.tables.connection import Connection
 from daemon.upkeep.eta import RunTimes
 from daemon.upkeep.gpu_time import GpuTime
 from daemon.upkeep.stuck import StuckTasks
@@ -26,6 +27,7 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
     clock: Clock
     door: Door
     servers: Sequence[ServerState]
+    tables: Sequence[Connection]
     news: Sequence[News]
     stuck: StuckTasks
     run_times: RunTimes

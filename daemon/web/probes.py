@@ -26,7 +26,7 @@ async def readyz(call: Call[Nothing, Nothing]) -> web.StreamResponse:
 async def status(call: Call[Nothing, Nothing]) -> Report:
     """Answer servers, batches and what is on the servers now."""
     desk = call.desk
-    return report(desk.ledger.index, desk.settings, desk.clock.now())
+    return report(desk.ledger.index, desk.settings, desk.clock.now(), call.words)
 
 
 async def metrics(call: Call[Nothing, Nothing]) -> web.StreamResponse:

@@ -12,6 +12,7 @@ from daemon.web import (
     page,
     probes,
     servers,
+    tables,
     tasks,
     thumbnails,
 )
@@ -50,6 +51,7 @@ from daemon.web.documents import (
 )
 from daemon.web.endpoint import Endpoint, get, post
 from daemon.web.summary import Report
+from daemon.web.table_documents import ReconciliationDone, TablesDocument
 
 # fmt: off
 ENDPOINTS: tuple[Endpoint, ...] = (
@@ -117,6 +119,12 @@ ENDPOINTS: tuple[Endpoint, ...] = (
          query=Nothing, body=Nothing, answer=ServerDone),
     post("/api/servers/{server}/resume", servers.resume, "Give it work again.",
          query=Nothing, body=Nothing, answer=ServerDone),
+
+    get("/api/tables", tables.list_tables, "The tables and what they were not told.",
+        query=Nothing, answer=TablesDocument),
+    post("/api/tables/reconcile", tables.reconcile,
+         "Put right every cell that differs from the ledger.",
+         query=Nothing, body=Nothing, answer=ReconciliationDone),
 
     get("/api/events", events.events, "What happens, as it happens (server-sent events).",
         query=Nothing, media="text/event-stream"),

@@ -8,6 +8,8 @@ import msgspec
 from config.settings import Settings, runtime_limit_minutes
 from daemon.web.documents import BatchDocument
 from daemon.web.standing import batch_document
+from daemon.web.table_documents import TableDocument, table_documents
+from daemon.words import Words
 from ledger.index import Index
 from ledger.status import IN_FLIGHT_STAGES, Stage
 from ledger.task import Json, Task
@@ -42,17 +44,19 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     servers: list[ServerReport]
     batches: list[BatchDocument]
     in_flight: list[Task]
+    tables: list[TableDocument]
     stuck: int
     damage: list[str]
 
 
-def report(index: Index, settings: Settings, now: datetime) -> Report:
+def report(index: Index, settings: Settings, now: datetime, words: Words) -> Report:
     """Return what stands in the ledger at the moment *now*."""
     in_flight = index.in_stage(*IN_FLIGHT_STAGES)
     return Report(
         servers=server_reports(index, settings),
         batches=batch_reports(index),
         in_flight=in_flight,
+        tables=table_documents(index, settings, words),
         stuck=sum(_is_stuck(task, settings, now) for task in in_flight),
         damage=list(index.damage),
     )

@@ -1,0 +1,101 @@
+"""`tables` and `tables reconcile`."""
+
+from collections.abc import Sequence
+
+import click
+import msgspec
+
+from daemon.cli.acting import perform
+from daemon.cli.asking import asked
+from daemon.cli.commands import help_words, json_option
+from daemon.cli.invocation import Invocation, pass_invocation
+from daemon.cli.render import table
+from daemon.cli.verb import Verb
+from daemon.cli.views import hindered_tables
+from daemon.web.table_documents import (
+    ReconciliationDone,
+    TableDocument,
+    TablesDocument,
+    table_documents,
+)
+from daemon.words import Words
+from ledger.jsondir.reader import read_index
+
+#: Every row of every table is read twice, and those that differ are written.
+RECONCILE_SECONDS = 600.0
+
+
+@click.command(cls=Verb, help=help_words("help.tables"))
+@click.argument("verb", required=False, type=click.Choice(["reconcile"]))
+@json_option
+@pass_invocation
+def tables(invocation: Invocation, verb: str | None) -> int:
+    """Show how the tables stand, or put right what differs from the ledger."""
+    if verb is not None:
+        return _reconcile(invocation)
+    settings, words = invocation.settings, invocation.words
+
+    def from_disk() -> TablesDocument:
+        return TablesDocument(table_documents(read_index(settings.ledger.path), settings, words))
+
+    found = asked(invocation, "/api/tables", TablesDocument, from_disk)
+    if invocation.as_json:
+        invocation.answer(found)
+    elif found.tables:
+        invocation.show(_as_text(found.tables, words))
+    else:
+        invocation.say("outbox.none_set")
+    return 0
+
+
+def _reconcile(invocation: Invocation) -> int:
+    def directly() -> ReconciliationDone:
+        from daemon.table_work import reconcile_here  # noqa: PLC0415 - tables need an event loop
+
+        return reconcile_here(invocation.settings, invocation.words)
+
+    done = perform(
+        invocation,
+        directly,
+        lambda door: msgspec.convert(
+            door.post("/api/tables/reconcile", wait_seconds=RECONCILE_SECONDS), ReconciliationDone
+        ),
+    )
+    if invocation.as_json:
+        invocation.answer(done)
+    else:
+        invocation.show(_told(done, invocation.words))
+    return 0 if done.success else 1
+
+
+def _as_text(found: Sequence[TableDocument], words: Words) -> str:
+    """Return a line for each table, and below them what hinders one."""
+    heads = ("name", "kind", "unpublished", "refused", "edited", "place")
+    rows = [
+        [one.name, one.kind, one.unpublished, one.refused, len(one.edited), one.place]
+        for one in found
+    ]
+    lines = [table([words(f"column.{head}") for head in heads], rows)]
+    lines += hindered_tables(found, words)
+    for one in found:
+        if one.edited:
+            listed = ", ".join(one.edited[:10])
+            lines.append(words("outbox.edited", name=one.name, rows=listed))
+    return "\n".join(lines)
+
+
+def _told(done: ReconciliationDone, words: Words) -> str:
+    """Return what was put right, cell by cell."""
+    cells = [
+        [each.table, cell.row, cell.column, cell.was, cell.now]
+        for each in done.tables
+        for cell in each.differences
+    ]
+    heads = ("table", "row_key", "heading", "was", "now")
+    lines = [table([words(f"column.{head}") for head in heads], cells), ""] if cells else []
+    for each in done.tables:
+        if each.error is not None:
+            lines.append(words("outbox.not_read", name=each.table, why=each.error))
+        lines += [words("outbox.row_gone", name=each.table, row=row) for row in each.gone]
+        lines += [f"{each.table} {row}: {why}" for row, why in each.refused.items()]
+    return "\n".join([*lines, done.message])

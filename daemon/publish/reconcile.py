@@ -1,0 +1,159 @@
+"""What a table shows against what the ledger knows: every cell that differs is put right."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from daemon.clock import Clock
+from daemon.publish.row_news import RowNews
+from daemon.tables.cells import Change, Outcome, Reading, Result, Row
+from daemon.tables.connection import Connection
+from daemon.tables.errors import Refused
+from ledger.errors import Conflict
+from ledger.ledger import Ledger
+from ledger.status import OPEN_STAGES
+from ledger.task import Task
+from ledger.timestamps import to_timestamp
+
+#: Rows put right by one write, and tasks looked through before the loop goes on.
+PORTION = 500
+
+
+class Difference(msgspec.Struct, frozen=True, kw_only=True):
+    """A cell that did not say what the ledger knows."""
+
+    row: str  # the key, as in 任务ID
+    column: str  # as the table calls it
+    was: str
+    now: str
+
+
+class Reconciled(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found in one table, and put right."""
+
+    table: str
+    rows: int  # of ours that stand in it
+    gone: list[str]  # rows of ours that it lacks
+    refused: dict[str, str]  # rows that could not be put right, and why
+    differences: list[Difference]
+
+
+class Reconciliation:
+    """Puts one table right; may be run at any time, and again after any kill."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        ledger: Ledger,
+        absolute: Callable[[str], Path],
+        clock: Clock,
+    ) -> None:
+        """*absolute*: where a recorded path lies."""
+        self._connection = connection
+        self._ledger = ledger
+        self._clock = clock
+        document, language = connection.table.document, connection.words.language
+        self._news = RowNews(ledger, document, absolute, language)
+
+    async def run(self) -> Reconciled:
+        """Write what the ledger knows into every row of ours; returns what that changed.
+
+        Raises TableError; what was written until then stays.
+        """
+        ours = await self._ours()
+        async with self._connection.writing:
+            before = await self._connection.table.read_all()
+            known = {row.key: row for row in before.rows if row.key in ours}
+            outcomes: dict[str, Outcome] = {}
+            keys = [key for key in ours if key in known]
+            for first in range(0, len(keys), PORTION):
+                outcomes |= await self._write({key: ours[key] for key in keys[first:][:PORTION]})
+            after = await self._connection.table.read_all()
+        await self._note({key: ours[key] for key in keys}, outcomes)
+        words = self._connection.words
+        return Reconciled(
+            table=self._connection.name,
+            rows=len(keys),
+            gone=[key for key in ours if key not in known],
+            refused={
+                key: outcome.trouble.text(words)
+                for key, outcome in outcomes.items()
+                if outcome.trouble is not None
+            },
+            differences=_differences(known, after),
+        )
+
+    async def _ours(self) -> dict[str, list[Task]]:
+        """Return the newest tasks of each row of the table, in the order of their acceptance."""
+        rows: dict[str, Task] = {}
+        for number, task in enumerate(self._ledger.tasks(), start=1):
+            if number % PORTION == 0:
+                await asyncio.sleep(0)
+            row = task.metadata.table_row
+            if row is not None and row.table == self._connection.name:
+                rows[row.key] = task  # of several runs of a row the last counts
+        types = {key: task.metadata.table_row for key, task in rows.items()}
+        return {
+            key: self._news.tasks(rows[key].row_id, row.workflow_types)
+            for key, row in types.items()
+            if row is not None
+        }
+
+    async def _write(self, rows: dict[str, list[Task]]) -> dict[str, Outcome]:
+        if self._connection.table.takes_files:
+            rows = {key: await self._uploaded(key, tasks) for key, tasks in rows.items()}
+        changes = [Change(row=key, cells=self._news.cells(tasks)) for key, tasks in rows.items()]
+        found = await self._connection.table.write(changes)
+        return dict(zip(rows, found, strict=True))
+
+    async def _uploaded(self, key: str, tasks: list[Task]) -> list[Task]:
+        for upload in self._news.uploads(tasks):
+            try:
+                token = await self._connection.table.upload(upload.file, key, upload.column)
+            except (Refused, OSError):
+                continue  # the cell is told the path; the outbox says why
+            at = to_timestamp(self._clock.now())
+            noted = self._news.with_token(upload, token, at)
+            await self._ledger.commit(noted, op="task.uploaded", actor=self._connection.actor)
+        return [self._ledger.task(task.task_id) for task in tasks]
+
+    async def _note(self, rows: dict[str, list[Task]], outcomes: dict[str, Outcome]) -> None:
+        """Mark as told what the table could not be told before."""
+        at = to_timestamp(self._clock.now())
+        for key, tasks in rows.items():
+            if outcomes[key].result is not Result.WRITTEN:
+                continue
+            for each in tasks:
+                task = self._ledger.task(each.task_id)
+                told = task.publish.state in ("published", "none")
+                if told or task.stage in OPEN_STAGES or task.stage is not each.stage:
+                    continue
+                publish = msgspec.structs.replace(task.publish, state="published", error=None)
+                try:
+                    await self._ledger.commit(
+                        task.changed(at=at, publish=publish),
+                        op="task.published",
+                        actor=self._connection.actor,
+                    )
+                except Conflict:
+                    continue  # whoever changed it has the outbox tell it
+
+
+def _differences(before: dict[str, Row], after: Reading) -> list[Difference]:
+    found: list[Difference] = []
+    for row in after.rows:
+        old = before.get(row.key or "")
+        if old is None:
+            continue
+        for key in after.columns.found:
+            was, now = _shown(old, key), _shown(row, key)
+            if was != now:
+                heading = after.columns.headings[key]
+                found.append(Difference(row=row.key or "", column=heading, was=was, now=now))
+    return found
+
+
+def _shown(row: Row, key: str) -> str:
+    return ", ".join(file.name for file in row.files.get(key, ())) or row.text(key)

@@ -1,0 +1,116 @@
+"""How tables stand, the same by command and by HTTP; loads no more than a command can afford."""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from config.settings import Settings
+from daemon.tables.standing import Hindrance, standing_of
+from daemon.words import Words
+from ledger.entry import CLAIMS
+from ledger.index import Index
+from ledger.status import OPEN_STAGES
+from ledger.task import Json
+
+
+class HindranceDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """What keeps a table from being read or written, and what mends it."""
+
+    code: str
+    message: str
+    since: str
+
+
+class TableDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """A table of the settings, as the ledger knows it."""
+
+    name: str
+    kind: str
+    place: str
+    reading: HindranceDocument | None  # None: its rows are taken
+    writing: HindranceDocument | None  # None: it is told of results
+    unpublished: int  # tasks that have ended, and the table does not know
+    being_taken: int  # rows that bear an id and are not recorded yet
+    refused: int  # rows that cannot run; the reason stands in each
+    edited: list[str]  # finished rows whose inputs were changed since: their 任务ID
+
+
+class TablesDocument(msgspec.Struct, frozen=True):
+    """All tables of the settings."""
+
+    tables: list[TableDocument]
+
+
+class DifferenceDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """A cell that did not say what the ledger knows."""
+
+    row: str
+    column: str
+    was: str
+    now: str
+
+
+class ReconciledDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """What was put right in one table; ``error``: why nothing (more) could be."""
+
+    table: str
+    rows: int = 0
+    gone: list[str] = []
+    refused: Mapping[str, str] = {}
+    differences: Sequence[DifferenceDocument] = ()
+    error: str | None = None
+
+
+class ReconciliationDone(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer of `tables reconcile`."""
+
+    success: bool
+    changed: bool
+    message: str
+    tables: list[ReconciledDocument]
+
+
+def table_documents(index: Index, settings: Settings, words: Words) -> list[TableDocument]:
+    """Return how each table of the settings stands; nobody is asked."""
+    claims: Sequence[Json] = list(index.meta(CLAIMS).values())
+    documents = []
+    for table in settings.tables:
+        standing = standing_of(index, table.name)
+        tasks = (index.find_task(task_id) for task_id in index.unpublished(table.name))
+        documents.append(
+            TableDocument(
+                name=table.name,
+                kind=table.kind,
+                place=str(table.path or table.url),
+                reading=_worded(standing.reading, words),
+                writing=_worded(standing.writing, words),
+                unpublished=sum(t is not None and t.stage not in OPEN_STAGES for t in tasks),
+                being_taken=sum(_is_of(claim, table.name) for claim in claims),
+                refused=standing.refused,
+                edited=list(standing.edited),
+            )
+        )
+    return documents
+
+
+def reconciled(found: list[ReconciledDocument], words: Words) -> ReconciliationDone:
+    """Return the answer for what was found in all tables."""
+    cells = sum(len(each.differences) for each in found)
+    failed = [each for each in found if each.error is not None]
+    return ReconciliationDone(
+        success=not failed,
+        changed=cells > 0,
+        message=words("outbox.reconciled", cells=cells, tables=len(found) - len(failed)),
+        tables=found,
+    )
+
+
+def _worded(hindrance: Hindrance | None, words: Words) -> HindranceDocument | None:
+    if hindrance is None:
+        return None
+    trouble = hindrance.trouble
+    return HindranceDocument(code=trouble.code, message=trouble.text(words), since=hindrance.since)
+
+
+def _is_of(claim: Json, table: str) -> bool:
+    return isinstance(claim, dict) and claim.get("table") == table
