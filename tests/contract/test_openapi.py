@@ -150,6 +150,7 @@ def test_every_path_of_the_contract_is_in_the_document() -> None:
         POST /api/servers/{}/resume GET /api/events GET /outputs/{}/{} POST /api/session
         GET /api/openapi.json GET /api/status GET /api/batches/{}/rows GET /api/tasks/{}/story
         GET /thumbs/{}/{} GET /thumbs/{}/inputs/{} GET /inputs/{}/{} GET / GET /static/{}
+            GET /api/tables POST /api/tables/reconcile
         """,
     )
     offered = {(each.method, re.sub(r"\{\w+\}", "{}", each.path)) for each in ENDPOINTS}
