@@ -9,6 +9,7 @@ import re
 import string
 import unicodedata
 from collections.abc import Iterator
+from functools import cache
 from pathlib import PurePosixPath
 
 import msgspec
@@ -84,7 +85,7 @@ def with_suffix(path: PurePosixPath, task_id: str) -> PurePosixPath:
 def check_name_template(template: str) -> list[str]:
     """Return what is wrong with the setting ``outputs.name``, in words for a person."""
     try:
-        parts = list(_parsed(template))
+        parts = _parsed(template)
     except ValueError as error:
         return [f"its braces do not fit: {error}"]
     problems = [problem for part in parts for problem in _check_placeholder(*part[1:])]
@@ -115,12 +116,15 @@ def _check_placeholder(field: str | None, spec: str) -> Iterator[str]:
         yield f"{{{field}}} is unknown: did you mean {{{near[0]}}}?"
 
 
-def _parsed(template: str) -> Iterator[tuple[str, str | None, str]]:
-    """Yield literal text and the placeholder after it; raises ValueError for unpaired braces."""
+@cache  # one template names all results
+def _parsed(template: str) -> tuple[tuple[str, str | None, str], ...]:
+    """Return literal texts, each with its placeholder; raises ValueError for unpaired braces."""
+    parts: list[tuple[str, str | None, str]] = []
     for literal, field, spec, conversion in string.Formatter().parse(template):
         if conversion:
             raise ValueError(f"!{conversion} cannot be used")
-        yield literal, field, spec or ""
+        parts.append((literal, field, spec or ""))
+    return tuple(parts)
 
 
 def _value(field: str, spec: str, task: Task, index: int, ext: str) -> str:

@@ -40,6 +40,7 @@ class OutputPaths:
 
     def __init__(self, folder: OutputFolder, ledger: Ledger) -> None:
         self.folder = folder
+        self._recorded = PurePosixPath(folder.recorded(folder.path))
         self._holder: dict[str, str] = {}  # path -> task id
         self._held: dict[str, set[str]] = {}  # task id -> paths
         for task in ledger.in_stage(Stage.COLLECTING):
@@ -86,7 +87,7 @@ class OutputPaths:
         return msgspec.structs.replace(task, outputs=outputs)
 
     def _free_path(self, task: Task, index: int) -> str:
-        path = self.folder.recorded(self.folder.path / self._relative(task, index))
+        path = str(self._recorded / self._relative(task, index))
         if self._holder.get(path, task.task_id) != task.task_id:
             return self._own_path(task, index)
         return self._hold(path, task.task_id)
@@ -94,7 +95,7 @@ class OutputPaths:
     def _own_path(self, task: Task, index: int) -> str:
         """Return a path that no other task chooses: it bears the task's id and attempt."""
         relative = with_suffix(self._relative(task, index), f"{task.task_id}-{task.attempt}")
-        return self._hold(self.folder.recorded(self.folder.path / relative), task.task_id)
+        return self._hold(str(self._recorded / relative), task.task_id)
 
     def _relative(self, task: Task, index: int) -> PurePosixPath:
         suffix = PurePosixPath(task.outputs[index - 1].filename).suffix
