@@ -41,6 +41,11 @@ def check_url(url: str) -> str | None:
     return None
 
 
+def check_public_url(url: str) -> str | None:
+    """Check the address of our own page as others know it; empty for none."""
+    return check_url(url) if url else None
+
+
 def check_webhook(url: str) -> str | None:
     """Check the address of a custom bot; empty for no alerts."""
     parts = urlsplit(url) if "[" not in url else None
@@ -90,6 +95,7 @@ def _can_be_filled(template: str, names: list[str]) -> bool:
 CHECKS: dict[str, Callable[[str], str | None]] = {
     "name": check_name,
     "url": check_url,
+    "public_url": check_public_url,
     "webhook": check_webhook,
     "node_input": check_node_input,
     "output_name": check_output_name,

@@ -118,6 +118,7 @@ class Web(Section, frozen=True):
     port: Port = 8787
     admin_token_file: Path = Path("admin-token")
     allowed_hosts: tuple[str, ...] = ()
+    public_url: Annotated[str, Meta(extra={"check": "public_url"})] = ""
 
 
 class Table(Section, frozen=True):

@@ -94,6 +94,7 @@ def _poller(ground: Ground, door: Door, connection: Connection) -> TablePoller:
 def _publishers(ground: Ground, connections: Sequence[Connection]) -> list[Publisher]:
     documents: dict[str, list[TableOutbox]] = {}
     for each in connections:
-        outbox = TableOutbox(each, ground.ledger, ground.folder.absolute, ground.clock)
+        page = ground.settings.web.public_url
+        outbox = TableOutbox(each, ground.ledger, ground.folder.absolute, ground.clock, page=page)
         documents.setdefault(each.table.document, []).append(outbox)
     return [Publisher(each, ground.ledger, ground.clock) for each in documents.values()]

@@ -63,14 +63,16 @@ class TableOutbox:
         ledger: Ledger,
         absolute: Callable[[str], Path],
         clock: Clock,
+        *,
+        page: str = "",
     ) -> None:
-        """*absolute*: where a recorded path lies."""
+        """*absolute*: where a recorded path lies; *page*: where people reach our page."""
         self.name = connection.name
         self._connection = connection
         self._ledger = ledger
         self._clock = clock
         language = connection.words.language
-        self._news = RowNews(ledger, connection.table.document, absolute, language)
+        self._news = RowNews(ledger, connection.table.document, absolute, language, page)
         self._due: dict[str, _Due] = {}
         self._told: dict[str, dict[str, Value]] = {}  # rows that go on: what their cells hold
         self._failures = 0

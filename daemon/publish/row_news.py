@@ -11,7 +11,7 @@ from daemon.tables.cells import Outcome, Result, ResultFile, Value
 from daemon.words import Words
 from ledger.ledger import Ledger
 from ledger.status import OPEN_STAGES, Stage
-from ledger.task import OutputFile, Publish, Task
+from ledger.task import Publish, Task
 
 #: How outcomes are called in the record.
 _STATES = {Result.WRITTEN: "published", Result.GONE: "row_gone", Result.REFUSED: "refused"}
@@ -29,8 +29,15 @@ class RowNews:
     """Reads rows of tables that lie in one document."""
 
     def __init__(
-        self, ledger: Ledger, document: str, absolute: Callable[[str], Path], language: str
+        self,
+        ledger: Ledger,
+        document: str,
+        absolute: Callable[[str], Path],
+        language: str,
+        page: str = "",
     ) -> None:
+        """*page*: where people reach our page, "" when they cannot."""
+        self._page = page.rstrip("/")
         self._ledger = ledger
         self._document = document
         self._absolute = absolute
@@ -57,12 +64,12 @@ class RowNews:
         results: list[Placed] = []
         counts: Counter[str] = Counter()
         for task in (task for task in tasks if task.stage is Stage.DONE):
-            for output in task.outputs:
+            for index, output in enumerate(task.outputs):
                 if output.sha256 is None or output.removed_at is not None:
                     continue
                 column = output_column(output)
                 counts[column] += 1
-                file = self._file(task, output, counts[column])
+                file = self._file(task, index, counts[column])
                 results.append(Placed(task_id=task.task_id, file=file, column=column))
         return results
 
@@ -72,7 +79,8 @@ class RowNews:
         tokens = task.publish.tokens | {self._token_key(upload.file.sha256): token}
         return task.changed(at=at, publish=msgspec.structs.replace(task.publish, tokens=tokens))
 
-    def _file(self, task: Task, output: OutputFile, number: int) -> ResultFile:
+    def _file(self, task: Task, index: int, number: int) -> ResultFile:
+        output = task.outputs[index]
         path = self._absolute(output.path or "")
         sha256 = output.sha256 or ""
         return ResultFile(
@@ -83,6 +91,7 @@ class RowNews:
             size_bytes=output.size_bytes or 0,
             number=number,
             token=task.publish.tokens.get(self._token_key(sha256)),
+            link=f"{self._page}/outputs/{task.task_id}/{index}" if self._page else None,
         )
 
     def _token_key(self, sha256: str) -> str:
