@@ -11,31 +11,23 @@ import structlog
 
 from config.settings import Server, Workflow
 from daemon.clock import Clock
-from daemon.comfy.server import AnswerLost, Unreachable, WorkflowServer
+from daemon.comfy.server import WorkflowServer
 from daemon.logs import about
 from daemon.settle.failure import waiting_again
-from daemon.settle.settlement import Settlement, ticket_of
+from daemon.settle.settlement import Settlement
 from daemon.upkeep.backup import LedgerBackups
 from daemon.upkeep.diagnosis import StatusCheck, answered
 from daemon.upkeep.findings import Finding, Limits, Reason
 from daemon.upkeep.inspection import ProgressAge, diagnose, no_news
 from daemon.upkeep.remedy import evidence_of, is_forced, is_lost, timeout_marks
+from daemon.upkeep.treatment import Resets, Treatment, still_inside
 from daemon.words import Words
-from ledger.entry import Transaction
 from ledger.errors import Conflict
 from ledger.ledger import Ledger
-from ledger.status import IN_FLIGHT_STAGES, Stage
-from ledger.task import Task
+from ledger.status import IN_FLIGHT_STAGES
 from ledger.timestamps import to_timestamp
 
 log = structlog.get_logger()
-
-#: How long a recovery waits for cancelled prompts to end, beyond the server's settling time; what
-#: ends later is reset then, by the follower.
-ENDING_SECONDS = 12.0
-_LOOK_SECONDS = 0.5
-#: Changes that put a task back because it was lost, or because that was asked for.
-_RESETS = frozenset({"task.run_again", "task.as_requested", "task.reset"})
 
 
 class RecoveryResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,8 +42,7 @@ class RecoveryResult(msgspec.Struct, frozen=True, kw_only=True):
 class StuckTasks:
     """Finds and recovers tasks in process that are not; one recovery at a time.
 
-    *followed*: a ``Follower`` runs beside it and carries out what is requested; without one the
-    recovery does so itself.
+    *followed*: a ``Follower`` runs beside it, see ``Treatment``.
     """
 
     def __init__(
@@ -69,12 +60,11 @@ class StuckTasks:
     ) -> None:
         self._ledger = ledger
         self._servers = servers
-        self._settlement = settlement
+        self._treatment = Treatment(ledger, servers, settlement, clock, followed=followed)
         self._backups = backups
         self._clock = clock
         self._workflows = workflows
         self._default_minutes = default_minutes
-        self._followed = followed
         self._progress_age = progress_age_seconds
         self._one_at_a_time = asyncio.Lock()
         self.stuck = 0  # as last seen, by the settings' own limits
@@ -114,14 +104,14 @@ class StuckTasks:
                 and each.task.comfyui_task_id in asked_about
             ]
             treated = [*lost, *forced]
-            resets = _Resets({each.task.task_id for each in treated})
+            resets = Resets({each.task.task_id for each in treated})
             if treated:
                 await asyncio.to_thread(self._backups.make, self._clock.now())
                 unsubscribe = self._ledger.subscribe(resets.follow)
                 try:
                     for finding in forced:
                         await self._request(finding, actor, words)
-                    await self._settle(treated, actor)
+                    await self._treatment.settle([each.task for each in treated], actor)
                 finally:
                     unsubscribe()
             self._log(treated, resets.task_ids, actor)
@@ -163,49 +153,6 @@ class StuckTasks:
         except Conflict:  # somebody with newer knowledge was first
             log.debug("recovery.overtaken", **about(task))
 
-    async def _settle(self, findings: Sequence[Finding], actor: str) -> None:
-        by_server: dict[str, list[Task]] = {}
-        for finding in findings:
-            by_server.setdefault(finding.task.server or "", []).append(finding.task)
-        await asyncio.gather(
-            *(
-                self._settle_on(name, tasks, actor)
-                for name, tasks in by_server.items()
-                if name in self._servers
-            )
-        )
-
-    async def _settle_on(self, name: str, tasks: Sequence[Task], actor: str) -> None:
-        """Settle the tasks of one server until they are, or for as long as anybody may wait."""
-        server, settings = self._servers[name]
-        deadline = self._clock.monotonic() + settings.settle_seconds + ENDING_SECONDS
-        try:
-            if not self._followed:
-                await self._cancel(server, tasks)
-            while left := self._still_inside(tasks):
-                settled = await self._settlement.settle(server, settings, left, actor=actor)
-                again_seconds = settled.look_again_in_seconds
-                waits = again_seconds is not None or any(task.requested for task in left)
-                if not waits or self._clock.monotonic() > deadline:
-                    return
-                await self._clock.pause(min(again_seconds or _LOOK_SECONDS, _LOOK_SECONDS))
-        except (Unreachable, AnswerLost) as error:
-            log.warning("recovery.postponed", server=name, tasks=len(tasks), error=str(error))
-
-    async def _cancel(self, server: WorkflowServer, tasks: Sequence[Task]) -> None:
-        for task in self._still_inside(tasks):
-            if task.requested is not None:
-                await server.cancel(ticket_of(task))
-
-    def _still_inside(self, tasks: Sequence[Task]) -> list[Task]:
-        """Return those whose attempt has not been settled yet, as they stand."""
-        now = [self._ledger.task(task.task_id) for task in tasks]
-        return [
-            task
-            for task, before in zip(now, tasks, strict=True)
-            if task.stage in IN_FLIGHT_STAGES and task.attempt == before.attempt
-        ]
-
     def _log(self, findings: Sequence[Finding], reset: Sequence[str], actor: str) -> None:
         for finding in findings:
             task = self._ledger.task(finding.task.task_id)
@@ -227,7 +174,8 @@ class StuckTasks:
         reset: Sequence[str],
         words: Words,
     ) -> RecoveryResult:
-        inside = {task.task_id for task in self._still_inside([each.task for each in treated])}
+        attempts = [each.task for each in treated]
+        inside = {task.task_id for task in still_inside(self._ledger, attempts)}
         ended = {each.task.task_id for each in treated} - inside - set(reset)
         known = {each.task.task_id for each in treated}
         left = [each for each in findings if each.reason and each.task.task_id not in known]
@@ -242,22 +190,3 @@ class StuckTasks:
             reset_task_ids=list(reset),
             message=("；" if words.language == "zh" else "; ").join(parts),
         )
-
-
-class _Resets:
-    """Notes which of some tasks are put back, whoever is the quickest to do it."""
-
-    def __init__(self, wanted: set[str]) -> None:
-        self._wanted = wanted
-        self.task_ids: list[str] = []
-
-    def follow(self, transaction: Transaction) -> None:
-        for record in transaction.records:
-            if (
-                isinstance(record, Task)
-                and record.stage is Stage.WAITING
-                and record.task_id in self._wanted
-                and transaction.op in _RESETS
-            ):
-                self._wanted.discard(record.task_id)
-                self.task_ids.append(record.task_id)
