@@ -29,6 +29,7 @@ ID_PATTERNS: dict[str, str] = {
     "column": r"[^/\\\x00-\x1f]{1,200}",
     "file": r"[a-z0-9-]{1,60}\.(js|css|svg)",
 }
+_PATTERNS = {name: re.compile(pattern) for name, pattern in ID_PATTERNS.items()}
 _UNKNOWN = {
     "batch_id": "batch",
     "task_id": "task",
@@ -167,5 +168,5 @@ def language_of(request: web.Request) -> str:
 def _check_ids(request: web.Request) -> None:
     """Raise Refusal (404) for an id that no record can have; it goes no further than here."""
     for name, value in request.match_info.items():
-        if not re.fullmatch(ID_PATTERNS[name], value):
+        if not _PATTERNS[name].fullmatch(value):
             raise Refusal(f"unknown_{_UNKNOWN[name]}", 404, id=value[:100])

@@ -31,15 +31,20 @@ async def perform(call: Call[Q, B], decide: Callable[[], Plan | Planning]) -> Ma
     words = call.words
     key = key_in(call.request.headers)
     answers = call.room.answers
-    asked = fingerprint(call.request.method, call.request.path, call.query, call.body)
+    asked = (
+        fingerprint(call.request.method, call.request.path, call.query, call.body) if key else ""
+    )
 
-    def plan() -> Planning:
-        decided = decide()
-        planned = decided if isinstance(decided, Plan) else (yield from decided)
-        if not planned.records:
+    def kept(planned: Plan) -> Plan:
+        """Return the plan that also remembers its answer, if the client wants that."""
+        if key is None or not planned.records:
             return planned
-        kept = answers.records(key, asked, planned.told(words))
-        return msgspec.structs.replace(planned, records=(*planned.records, *kept))
+        remembered = answers.records(key, asked, planned.told(words))
+        return msgspec.structs.replace(planned, records=(*planned.records, *remembered))
+
+    def plan() -> Plan | Planning:
+        decided = decide()
+        return kept(decided) if isinstance(decided, Plan) else _then(decided, kept)
 
     async with answers.one_at_a_time(key):
         if (given := answers.find(key, asked)) is not None:
@@ -48,3 +53,7 @@ async def perform(call: Call[Q, B], decide: Callable[[], Plan | Planning]) -> Ma
         answer = await performing.perform(call.desk.ledger, plan, actor=call.actor, words=words)
         failpoint.reach("web.after_commit")
         return answer
+
+
+def _then(planning: Planning, finish: Callable[[Plan], Plan]) -> Planning:
+    return finish((yield from planning))

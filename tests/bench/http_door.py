@@ -1,8 +1,9 @@
 """Changes through the daemon's HTTP door, 64 clients in flight, beside an empty handler's rate.
 
 The change is the cancelling of a waiting task: checked, written to the journal, synced, shown,
-answered. The peer is a bare aiohttp application whose handler answers nothing; it runs in a
-process of its own, as the daemon does, and the same client process asks both, turn by turn.
+answered. The peer is a bare aiohttp application whose handler answers nothing; the floor is the
+same one that first has 1 KB appended and synced by a writer thread, for all that wait together.
+Both run in a process of their own, as the daemon does, and the same client asks them in turns.
 """
 
 import json
@@ -22,14 +23,31 @@ from tests.fakes.world import World
 
 IN_FLIGHT = 64
 ROUNDS = 3
-_EMPTY = """
-import asyncio
+_PEER = """
+import asyncio, os, queue, sys, threading
 from aiohttp import web
-async def handler(request):
+waiting = queue.SimpleQueue()
+fd = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+def write(loop):
+    while True:
+        group = [waiting.get()]
+        while not waiting.empty():
+            group.append(waiting.get())
+        os.write(fd, b"x" * 1024 * len(group))
+        os.fdatasync(fd)
+        loop.call_soon_threadsafe(lambda group: [one.set_result(None) for one in group], group)
+async def empty(request):
+    return web.Response()
+async def durable(request):
+    done = asyncio.get_running_loop().create_future()
+    waiting.put(done)
+    await done
     return web.Response()
 async def main():
+    threading.Thread(target=write, args=(asyncio.get_running_loop(),), daemon=True).start()
     application = web.Application()
-    application.router.add_post("/api/tasks/{task_id}/cancel", handler)
+    application.router.add_post("/empty/api/tasks/{task_id}/cancel", empty)
+    application.router.add_post("/durable/api/tasks/{task_id}/cancel", durable)
     runner = web.AppRunner(application, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -70,27 +88,32 @@ def _measure(folder: Path, size: Size) -> Mapping[str, float]:
     with DirectLedger(world.ledger) as ledger:
         tasks = [task_record(n) for n in range(1, count * ROUNDS + 1)]
         ledger.commit(batch_record(), *tasks, op="batch.accepted", actor="bench")
-    empty = subprocess.Popen([sys.executable, "-c", _EMPTY], stdout=subprocess.PIPE)
-    empty_rates, rates, tails = [], [], []
+    peer = subprocess.Popen(
+        [sys.executable, "-c", _PEER, str(folder / "appended")], stdout=subprocess.PIPE
+    )
+    empty, durable, rates, tails = [], [], [], []
     try:
-        assert empty.stdout is not None
-        empty_url = f"http://127.0.0.1:{int(empty.stdout.readline())}"
+        assert peer.stdout is not None
+        peer_url = f"http://127.0.0.1:{int(peer.stdout.readline())}"
         with running(world) as daemon:
             for turn in range(ROUNDS):
-                empty_rates.append(_ask(empty_url, "none", 1, count)[0])
+                empty.append(_ask(f"{peer_url}/empty", "none", 1, count)[0])
+                durable.append(_ask(f"{peer_url}/durable", "none", 1, count)[0])
                 rate, tail = _ask(daemon.url, daemon.token, 1 + turn * count, count)
                 rates.append(rate)
                 tails.append(tail)
     finally:
-        empty.terminate()
-        empty.wait()
+        peer.terminate()
+        peer.wait()
     state = read_state(world.ledger)
     cancelled = sum(task.stage is Stage.CANCELLED for task in state.tasks.values())
     assert cancelled == count * ROUNDS, cancelled
     return {
-        "empty handler, requests/s": median(empty_rates),
+        "empty handler, requests/s": median(empty),
+        "handler that appends and syncs, requests/s": median(durable),
         "changes/s": median(rates),
-        "share of the empty handler's rate": median(rates) / median(empty_rates),
+        "share of the empty handler's rate": median(rates) / median(empty),
+        "share of the rate of the one that appends": median(rates) / median(durable),
         "p99 of a change, ms": 1000 * median(tails),
     }
 
