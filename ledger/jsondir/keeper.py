@@ -4,7 +4,8 @@ Everything here may be killed at any instant and simply be done again: until the
 its name, the one before and the journals hold the state.
 """
 
-import gzip
+import zlib
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -14,11 +15,11 @@ import structlog
 from ledger.errors import LedgerDamaged
 from ledger.jsondir import snapshot
 from ledger.jsondir.composition import Composition
-from ledger.jsondir.files import Disk, temporary
+from ledger.jsondir.files import PIECE_BYTES, Disk, temporary
+from ledger.jsondir.journal import decode
 from ledger.jsondir.journals import ARCHIVE, JournalPlace, all_journals, live_journals
 from ledger.jsondir.loading import load
 from ledger.jsondir.places import Places
-from ledger.jsondir.scan import scan
 from ledger.jsondir.snapshot import Changes
 from ledger.shelf import TaskKeys
 from ledger.timestamps import to_timestamp
@@ -37,6 +38,8 @@ class ArchivedIndex(msgspec.Struct, frozen=True):
 
 _ids = msgspec.json.Decoder(TaskKeys)
 indexes = msgspec.json.Decoder(ArchivedIndex)
+#: What zlib takes for "the largest window, and a gzip header".
+_GZIP_WINDOW = 16 + zlib.MAX_WBITS
 
 
 class Keeper:
@@ -98,13 +101,9 @@ class Keeper:
 
     def _archive(self, place: JournalPlace) -> None:
         self._disk.make_folder(self.folder / ARCHIVE)
-        data = place.live.read_bytes()
-        index = msgspec.json.encode(_index(place, data))
-        for path, content in (
-            (place.index, index),
-            (place.archived, gzip.compress(data, 6, mtime=0)),
-        ):
-            self._disk.write_whole("archive", path, [content])
+        index = msgspec.json.encode(_index(place))
+        for path, pieces in ((place.index, [index]), (place.archived, _gzipped(place.live))):
+            self._disk.write_whole("archive", path, pieces)
             self._disk.take_place("archive", path)
         self._disk.remove("archive", place.live)
 
@@ -132,13 +131,23 @@ def corrupt_name(path: Path, at: str) -> str:
     return f"{path.name}.corrupt-{at.replace(':', '')}"
 
 
-def _index(place: JournalPlace, data: bytes) -> ArchivedIndex:
+def _index(place: JournalPlace) -> ArchivedIndex:
     tasks: dict[str, list[int]] = {}
     last_seq, last_at, number = place.first_seq - 1, "", 0
-    for lines in scan(data, place.live.name).transactions:
-        for line in lines:
+    with place.live.open("rb") as journal:
+        for found in journal:  # line by line: the whole would stay in the process for good
+            if (line := decode(found.rstrip(b"\n"))) is None:
+                continue  # damaged since it was written; `ledger verify` tells of it
             number += 1
             last_seq, last_at = line.seq, line.at
             if line.task is not None:
                 tasks.setdefault(_ids.decode(line.task).task_id, []).append(number)
     return ArchivedIndex(place.first_seq, last_seq, last_at, tasks)
+
+
+def _gzipped(path: Path) -> Iterator[bytes]:
+    packer = zlib.compressobj(6, zlib.DEFLATED, _GZIP_WINDOW)
+    with path.open("rb") as file:
+        while piece := file.read(PIECE_BYTES):
+            yield packer.compress(piece)
+    yield packer.flush()
