@@ -26,6 +26,8 @@ def service_unit(invocation: Invocation) -> None:
     loaded = invocation.loaded
     example = (EXAMPLES / "systemd" / "rowkeeper.service").read_text("utf-8")
     invocation.show(with_values(example, values_of(loaded, program())).rstrip())
+    if _in_a_home(_interpreter()):
+        click.echo(invocation.words("unit.python_in_home", python=_interpreter()), err=True)
     if "state_dir" not in loaded.origins:
         file = loaded.file or SETTINGS
         click.echo(
@@ -53,7 +55,7 @@ def values_of(loaded: Loaded, command: Iterable[str]) -> dict[str, str]:
         own = [path for path in own if not path.is_relative_to(state_dir)]
     if own:
         values["ReadWritePaths"] = " ".join(_escaped(str(path)) for path in own)
-    if any(_in_a_home(path) for path in [*map(Path, words), *own]):
+    if any(_in_a_home(path) for path in [_interpreter(), *map(Path, words), *own]):
         values["ProtectHome"] = "read-only"
     return values
 
@@ -83,6 +85,11 @@ def _own_folders(settings: Settings) -> list[Path]:
         if not any(path != other and path.is_relative_to(other) for other in folders)
     ]
     return sorted(outer)
+
+
+def _interpreter() -> Path:
+    """Return the Python that runs; that of a virtual environment lies elsewhere."""
+    return Path(sys.executable).resolve()
 
 
 def _in_a_home(path: Path) -> bool:

@@ -10,6 +10,7 @@ ZH: dict[str, str] = {
     "progress.waits": "没有要做的任务；把任务文件放进 {inbox}（Ctrl-C 停止）",
     "progress.more": "另有 {count} 个批次",
     "progress.idle": "空闲",
+    "unit.python_in_home": "服务用户必须能读取 {python}；虚拟环境最好用系统自带的 Python 建立。",
     "unit.state_dir": '请在 {file} 中写入 state_dir = "{path}"，使手动运行的命令读取同一个台账。',
     "config.fix": "设置中有 {count} 处问题，没有启动。",
     "servers.title": "服务器",
@@ -101,6 +102,8 @@ EN: dict[str, str] = {
     "progress.waits": "nothing to do; drop job files into {inbox} (Ctrl-C stops)",
     "progress.more": "and {count} more batches",
     "progress.idle": "idle",
+    "unit.python_in_home": "The service's user must be able to read {python}; better make the "
+    "virtual environment with the system's Python.",
     "unit.state_dir": 'Write state_dir = "{path}" into {file}, so that the commands you type '
     "find the service's ledger.",
     "config.fix": "{count} problem(s) in the settings; nothing was started.",

@@ -26,7 +26,9 @@ def test_each_table_of_the_reference_is_what_the_source_says(name: str) -> None:
 
 
 def test_every_kind_of_failure_is_explained_with_its_policy() -> None:
-    rows = re.findall(r"^\| `(\w+)` \| [^|]+ \| ([^|]+) \| (\w+) \|", text(reference.PATH), re.M)
+    rows = re.findall(
+        r"^\| `(\w+)` \| [^|]+ \| ([^|]+) \| (\w+) \|", text(reference.PATH), re.MULTILINE
+    )
     told = {kind: (by_itself, halts == "yes") for kind, by_itself, halts in rows}
     assert set(FAILURE_CLASSES) <= set(told)
     for kind, policy in FAILURE_CLASSES.items():
@@ -37,7 +39,7 @@ def test_every_kind_of_failure_is_explained_with_its_policy() -> None:
 
 
 def test_every_field_of_a_task_that_the_reference_names_exists() -> None:
-    (named,) = re.findall(r"^A task: `([^`]+)`", text(reference.PATH), re.M)
+    (named,) = re.findall(r"^A task: `([^`]+)`", text(reference.PATH), re.MULTILINE)
     assert set(re.split(r",\s+", named)) <= set(Task.__struct_fields__)
 
 
@@ -57,7 +59,7 @@ def test_every_link_inside_the_repository_leads_somewhere(document: Path) -> Non
 def test_every_command_and_toml_block_of_the_documents_is_real(document: Path) -> None:
     for command in re.findall(r"(?:run_daemon\.py|\browkeeper) (?!-)([a-z-]+)", blocks(document)):
         assert command in COMMANDS, command
-    for block in re.findall(r"^```toml\n(.*?)^```", text(document), re.M | re.DOTALL):
+    for block in re.findall(r"^```toml\n(.*?)^```", text(document), re.MULTILINE | re.DOTALL):
         tomllib.loads(block)
 
 
@@ -68,7 +70,7 @@ def test_the_two_commands_stand_within_the_first_thirty_lines() -> None:
 
 
 def blocks(document: Path) -> str:
-    return "\n".join(re.findall(r"^```sh\n(.*?)^```", text(document), re.M | re.DOTALL))
+    return "\n".join(re.findall(r"^ *```sh\n(.*?)^ *```", text(document), re.MULTILINE | re.DOTALL))
 
 
 def text(path: Path) -> str:

@@ -37,7 +37,7 @@ def test_the_unit_starts_this_very_installation_with_this_settings_file(tmp_path
     assert arguments[-3:] == ["--config", str(tmp_path / "rowkeeper.toml"), "run"]
     assert unit["StateDirectory"] == "rk-spring"
     assert "ReadWritePaths" not in unit
-    assert told == ""
+    assert "state_dir" not in told
 
 
 def test_folders_of_ones_own_are_opened_and_homes_are_seen_only_when_needed(tmp_path: Path) -> None:
@@ -52,6 +52,14 @@ def test_folders_of_ones_own_are_opened_and_homes_are_seen_only_when_needed(tmp_
     assert unit["StateDirectory"] == ""
     assert unit["ReadWritePaths"] == '/home/anna/results "/srv/100%% rows/state" /srv/drops'
     assert unit["ProtectHome"] == "read-only"
+
+
+def test_a_python_that_the_service_cannot_read_is_told(tmp_path: Path) -> None:
+    unit, told = printed(tmp_path, 'state_dir = "/var/lib/rowkeeper"')
+    python = Path(sys.executable).resolve()
+    at_home = python.is_relative_to("/root") or python.is_relative_to("/home")
+    assert (str(python) in told) is at_home
+    assert unit["ProtectHome"] == ("read-only" if at_home else "yes")
 
 
 def test_without_a_state_folder_in_the_settings_a_person_is_told_to_name_it(tmp_path: Path) -> None:
