@@ -131,14 +131,14 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     get("/outputs/{task_id}/{index}", files.output, "A result file; index 0 is the first.",
         query=Nothing, media="application/octet-stream"),
     get("/thumbs/{task_id}/{index}", thumbnails.of_output, "A small picture of a result file.",
-        query=Nothing, media="image/webp"),
+        query=Nothing, media="image/*"),
     get("/inputs/{task_id}/{column}", files.input_picture, "The picture of an input column.",
         query=Nothing, media="application/octet-stream"),
     get("/thumbs/{task_id}/inputs/{column}", thumbnails.of_input,
-        "A small picture of an input column's picture.", query=Nothing, media="image/webp"),
+        "A small picture of an input column's picture.", query=Nothing, media="image/*"),
 
     get("/", page.index, "The dashboard.", query=Nothing, media="text/html", access=Access.OPEN),
     get("/static/{file}", page.part, "A script, style or icon of the dashboard.",
-        query=Nothing, media="text/javascript", access=Access.OPEN),
+        query=Nothing, media="*/*", access=Access.OPEN),
 )
 # fmt: on

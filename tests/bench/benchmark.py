@@ -48,6 +48,7 @@ class Benchmark(msgspec.Struct, frozen=True, kw_only=True):
     measure: Callable[[Path, Size], Mapping[str, float]]
     targets: tuple[Target, ...] = ()
     runs: int = 5
+    needs: tuple[str, ...] = ()  # programs of the system
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):

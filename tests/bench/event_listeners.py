@@ -24,11 +24,13 @@ DONE = 'rowkeeper_tasks{stage="done"}'
 
 
 def _measure(folder: Path, size: Size) -> Mapping[str, float]:
-    rows, count = size.of(1000, 20), size.of(200, 5)
+    rows, count = size.of(1000, 6), size.of(200, 3)
     rates: dict[bool, list[float]] = {False: [], True: []}
     peaks: dict[bool, list[float]] = {False: [], True: []}
     told_bytes = tasks = cut_off = deaf_seconds = 0.0
-    with simulators(folder / "comfyui", seconds_per_job=SECONDS_PER_JOB, count=SERVERS) as urls:
+    with simulators(
+        folder / "comfyui", seconds_per_job=SECONDS_PER_JOB, count=size.of(SERVERS, 2)
+    ) as urls:
         world = small_world(folder / "world", *urls, max_in_flight=2)
         with running(world) as daemon:
             for number, watched in enumerate((False, True, True, False)):

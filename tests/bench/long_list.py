@@ -27,7 +27,7 @@ _SCROLL = """async (seconds) => {
 
 
 def _measure(folder: Path, size: Size) -> Mapping[str, float]:
-    rows, seconds = size.of(20_000, 2_000), size.of(6, 1)
+    rows, seconds = size.of(20_000, 1_000), size.of(6, 1)
     world = World(folder / "world", "http://127.0.0.1:9")  # nobody there: nothing moves by itself
     fill_with_rows(world.ledger, rows)
     with running(world) as daemon, sync_playwright() as playwright:
@@ -80,5 +80,6 @@ BENCHMARKS = (
             Target(figure="memory of the tab, MB", at_most=300),
         ),
         runs=3,
+        needs=("chromium",),
     ),
 )

@@ -35,7 +35,7 @@ async function freshBatch(id) {
 function counts(batch) {
   const stands = batch.statistics;
   const facts = [
-    [t("fact.stage"), t("stage.number", { n: batch.stage })],
+    [t("fact.stage"), count(batch.stage)],
     [t("fact.done"), count(stands.completed)],
     [t("fact.failed"), count(stands.failed)],
     [t("fact.pending"), count(stands.pending)],

@@ -132,6 +132,7 @@ function submission(dropped) {
   }
 
   show();
+  if (!send.disabled) send.focus();
 }
 
 function verdict(answer, close) {
@@ -152,7 +153,7 @@ function refusal(error) {
     "div",
     { class: "verdict" },
     h("p", { class: "problem-line" }, icon("failed"), error.message),
-    h("p", { class: "muted" }, error.hint),
+    error.details?.rejected ? null : h("p", { class: "muted" }, error.hint),
     lines(t("drop.rejected"), error.details?.rejected),
   );
 }

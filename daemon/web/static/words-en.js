@@ -76,7 +76,6 @@ export const EN = {
   "stage.done": "done",
   "stage.failed": "failed",
   "stage.cancelled": "cancelled",
-  "stage.number": "stage {n}",
   "batch.running": "running",
   "batch.paused": "paused",
   "batch.stopped": "stopped",

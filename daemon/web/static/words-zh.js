@@ -75,7 +75,6 @@ export const ZH = {
   "stage.done": "完成",
   "stage.failed": "失败",
   "stage.cancelled": "已取消",
-  "stage.number": "第 {n} 阶段",
   "batch.running": "运行中",
   "batch.paused": "已暂停",
   "batch.stopped": "已停止",

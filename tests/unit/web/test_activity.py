@@ -1,0 +1,87 @@
+"""What the overview says of the last hour, as time goes by."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+
+from daemon.web.activity import BUSY_SECONDS, LATEST, MINUTES, Activity
+from ledger.ledger import Ledger
+from ledger.memory import MemoryBackend
+from ledger.status import Stage
+from ledger.timestamps import to_timestamp
+from tests.fakes.clock import FakeClock
+from tests.fakes.records import batch_record, task_record
+
+
+class Server:
+    name = "gpu-0"
+
+
+class Stuck:
+    stuck = 3
+
+
+@pytest.fixture
+async def ledger() -> AsyncIterator[Ledger]:
+    ledger = Ledger(MemoryBackend())
+    await ledger.open()
+    await ledger.commit(batch_record(), op="test")
+    yield ledger
+    await ledger.close()
+
+
+async def ended(
+    ledger: Ledger, clock: FakeClock, number: int, stage: Stage, **more: object
+) -> None:
+    at = to_timestamp(clock.now())
+    await ledger.commit(
+        task_record(number, stage, updated_at=at, finished_at=at, row_id=f"r:{number}", **more),
+        op="test",
+    )
+
+
+async def test_what_ends_is_counted_in_its_minute_and_forgotten_after_an_hour(ledger):
+    clock = FakeClock()
+    activity = Activity(ledger, [Server()], Stuck(), clock)
+    ledger.subscribe(activity.follow)
+    await ended(ledger, clock, 1, Stage.DONE)
+    await ended(ledger, clock, 2, Stage.FAILED)
+    clock.advance(60)
+    await ended(ledger, clock, 3, Stage.DONE)
+    await ended(ledger, clock, 4, Stage.CANCELLED)
+    overview = activity.overview()
+    assert overview.done_per_minute[-2:] == [1, 1]
+    assert overview.failed_per_minute[-2:] == [1, 0]
+    assert len(overview.done_per_minute) == MINUTES
+    assert overview.stuck == 3
+    clock.advance(3600)
+    assert sum(activity.overview().done_per_minute) == 0
+
+
+async def test_the_busy_share_counts_runs_that_ended_and_the_one_that_runs(ledger):
+    clock = FakeClock()
+    activity = Activity(ledger, [Server()], Stuck(), clock)
+    ledger.subscribe(activity.follow)
+    clock.advance(BUSY_SECONDS)
+    began = to_timestamp(clock.now() - timedelta(seconds=60))
+    await ended(ledger, clock, 1, Stage.DONE, server="gpu-0", started_at=began, gpu_seconds=60.0)
+    assert activity.overview().busy_shares == {"gpu-0": pytest.approx(60 / BUSY_SECONDS, abs=0.02)}
+    now = to_timestamp(clock.now())
+    await ledger.commit(task_record(2, Stage.RUNNING, server="gpu-0", started_at=now), op="test")
+    clock.advance(90)
+    assert activity.overview().busy_shares["gpu-0"] == pytest.approx(0.5, abs=0.02)
+    clock.advance(10 * BUSY_SECONDS)
+    assert activity.overview().busy_shares["gpu-0"] == 1.0
+
+
+async def test_the_newest_results_are_kept_and_found_again_after_a_start(ledger):
+    clock = FakeClock()
+    activity = Activity(ledger, [Server()], Stuck(), clock)
+    ledger.subscribe(activity.follow)
+    for number in range(1, LATEST + 5):
+        clock.advance(1)
+        await ended(ledger, clock, number, Stage.DONE, output_files=(f"outputs/{number}.png",))
+    newest = [row.row_number for row in activity.latest()]
+    assert newest == list(range(LATEST + 4, 4, -1))
+    assert [row.row_number for row in Activity(ledger, [], Stuck(), clock).latest()] == newest
