@@ -1,10 +1,11 @@
 """From settings to tables; the only place that names the kinds."""
 
+import asyncio
 from collections.abc import Iterable
 
 from config.settings import Settings
 from config.settings import Table as TableSettings
-from daemon.clock import Clock
+from daemon.clock import Clock, SystemClock
 from daemon.feishu.client import Client
 from daemon.feishu.quota import Quota
 from daemon.tables.csv import parse_csv
@@ -20,16 +21,27 @@ def open_feishu(settings: Settings, clock: Clock) -> Client | None:
     if all(table.is_file for table in settings.tables):
         return None
     feishu = settings.feishu
-    quota = Quota(
-        settings.state_dir / "feishu-calls.json", clock, budget=feishu.monthly_call_budget
-    )
     return Client(
         base_url=feishu.base_url,
         app_id=feishu.app_id,
         app_secret=feishu.app_secret,
         clock=clock,
-        quota=quota,
+        quota=_quota(settings, clock),
     )
+
+
+def resume_feishu(settings: Settings) -> bool:
+    """Let calls to Feishu pass again that a spent month holds back; says whether any were."""
+    quota = _quota(settings, SystemClock())
+    if quota.paused_by is None:
+        return False
+    asyncio.run(quota.resume())
+    return True
+
+
+def _quota(settings: Settings, clock: Clock) -> Quota:
+    path = settings.state_dir / "feishu-calls.json"
+    return Quota(path, clock, budget=settings.feishu.monthly_call_budget)
 
 
 def open_tables(tables: Iterable[TableSettings], feishu: Client | None = None) -> list[Table]:

@@ -89,6 +89,8 @@ ZH: dict[str, str] = {
     "table.feishu_check_column": "列“{column}”：{type}",
     "table.feishu_check_column_type": "列“{column}”的类型是{type}，不能写入{wanted}；"
     "请改为{wanted}类型",
+    "table.feishu_resumed": "已恢复调用飞书；正在运行的程序会在五分钟内继续",
+    "table.feishu_not_paused": "飞书调用没有暂停",
     "table.feishu_check_written": "写入测试通过",
     "table.feishu_check_quota": "本月已调用 {calls} 次（上限 {budget}）",
 }
@@ -210,6 +212,9 @@ EN: dict[str, str] = {
     "table.feishu_check_column_type": "column “{column}” is of type {type}, which does not take "
     "{wanted}; "
     "make it a column of type {wanted}",
+    "table.feishu_resumed": "calls to Feishu pass again; a running daemon goes on within five "
+    "minutes",
+    "table.feishu_not_paused": "calls to Feishu were not held back",
     "table.feishu_check_written": "the test write went well",
     "table.feishu_check_quota": "{calls} calls this month (budget: {budget})",
 }

@@ -7,7 +7,8 @@ ZH: dict[str, str] = {
     "help.status": "显示服务器、批次和正在运行的任务。",
     "help.tasks": "列出任务。",
     "help.task": "显示一个任务的全部内容、变更记录和同一行的各次运行。",
-    "help.tables": "列出表格及其未写入的结果；reconcile：更正与台账不符的单元格。",
+    "help.tables": "列出表格及其未写入的结果；reconcile：更正与台账不符的单元格；resume："
+    "恢复调用飞书。",
     "help.submit": "把任务文件（连同图片，或整个文件夹）放进收件夹。",
     "help.simulate": "单独运行 ComfyUI 兼容模拟器。",
     "help.demo": "用模拟器和示例行演示全过程。",
@@ -51,7 +52,8 @@ EN: dict[str, str] = {
     "help.status": "Show servers, batches and what runs now.",
     "help.tasks": "List tasks.",
     "help.task": "Show one task with its history and the other runs of its row.",
-    "help.tables": "List tables and what they were not told; reconcile: put cells right.",
+    "help.tables": "List tables and what they were not told; reconcile: put cells right; "
+    "resume: let calls to Feishu pass again.",
     "help.submit": "Put job files (with their pictures, or as folders) into the inbox.",
     "help.simulate": "Run the ComfyUI-compatible simulator alone.",
     "help.demo": "Show the whole way with the simulator and example rows.",

@@ -108,3 +108,8 @@ async def test_spent_calls_stop_the_table_but_not_the_work_that_was_taken(
         asked = len(user.feishu.calls)
         await world.run("run", "--once")
         assert len(user.feishu.calls) == asked  # not one call more
+        code, said = await world.run("tables", "resume")
+        assert (code, "calls to Feishu pass again" in said) == (0, True)
+        code, log = await world.run("run", "--once")
+        assert code == 0, log
+    assert user.rows()[0]["状态"] == "已完成"
