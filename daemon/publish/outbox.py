@@ -1,5 +1,6 @@
 """The outbox of one table: rows with news, told many by one write until the ledger knows it."""
 
+import asyncio
 import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,8 +23,10 @@ from ledger.timestamps import to_timestamp
 
 log = structlog.get_logger()
 
-#: Rows told by one write.
-PORTION = 500
+#: Rows told by one write: a file is written whole whatever their number, files are uploaded before.
+PORTION, PORTION_WITH_FILES = 2000, 100
+#: Rows whose cells are put together before the loop goes on.
+_SLICE = 100
 #: News that come together are told together; of a beginning nobody needs to know at once.
 GATHER_SECONDS, PROGRESS_SECONDS = 0.5, 30.0
 #: Writing takes at most one part in so many of the time; a large file takes long to write.
@@ -47,6 +50,14 @@ class _Due(msgspec.Struct):
     made_at: str  # of the newest task with news: a row that was run anew has two row ids
     at: float  # monotonic; when it is to be told
     task_ids: set[str]  # whose records say that the table must be told
+
+
+class _Shown(msgspec.Struct, frozen=True):
+    """A row as its cells show it."""
+
+    tasks: list[Task]  # the newest of each stage
+    due: list[Task]  # those whose record says that the table must be told
+    cells: dict[str, Value]
 
 
 class TableOutbox:
@@ -119,7 +130,8 @@ class TableOutbox:
         if not at_once and self.seconds_to_next() > 0:
             return
         keys = [key for key, due in self._due.items() if at_once or due.at <= now + GATHER_SECONDS]
-        rows = {key: self._due.pop(key) for key in keys[:PORTION]}
+        portion = PORTION_WITH_FILES if self._connection.table.takes_files else PORTION
+        rows = {key: self._due.pop(key) for key in keys[:portion]}
         if not rows:
             return
         self._telling = True
@@ -158,47 +170,46 @@ class TableOutbox:
             self._merge(key, due)
 
     async def _tell(self, rows: dict[str, _Due]) -> None:
-        tasks = self._tasks(rows)
-        outcomes: dict[str, Outcome] = dict.fromkeys(rows, _WRITTEN)
+        refused: dict[str, Outcome] = {}
         async with self._connection.writing:
             if self._connection.table.takes_files:
-                outcomes |= await self._upload(tasks)
-                tasks = self._tasks(rows)
-            due = {
-                key: [self._ledger.task(task_id) for task_id in sorted(each.task_ids)]
-                for key, each in rows.items()
-            }  # as they are shown now; a change from here on is news again
-            cells = {
-                key: self._news.cells(own)
-                for key, own in tasks.items()
-                if own and outcomes[key] is _WRITTEN
-            }
+                refused = await self._upload(rows)
+            shown = await self._shown({k: due for k, due in rows.items() if k not in refused})
             changes = [
-                Change(row=key, cells=each)
-                for key, each in cells.items()
-                if self._told.get(key) != each
+                Change(row=key, cells=each.cells)
+                for key, each in shown.items()
+                if each.cells != self._told.get(key)
             ]
             found = await self._connection.table.write(changes) if changes else ()
         failpoint.reach("publish.written")
+        outcomes = {**dict.fromkeys(shown, _WRITTEN), **refused}
         outcomes |= {str(c.row): outcome for c, outcome in zip(changes, found, strict=True)}
-        await self._note(due, outcomes)
-        self._remember(tasks, cells)
-
-    def _tasks(self, rows: dict[str, _Due]) -> dict[str, list[Task]]:
-        return {key: self._news.tasks(due.row_id, due.workflow_types) for key, due in rows.items()}
-
-    def _remember(self, tasks: dict[str, list[Task]], cells: dict[str, dict[str, Value]]) -> None:
-        for key, own in tasks.items():
-            if key in cells and any(task.stage in OPEN_STAGES for task in own):
-                self._told[key] = cells[key]
+        shown |= await self._shown({key: rows[key] for key in refused})
+        await self._note(shown, outcomes)
+        for key, each in shown.items():
+            if any(task.stage in OPEN_STAGES for task in each.tasks):
+                self._told[key] = each.cells
             else:
                 self._told.pop(key, None)
 
-    async def _upload(self, tasks: dict[str, list[Task]]) -> dict[str, Outcome]:
+    async def _shown(self, rows: dict[str, _Due]) -> dict[str, _Shown]:
+        """Return each row as it is shown now; a change from here on is news again."""
+        shown: dict[str, _Shown] = {}
+        for number, (key, due) in enumerate(rows.items(), start=1):
+            if number % _SLICE == 0:
+                await asyncio.sleep(0)
+            tasks = self._news.tasks(due.row_id, due.workflow_types)
+            if tasks:
+                noted = [self._ledger.task(task_id) for task_id in sorted(due.task_ids)]
+                shown[key] = _Shown(tasks, noted, self._news.cells(tasks))
+        return shown
+
+    async def _upload(self, rows: dict[str, _Due]) -> dict[str, Outcome]:
         """Put results into the document that it lacks; returns the rows of those it refuses."""
         refused: dict[str, Outcome] = {}
-        for key, own in tasks.items():
-            for upload in self._news.uploads(own):
+        for key, due in rows.items():
+            tasks = self._news.tasks(due.row_id, due.workflow_types)
+            for upload in self._news.uploads(tasks):
                 try:
                     token = await self._connection.table.upload(upload.file, key, upload.column)
                 except Refused as error:
@@ -222,7 +233,7 @@ class TableOutbox:
             failpoint.reach("publish.upload_noted")
             return
 
-    async def _note(self, due: dict[str, list[Task]], outcomes: dict[str, Outcome]) -> None:
+    async def _note(self, shown: dict[str, _Shown], outcomes: dict[str, Outcome]) -> None:
         """Write down what the table knows now; a task that changed meanwhile is due again."""
         at = to_timestamp(self._clock.now())
         attempts, words = 1 + self._failures, self._connection.words
@@ -231,7 +242,7 @@ class TableOutbox:
             if outcome.result is not Result.WRITTEN:
                 why = outcome.trouble and outcome.trouble.text(words)
                 log.warning("table.row_not_told", table=self.name, row=key, why=why or "gone")
-            for task in due[key]:
+            for task in shown[key].due:
                 note = noted(task, outcome, at=at, attempts=attempts, words=words)
                 notes += [note] if note is not None else []
         await self._commit(notes)

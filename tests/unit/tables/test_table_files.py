@@ -1,0 +1,232 @@
+"""Table files keep every byte that is not ours, and what others save meanwhile."""
+
+import io
+import shutil
+import subprocess
+import zipfile
+from pathlib import Path
+
+import openpyxl
+import pytest
+from openpyxl.drawing.image import Image as Anchored
+from openpyxl.styles import Font
+from PIL import Image
+
+from config.settings import Table as TableSettings
+from daemon import failpoint
+from daemon.tables.cells import Change, Result
+from daemon.tables.errors import Misconfigured
+from daemon.tables.opening import open_tables
+from daemon.tables.table import Table
+
+HEADINGS = "产品名,状态,备注"
+
+
+def table_of(path: Path, **more: object) -> Table:
+    settings = TableSettings(name="t", kind=path.suffix[1:], path=path, **more)
+    (table,) = open_tables([settings])
+    return table
+
+
+async def tell(table: Table, row: int, **cells: object) -> Result:
+    rows = (await table.read_all()).rows
+    (outcome,) = await table.write([Change(row=rows[row], cells=cells)])
+    return outcome.result
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+async def test_of_a_csv_only_the_cells_written_change(tmp_path, encoding, end, delimiter):
+    lines = [
+        ["产品名", "状态", '"备 注"', "x"],
+        ["茶壶", "", f'"a{delimiter}""b"""', ""],
+        [],
+        ["杯子", '"待处理"', "  后面 "],
+        ["碗"],
+    ]
+    text = end.join(delimiter.join(line) for line in lines)
+    path = tmp_path / "t.csv"
+    path.write_bytes(text.encode(encoding))
+    table = table_of(path)
+    for row in range(3):
+        assert await tell(table, row, status="已完成") is Result.WRITTEN
+    lines[1][1], lines[3][1] = "已完成", '"已完成"'
+    lines[4] = ["碗", "已完成"]
+    wanted = end.join(delimiter.join(line) for line in lines)
+    assert path.read_bytes() == wanted.encode(encoding)
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        (b"", "empty"),
+        ('产品名,状态\n"茶壶,\n'.encode(), "csv_quote"),
+        (HEADINGS.encode("utf-16"), "csv_encoding"),
+    ],
+)
+async def test_what_is_no_csv_is_refused_with_the_reason(tmp_path, content, code):
+    path = tmp_path / "t.csv"
+    path.write_bytes(content)
+    with pytest.raises(Misconfigured) as caught:
+        await table_of(path).read()
+    assert caught.value.trouble.code == code
+
+
+@pytest.mark.parametrize("place", ["tables.before_replace", "tables.draft_written"])
+async def test_what_somebody_saves_while_we_write_stays_and_our_cells_too(tmp_path, place):
+    path = tmp_path / "t.csv"
+    path.write_text(f"{HEADINGS}\n茶壶,,\n杯子,,\n", "utf-8")
+    path.chmod(0o640)
+    saved = []
+
+    def save(name: str) -> None:
+        if name == place and not saved:
+            saved.append(name)
+            draft = tmp_path / "editor"
+            draft.write_text(f"{HEADINGS}\n杯子,,新的\n茶壶,,\n", "utf-8")
+            draft.replace(path)
+
+    table = table_of(path)
+    rows = (await table.read_all()).rows
+    failpoint.arm(save)
+    try:
+        (outcome,) = await table.write([Change(row=rows[0], cells={"status": "失败"})])
+    finally:
+        failpoint.arm(None)
+    assert saved
+    assert outcome.result is Result.WRITTEN
+    assert path.read_text("utf-8") == f"{HEADINGS}\n杯子,,新的\n茶壶,失败,\n"
+    assert [each.name for each in tmp_path.iterdir()] == ["t.csv"]
+
+
+async def test_a_file_keeps_its_mode_and_a_link_stays_one(tmp_path):
+    actual = tmp_path / "actual.csv"
+    actual.write_text(f"{HEADINGS}\n茶壶,,\n", "utf-8")
+    actual.chmod(0o664)
+    path = tmp_path / "t.csv"
+    path.symlink_to(actual)
+    await tell(table_of(path), 0, status="失败")
+    assert path.is_symlink()
+    assert actual.stat().st_mode & 0o777 == 0o664
+    assert "失败" in actual.read_text("utf-8")
+
+
+def workbook(path: Path) -> None:
+    """Make a workbook with all that a load and save by openpyxl would harm."""
+    book = openpyxl.Workbook()
+    sheet = book.worksheets[0]
+    sheet.title = "行"
+    sheet.append(["产品名", "状态", "数量", "两倍", "产品图", "任务ID", "备注"])
+    sheet.append(["茶壶", None, 3, "=C2*2"])
+    sheet.append(["杯子", "待处理", 4, "=C3*2"])
+    sheet["B3"].font = Font(bold=True)
+    sheet["G2"] = "合并"
+    sheet.merge_cells("G2:G3")
+    sheet.freeze_panes = "B2"
+    picture = io.BytesIO()
+    Image.new("RGB", (24, 24), "red").save(picture, "png")
+    sheet.add_image(Anchored(picture), "E2")
+    other = book.create_sheet("别的")
+    other["A1"] = "=SUM(行!C2:C3)"
+    book.save(path)
+
+
+@pytest.fixture(params=["openpyxl", "libreoffice"])
+def book(request, tmp_path) -> Path:
+    """A workbook as openpyxl saves it, and as LibreOffice does after opening that."""
+    path = tmp_path / "t.xlsx"
+    workbook(path)
+    if request.param == "openpyxl":
+        return path
+    if shutil.which("soffice") is None:
+        pytest.skip("LibreOffice is not there: apt-get install libreoffice-calc")
+    saved = tmp_path / "saved"
+    subprocess.run(
+        [
+            *("soffice", "--headless", f"-env:UserInstallation=file://{tmp_path}/profile"),
+            *("--convert-to", "xlsx", "--outdir", str(saved), str(path)),
+        ],
+        check=True,
+        capture_output=True,
+        timeout=100,
+    )
+    return saved / "t.xlsx"
+
+
+def parts(path: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def cells(path: Path) -> dict[str, object]:
+    """Return every cell's formula or value, stored result and look, by place."""
+    seen: dict[str, object] = {}
+    for data_only in (False, True):
+        book = openpyxl.load_workbook(path, data_only=data_only)
+        for sheet in book.worksheets:
+            for line in sheet.iter_rows():
+                for cell in line:
+                    place = f"{sheet.title}!{cell.coordinate} {data_only}"
+                    seen[place] = (cell.value, cell.font.bold, cell.number_format)
+            seen[f"{sheet.title} {data_only}"] = (sheet.freeze_panes, str(sheet.merged_cells))
+    return seen
+
+
+async def test_of_a_workbook_only_our_cells_change(book):
+    before, parts_before = cells(book), parts(book)
+    table = table_of(book)
+    assert await tell(table, 0, status="已完成", task_id="img_1") is Result.WRITTEN
+    assert await tell(table, 1, status="失败 <&>") is Result.WRITTEN
+    await table.add_columns(["error"])
+    after, parts_after = cells(book), parts(book)
+    changed = {place for place in after if after[place] != before.get(place)}
+    ours = {"B2", "F2", "B3", "H1"}
+    assert {place.split("!")[1].split(" ")[0] for place in changed if "!" in place} - {
+        "H2",
+        "H3",
+    } == ours
+    assert after["行!B3 True"] == ("失败 <&>", True, "General")
+    assert after["行!D2 True"] == before["行!D2 True"]
+    assert list(parts_after) == list(parts_before)
+    assert {name for name in parts_after if parts_after[name] != parts_before[name]} == {
+        "xl/worksheets/sheet1.xml"
+    }
+
+
+async def test_a_picture_over_a_cell_is_that_cells_file(book, tmp_path):
+    rows = (await table_of(book).read_all()).rows
+    (file,) = rows[0].files["product_image"]
+    await table_of(book).fetch(file, rows[0], "product_image", tmp_path / "got.png")
+    with Image.open(tmp_path / "got.png") as picture:
+        assert picture.size == (24, 24)
+    assert "product_image" not in rows[1].files
+
+
+@pytest.mark.parametrize(
+    ("columns", "cells", "code"),
+    [
+        ({"status": "两倍"}, {"status": "已完成"}, "xlsx_formula"),
+        ({}, {"备注": "x"}, "xlsx_merged"),
+        ({}, {"status": "长" * 40_000}, "cell_too_long"),
+    ],
+)
+async def test_cells_that_must_not_be_written_refuse_their_row_alone(
+    tmp_path, columns, cells, code
+):
+    path = tmp_path / "t.xlsx"
+    workbook(path)
+    table = table_of(path, columns=columns)
+    rows = (await table.read_all()).rows
+    here = Change(row=rows[1], cells=cells)
+    outcomes = await table.write([here, Change(row=rows[0], cells={"任务ID": "x", "task_id": "x"})])
+    assert [outcome.result for outcome in outcomes] == [Result.REFUSED, Result.WRITTEN]
+    assert outcomes[0].trouble.code == code
+
+
+async def test_a_sheet_is_found_by_its_title_and_a_missing_one_is_named(tmp_path):
+    path = tmp_path / "t.xlsx"
+    workbook(path)
+    assert len((await table_of(path, sheet="行").read_all()).rows) == 2
+    with pytest.raises(Misconfigured, match="行、别的"):
+        await table_of(path, sheet="没有").read()
