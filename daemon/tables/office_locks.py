@@ -13,7 +13,8 @@ def opened_by(path: Path) -> str | None:
         if (name := _read(path.with_name(lock))) is not None:
             return _excel_user(name)
     if (content := _read(path.with_name(f".~lock.{path.name}#"))) is not None:
-        return content.decode("utf-8", "replace").split(",")[0].strip()
+        names = content.decode("utf-8", "replace").split(",")[:2]  # the person's, the account's
+        return next((name.strip() for name in names if name.strip()), "")
     return None
 
 

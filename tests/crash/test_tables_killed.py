@@ -113,3 +113,36 @@ async def test_killed_at_any_step_each_row_has_exactly_one_result(
     kind: str, shard: int, tmp_path: Path
 ) -> None:
     await killed_everywhere(kind, tmp_path, shard)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    ("word", "places"),
+    [
+        ("重试", ("command.carried_out", "tables.draft_written", "command.emptied")),
+        ("重跑", ("claim.noted", "claim.marked", "claim.accepted")),
+    ],
+)
+async def test_killed_while_it_obeys_a_command_it_is_obeyed_exactly_once(
+    word: str, places: tuple[str, ...], tmp_path: Path
+) -> None:
+    for place in places:
+        folder = tmp_path / place
+        user = CsvUser(folder / "document")
+        fill(user, folder / "document" / "pictures")
+        user.delete(1)
+        async with Simulator(folder / "comfyui") as simulator:
+            world = World(folder / "world", simulator.url, more=user.toml, max_auto_retries=0)
+            simulator.faults.set("execution_error")
+            code, log = await world.run("run", "--once")
+            assert (code, user.rows()[0]["状态"]) == (1, "失败"), log
+            simulator.faults.clear()
+            user.edit(0, "命令", word)
+            code, log = await world.run("run", "--once", ROWKEEPER_FAILPOINT=place)
+            assert code == -signal.SIGKILL, (place, log)
+            code, log = await world.run("run", "--once")
+            assert code == 0, (place, log)
+        assert [task.status for task in world.tasks()] == ["失败", "已完成"], place
+        assert executions(folder / "comfyui").total() == 2
+        assert (user.rows()[0]["命令"], user.rows()[0]["状态"]) == ("", "已完成")
+        assert world.verify() == []
