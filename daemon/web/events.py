@@ -37,23 +37,24 @@ async def events(call: Call[Nothing, Nothing]) -> web.StreamResponse:
     One who comes back with Last-Event-ID gets what it missed while we remember it, else, and at
     first, a ``snapshot``; so does one who is too slow. One who reads nothing is cut off.
     """
-    feed, room = call.room.feed, call.room
-    with feed.listener(call.request.headers.get("Last-Event-ID")) as listener:
+    feed, room, request = call.room.feed, call.room, call.request
+    last_event_id = request.headers.get("Last-Event-ID")
+    with feed.listener(last_event_id, lambda: request.transport is None) as listener:
         response = web.StreamResponse(
             headers={"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
         )
-        await response.prepare(call.request)
-        _keep_little(call.request)
+        await response.prepare(request)
+        _keep_little(request)
         try:
             await _send(response, b"retry: 2000\n\n")
-            while not feed.closed:
+            while not (feed.closed or listener.is_gone()):
                 await _tell(response, feed, listener, room.desk, room.activity)
                 if not await listener.news(KEEPALIVE_SECONDS):
                     await _send(response, b": alive\n\n")
         except (ConnectionError, TimeoutError) as error:
-            log.debug("events.listener_gone", remote=call.request.remote, error=str(error))
-            if call.request.transport is not None:
-                call.request.transport.abort()  # what waits in its buffer is of no use to anybody
+            log.debug("events.listener_gone", remote=request.remote, error=str(error))
+            if request.transport is not None:
+                request.transport.abort()  # what waits in its buffer is of no use to anybody
     return response
 
 

@@ -42,7 +42,8 @@ class Event(msgspec.Struct, frozen=True):
 class Listener:
     """One client's queue."""
 
-    def __init__(self, missed: list[Event] | None) -> None:
+    def __init__(self, missed: list[Event] | None, is_gone: Callable[[], bool]) -> None:
+        self.is_gone = is_gone  # nobody is told: one who waits must be woken to see it
         self.needs_snapshot = missed is None
         self._queue: deque[bytes] = deque(event.frame for event in missed or ())
         self._queued_bytes = sum(map(len, self._queue))
@@ -142,6 +143,9 @@ class Feed:
         """Tell all listeners what has gathered, and remember it for those who come back."""
         self._snapshot = None
         self._silent_ticks = 0 if self._listeners else min(self._silent_ticks + 1, SILENT_TICKS)
+        for listener in self._listeners:
+            if listener.is_gone():
+                listener.wake()
         if not self.is_kept:
             self._forget()
             return
@@ -154,11 +158,13 @@ class Feed:
             listener.tell(frames)
 
     @contextmanager
-    def listener(self, last_event_id: str | None) -> Iterator[Listener]:
-        """Hang on; raises Refusal (503) when too many listen."""
+    def listener(
+        self, last_event_id: str | None, is_gone: Callable[[], bool] = lambda: False
+    ) -> Iterator[Listener]:
+        """Hang on; raises Refusal (503) when too many listen. One that *is_gone* is woken."""
         if self.closed or len(self._listeners) >= MAX_LISTENERS:
             raise Refusal("too_many_listeners", 503, headers={"Retry-After": "10"})
-        listener = Listener(self._missed_since(last_event_id))
+        listener = Listener(self._missed_since(last_event_id), is_gone)
         self._silent_ticks = 0
         self._listeners.add(listener)
         try:

@@ -68,6 +68,8 @@ def main() -> None:
         for key, _ in selector.select(0.1):
             with contextlib.suppress(BlockingIOError):
                 part = key.fileobj.recv(_READ_BYTES)
+                if part.startswith(b"HTTP/1.0 503"):
+                    sys.exit("turned away")
                 heard_bytes += len(part)
                 tasks += part.count(b"event: task\n")
                 cut_off += not part

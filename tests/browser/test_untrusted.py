@@ -1,6 +1,7 @@
 """What others wrote is text, and pages of others get nothing."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -11,6 +12,7 @@ from ledger.batch import BatchStatus
 from ledger.direct import DirectLedger
 from ledger.status import Stage
 from ledger.task import InputFile
+from tests.browser.acts import give_token
 from tests.browser.conftest import Opener
 from tests.browser.installation import Running, running
 from tests.fakes.records import batch_record, task_record
@@ -127,6 +129,26 @@ async def test_a_foreign_name_that_points_at_this_machine_is_refused(
             answer = await page.goto(rebound + path)
             assert answer is not None
             assert answer.status == 421, path
+
+
+async def test_beyond_loopback_the_page_asks_for_the_token_once_and_then_shows_all(
+    tmp_path: Path, open_page: Opener
+) -> None:
+    world = World(tmp_path / "world", "http://127.0.0.1:9")
+    text = world.config.read_text("utf-8")
+    beyond = '[web]\nport = 0\nhost = "0.0.0.0"'
+    world.config.write_text(text.replace("[web]\nport = 0", beyond), "utf-8")
+    async with (
+        running(world) as daemon,
+        open_page(daemon.url, expected=("401 (Unauthorized)",)) as page,
+    ):
+        await give_token(page, daemon.token)
+        await expect(page.get_by_text("实时")).to_be_visible()
+        await expect(page.locator(".server h3")).to_have_text("gpu-0")
+        await page.reload()  # the session's cookie is good for reading
+        await expect(page.get_by_text("实时")).to_be_visible()
+        await page.get_by_role("link", name="批次", exact=True).click()
+        await expect(page.locator("dialog")).to_have_count(0)
 
 
 async def test_the_token_is_never_left_where_a_later_page_could_find_it(

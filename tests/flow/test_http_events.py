@@ -154,6 +154,17 @@ async def test_one_who_reads_slowly_is_given_a_snapshot_instead_of_all_it_missed
     writer.close()
 
 
+async def test_those_who_have_gone_are_not_counted_any_more(door: Door) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        for _ in range(20):
+            stream = await stack.enter_async_context(listening(door))
+            await first(stream, "snapshot")
+        assert f"{LISTENERS} 20" in (await door.get("/metrics")).body.decode()
+    async with asyncio.timeout(5):  # long before the next word to a silent stream is due
+        while f"{LISTENERS} 0" not in (await door.get("/metrics")).body.decode():
+            await asyncio.sleep(0.05)
+
+
 async def test_one_who_reads_nothing_is_cut_off_and_holds_up_nobody(door: Door) -> None:
     url = URL(door.url)
     deaf = socket.create_connection((url.host, url.port))

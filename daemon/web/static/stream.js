@@ -10,8 +10,10 @@ import {
   takeSnapshot,
   takeTask,
 } from "./store.js";
+import { Declined } from "./token.js";
 
 const AGAIN_MS = 2000;
+const DECLINED_MS = 60000; // somebody who gave no token is not asked for it all the time
 
 let source = null;
 let again = 0;
@@ -50,14 +52,19 @@ function lost() {
   connected("offline");
   if (source.readyState !== EventSource.CLOSED) return;
   clearTimeout(again);
-  again = setTimeout(async () => {
-    try {
-      await read("/api/servers"); // asks for the token where reading needs it
-    } catch {
-      // still away
+  again = setTimeout(comeBack, AGAIN_MS);
+}
+
+async function comeBack() {
+  try {
+    await read("/api/servers"); // asks for the token where reading needs it
+  } catch (error) {
+    if (error instanceof Declined) {
+      again = setTimeout(comeBack, DECLINED_MS);
+      return;
     }
-    listen();
-  }, AGAIN_MS);
+  }
+  listen();
 }
 
 window.addEventListener("online", listen);
