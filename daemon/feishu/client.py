@@ -1,5 +1,6 @@
 """One call to Feishu, whatever it takes: token, what a failure means, tries and pauses."""
 
+import asyncio
 import random as dice
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
@@ -24,6 +25,8 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 30.0
+#: Decoding more than this would hold the loop for some milliseconds.
+LARGE_BYTES = 256 * 1024
 _SHOWN_BYTES = 64 * 1024
 
 #: JSON that is sent as it is, or something that makes a new form for each try.
@@ -91,6 +94,8 @@ class Client:
         """
         envelope = await self.tried(lambda: self._send(api, path or {}, params, body))
         try:
+            if len(bytes(envelope.data)) > LARGE_BYTES:
+                return await asyncio.to_thread(msgspec.json.decode, envelope.data, type=kind)
             return msgspec.json.decode(envelope.data, type=kind)
         except msgspec.DecodeError as error:
             said = f"its answer has another shape: {error}"

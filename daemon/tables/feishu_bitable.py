@@ -3,6 +3,7 @@
 One filtered search a look; columns are asked for anew when one is missing, and now and then.
 """
 
+import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 #: Columns are listed anew so often, to see new ones; each time is a call.
 COLUMNS_SECONDS = 600.0
+#: Whether advanced permissions hide the rows is asked so often, as long as none come.
+TRAP_SECONDS = 3600.0
 #: A record that was just made may be unknown for so long.
 LAG_SECONDS = 2.0
 _COLUMNS_ASKED = 200
@@ -55,7 +58,7 @@ class FeishuBitable:
         self._bitable: Bitable | None = None
         self._known = BitableColumns(Columns(found={}, headings={}), {})
         self._known_at: float | None = None
-        self._has_seen_rows = False
+        self._trap_at: float | None = None
 
     async def read(self, seen: str | None = None) -> Reading | None:
         """Return the rows that are no end or bear a command, or None when all is as at *seen*."""
@@ -161,11 +164,8 @@ class FeishuBitable:
             known = await self._list_columns()  # a column was renamed or deleted since
             records, is_whole = await self._searched(known, filtered=filtered)
         await self._look_for_the_trap(records)
-        rows = tuple(known.row(record) for record in records)
-        revision = digest([list(known.fields), [row.mark for row in rows]])
-        if revision == seen:
-            return None
-        return Reading(revision=revision, columns=known.columns, rows=rows, is_whole=is_whole)
+        reading = await asyncio.to_thread(_reading, known, records, is_whole=is_whole)
+        return None if reading.revision == seen else reading
 
     async def _searched(
         self, known: BitableColumns, *, filtered: bool
@@ -177,13 +177,16 @@ class FeishuBitable:
     async def _look_for_the_trap(self, records: Sequence[Record]) -> None:
         """Raise Misconfigured when advanced permissions may hide every row from us.
 
-        A search then succeeds with nothing. Asked only while no row was ever seen.
+        A search then succeeds with nothing, as it does when nothing is to be done; so this is
+        asked at the first such answer, and now and then.
         """
-        if not records and not self._has_seen_rows:
-            bitable = await self._opened()
-            if (await bitable.meta()).is_advanced and not await bitable.search([]):
-                raise Misconfigured("feishu_empty")
-        self._has_seen_rows = True
+        now = self._client.clock.monotonic()
+        if records or (self._trap_at is not None and now - self._trap_at < TRAP_SECONDS):
+            return
+        bitable = await self._opened()
+        if (await bitable.meta()).is_advanced and not await bitable.search([]):
+            raise Misconfigured("feishu_empty")
+        self._trap_at = now
 
     async def _found(self, bitable: Bitable, keys: Sequence[str]) -> dict[str, Record]:
         """Return the records that exist; absent ones are asked for again, for replicas lag."""
@@ -243,6 +246,13 @@ class FeishuBitable:
     async def _uploaded(self, bitable: Bitable, file: ResultFile) -> str:
         place = Place(ParentType.BITABLE_FILE, bitable.app)
         return await self._media.upload(file.path, our_name(file), place)
+
+
+def _reading(known: BitableColumns, records: Sequence[Record], *, is_whole: bool) -> Reading:
+    """Return the records as rows; for thousands of them this takes long."""
+    rows = tuple(known.row(record) for record in records)
+    revision = digest([list(known.fields), [row.mark for row in rows]])
+    return Reading(revision=revision, columns=known.columns, rows=rows, is_whole=is_whole)
 
 
 def _key_of(change: Change) -> str:

@@ -51,11 +51,8 @@ class FeishuSheet:
         """Return every row, or None when the sheet is as it was at *seen*; one call."""
         with as_table_errors():
             grid, columns = await self._sheet.load()
-        revision = digest([grid.headings, [[line.number, line.mark] for line in grid.lines]])
-        if revision == seen:
-            return None
-        rows = tuple(row_of(line, columns) for line in grid.lines)
-        return Reading(revision=revision, columns=columns, rows=rows)
+        reading = await asyncio.to_thread(_reading, grid, columns)
+        return None if reading.revision == seen else reading
 
     async def read_all(self) -> Reading:
         """Return every row."""
@@ -183,6 +180,13 @@ class FeishuSheet:
         token = now[0].token if now else f"{PUT}{file.sha256[:16]}"
         self._put.note(key, file.sha256, token)
         return token
+
+
+def _reading(grid: SheetGrid, columns: Columns) -> Reading:
+    """Return the lines as rows; for thousands of them this takes long."""
+    revision = digest([grid.headings, [[line.number, line.mark] for line in grid.lines]])
+    rows = tuple(row_of(line, columns) for line in grid.lines)
+    return Reading(revision=revision, columns=columns, rows=rows)
 
 
 async def _send(spreadsheet: Spreadsheet, sheet: Sheet, plans: Sequence[SheetPlan]) -> None:
