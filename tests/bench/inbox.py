@@ -17,7 +17,7 @@ from tests.bench.installation import Daemon, running, simulator
 from tests.fakes.world import ROOT, World, small_world
 
 SETTLE_SECONDS = 2.0
-_LOOK_SECONDS = 0.1
+_LOOK_SECONDS = 0.25
 _DROPPER = """
 import os, sys
 folder, count = sys.argv[1], int(sys.argv[2])
