@@ -88,7 +88,6 @@ class Record(msgspec.Struct, frozen=True):
 
     record_id: str
     fields: dict[str, Json] = {}
-    last_modified_time: int | None = None  # ms since the epoch
 
 
 class App(msgspec.Struct, frozen=True):
@@ -192,7 +191,7 @@ class Bitable:
     async def search(
         self, columns: Sequence[str], where: Filter | Conditions | None = None
     ) -> list[Record]:
-        """Return the records that pass *where*, with these columns; all pages, each record once.
+        """Return the records that pass *where*, with these columns (none: all), each once.
 
         A page that is too large is asked for in smaller ones; a page token that went stale begins
         the search anew.
@@ -212,7 +211,7 @@ class Bitable:
     async def _search(
         self, columns: Sequence[str], where: Filter | Conditions | None, page_records: int
     ) -> list[Record]:
-        query: dict[str, object] = {"field_names": list(columns), "automatic_fields": True}
+        query: dict[str, object] = {"field_names": list(columns)} if columns else {}
         if where is not None:
             query["filter"] = where
         body, found, token = msgspec.json.encode(query), dict[str, Record](), ""
@@ -230,7 +229,7 @@ class Bitable:
         """Return those of the records that exist and may be read, by id."""
         got: dict[str, Record] = {}
         for some in _portions(record_ids, GET_RECORDS):
-            body = msgspec.json.encode({"record_ids": some, "automatic_fields": True})
+            body = msgspec.json.encode({"record_ids": some})
             answer = await self._client.call(_GET, _Got, path=self._path, body=body)
             got.update((record.record_id, record) for record in answer.records or ())
         return got

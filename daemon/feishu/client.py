@@ -148,7 +148,7 @@ class Client:
             async with (
                 self._turn(api),
                 self._wire.open(
-                    api.method, api.filled(path), headers=sent, params=params, is_long=True
+                    api.method, api.filled(path), headers=sent, params=params
                 ) as response,
             ):
                 if response.status not in {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}:

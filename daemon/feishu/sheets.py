@@ -6,7 +6,7 @@ limits: 5,000 rows and 100 columns a write, 10 MB an answer, 50,000 characters a
 """
 
 import base64
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -19,7 +19,6 @@ _V2 = "/open-apis/sheets/v2/spreadsheets/{spreadsheet}"
 _V3 = "/open-apis/sheets/v3/spreadsheets/{spreadsheet}"
 _SHEETS = Api("sheets.query", "GET", _V3 + "/sheets/query")
 _READ = Api("sheets.read", "GET", _V2 + "/values/{range}")
-_READ_MANY = Api("sheets.read_many", "GET", _V2 + "/values_batch_get")
 _WRITE = Api("sheets.write", "POST", _V2 + "/values_batch_update")
 _IMAGE = Api("sheets.image", "POST", _V2 + "/values_image")
 
@@ -67,10 +66,6 @@ class _Read(msgspec.Struct, frozen=True, rename="camel"):
     revision: int = 0
 
 
-class _ReadMany(msgspec.Struct, frozen=True, rename="camel"):
-    value_ranges: tuple[ValueRange, ...] = ()
-
-
 class Spreadsheet:
     """One spreadsheet. Every method raises FeishuError."""
 
@@ -98,12 +93,6 @@ class Spreadsheet:
         path = {**self._path, "range": place}
         answer = await self._client.call(_READ, _Read, path=path)
         return answer.value_range.rows()
-
-    async def read_many(self, places: Sequence[str]) -> list[list[list[Json]]]:
-        """Return the cells of several ranges in one call, in their order."""
-        params = [("ranges", ",".join(places))]
-        answer = await self._client.call(_READ_MANY, _ReadMany, path=self._path, params=params)
-        return [each.rows() for each in answer.value_ranges]
 
     async def write(self, cells: Mapping[str, Json]) -> None:
         """Set single cells, given as range (``Q7PlXT!H12:H12``) and value; others stay."""

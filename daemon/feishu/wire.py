@@ -13,8 +13,10 @@ class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
     """How long each kind of call may take."""
 
     connect_seconds: float = 10.0
-    json_seconds: float = 30.0
-    idle_seconds: float = 60.0  # a file transfer in which nothing moves so long has ended
+    json_seconds: float = 30.0  # plus the time that a large body needs
+    upload_seconds: float = 600.0  # a file or a part of one, at most 20 MB
+    upload_bytes_per_second: float = 64 * 1024.0  # slower than this is as good as dead
+    idle_seconds: float = 60.0  # a download in which nothing moves so long has ended
 
 
 class Broken(Exception):
@@ -46,13 +48,15 @@ class Wire:
         params: list[tuple[str, str]] | None = None,
         body: bytes | aiohttp.FormData | None = None,
     ) -> Reply:
-        """Send one request and return its answer; raises Broken.
-
-        A form is a file on its way and may take long; everything else has ``json_seconds``.
-        """
-        is_form = isinstance(body, aiohttp.FormData)
+        """Send one request and return its answer; raises Broken."""
+        if isinstance(body, aiohttp.FormData):
+            seconds = self.timeouts.upload_seconds
+        else:
+            size_bytes = len(body or b"")
+            seconds = self.timeouts.json_seconds
+            seconds += size_bytes / self.timeouts.upload_bytes_per_second
         async with self.open(
-            method, path, headers=headers, params=params, body=body, is_long=is_form
+            method, path, headers=headers, params=params, body=body, seconds=seconds
         ) as response:
             try:
                 content = await response.read()
@@ -69,13 +73,16 @@ class Wire:
         headers: Mapping[str, str],
         params: list[tuple[str, str]] | None = None,
         body: bytes | aiohttp.FormData | None = None,
-        is_long: bool = False,
+        seconds: float | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """Open an answer whose body the caller reads; raises Broken until it has begun."""
+        """Open an answer whose body the caller reads; raises Broken until it has begun.
+
+        Without *seconds* it may take as long as something moves.
+        """
         times = aiohttp.ClientTimeout(
-            total=None if is_long else self.timeouts.json_seconds,
+            total=seconds,
             connect=self.timeouts.connect_seconds,
-            sock_read=self.timeouts.idle_seconds,
+            sock_read=self.timeouts.idle_seconds if seconds is None else None,
         )
         try:
             response = await self._opened().request(

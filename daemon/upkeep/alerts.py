@@ -105,6 +105,8 @@ class Alerts:
             log.warning("alert.not_sent", error=str(error), hint=hint)
         except OSError as error:
             log.warning("alert.not_noted", error=str(error))
+        except Exception:
+            log.exception("alert.look_failed")
         else:
             return True
         return False

@@ -71,6 +71,7 @@ ZH: dict[str, str] = {
     "table.feishu_no_change": "没有需要写入的内容（{number}）",
     "table.feishu_file_too_large": "文件太大（{number}）",
     "table.feishu_upload_expired": "上传已过期（{number}）；会重新上传",
+    "table.feishu_file_name": "飞书不接受这个文件名（{number}）：{said}；请修改 outputs.name",
     "table.feishu_content_check": "飞书的内容审核没有通过（{number}）：{said}；"
     "请检查文件名和图片内容",
     "table.feishu_file_gone": "单元格里的文件已经不存在（{number}）；请重新上传",
@@ -191,6 +192,8 @@ EN: dict[str, str] = {
     "table.feishu_no_change": "there was nothing to write ({number})",
     "table.feishu_file_too_large": "the file is too large ({number})",
     "table.feishu_upload_expired": "the upload has expired ({number}); it is begun anew",
+    "table.feishu_file_name": "Feishu does not take the file's name ({number}): {said}; "
+    "change outputs.name",
     "table.feishu_content_check": "Feishu's content check refused it ({number}): {said}; "
     "look at the file's name and the picture",
     "table.feishu_file_gone": "the file in the cell is gone ({number}); upload it again",

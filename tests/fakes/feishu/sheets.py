@@ -86,7 +86,6 @@ class SheetsDoor:
         return {
             "sheets.query": ("GET", v3 + "/sheets/query", self._query),
             "sheets.read": ("GET", v2 + "/values/{range}", self._read),
-            "sheets.read_many": ("GET", v2 + "/values_batch_get", self._read_many),
             "sheets.write": ("POST", v2 + "/values_batch_update", self._write),
             "sheets.image": ("POST", v2 + "/values_image", self._image),
         }
@@ -124,15 +123,6 @@ class SheetsDoor:
         answer = self._range(book, request.match_info["range"], option)
         return success(
             {"revision": book.revision, "spreadsheetToken": book.token, "valueRange": answer}
-        )
-
-    async def _read_many(self, request: web.Request) -> web.Response:
-        book = self._book(request)
-        option = request.query.get("valueRenderOption", "")
-        ranges = request.query["ranges"].split(",")
-        answers = [self._range(book, each, option) for each in ranges]
-        return success(
-            {"revision": book.revision, "spreadsheetToken": book.token, "valueRanges": answers}
         )
 
     def _range(self, book: Book, text: str, option: str) -> dict[str, Any]:
