@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from daemon.intake.accept import Door
 from daemon.intake.columns import shown
+from daemon.intake.errors import Postponed
 from daemon.intake.grid import RawRow
 from daemon.intake.records import AcceptedRow
 from daemon.intake.table_rows import inputs_of
@@ -86,6 +87,9 @@ class RowCheck:
         file = row.files[column][0]
         name = PurePosixPath(file.name.replace("\\", "/").replace("\0", "")).name or "picture"
         into = self._folder / str(line) / column / name[-100:]
-        await asyncio.to_thread(into.parent.mkdir, parents=True, exist_ok=True)
-        await self._connection.table.fetch(file, row, column, into)
+        try:
+            await asyncio.to_thread(into.parent.mkdir, parents=True, exist_ok=True)
+            await self._connection.table.fetch(file, row, column, into)
+        except OSError as error:
+            raise Postponed(f"cannot store a picture: {error}") from error
         return into

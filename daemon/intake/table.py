@@ -27,6 +27,9 @@ PORTION, PORTION_WITH_FILES = 500, 20
 REFUSED_AGAIN_SECONDS = 30.0
 #: The pause after a look that found something: more may have come meanwhile.
 BUSY_SECONDS = 0.2
+#: Rows that want nothing are left out of most looks where leaving them out saves calls; whether
+#: finished ones were edited is looked at so often, and at the start.
+WHOLE_SECONDS = 3600.0
 #: Failures after which a run that is to end does not wait for the table any longer.
 GIVEN_UP_AFTER = 3
 #: Where a look counts for a quota, the pause grows by this while nothing changes, up to so much.
@@ -60,6 +63,7 @@ class TablePoller:
         self._clock = clock
         self._seen: str | None = None
         self._refused_due: float | None = None
+        self._whole_due = 0.0
         self._failures = 0
         self._quiet = 0  # looks in a row that found the table as it was
         self.idle = False  # the last look found nothing to do, or could not look
@@ -93,7 +97,7 @@ class TablePoller:
 
     async def _look(self, stop: asyncio.Event) -> bool:
         await self._claims.finish_open()
-        reading = await self._connection.table.read(self._seen_now())
+        reading = await self._read()
         if reading is None:
             self._quiet += 1
             return True
@@ -110,6 +114,15 @@ class TablePoller:
         self._refused_due = self._clock.monotonic() + REFUSED_AGAIN_SECONDS if refused else None
         self._seen = reading.revision
         return not (wants.commands or len(wants.ready) > len(refused))
+
+    async def _read(self) -> Reading | None:
+        """Return the table, None when it is as it was; now and then with every row in it."""
+        now = self._clock.monotonic()
+        if now < self._whole_due:
+            return await self._connection.table.read(self._seen_now())
+        reading = await self._connection.table.read_all()
+        self._whole_due = now + WHOLE_SECONDS
+        return reading
 
     def _seen_now(self) -> str | None:
         """Return the revision that need not be read again; None when it must be all the same."""

@@ -235,7 +235,11 @@ class FileTable:
 
     def _fetch(self, file: CellFile, into: Path) -> None:
         _, grid = self._load()
-        into.write_bytes(grid.file(file.token))
+        try:
+            content = grid.file(file.token)
+        except KeyError as error:  # the picture was taken out since the row was read
+            raise Unreachable("changed_meanwhile", path=str(self._path)) from error
+        into.write_bytes(content)
 
     def _inspect(self) -> Iterator[Finding]:
         try:

@@ -41,6 +41,12 @@ async def test_every_cell_that_differs_is_listed_and_mended(user, tmp_path):
     assert told["gone"] == [keys[gone["任务ID"]]]
     code, answer = await world.asked("tables", "reconcile")
     assert (code, answer["changed"]) == (0, False)
+    user.edit(1, "产品名", "杯子")
+    code, log = await world.run("run", "--once")
+    assert code == 0, log
+    assert len(world.tasks()) == 3  # reported, not rerun
+    _, answer = await world.asked("tables")
+    assert answer["tables"][0]["edited"] == [user.rows()[1]["任务ID"]]
     assert world.verify() == []
 
 

@@ -78,3 +78,25 @@ def test_the_language_is_that_of_the_settings_else_of_the_locale(env, wanted, la
 
 def test_a_sentence_is_filled():
     assert Words("zh")("stuck.some", count=3) == "有 3 个任务运行超时。"
+
+
+TROUBLE_MAKERS = {"Trouble", "Unreachable", "InUse", "Misconfigured", "OutOfQuota", "Refused"}
+
+
+def table_troubles() -> set[str]:
+    """Return every code that a table's trouble is made with."""
+    codes = set()
+    for source in SOURCES:
+        if source.relative_to(DAEMON).parts[0] not in ("tables", "intake", "publish"):
+            continue
+        for node in ast.walk(ast.parse(source.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in TROUBLE_MAKERS:
+                given = [*node.args[:1], *(k.value for k in node.keywords if k.arg == "code")]
+                codes |= {each.value for each in given if isinstance(each, ast.Constant)}
+    return codes
+
+
+def test_every_trouble_of_a_table_has_a_sentence():
+    codes = table_troubles()
+    assert len(codes) > 20
+    assert {f"table.{code}" for code in codes} <= CATALOGUE["en"].keys()
