@@ -10,6 +10,7 @@ import yaml
 from config.builtin import EXAMPLES
 from daemon.cli.main import COMMANDS
 from daemon.retrying import FAILURE_CLASSES
+from daemon.words.catalogue import CATALOGUE
 from ledger.task import Task
 from tests.rules import reference
 
@@ -47,6 +48,19 @@ def test_the_guide_tells_what_to_do_on_each_alert_rule() -> None:
     rules = yaml.safe_load(text(EXAMPLES / "prometheus" / "rowkeeper-alerts.yml"))
     for rule in rules["groups"][0]["rules"]:
         assert f"`{rule['alert']}`" in text(OPERATING), rule["alert"]
+
+
+def test_the_guide_tells_what_to_do_on_each_word_of_the_bot() -> None:
+    about_the_words = {"new", "again", "over", "more"}
+    words = {key.partition(".")[2] for key in CATALOGUE["en"] if key.startswith("alert.")}
+    for word in words - about_the_words:
+        assert f"`{word}`" in text(OPERATING), word
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_file_of_the_source_that_a_document_names_is_there(document: Path) -> None:
+    for path in re.findall(r"`((?:config|daemon|ledger|tests)/[\w/.-]+\.\w+)`", text(document)):
+        assert (ROOT / path).exists(), path
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
