@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from operator import attrgetter
 
 from daemon.metrics import fill
 from daemon.web.desk import Desk
@@ -82,8 +83,8 @@ class Measures:
                 for stage, count in stages.items()
             },
         )
-        statuses = Counter(batch.status.value for batch in ledger.batches())
-        fill(metrics.batches, {(status,): count for status, count in statuses.items()})
+        statuses = Counter(map(attrgetter("status"), ledger.batches()))
+        fill(metrics.batches, {(status.value,): count for status, count in statuses.items()})
         metrics.inbox_drops.set(self._desk.inbox_drops())
         metrics.stuck.set(self._desk.stuck.stuck)
         self._tell_servers()
