@@ -24,9 +24,9 @@ log = structlog.get_logger()
 #: So often a silent stream says that it lives; proxies end silent ones.
 KEEPALIVE_SECONDS = 15.0
 #: A client that takes no bytes for so long is gone.
-STALLED_SECONDS = 5.0
+STALLED_SECONDS = 4.0
 #: What the kernel keeps for a client that does not read; by itself it would take megabytes.
-SEND_BUFFER_BYTES = 128 * 1024
+SEND_BUFFER_BYTES = 64 * 1024
 #: Tellings of tasks and progress to one of counts, servers and activity.
 TICKS_PER_TELLING = 4
 

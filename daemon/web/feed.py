@@ -162,7 +162,8 @@ class Feed:
         self, last_event_id: str | None, is_gone: Callable[[], bool] = lambda: False
     ) -> Iterator[Listener]:
         """Hang on; raises Refusal (503) when too many listen. One that *is_gone* is woken."""
-        if self.closed or len(self._listeners) >= MAX_LISTENERS:
+        present = sum(not each.is_gone() for each in self._listeners)
+        if self.closed or present >= MAX_LISTENERS:
             raise Refusal("too_many_listeners", 503, headers={"Retry-After": "10"})
         listener = Listener(self._missed_since(last_event_id), is_gone)
         self._silent_ticks = 0
