@@ -147,6 +147,7 @@ class Feishu(Section, frozen=True):
     app_id: str = ""
     app_secret: Secret = ""
     monthly_call_budget: Annotated[int, Meta(ge=0)] = 0  # 0: only Feishu's own limit
+    push: bool = False  # have changes of Bitables told at once
 
 
 class Alerts(Section, frozen=True):

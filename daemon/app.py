@@ -167,6 +167,7 @@ def _services(
     services: list[Service] = [
         inbox,
         *tables.pollers,
+        *tables.pushes,
         *_dispatch(ground),
         *(service for each in followers for service in (each, each.news)),
         Collector(ledger, ground.clients, ground.workflows.settings, ground.paths, clock),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from config.settings import Settings
 from daemon.actions.row_commands import RowCommands
 from daemon.clock import SystemClock
+from daemon.feishu.push import Changed, Push
 from daemon.ground import Ground, make_store, output_folder
 from daemon.intake.accept import Door
 from daemon.intake.claims import Claims
@@ -19,6 +20,8 @@ from daemon.publish.outbox import TableOutbox
 from daemon.publish.publisher import Publisher
 from daemon.publish.reconcile import Reconciliation
 from daemon.tables.connection import Connection, connect
+from daemon.tables.errors import TableError
+from daemon.tables.feishu_bitable import FeishuBitable
 from daemon.tables.opening import open_feishu, open_tables
 from daemon.web.table_documents import ReconciliationDone, reconciled
 from daemon.web.tables import reconcile_one
@@ -33,6 +36,7 @@ class TableWork:
     connections: Sequence[Connection]
     pollers: Sequence[TablePoller]
     publishers: Sequence[Publisher]
+    pushes: Sequence[Push]
 
     def are_hindered(self) -> bool:
         """Say whether one of them cannot be read or written."""
@@ -49,9 +53,11 @@ def make_table_work(ground: Ground, door: Door) -> TableWork:
     """Return the services of all tables; nothing is read yet."""
     tables = open_tables(ground.settings.tables, ground.feishu)
     connections = connect(tables, ground.settings, ground.ledger, ground.clock)
+    pollers = [_poller(ground, door, each) for each in connections]
     return TableWork(
         connections=connections,
-        pollers=[_poller(ground, door, each) for each in connections],
+        pollers=pollers,
+        pushes=_pushes(ground, connections, pollers),
         publishers=_publishers(ground, connections),
     )
 
@@ -89,6 +95,32 @@ def _poller(ground: Ground, door: Door, connection: Connection) -> TablePoller:
     column = CommandColumn(connection, claims, commands, ledger)
     rows = TableRows(connection.name, ledger.index, door.needs)
     return TablePoller(connection, rows, claims, column, clock)
+
+
+def _pushes(
+    ground: Ground, connections: Sequence[Connection], pollers: Sequence[TablePoller]
+) -> list[Push]:
+    """Return what wakes the pollers of Bitables when Feishu tells of a change."""
+    by_table = [
+        (each.table, poller)
+        for each, poller in zip(connections, pollers, strict=True)
+        if isinstance(each.table, FeishuBitable)
+    ]
+    if ground.feishu is None or not ground.settings.feishu.push or not by_table:
+        return []
+
+    async def documents() -> list[str]:
+        try:
+            return list(dict.fromkeys([await table.app_token() for table, _ in by_table]))
+        except TableError:  # its poller says so
+            return []
+
+    def changed(news: Changed) -> None:
+        for table, poller in by_table:
+            if table.is_news(news):
+                poller.wake.set()
+
+    return [Push(ground.feishu, documents, changed)]
 
 
 def _publishers(ground: Ground, connections: Sequence[Connection]) -> list[Publisher]:

@@ -48,11 +48,26 @@ class Api(msgspec.Struct, frozen=True):
         return self.path.format_map(safe)
 
 
+class PushConfig(msgspec.Struct, frozen=True, rename="pascal"):
+    """How the gateway wants its connections; seconds."""
+
+    reconnect_interval: float = 120.0
+    ping_interval: float = 120.0
+
+
+class PushEndpoint(msgspec.Struct, frozen=True):
+    """Where to connect for news; the address is a secret."""
+
+    url: str = msgspec.field(name="URL")
+    config: PushConfig = msgspec.field(name="ClientConfig", default_factory=PushConfig)
+
+
 class Nothing(msgspec.Struct, frozen=True):
     """For answers of which only success counts."""
 
 
 _TOKEN = Api("auth.token", "POST", "/open-apis/auth/v3/tenant_access_token/internal")
+_PUSH = Api("push.endpoint", "POST", "/callback/ws/endpoint")
 _JSON = {"Content-Type": "application/json; charset=utf-8"}
 
 
@@ -159,6 +174,17 @@ class Client:
                 yield response
         except Broken as error:
             raise no_answer(api.name, str(error)) from error
+
+    async def push_endpoint(self) -> PushEndpoint:
+        """Return where news are to be had; raises FeishuError."""
+        body = msgspec.json.encode({"AppID": self._app_id, "AppSecret": self._app_secret})
+        reply = await self._answer(_PUSH, {}, None, body, {"locale": "zh"})
+        envelope = opened(reply, _PUSH.name, self._secrets())
+        return msgspec.json.decode(envelope.data, type=PushEndpoint)
+
+    def websocket(self, url: str) -> AbstractAsyncContextManager[aiohttp.ClientWebSocketResponse]:
+        """Open the connection for news at *url*; raises Broken, without the address."""
+        return self._wire.websocket(url)
 
     async def close(self) -> None:
         """Release the connections and write down how many calls there were."""

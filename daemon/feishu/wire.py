@@ -1,5 +1,6 @@
 """The wire to Feishu: one session; what breaks on it is told without any secret."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
@@ -98,6 +99,17 @@ class Wire:
             raise Broken(reason(error)) from error
         async with response:
             yield response
+
+    @asynccontextmanager
+    async def websocket(self, url: str) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+        """Open a websocket; raises Broken until it is open."""
+        try:
+            async with asyncio.timeout(self.timeouts.json_seconds):
+                socket = await self._opened().ws_connect(url, max_msg_size=4 * 1024 * 1024)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise Broken(reason(error)) from error
+        async with socket:
+            yield socket
 
     async def close(self) -> None:
         """Release the connections; a later call would open new ones."""

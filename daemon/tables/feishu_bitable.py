@@ -16,17 +16,17 @@ from daemon.feishu.bitable import Bitable, FieldType, Record, tables_of
 from daemon.feishu.client import Client
 from daemon.feishu.errors import FeishuError, Reaction
 from daemon.feishu.media import Media, ParentType, Place
+from daemon.feishu.push import Changed
 from daemon.feishu.wiki import document_of, read_link, resolve
 from daemon.tables import feishu_looks
 from daemon.tables.cells import CellFile, Change, Finding, Outcome, Reading, Result, ResultFile, Row
-from daemon.tables.columns import Columns, Naming
+from daemon.tables.columns import OUR_HEADINGS, Columns, Naming
 from daemon.tables.errors import Misconfigured
 from daemon.tables.feishu_changes import Plan, plan
 from daemon.tables.feishu_filter import open_rows
 from daemon.tables.feishu_rows import BitableColumns, digest
 from daemon.tables.feishu_troubles import as_table_errors, trouble_of
-from daemon.tables.feishu_values import our_name
-from daemon.tables.status import RowStatus, status_word
+from daemon.tables.feishu_values import our_name, type_for
 
 if TYPE_CHECKING:
     from ledger.task import Json
@@ -96,7 +96,7 @@ class FeishuBitable:
             bitable = await self._opened()
             for key in keys:
                 if key not in known.columns:
-                    kind, options = _type_of(key)
+                    kind, options = type_for(key)
                     await bitable.add_field(self.naming.heading_of(key), kind, options)
             await self._list_columns()
 
@@ -130,6 +130,26 @@ class FeishuBitable:
         """Return the document with its columns, asked for anew; raises FeishuError."""
         known = await self._list_columns()
         return await self._opened(), known
+
+    async def app_token(self) -> str:
+        """Return the document's token; raises TableError."""
+        with as_table_errors():
+            return (await self._opened()).app
+
+    def is_news(self, changed: Changed) -> bool:
+        """Say whether a change is in this table and more than cells that we fill ourselves."""
+        bitable = self._bitable
+        if bitable is None or (changed.file_token, changed.table_id) != (
+            bitable.app,
+            bitable.table,
+        ):
+            return False
+        ours = {
+            field.field_id
+            for key in OUR_HEADINGS
+            if key != "command" and (field := self._known.field(key)) is not None
+        }
+        return changed.field_ids is None or not changed.field_ids <= ours
 
     async def _opened(self) -> Bitable:
         if self._bitable is None:
@@ -267,17 +287,3 @@ def _plan(change: Change, records: Mapping[str, Record], known: BitableColumns) 
     if isinstance(change.row, Row) and known.row(record).mark != change.row.mark:
         return Plan(change, Outcome(result=Result.MOVED))
     return plan(change, record, known.columns, known.fields)
-
-
-def _type_of(key: str) -> tuple[FieldType, Sequence[str]]:
-    """Return what kind of column suits what we write under *key*, and its choices."""
-    match key:
-        case "status":
-            ours = (status for status in RowStatus if status is not RowStatus.SKIPPED)
-            return FieldType.SINGLE_SELECT, [status_word(status, "zh") for status in ours]
-        case "output_image" | "output_video":
-            return FieldType.ATTACHMENT, ()
-        case "retry_count":
-            return FieldType.NUMBER, ()
-        case _:
-            return FieldType.TEXT, ()

@@ -12,7 +12,7 @@ from daemon.feishu.bitable import Field, FieldType
 from daemon.tables.cells import CellFile, ResultFile, Value, as_text
 from daemon.tables.columns import STATUS_KEYS
 from daemon.tables.errors import Trouble
-from daemon.tables.status import RowStatus, read_status
+from daemon.tables.status import RowStatus, read_status, status_word
 from ledger.task import Json
 
 #: What a cell holds: a value, files, or nothing.
@@ -207,3 +207,17 @@ def _option(field: Field, key: str, word: str) -> str:
 
 def _is_checked(value: Value) -> bool:
     return value == _CHECKED or read_status(as_text(value)) is RowStatus.DONE  # type: ignore[arg-type]
+
+
+def type_for(key: str) -> tuple[FieldType, Sequence[str]]:
+    """Return what kind of column suits what we write under *key*, and its choices."""
+    match key:
+        case "status":
+            ours = (status for status in RowStatus if status is not RowStatus.SKIPPED)
+            return FieldType.SINGLE_SELECT, [status_word(status, "zh") for status in ours]
+        case "output_image" | "output_video":
+            return FieldType.ATTACHMENT, ()
+        case "retry_count":
+            return FieldType.NUMBER, ()
+        case _:
+            return FieldType.TEXT, ()

@@ -1,5 +1,6 @@
 """A whole daemon on Feishu tables: it keeps secrets, outlives outages and puts nothing twice."""
 
+import asyncio
 import signal
 
 import pytest
@@ -8,7 +9,7 @@ from PIL import Image
 from daemon.clock import SystemClock
 from daemon.comfy.simulator import Simulator
 from tests.fakes.feishu_users import BitableUser, SheetUser
-from tests.fakes.world import World
+from tests.fakes.world import World, finish
 
 HEADINGS = ("产品名", "产品图", "模特图", "任务ID", "状态", "错误信息", "输出图片")
 
@@ -113,3 +114,33 @@ async def test_spent_calls_stop_the_table_but_not_the_work_that_was_taken(
         code, log = await world.run("run", "--once")
         assert code == 0, log
     assert user.rows()[0]["状态"] == "已完成"
+
+
+async def test_pushed_news_are_looked_at_at_once_and_our_own_cells_are_no_news(
+    tmp_path, simulator, pictures
+):
+    user = BitableUser(tmp_path / "document", SystemClock())
+    async with user.feishu as feishu:
+        user.fill(HEADINGS, [])
+        toml = user.toml.replace("poll_seconds = 0.2", "poll_seconds = 3600")
+        toml = toml.replace("[[tables]]", "push = true\n[[tables]]")
+        world = World(tmp_path / "world", simulator.url, more=toml)
+        process = await world.daemon("run")
+        await until(lambda: feishu.frames and feishu.count("bitable.search"))
+        user.insert(0, {"产品名": "茶壶", **pictures})
+        await feishu.push(user.base, "record_added", [])
+        await until(lambda: user.rows()[0]["状态"] == "已完成")
+        looks = feishu.count("bitable.search")
+        await feishu.push(user.base, "record_edited", [user.base.column("状态").field_id])
+        await asyncio.sleep(1)
+        assert feishu.count("bitable.search") == looks
+        process.terminate()
+        code, log = await finish(process)
+    assert code == 0, log
+    assert "secret-of-the-gateway" not in log
+
+
+async def until(condition, seconds: float = 40) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.05)

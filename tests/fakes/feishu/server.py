@@ -1,5 +1,6 @@
 """The fake as a whole: a real HTTP server on a free loopback port."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -7,6 +8,7 @@ from typing import Any, Self
 from aiohttp import web
 
 from daemon.clock import Clock, SystemClock
+from daemon.feishu.frames import Frame, decode, encode
 from daemon.feishu.webhook import sign
 from tests.fakes.feishu.bitable import Base, BitableDoor, Column
 from tests.fakes.feishu.desk import Called, Desk, Refusal, json_of, success, want
@@ -33,6 +35,9 @@ class FakeFeishu(Desk):
         self.hook_keyword = ""
         self.texts: list[str] = []  # what the bot said
         self.text_at: list[float] = []
+        self.subscribed: set[str] = set()
+        self.sockets: list[web.WebSocketResponse] = []
+        self.frames: list[Frame] = []  # what came over the long connection
         self.url = ""
         self._runner: web.AppRunner | None = None
 
@@ -62,6 +67,12 @@ class FakeFeishu(Desk):
                 "/open-apis/auth/v3/tenant_access_token/internal",
                 self._token,
             ),
+            "push.endpoint": ("POST", "/callback/ws/endpoint", self._endpoint),
+            "push.subscribe": (
+                "POST",
+                "/open-apis/drive/v1/files/{app}/subscribe",
+                self._subscribe,
+            ),
             "bot.send": ("POST", "/open-apis/bot/v2/hook/hook-address-secret", self._hook),
         }
         routes = {
@@ -72,6 +83,7 @@ class FakeFeishu(Desk):
         }
         for name, (method, path, act) in routes.items():
             app.router.add_route(method, path, self._door(name, act))
+        app.router.add_get("/ws", self._socket)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", port)
@@ -81,6 +93,8 @@ class FakeFeishu(Desk):
         self.url = f"http://{host}:{bound}"
 
     async def stop(self) -> None:
+        for socket in self.sockets:
+            await socket.close()
         if self._runner is not None:
             await self._runner.cleanup()
 
@@ -128,7 +142,7 @@ class FakeFeishu(Desk):
     ) -> web.StreamResponse:
         is_media = name.startswith("media.")
         try:
-            if name not in ("auth.token", "bot.send"):
+            if name not in ("auth.token", "bot.send", "push.endpoint"):
                 self.check_token(request)
             if is_media:
                 self.media_begins()
@@ -160,6 +174,52 @@ class FakeFeishu(Desk):
         if node is None:
             raise Refusal(91402, "NOTEXIST", 404)
         return success({"node": {"obj_type": node.kind, "obj_token": node.token}})
+
+    async def _endpoint(self, request: web.Request) -> web.Response:
+        body = await json_of(request)
+        want(body, "AppID", "AppSecret")
+        if (body["AppID"], body["AppSecret"]) != (self.app_id, self.app_secret):
+            raise Refusal(514, "auth failed")
+        url = f"{self.url.replace('http', 'ws')}/ws?service_id=7&ticket=secret-of-the-gateway"
+        config = {"ReconnectCount": -1, "ReconnectInterval": 1, "ReconnectNonce": 1}
+        return success({"URL": url, "ClientConfig": {**config, "PingInterval": 120}})
+
+    async def _subscribe(self, request: web.Request) -> web.Response:
+        base = self.bitable.bases.get(request.match_info["app"])
+        if base is None or not base.may_manage:
+            raise Refusal(1069603, "forbidden", 403)
+        self.subscribed.add(base.app)
+        return success()
+
+    async def _socket(self, request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        self.sockets.append(socket)
+        async for message in socket:
+            self.frames.append(decode(message.data))
+        return socket
+
+    async def push(self, base: Base, action: str, field_ids: Sequence[str], parts: int = 1) -> None:
+        """Send the event of one changed record over the newest connection."""
+        values = [{"field_id": each, "field_value": '"x"'} for each in field_ids]
+        change = {"record_id": "rec1", "action": action, "after_value": values}
+        event = {
+            "schema": "2.0",
+            "header": {"event_id": "5e37", "event_type": "drive.file.bitable_record_changed_v1"},
+            "event": {
+                "file_type": "bitable",
+                "file_token": base.app,
+                "table_id": base.table,
+                "action_list": [change],
+            },
+        }
+        content = json.dumps(event).encode()
+        size = -(-len(content) // parts)
+        for seq in range(parts):
+            headers = {"type": "event", "message_id": "m1", "sum": str(parts), "seq": str(seq)}
+            part = content[seq * size : (seq + 1) * size]
+            frame = Frame(seq_id=1, log_id=2, service=7, headers=headers, payload=part)
+            await self.sockets[-1].send_bytes(encode(frame))
 
     async def _hook(self, request: web.Request) -> web.Response:
         body = await json_of(request)
