@@ -21,7 +21,7 @@ log = structlog.get_logger()
 
 #: Rows that are taken together: one write of the table, one transaction. Pictures that lie in
 #: the table are fetched before, some per second only.
-PORTION, PORTION_WITH_FILES = 500, 20
+PORTION, PORTION_WITH_FILES = 300, 20
 #: A row that was refused is looked at again so often even if its table did not change: the
 #: picture that it names may have come.
 REFUSED_AGAIN_SECONDS = 30.0

@@ -1,7 +1,6 @@
 """What each row of a table wants of us: to be taken, a command, a word to its maker, nothing."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Collection, Mapping
 
 import msgspec
@@ -46,7 +45,7 @@ class TableRows:
     async def sort(self, reading: Reading, being_claimed: Collection[str]) -> Wants:
         """Return what the rows want; those whose claim is open want nothing."""
         wants = Wants()
-        keys = Counter(row.text("task_id") for row in reading.rows)
+        copies = self._copies(reading)
         seen: set[str] = set()
         for number, row in enumerate(reading.rows, start=1):
             if number % _SLICE == 0:
@@ -56,7 +55,7 @@ class TableRows:
                 continue
             if not task_id:
                 self._sort_new(row, reading.columns, wants)
-            elif task_id in seen and keys[task_id] > 1:
+            elif row.place in copies:
                 wants.reports.append((row, Trouble(code="copied", values={"task": task_id})))
             else:
                 self._sort_known(row, task_id, reading.columns, wants)
@@ -64,6 +63,26 @@ class TableRows:
         if reading.is_whole:
             self._marks = {key: mark for key, mark in self._marks.items() if key in seen}
         return wants
+
+    def _copies(self, reading: Reading) -> set[str]:
+        """Return the places of rows that are copies: of those with one 任务ID all but the row.
+
+        Where rows have keys of their own they tell; else the row is the first whose inputs are
+        those that its task was made with, or simply the first.
+        """
+        alike: dict[str, list[Row]] = {}
+        for row in reading.rows:
+            if task_id := row.text("task_id"):
+                alike.setdefault(task_id, []).append(row)
+        copies: set[str] = set()
+        for task_id, rows in alike.items():
+            if len(rows) > 1:
+                task = self._index.find_task(task_id)
+                own = task.metadata.table_row if task else None
+                ours = [row for row in rows if own is not None and row.key == own.key]
+                same = [row for row in ours if task is not None and self._is_unedited(row, task)]
+                copies |= {row.place for row in rows if row is not (same or ours or rows)[0]}
+        return copies
 
     def _sort_new(self, row: Row, columns: Columns, wants: Wants) -> None:
         word = status_text(row, columns)
@@ -113,11 +132,14 @@ class TableRows:
         )
 
     def _note_edited(self, row: Row, key: str, task: Task) -> None:
-        before, now = task.metadata.feishu_row_data, inputs_of(row)
-        if all(before.get(column) == now.get(column) for column in self._watched):
+        if self._is_unedited(row, task):
             self._edited.pop(key, None)
         else:
             self._edited[key] = None
+
+    def _is_unedited(self, row: Row, task: Task) -> bool:
+        before, now = task.metadata.feishu_row_data, inputs_of(row)
+        return all(before.get(column) == now.get(column) for column in self._watched)
 
 
 def inputs_of(row: Row) -> dict[str, Json]:

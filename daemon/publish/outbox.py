@@ -176,7 +176,7 @@ class TableOutbox:
                 refused = await self._upload(rows)
             shown = await self._shown({k: due for k, due in rows.items() if k not in refused})
             changes = [
-                Change(row=key, cells=each.cells)
+                Change(row=key, cells=each.cells, like=each.tasks[0].metadata.feishu_row_data)
                 for key, each in shown.items()
                 if each.cells != self._told.get(key)
             ]

@@ -104,7 +104,10 @@ class Reconciliation:
     async def _write(self, rows: dict[str, list[Task]]) -> dict[str, Outcome]:
         if self._connection.table.takes_files:
             rows = {key: await self._uploaded(key, tasks) for key, tasks in rows.items()}
-        changes = [Change(row=key, cells=self._news.cells(tasks)) for key, tasks in rows.items()]
+        changes = [
+            Change(row=key, cells=self._news.cells(own), like=own[0].metadata.feishu_row_data)
+            for key, own in rows.items()
+        ]
         found = await self._connection.table.write(changes)
         return dict(zip(rows, found, strict=True))
 

@@ -82,6 +82,9 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
     row: Row | str  # as it was read, and still must be; or a key, whatever the row now holds
     cells: Mapping[str, Value]  # by column key; columns that the table lacks are left out
+    like: Mapping[
+        str, Json
+    ] = {}  # what people filled in when it was taken: of copies the one meant
 
 
 class Result(StrEnum):

@@ -135,7 +135,7 @@ class FeishuSheet:
         return spreadsheet, sheet, grid, columns
 
     def _plan(self, change: Change, places: Places, grid: SheetGrid, columns: Columns) -> SheetPlan:
-        index = places.take(change.row)
+        index = places.take(change.row, change.like)
         if index is None:
             by_key = isinstance(change.row, str)
             return SheetPlan(change, Outcome(result=Result.GONE if by_key else Result.MOVED))

@@ -180,7 +180,7 @@ class FileTable:
         outcomes: list[Outcome] = []
         cells: dict[Spot, Plain] = {}
         for change in changes:
-            line = places.take(change.row)
+            line = places.take(change.row, change.like)
             if line is None:
                 moved = Result.GONE if isinstance(change.row, str) else Result.MOVED
                 outcomes.append(Outcome(result=moved))

@@ -1,7 +1,7 @@
 """Which line of a grid a change means, and a line as a row; pure."""
 
 from collections import defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from daemon.tables.cells import CellFile, Row, as_text
@@ -22,26 +22,41 @@ class Places:
 
     def __init__(self, grid: Lines, columns: Columns) -> None:
         self._grid = grid
-        self._by_key: dict[str, int] = {}
+        self._columns = columns
+        self._by_key: dict[str, list[int]] = {}
         self._by_mark: dict[str, deque[int]] = defaultdict(deque)
         key_column = columns.found.get("task_id")
         for index, line in enumerate(grid.lines):
             self._by_mark[line.mark].append(index)
             key = "" if key_column is None else as_text(cell_of(line, key_column))
             if key:
-                self._by_key.setdefault(key, index)
+                self._by_key.setdefault(key, []).append(index)
 
-    def take(self, row: Row | str) -> int | None:
-        """Return the index of the line that is meant, or None."""
+    def take(self, row: Row | str, like: Mapping[str, Json] | None = None) -> int | None:
+        """Return the index of the line that is meant, or None.
+
+        Of several that bear a key: the first whose cells are *like* these, else the first.
+        """
         if isinstance(row, str):
-            return self._by_key.get(row)
+            bearing = self._by_key.get(row, ())
+            if like and len(bearing) > 1:
+                same = (index for index in bearing if self._is_like(index, like))
+                return next(same, bearing[0])
+            return bearing[0] if bearing else None
         alike = self._by_mark.get(row.mark)
         if not alike:
             return None
-        same = [index for index in alike if str(self._grid.lines[index].number) == row.place]
-        found = same[0] if same else alike[0]
+        there = [index for index in alike if str(self._grid.lines[index].number) == row.place]
+        found = there[0] if there else alike[0]
         alike.remove(found)
         return found
+
+    def _is_like(self, index: int, like: Mapping[str, Json]) -> bool:
+        return all(
+            as_text(cell_of(self._grid.lines[index], self._columns.found[key])) == as_text(value)
+            for key, value in like.items()
+            if key in self._columns and not isinstance(value, list)  # a list: files, by token
+        )
 
 
 def row_of(line: GridLine, columns: Columns) -> Row:

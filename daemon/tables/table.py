@@ -54,10 +54,11 @@ class Table(Protocol):
         """Write all *changes* with as few writes as the kind allows; outcomes in their order.
 
         A row given as it was read is written only if it still is so (``mark``); a row given by
-        key is looked for anew, and of several that bear it the first is written. Cells that
-        already hold the value are left alone: the same changes again write nothing. No other cell
-        is touched; what others wrote meanwhile stays. A kill leaves all changes of one row or
-        none of it. Files were uploaded before (``ResultFile.token``), or lie on our disk.
+        key is looked for anew, and of several that bear it (one was copied) the first that is
+        ``like`` it, else the first, is written. Cells that already hold the value are left alone:
+        the same changes again write nothing. No other cell is touched; what others wrote meanwhile
+        stays. A kill leaves all changes of one row or none of it. Files were uploaded before
+        (``ResultFile.token``), or lie on our disk.
         """
         ...
 
