@@ -46,6 +46,10 @@ class Fairness:
         """Count a row that goes; it may come back."""
         self._lines[self._turns[task_id][0]].gone += 1
 
+    def latest_turn(self, task_id: str) -> int:
+        """Return its turn at the latest, to be compared with others of its priority."""
+        return self._turns[task_id][1]
+
     def is_late(self, task_id: str) -> bool:
         """Say whether the row must go now to keep its latest turn."""
         priority, latest = self._turns[task_id]

@@ -16,6 +16,7 @@ from ledger.batch import Batch, BatchStatus
 from ledger.entry import Record
 from ledger.errors import Conflict, LedgerClosed
 from ledger.ledger import Ledger
+from ledger.slices import in_slices
 from ledger.status import Stage
 from ledger.task import Task
 from ledger.timestamps import to_timestamp
@@ -48,6 +49,8 @@ class Holding:
             for task in ledger.in_stage(Stage.WAITING)
             if task.error_kind is not None and task.not_before is None
         }
+        # batches that may say why they wait, written here or by an earlier process
+        self._marked = {each.batch_id for each in ledger.batches() if each.held is not None}
         self.wake = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -64,7 +67,9 @@ class Holding:
         working = frozenset(state.name for state in self._servers if state.takes_work)
         unfit = self._ready.unfit(working) if working else {}
         records: list[Record] = [*self._block(at), *self._explain(at, unfit)]
-        records += self._held(at, working, {i: u.kind for i, u in unfit.items()})
+        reasons = self._reasons(working, unfit)
+        batch_ids = [*reasons, *(self._marked - reasons.keys())]
+        await in_slices(records.extend(self._held(at, i, reasons.get(i))) for i in batch_ids)
         for start in range(0, len(records), PORTION):
             await self._write(records[start : start + PORTION])
 
@@ -90,25 +95,25 @@ class Holding:
                 yield task.changed(at=at, error_kind=kind, error_message=reason, not_before=None)
         self._unfit = set(unfit)
 
-    def _held(self, at: str, working: frozenset[str], unfit: dict[str, str]) -> list[Batch]:
-        """Return the batches whose ``held`` must change."""
-        kinds: dict[str, list[str]] = {}
-        for task_id, kind in unfit.items():
-            kinds.setdefault(self._ledger.task(task_id).batch_id, []).append(kind)
-        changed: list[Batch] = []
-        waiting = set(self._ready.batch_ids())
-        for batch in self._ledger.batches():
-            if batch.status is not BatchStatus.RUNNING:
-                continue
-            held: str | None = None
-            if batch.batch_id in waiting and not working:
-                held = self._why_none_works()
-            elif batch.batch_id in kinds:
-                held = kinds[batch.batch_id][0]
-            if held != batch.held:
-                changed.append(batch.changed(at=at, held=held))
-                log.info("batch.held" if held else "batch.released", batch=batch.batch_id, why=held)
-        return changed
+    def _reasons(self, working: frozenset[str], unfit: Mapping[str, Unfit]) -> dict[str, str]:
+        """Return why batches wait; those that simply wait for a working server are not named."""
+        if not working:
+            return dict.fromkeys(self._ready.batch_ids(), self._why_none_works())
+        reasons: dict[str, str] = {}
+        for task_id, found in unfit.items():
+            reasons.setdefault(self._ledger.task(task_id).batch_id, found.kind)
+        return reasons
+
+    def _held(self, at: str, batch_id: str, held: str | None) -> Iterator[Batch]:
+        """Yield the batch if its ``held`` must change."""
+        batch = self._ledger.index.find_batch(batch_id)
+        if batch is None or (batch.held is None and held is None):
+            self._marked.discard(batch_id)
+            return
+        self._marked.add(batch_id)
+        if batch.status is BatchStatus.RUNNING and held != batch.held:
+            log.info("batch.held" if held else "batch.released", batch=batch_id, why=held)
+            yield batch.changed(at=at, held=held)
 
     def _why_none_works(self) -> str:
         answering = [state.health for state in self._servers if state.health is not None]

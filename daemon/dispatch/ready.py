@@ -6,17 +6,20 @@ is in exactly one place: ready in a queue, parked on the family it depends on, d
 """
 
 import heapq
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable
+from functools import partial
 from typing import TypeAlias
 
 import msgspec
 
 from daemon.clock import Clock
 from daemon.dispatch.fairness import Fairness
+from daemon.dispatch.queues import Head, Kind, QueueKey, Queues, Rank
 from daemon.retrying import OUT_OF_MEMORY
 from daemon.settle.dependency import dependency_met, why_blocked
 from daemon.settle.gpu_memory import given_up_by, wanted_server
+from ledger.batch import Batch
 from ledger.entry import Transaction
 from ledger.ledger import Ledger
 from ledger.status import OPEN_STAGES, Stage, Status
@@ -24,21 +27,9 @@ from ledger.task import Task
 from ledger.timestamps import from_timestamp
 
 Family: TypeAlias = tuple[str, str]
-Rank: TypeAlias = tuple[int, str, int, str]
 
 #: Picks of one workflow type in a row while an older row of another type waits.
 AFFINITY_STREAK = 50
-
-
-class QueueKey(msgspec.Struct, frozen=True, kw_only=True):
-    """What the tasks of one queue have in common."""
-
-    batch_id: str
-    workflow_type: str
-    row_stage: int
-    retried_at: str | None  # by hand: runs also in a batch that does not
-    excluded: frozenset[str] = frozenset()  # servers that cannot run it
-    wanted: str | None = None  # the server that is to run it, while it takes work
 
 
 class Unfit(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,13 +57,11 @@ class ReadyRows:
         self._stage_order = stage_order  # all pictures of a batch before its first video
         self._affinity = affinity
         self._takes_work = takes_work
-        self._queues: dict[QueueKey, list[tuple[Rank, str]]] = defaultdict(list)
-        self._place: dict[str, QueueKey] = {}  # ready tasks
-        self._ready_counts: Counter[str] = Counter()  # per batch
+        self._fairness = Fairness()
+        self._queues = Queues(self._fairness)
         self._parked: dict[Family, set[str]] = defaultdict(set)
         self._deferred: list[tuple[float, str]] = []
         self._taken: set[str] = set()
-        self._fairness = Fairness()
         self._excluded: dict[str, frozenset[str]] = {}
         self._unfit: dict[str, Unfit] = {}  # why the excluding servers cannot run a task
         self.blocked: dict[str, str | None] = {}  # task id -> reason to mark, None to clear
@@ -87,6 +76,8 @@ class ReadyRows:
         for record in transaction.records:
             if isinstance(record, Task):
                 self._follow_task(record)
+            if isinstance(record, Task | Batch):
+                self._queues.touch(record.batch_id)
 
     def take(
         self, server: str, last_type: str | None, streak: int, runs: Callable[[str], bool]
@@ -98,18 +89,20 @@ class ReadyRows:
         a row that would come later than fair is (see ``fairness``).
         """
         self._wake_deferred()
-        heads = list(self._heads(server, runs))
+        may_take, has_turn = partial(self._may_run_on, server), partial(self._has_its_turn, runs)
+        heads = list(self._queues.oldest(may_take, has_turn))
         if not heads:
             return None
-        top = min(rank[0] for rank, _, _ in heads)
-        heads = [head for head in heads if head[0][0] == top]
+        top = max(head.priority for head in heads)
+        heads = [head for head in heads if head.priority == top]
         if self._affinity and streak < AFFINITY_STREAK:
-            late = [head for head in heads if self._fairness.is_late(head[1])]
-            alike = [head for head in heads if head[2].workflow_type == last_type]
+            late = [
+                head for head in self._queues.due(may_take, has_turn) if self._is_late(head, top)
+            ]
+            alike = [head for head in heads if head.key.kind.workflow_type == last_type]
             heads = late or alike or heads
-        _, task_id, key = min(heads, key=lambda head: head[:2])
-        heapq.heappop(self._queues[key])
-        self._unplace(task_id)
+        task_id = min(head.rank for head in heads)[-1]
+        self._queues.remove(task_id)
         self._taken.add(task_id)
         self._fairness.took(task_id)
         return self._ledger.task(task_id)
@@ -131,7 +124,7 @@ class ReadyRows:
         for task_id, excluded in list(self._excluded.items()):
             if server in excluded:
                 self._excluded[task_id] = excluded - {server}
-                if task_id in self._place:
+                if task_id in self._queues:
                     self._sort_in(self._ledger.task(task_id))
 
     def unfit(self, servers: frozenset[str]) -> dict[str, "Unfit"]:
@@ -139,12 +132,12 @@ class ReadyRows:
         return {
             task_id: unfit
             for task_id, unfit in self._unfit.items()
-            if task_id in self._place and self._excluded[task_id] >= servers
+            if task_id in self._queues and self._excluded[task_id] >= servers
         }
 
     def batch_ids(self) -> list[str]:
         """Return the batches that have ready tasks."""
-        return [batch_id for batch_id, count in self._ready_counts.items() if count > 0]
+        return self._queues.batch_ids()
 
     def seconds_to_next(self) -> float | None:
         """Return how long until a deferred task may run, or None."""
@@ -152,24 +145,15 @@ class ReadyRows:
             return None
         return max(0.0, self._deferred[0][0] - self._clock.now().timestamp())
 
-    def _heads(
-        self, server: str, runs: Callable[[str], bool]
-    ) -> Iterator[tuple[Rank, str, QueueKey]]:
-        for key in list(self._queues):
-            queue = self._queues[key]
-            while queue and self._place.get(queue[0][1]) != key:
-                heapq.heappop(queue)  # moved on meanwhile
-            if not queue:
-                del self._queues[key]
-            elif self._may_run_on(server, key) and self._has_its_turn(key, runs):
-                yield (*queue[0], key)
-
-    def _may_run_on(self, server: str, key: QueueKey) -> bool:
-        if server in key.excluded:
+    def _may_run_on(self, server: str, kind: Kind) -> bool:
+        if server in kind.excluded:
             return False
-        return key.wanted in (None, server) or not self._takes_work(key.wanted or "")
+        return kind.wanted in (None, server) or not self._takes_work(kind.wanted or "")
 
-    def _has_its_turn(self, key: QueueKey, runs: Callable[[str], bool]) -> bool:
+    def _is_late(self, head: Head, priority: int) -> bool:
+        return head.priority == priority and self._fairness.is_late(head.task_id)
+
+    def _has_its_turn(self, runs: Callable[[str], bool], key: QueueKey) -> bool:
         """Say whether the queue's rows may run now; those retried by hand run by themselves.
 
         Not, however, those that were retried before their batch was paused or stopped.
@@ -192,7 +176,7 @@ class ReadyRows:
             self._sort_in(task)
             self._release(task.family)
             return
-        self._unplace(task.task_id)
+        self._queues.remove(task.task_id)
         self._fairness.leave(task.task_id)
         if task.status in (Status.DONE, Status.FAILED, Status.CANCELLED):
             self._excluded.pop(task.task_id, None)
@@ -210,7 +194,7 @@ class ReadyRows:
     def _sort_in(self, task: Task) -> None:
         if task.task_id in self._taken:
             return  # the lane gives it back
-        self._unplace(task.task_id)
+        self._queues.remove(task.task_id)
         self._fairness.enter(task.task_id, task.priority)
         if not self._dependency_met(task):
             return
@@ -225,22 +209,16 @@ class ReadyRows:
             self.exclude(task.task_id, server, OUT_OF_MEMORY.kind, reason)
         key = QueueKey(
             batch_id=task.batch_id,
-            workflow_type=task.workflow_type,
+            kind=Kind(
+                workflow_type=task.workflow_type,
+                excluded=self._excluded.get(task.task_id, frozenset()),
+                wanted=wanted_server(task),
+            ),
             row_stage=task.row_stage,
             retried_at=None if task.retried_from is None else task.created_at,
-            excluded=self._excluded.get(task.task_id, frozenset()),
-            wanted=wanted_server(task),
         )
-        self._place[task.task_id] = key
-        self._ready_counts[key.batch_id] += 1
-        heapq.heappush(self._queues[key], (_rank(task), task.task_id))
+        self._queues.put(_rank(task), key)
         self.grown()
-
-    def _unplace(self, task_id: str) -> None:
-        if (key := self._place.pop(task_id, None)) is not None:
-            self._ready_counts[key.batch_id] -= 1
-            if not self._ready_counts[key.batch_id]:
-                del self._ready_counts[key.batch_id]
 
     def _dependency_met(self, task: Task) -> bool:
         """Say whether the task may run; park it otherwise, and note what its mark should be."""
@@ -259,7 +237,7 @@ class ReadyRows:
         while self._deferred and self._deferred[0][0] <= now:
             _, task_id = heapq.heappop(self._deferred)
             task = self._ledger.task(task_id)
-            if task.stage is Stage.WAITING and task_id not in self._place:
+            if task.stage is Stage.WAITING and task_id not in self._queues:
                 self._sort_in(task)
 
 

@@ -1,0 +1,170 @@
+"""Ready tasks in queues, a batch apart from another, however many batches there are.
+
+The heads of all queues of one kind stand in order, too; so the next task is found at a cost that
+does not grow with the number of queues. A queue that has not its turn is set aside until something
+of its batch changes.
+"""
+
+import heapq
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
+
+import msgspec
+
+from daemon.dispatch.fairness import Fairness
+
+#: Priority (negated), age, the row's place in its file, the task's id.
+Rank: TypeAlias = tuple[int, str, int, str]
+
+
+class Kind(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
+    """What decides which servers may take a task, and how gladly."""
+
+    workflow_type: str
+    excluded: frozenset[str] = frozenset()  # servers that cannot run it
+    wanted: str | None = None  # the server that is to run it, while it takes work
+
+
+class QueueKey(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
+    """What the tasks of one queue have in common."""
+
+    batch_id: str
+    kind: Kind
+    row_stage: int
+    retried_at: str | None  # by hand: runs also in a batch that does not
+
+
+class Head(msgspec.Struct, frozen=True, gc=False):
+    """The first task of a queue."""
+
+    rank: Rank
+    key: QueueKey
+
+    @property
+    def priority(self) -> int:
+        """Higher goes first."""
+        return -self.rank[0]
+
+    @property
+    def task_id(self) -> str:
+        """The task."""
+        return self.rank[-1]
+
+
+class Queues:
+    """Holds ready tasks, each in one place, and finds those that go first."""
+
+    def __init__(self, fairness: Fairness) -> None:
+        self._fairness = fairness  # knows each task that is put here
+        self._queues: dict[QueueKey, list[Rank]] = {}
+        self._place: dict[str, QueueKey] = {}
+        self._counts: Counter[str] = Counter()  # per batch
+        self._oldest: defaultdict[Kind, _Heads] = defaultdict(_Heads)
+        self._due: defaultdict[Kind, _Heads] = defaultdict(_Heads)  # by their turn at the latest
+        self._aside: defaultdict[str, set[QueueKey]] = defaultdict(set)  # by batch
+
+    def __contains__(self, task_id: str) -> bool:
+        return task_id in self._place
+
+    def batch_ids(self) -> list[str]:
+        """Return the batches that have tasks here."""
+        return list(self._counts)
+
+    def put(self, rank: Rank, key: QueueKey) -> None:
+        """Put a task into a queue; it leaves the one it was in."""
+        self.remove(rank[-1])
+        self._place[rank[-1]] = key
+        self._counts[key.batch_id] += 1
+        heapq.heappush(self._queues.setdefault(key, []), rank)
+        self._offer(key)
+
+    def remove(self, task_id: str) -> None:
+        """Take a task out, if it is here."""
+        if (key := self._place.pop(task_id, None)) is None:
+            return
+        self._counts[key.batch_id] -= 1
+        if not self._counts[key.batch_id]:
+            del self._counts[key.batch_id]
+        queue = self._queues[key]
+        while queue and self._place.get(queue[0][-1]) != key:
+            heapq.heappop(queue)  # it left meanwhile
+        if queue:
+            self._offer(key)
+        else:
+            del self._queues[key]
+
+    def touch(self, batch_id: str) -> None:
+        """Ask anew whether the batch's queues have their turn: something of it has changed."""
+        for key in self._aside.pop(batch_id, ()):
+            if key in self._queues:
+                self._offer(key)
+
+    def oldest(
+        self, may_take: Callable[[Kind], bool], has_turn: Callable[[QueueKey], bool]
+    ) -> Iterator[Head]:
+        """Yield, for each kind that may be taken, the first task of all that have their turn."""
+        return self._firsts(self._oldest, may_take, has_turn)
+
+    def due(
+        self, may_take: Callable[[Kind], bool], has_turn: Callable[[QueueKey], bool]
+    ) -> Iterator[Head]:
+        """Yield, for each such kind, the head of the highest priority that must go first."""
+        return self._firsts(self._due, may_take, has_turn)
+
+    def _firsts(
+        self,
+        heads: "dict[Kind, _Heads]",
+        may_take: Callable[[Kind], bool],
+        has_turn: Callable[[QueueKey], bool],
+    ) -> Iterator[Head]:
+        for kind in list(heads):
+            if may_take(kind) and (first := self._first(heads[kind], has_turn)) is not None:
+                yield first
+            if not heads[kind]:
+                del heads[kind]
+
+    def _first(self, heads: "_Heads", has_turn: Callable[[QueueKey], bool]) -> Head | None:
+        while (head := heads.first()) is not None:
+            queue = self._queues.get(head.key)
+            if queue is not None and queue[0] == head.rank:
+                if has_turn(head.key):
+                    return head
+                self._aside[head.key.batch_id].add(head.key)
+            heads.drop_first()
+        return None
+
+    def _offer(self, key: QueueKey) -> None:
+        head = Head(self._queues[key][0], key)
+        self._oldest[key.kind].offer(head, head.rank)
+        latest = self._fairness.latest_turn(head.task_id)
+        self._due[key.kind].offer(head, (-head.priority, latest))
+
+
+class _Heads:
+    """Heads in an order; what is a head no longer is dropped when it comes up."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[tuple[object, ...], int, Head]] = []
+        self._offered: dict[QueueKey, Rank] = {}
+        self._number = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._heap)
+
+    def offer(self, head: Head, order: tuple[object, ...]) -> None:
+        """Take in a queue's head; again is no more than once."""
+        if self._offered.get(head.key) != head.rank:
+            self._offered[head.key] = head.rank
+            self._number += 1  # two may stand alike
+            heapq.heappush(self._heap, (order, self._number, head))
+
+    def first(self) -> Head | None:
+        """Return the first one, which may be out of date."""
+        return self._heap[0][2] if self._heap else None
+
+    def drop_first(self) -> None:
+        """Forget the first one."""
+        _, _, head = heapq.heappop(self._heap)
+        if self._offered.get(head.key) == head.rank:
+            del self._offered[head.key]
