@@ -68,8 +68,11 @@ class Holding:
         unfit = self._ready.unfit(working) if working else {}
         records: list[Record] = [*self._block(at), *self._explain(at, unfit)]
         reasons = self._reasons(working, unfit)
-        batch_ids = [*reasons, *(self._marked - reasons.keys())]
-        await in_slices(records.extend(self._held(at, i, reasons.get(i))) for i in batch_ids)
+
+        def look(batch_id: str) -> None:
+            records.extend(self._held(at, batch_id, reasons.get(batch_id)))
+
+        await in_slices(map(look, [*reasons, *(self._marked - reasons.keys())]))
         for start in range(0, len(records), PORTION):
             await self._write(records[start : start + PORTION])
 
