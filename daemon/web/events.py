@@ -21,12 +21,8 @@ from ledger.task import Json
 
 log = structlog.get_logger()
 
-#: So often a silent stream says that it lives; proxies end silent ones.
-KEEPALIVE_SECONDS = 15.0
-#: A client that takes no bytes for so long is gone.
-STALLED_SECONDS = 4.0
 #: What the kernel keeps for a client that does not read; by itself it would take megabytes.
-SEND_BUFFER_BYTES = 64 * 1024
+SEND_BUFFER_BYTES = 32 * 1024
 #: Tellings of tasks and progress to one of counts, servers and activity.
 TICKS_PER_TELLING = 4
 
@@ -39,50 +35,62 @@ async def events(call: Call[Nothing, Nothing]) -> web.StreamResponse:
     """
     feed, room, request = call.room.feed, call.room, call.request
     last_event_id = request.headers.get("Last-Event-ID")
-    with feed.listener(last_event_id, lambda: request.transport is None) as listener:
+    with feed.listener(last_event_id, _Client(request)) as listener:
         response = web.StreamResponse(
             headers={"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
         )
         await response.prepare(request)
         _keep_little(request)
         try:
-            await _send(response, b"retry: 2000\n\n")
-            while not (feed.closed or listener.is_gone()):
+            await response.write(b"retry: 2000\n\n")
+            while not (feed.closed or listener.is_gone):
                 await _tell(response, feed, listener, room.desk, room.activity)
-                if not await listener.news(KEEPALIVE_SECONDS):
-                    await _send(response, b": alive\n\n")
-        except (ConnectionError, TimeoutError) as error:
+                await listener.news()
+        except ConnectionError as error:
             log.debug("events.listener_gone", remote=request.remote, error=str(error))
-            if request.transport is not None:
-                request.transport.abort()  # what waits in its buffer is of no use to anybody
+            response.force_close()
     return response
 
 
+class _Client:
+    """The connection of one request."""
+
+    def __init__(self, request: web.Request) -> None:
+        self._request = request
+
+    def is_gone(self) -> bool:
+        return self._request.transport is None
+
+    def cut_off(self) -> None:
+        if (transport := self._request.transport) is not None:
+            transport.abort()  # what waits in its buffer is of no use to anybody
+
+
 def _keep_little(request: web.Request) -> None:
-    transport = request.transport
-    connection = transport.get_extra_info("socket") if transport is not None else None
-    if connection is not None:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+    """Bound what waits for the client here and in the kernel: so a deaf one shows soon."""
+    if (transport := request.transport) is None:
+        return
+    transport.set_write_buffer_limits(high=SEND_BUFFER_BYTES)
+    connection = transport.get_extra_info("socket")
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
 
 
 async def _tell(
     response: web.StreamResponse, feed: Feed, listener: Listener, desk: Desk, activity: Activity
 ) -> None:
+    """Send what is due; the feed cuts off a client that takes none of it for some seconds."""
+    listener.is_sending = True
     if listener.needs_snapshot:
         listener.restart()
-        await _send(response, feed.snapshot(lambda: _how_all_stands(desk, activity)))
+        await response.write(feed.snapshot(lambda: _how_all_stands(desk, activity)))
     for frames in listener.take():
-        await _send(response, frames)
+        await response.write(frames)
+    listener.is_sending = False
 
 
 def _how_all_stands(desk: Desk, activity: Activity) -> Mapping[str, object]:
     now = snapshot(desk.ledger, desk.servers, batch_documents(desk), progress(desk))
     return {**now, "overview": activity.overview(), "latest": activity.latest()}
-
-
-async def _send(response: web.StreamResponse, data: bytes) -> None:
-    async with asyncio.timeout(STALLED_SECONDS):
-        await response.write(data)
 
 
 def progress(desk: Desk) -> Mapping[str, Json]:

@@ -10,6 +10,7 @@ import secrets
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 import msgspec
 
@@ -28,6 +29,11 @@ QUEUED_BYTES = 1024 * 1024
 MAX_LISTENERS = 256
 #: More tasks than that in one tick are told as a whole: a large drop must not flush every queue.
 TASKS_TOLD_ONE_BY_ONE = 200
+#: A client that takes no bytes for so many tellings is cut off.
+STALLED_TICKS = 16
+#: After so many tellings without an event a stream says that it lives; proxies end silent ones.
+QUIET_TICKS = 60
+_ALIVE = b": alive\n\n"
 #: Tellings that nobody heard before nothing is kept any more for those who might come back.
 SILENT_TICKS = 240
 
@@ -39,15 +45,34 @@ class Event(msgspec.Struct, frozen=True):
     frame: bytes
 
 
+class Connection(Protocol):
+    """What a listener's client hangs on."""
+
+    def is_gone(self) -> bool:
+        """Say whether the client has left; nobody is told when it does."""
+        ...
+
+    def cut_off(self) -> None:
+        """End it at once; a send under way fails."""
+        ...
+
+
 class Listener:
     """One client's queue."""
 
-    def __init__(self, missed: list[Event] | None, is_gone: Callable[[], bool]) -> None:
-        self.is_gone = is_gone  # nobody is told: one who waits must be woken to see it
+    def __init__(self, missed: list[Event] | None, connection: Connection | None) -> None:
         self.needs_snapshot = missed is None
+        self.is_sending = False
+        self._connection = connection
+        self._stalled_ticks = 0
         self._queue: deque[bytes] = deque(event.frame for event in missed or ())
         self._queued_bytes = sum(map(len, self._queue))
         self._news = asyncio.Event()
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether its client has left."""
+        return self._connection is not None and self._connection.is_gone()
 
     def tell(self, frames: bytes) -> None:
         """Queue a tick's events; a full queue is dropped, and a snapshot becomes due."""
@@ -59,6 +84,14 @@ class Listener:
             self._queued_bytes += len(frames)
         self._news.set()
 
+    def tick(self) -> None:
+        """Wake one whose client has left, cut off one that takes nothing."""
+        if self.is_gone:
+            self._news.set()
+        self._stalled_ticks = self._stalled_ticks + 1 if self.is_sending else 0
+        if self._stalled_ticks > STALLED_TICKS and self._connection is not None:
+            self._connection.cut_off()
+
     def restart(self) -> None:
         """Forget what is queued: a snapshot taken now says it all."""
         self._drop()
@@ -69,19 +102,14 @@ class Listener:
         while self._queue and not self.needs_snapshot:
             frames = self._queue.popleft()
             self._queued_bytes -= len(frames)
+            self._stalled_ticks = 0  # the one before was taken
             yield frames
 
-    async def news(self, seconds: float) -> bool:
-        """Wait for an event or the end, at most *seconds*; returns whether something came."""
-        if self._queue or self.needs_snapshot:
-            return True
-        self._news.clear()
-        try:
-            async with asyncio.timeout(seconds):
-                await self._news.wait()
-        except TimeoutError:
-            return False
-        return True
+    async def news(self) -> None:
+        """Wait for an event, the end, or that the client has left."""
+        if not self._queue and not self.needs_snapshot:
+            self._news.clear()
+            await self._news.wait()
 
     def wake(self) -> None:
         """End a wait."""
@@ -103,6 +131,7 @@ class Feed:
         self._tasks: dict[str, Task] = {}  # changed since the last telling
         self._other: list[tuple[str, object]] = []
         self._silent_ticks = SILENT_TICKS  # nobody has ever listened
+        self._quiet_ticks = 0
         self._snapshot: bytes | None = None
         self.closed = False
         self.touched: set[str] = set()  # batches whose counts changed since they were told
@@ -144,28 +173,29 @@ class Feed:
         self._snapshot = None
         self._silent_ticks = 0 if self._listeners else min(self._silent_ticks + 1, SILENT_TICKS)
         for listener in self._listeners:
-            if listener.is_gone():
-                listener.wake()
+            listener.tick()
         if not self.is_kept:
             self._forget()
             return
         told = [self._event(kind, data) for kind, data in self._gathered()]
-        if not told:
-            return
         self._last.extend(told)
+        self._quiet_ticks = 0 if told else self._quiet_ticks + 1
         frames = b"".join(event.frame for event in told)
-        for listener in self._listeners:
-            listener.tell(frames)
+        if self._quiet_ticks >= QUIET_TICKS:
+            self._quiet_ticks, frames = 0, _ALIVE
+        if frames:
+            for listener in self._listeners:
+                listener.tell(frames)
 
     @contextmanager
     def listener(
-        self, last_event_id: str | None, is_gone: Callable[[], bool] = lambda: False
+        self, last_event_id: str | None, connection: Connection | None = None
     ) -> Iterator[Listener]:
-        """Hang on; raises Refusal (503) when too many listen. One that *is_gone* is woken."""
-        present = sum(not each.is_gone() for each in self._listeners)
+        """Hang on; raises Refusal (503) when too many listen."""
+        present = sum(not each.is_gone for each in self._listeners)
         if self.closed or present >= MAX_LISTENERS:
             raise Refusal("too_many_listeners", 503, headers={"Retry-After": "10"})
-        listener = Listener(self._missed_since(last_event_id), is_gone)
+        listener = Listener(self._missed_since(last_event_id), connection)
         self._silent_ticks = 0
         self._listeners.add(listener)
         try:

@@ -27,6 +27,7 @@ def _measure(folder: Path, size: Size) -> Mapping[str, float]:
     rows, count = size.of(1000, 6), size.of(200, 3)
     rates: dict[bool, list[float]] = {False: [], True: []}
     peaks: dict[bool, list[float]] = {False: [], True: []}
+    processor: dict[bool, list[float]] = {False: [], True: []}
     told_bytes = tasks = cut_off = deaf_seconds = 0.0
     with simulators(
         folder / "comfyui", seconds_per_job=SECONDS_PER_JOB, count=size.of(SERVERS, 2)
@@ -36,7 +37,9 @@ def _measure(folder: Path, size: Size) -> Mapping[str, float]:
             for number, watched in enumerate((False, True, True, False)):
                 with listening(daemon.url, count) if watched else nullcontext() as clients:
                     deaf = _Deaf(daemon) if watched and size is Size.FULL else None
+                    before_seconds = daemon.processor_seconds
                     rate, peak_mb = _round(world, daemon, f"round{number}", rows)
+                    processor[watched].append(daemon.processor_seconds - before_seconds)
                     if deaf is not None:
                         deaf_seconds = max(deaf_seconds, deaf.seconds())
                 if clients is not None:
@@ -49,6 +52,8 @@ def _measure(folder: Path, size: Size) -> Mapping[str, float]:
         "jobs/s without listeners": median(rates[False]),
         f"jobs/s with {count} listeners": median(rates[True]),
         "share of the throughput": median(rates[True]) / median(rates[False]),
+        "processor time of the daemon, with / without": sum(processor[True])
+        / sum(processor[False]),
         "more memory, MB": max(0.0, max(peaks[True]) - min(peaks[False])),
         "events of tasks for each listener and job": tasks / count / (2 * rows),
         "told to each listener, KB/s": told_bytes / count / 1000 / (2 * rows / median(rates[True])),

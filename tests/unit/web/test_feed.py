@@ -8,8 +8,10 @@ import pytest
 from daemon.web.feed import (
     MAX_LISTENERS,
     QUEUED_BYTES,
+    QUIET_TICKS,
     REMEMBERED,
     SILENT_TICKS,
+    STALLED_TICKS,
     TASKS_TOLD_ONE_BY_ONE,
     Feed,
 )
@@ -109,20 +111,53 @@ def test_nothing_is_kept_when_nobody_has_listened_for_long(feed):
         assert listener.needs_snapshot
 
 
-async def test_a_wait_ends_with_an_event_with_time_or_with_the_feed(feed):
-    with feed.listener(feed.now_id) as listener:
-        assert not await listener.news(0.01)
-        waiting = asyncio.ensure_future(listener.news(20))
-        await asyncio.sleep(0)
-        told(feed)
-        assert await waiting
-        list(listener.take())
-        waiting = asyncio.ensure_future(listener.news(20))
-        await asyncio.sleep(0)
-        feed.close()
-        assert await asyncio.wait_for(waiting, 1)
+class Client:
+    def __init__(self):
+        self.gone = False
+        self.was_cut_off = False
+
+    def is_gone(self):
+        return self.gone
+
+    def cut_off(self):
+        self.was_cut_off = self.gone = True
+
+
+async def test_a_wait_ends_with_an_event_when_the_client_leaves_or_with_the_feed(feed):
+    client = Client()
+    with feed.listener(feed.now_id, client) as listener:
+        for end in (lambda: told(feed), lambda: setattr(client, "gone", True), feed.close):
+            waiting = asyncio.ensure_future(listener.news())
+            await asyncio.sleep(0)
+            assert not waiting.done()
+            end()
+            feed.flush()
+            await asyncio.wait_for(waiting, 1)
+            list(listener.take())
+            client.gone = False
     with pytest.raises(Refusal), feed.listener(None):
         pass
+
+
+def test_one_that_takes_nothing_is_cut_off_and_one_that_takes_slowly_is_not(feed):
+    deaf, slow = Client(), Client()
+    with feed.listener(feed.now_id, deaf) as first, feed.listener(feed.now_id, slow) as second:
+        for listener in (first, second):
+            listener.is_sending = True
+        taking = None
+        for tick in range(STALLED_TICKS + 2):
+            told(feed)
+            taking = second.take() if taking is None else taking
+            if tick % 5 == 0:
+                next(taking)
+        assert (deaf.was_cut_off, slow.was_cut_off) == (True, False)
+
+
+def test_a_silent_stream_says_now_and_then_that_it_lives(feed):
+    with feed.listener(feed.now_id) as listener:
+        for _ in range(QUIET_TICKS):
+            feed.flush()
+        assert list(listener.take()) == [b": alive\n\n"]
 
 
 def test_nobody_is_heard_after_leaving_and_too_many_are_turned_away(feed):
