@@ -30,7 +30,7 @@ MAX_LISTENERS = 256
 #: More tasks than that in one tick are told as a whole: a large drop must not flush every queue.
 TASKS_TOLD_ONE_BY_ONE = 200
 #: A client that takes no bytes for so many tellings is cut off.
-STALLED_TICKS = 16
+STALLED_TICKS = 12
 #: After so many tellings without an event a stream says that it lives; proxies end silent ones.
 QUIET_TICKS = 60
 _ALIVE = b": alive\n\n"
