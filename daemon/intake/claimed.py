@@ -9,7 +9,7 @@ from daemon.intake.records import AcceptedRow, new_batch, new_batch_id, new_task
 from ledger.batch import Batch, BatchStatus
 from ledger.ledger import Ledger
 from ledger.status import OPEN_STAGES
-from ledger.task import Json, Source, Task
+from ledger.task import Json, Source, TableRow, Task
 
 
 class ClaimedRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -20,11 +20,14 @@ class ClaimedRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     key: str  # by which the table finds it
     task_ids: tuple[str, ...]
     values: dict[str, Json]  # its cells as they were taken
+    line: int | None  # where it stood then; None where lines have no numbers
 
     def tasks(self, batch: Batch, needs: Mapping[str, WorkflowNeeds], at: str) -> list[Task]:
         """Return its tasks, to be recorded in *batch*."""
         tasks = new_tasks(self.accepted, self.task_ids, batch, needs, at)
-        return of_table(tasks, self.table, self.key, self.values)
+        types = self.accepted.wanted.workflow_types
+        row = TableRow(table=self.table, key=self.key, workflow_types=types)
+        return of_table(tasks, row, self.values, self.line)
 
 
 class Claimed(msgspec.Struct, frozen=True, kw_only=True):

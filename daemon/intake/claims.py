@@ -187,6 +187,7 @@ def _claimed(claim: Claim, row: Row, accepted: AcceptedRow) -> ClaimedRow:
         key=claim.key,
         task_ids=claim.task_ids,
         values=inputs_of(row),
+        line=int(row.place) if row.place.isdecimal() else None,
     )
 
 

@@ -88,14 +88,15 @@ def new_tasks(
     return tasks
 
 
-def of_table(tasks: Sequence[Task], table: str, key: str, values: Mapping[str, Json]) -> list[Task]:
-    """Return the tasks of a row as those of the row *key* of *table*, which is told of them.
+def of_table(
+    tasks: Sequence[Task], row: TableRow, values: Mapping[str, Json], line: int | None
+) -> list[Task]:
+    """Return the tasks as those of *row*, which is told of them.
 
     The table's own row is what makes two of them the same, never their values; *values* are its
-    cells as they were taken.
+    cells as they were taken, *line* is where it stood then, if its table counts lines.
     """
-    row_id = f"{table}:{tasks[0].task_id}"
-    row = TableRow(table=table, key=key, workflow_types=tuple(t.workflow_type for t in tasks))
+    row_id = f"{row.table}:{tasks[0].task_id}"
     return [
         msgspec.structs.replace(
             task,
@@ -107,7 +108,7 @@ def of_table(tasks: Sequence[Task], table: str, key: str, values: Mapping[str, J
                 feishu_row_data=dict(values),
                 table_row=row,
                 source=task.metadata.source
-                and msgspec.structs.replace(task.metadata.source, fingerprint=None),
+                and msgspec.structs.replace(task.metadata.source, fingerprint=None, line=line),
             ),
         )
         for task in tasks

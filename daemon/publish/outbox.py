@@ -226,7 +226,7 @@ class TableOutbox:
         while True:
             noted_ = self._news.with_token(upload, token, to_timestamp(self._clock.now()))
             try:
-                await self._ledger.commit(noted_, op="task.uploaded", actor="publish")
+                await self._ledger.commit(noted_, op="task.uploaded")
             except Conflict:  # a lost note would mean a second upload
                 await self._clock.pause(0.01)
                 continue
@@ -252,11 +252,11 @@ class TableOutbox:
         if not notes:
             return
         try:
-            await self._ledger.commit(*notes, op="task.published", actor="publish")
+            await self._ledger.commit(*notes, op="task.published")
         except Conflict:
             for note in notes:
                 try:
-                    await self._ledger.commit(note, op="task.published", actor="publish")
+                    await self._ledger.commit(note, op="task.published")
                 except Conflict:
                     log.debug("task.changed_meanwhile", task=note.task_id)
 
