@@ -126,6 +126,7 @@ class FileTable:
                 return Unreachable("unreachable", reason=error.strerror or type(error).__name__)
 
     def _read(self, seen: str | None) -> Reading | None:
+        self._clear()
         sight = self._sight()
         if seen is not None and self._seen == (sight, seen):
             return None
@@ -139,6 +140,16 @@ class FileTable:
         rows = tuple(row_of(line, columns) for line in grid.lines)
         return Reading(revision=revision, columns=columns, rows=rows)
 
+    def _clear(self) -> None:
+        """Put right, once, what an earlier process left beside the file."""
+        if self._cleared:
+            return
+        try:
+            clear_drafts(Path(os.path.realpath(self._path)))
+        except OSError as error:
+            raise self._failure(error) from error
+        self._cleared = True
+
     def _sight(self) -> _Sight:
         try:
             found = self._path.stat()
@@ -147,6 +158,7 @@ class FileTable:
         return _Sight(found.st_ino, found.st_size, found.st_mtime_ns)
 
     def _write(self, changes: Sequence[Change]) -> Sequence[Outcome]:
+        self._clear()
         for _ in range(ATTEMPTS):
             data, grid = self._load()
             columns = columns_of(grid.headings, self.naming)
@@ -162,9 +174,6 @@ class FileTable:
             raise InUse("in_use", who=who or "?", path=str(self._path))
         actual = Path(os.path.realpath(self._path))  # a link stays a link
         try:
-            if not self._cleared:
-                clear_drafts(actual)
-                self._cleared = True
             failpoint.reach("tables.before_replace")
             done = replace_unless_changed(actual, expected, new)
         except OSError as error:

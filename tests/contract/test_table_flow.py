@@ -61,7 +61,7 @@ def said(user: TableUser, heading: str) -> list[str]:
     return [row[heading] for row in user.rows()]
 
 
-async def until(condition, seconds: float = 30) -> None:
+async def until(condition, seconds: float = 60) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.05)
@@ -167,6 +167,7 @@ async def test_what_cannot_run_says_why_in_its_row_and_the_others_go_on(user, be
     assert len(world.tasks()) == 2
 
 
+@pytest.mark.timeout(240)  # many steps, each awaited in the real daemon
 async def test_commands_are_obeyed_once_and_their_cell_is_emptied(user, begin, row, simulator):
     simulator.faults.set("execution_error")
     world = begin([row(1)])
