@@ -230,3 +230,15 @@ async def test_a_sheet_is_found_by_its_title_and_a_missing_one_is_named(tmp_path
     assert len((await table_of(path, sheet="行").read_all()).rows) == 2
     with pytest.raises(Misconfigured, match="行、别的"):
         await table_of(path, sheet="没有").read()
+
+
+async def test_a_draft_that_a_kill_left_goes_and_somebodys_version_in_it_is_kept(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text(f"{HEADINGS}\n茶壶,,\n", "utf-8")
+    (tmp_path / ".t.csv.0123.part.tmp").write_text("half", "utf-8")
+    swapped_out = tmp_path / f".t.csv.{'0' * 16}-{'1' * 16}.tmp"
+    swapped_out.write_text("saved by somebody", "utf-8")
+    await table_of(path).read()
+    (kept,) = [each for each in tmp_path.iterdir() if each != path]
+    assert kept.name.startswith("t.saved-")
+    assert kept.read_text("utf-8") == "saved by somebody"
