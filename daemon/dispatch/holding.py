@@ -67,12 +67,8 @@ class Holding:
         working = frozenset(state.name for state in self._servers if state.takes_work)
         unfit = self._ready.unfit(working) if working else {}
         records: list[Record] = [*self._block(at), *self._explain(at, unfit)]
-        reasons = self._reasons(working, unfit)
-
-        def look(batch_id: str) -> None:
-            records.extend(self._held(at, batch_id, reasons.get(batch_id)))
-
-        await in_slices(map(look, [*reasons, *(self._marked - reasons.keys())]))
+        if working or all(state.asked for state in self._servers):
+            records += await self._all_held(at, self._reasons(working, unfit))
         for start in range(0, len(records), PORTION):
             await self._write(records[start : start + PORTION])
 
@@ -106,6 +102,16 @@ class Holding:
         for task_id, found in unfit.items():
             reasons.setdefault(self._ledger.task(task_id).batch_id, found.kind)
         return reasons
+
+    async def _all_held(self, at: str, reasons: Mapping[str, str]) -> list[Batch]:
+        """Return the batches whose ``held`` must change; only those with something to say count."""
+        changed: list[Batch] = []
+
+        def look(batch_id: str) -> None:
+            changed.extend(self._held(at, batch_id, reasons.get(batch_id)))
+
+        await in_slices(map(look, [*reasons, *(self._marked - reasons.keys())]))
+        return changed
 
     def _held(self, at: str, batch_id: str, held: str | None) -> Iterator[Batch]:
         """Yield the batch if its ``held`` must change."""

@@ -33,6 +33,7 @@ class ServerState:
         self.client = client
         self._ledger = ledger
         self.health: Health | None = None  # None: it does not answer
+        self.asked = False  # at least once, so that its silence means something
         self.last_type: str | None = None
         self.streak = 0  # tasks of last_type in a row
         self.uploaded: dict[str, str] = {}  # sha256 -> the server's name for it
@@ -108,8 +109,10 @@ class HealthWatch:
             if self._lost_at is None:
                 self._lost_at = self._clock.monotonic()
                 log.warning("server.unreachable", server=state.name, error=str(error))
+            state.asked = True
             await self._note(reachable=False, unreachable_since=self._unreachable_since())
         else:
+            state.asked = True
             if self._lost_at is not None:
                 seconds = round(self._clock.monotonic() - self._lost_at, 1)
                 log.info("server.back", server=state.name, after_seconds=seconds)

@@ -10,8 +10,9 @@ from daemon.settle.dependency import why_blocked
 from daemon.settle.streaks import BATCH_RESUMED, Streaks
 from ledger.batch import Batch, BatchStatus
 from ledger.entry import Transaction
-from ledger.errors import Conflict, LedgerClosed, UnknownRecord
+from ledger.errors import Conflict, LedgerClosed
 from ledger.ledger import Ledger
+from ledger.slices import in_slices
 from ledger.statistics import BatchStatistics, statistics
 from ledger.status import OPEN_STAGES
 from ledger.task import Task
@@ -53,11 +54,8 @@ class BatchKeeper:
     async def run(self, stop: asyncio.Event) -> None:
         """Watch until *stop*."""
         unsubscribe = self._ledger.subscribe(self._follow)
-        for batch in self._ledger.batches():
-            self._suspects.add(batch.batch_id)
-            if batch.status is BatchStatus.RUNNING:
-                self._tell("batch.goes_on", batch.batch_id)
         try:
+            await in_slices(map(self._goes_on, self._ledger.batches()))
             while not stop.is_set():
                 self._wake.clear()
                 await self._review_suspects()
@@ -66,28 +64,35 @@ class BatchKeeper:
         finally:
             unsubscribe()
 
-    async def _review_suspects(self) -> None:
-        suspects, self._suspects = self._suspects, set()
-        for batch_id in suspects:
-            await self._review(batch_id)
+    def _goes_on(self, batch: Batch) -> None:
+        """Take in a batch that an earlier process left."""
+        self._suspects.add(batch.batch_id)
+        if batch.status is BatchStatus.RUNNING:
+            self._tell("batch.goes_on", batch.batch_id)
 
-    async def _review(self, batch_id: str) -> None:
-        """Write down what changed in a batch since its last review."""
-        try:
-            batch = self._ledger.batch(batch_id)
-        except UnknownRecord:
-            return
-        after = self._reviewed(batch)
-        if after is None:
-            return
-        op = _op(batch, after)
+    async def _review_suspects(self) -> None:
+        """Write down what changed in each batch since its last review."""
+        suspects, self._suspects = self._suspects, set()
+        changed: list[tuple[Batch, Batch]] = []
+
+        def look(batch_id: str) -> None:
+            batch = self._ledger.index.find_batch(batch_id)
+            if batch is not None and (after := self._reviewed(batch)) is not None:
+                changed.append((batch, after))
+
+        await in_slices(map(look, suspects))
+        for before, after in changed:
+            await self._write(before, after)
+
+    async def _write(self, before: Batch, after: Batch) -> None:
+        op = _op(before, after)
         try:
             await self._ledger.commit(after, op=op, reason=self._reason(after, op))
         except (Conflict, LedgerClosed):  # the change that was first wakes us
-            self._suspects.add(batch_id)
+            self._suspects.add(after.batch_id)
             return
         if op != "batch.counted":
-            self._tell(op, batch_id)
+            self._tell(op, after.batch_id)
 
     def _reviewed(self, batch: Batch) -> Batch | None:
         """Return the batch as it should stand, or None when it does."""
