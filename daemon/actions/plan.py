@@ -104,7 +104,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     def told(self, words: Words) -> Mapping[str, Json]:
         """Return the answer with its message in the language of *words*."""
-        if self.said is None:
+        if self.said is None or words.language == "en":
             return self.answer
         return {**self.answer, "message": self.said.text(words)}
 

@@ -9,6 +9,7 @@ import hashlib
 import re
 import weakref
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import timedelta
 
 import msgspec
@@ -46,10 +47,10 @@ class AnswersGiven:
         self._clock = clock
         self._locks: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
 
-    def one_at_a_time(self, key: str | None) -> asyncio.Lock:
-        """Return the lock under which requests with *key* are answered."""
+    def one_at_a_time(self, key: str | None) -> AbstractAsyncContextManager[None]:
+        """Return the lock under which requests with *key* are answered: none without one."""
         if key is None:
-            return asyncio.Lock()
+            return nullcontext()
         lock = self._locks.get(key)
         if lock is None:
             self._locks[key] = lock = asyncio.Lock()

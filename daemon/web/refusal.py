@@ -1,6 +1,7 @@
 """What the door answers when it does not do what was asked."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 import msgspec
 
@@ -108,6 +109,7 @@ def _shown(value: Json) -> object:
     return ", ".join(map(str, value)) if isinstance(value, list) else value
 
 
+@lru_cache(maxsize=64)  # browsers send few kinds, one for each request
 def language_wanted(header: str | None, setting: str) -> str:
     """Return "zh" or "en": what *header* (Accept-Language) prefers, else *setting*, else zh."""
     best, weight = "", 0.0
