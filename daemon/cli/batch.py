@@ -35,7 +35,7 @@ def _changes(ctx: click.Context, param: click.Parameter, given: Sequence[str]) -
 @pass_invocation
 def batches(invocation: Invocation) -> None:
     """List all batches with their counts."""
-    found = batch_reports(read_index(invocation.settings.ledger.path))
+    found = [*batch_reports(read_index(invocation.settings.ledger.path))]
     if invocation.as_json:
         invocation.answer(BatchesDocument(found))
     elif found:

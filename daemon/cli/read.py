@@ -15,7 +15,7 @@ from daemon.cli.invocation import Invocation, pass_invocation
 from daemon.cli.stages import stages_named
 from daemon.cli.verb import Verb
 from daemon.web.paging import Wanted
-from daemon.web.summary import Report, report
+from daemon.web.summary import Report, batch_reports, report
 from ledger.errors import UnknownRecord
 from ledger.jsondir import archive
 from ledger.jsondir.reader import find_task, history, read_index, read_state
@@ -31,9 +31,9 @@ def status(invocation: Invocation) -> None:
     settings = invocation.settings
 
     def from_disk() -> Report:
-        return report(
-            read_index(settings.ledger.path), settings, datetime.now(UTC), invocation.words
-        )
+        index = read_index(settings.ledger.path)
+        batches = [*batch_reports(index)]
+        return report(index, batches, settings, datetime.now(UTC), invocation.words)
 
     found = asked(invocation, "/api/status", Report, from_disk)
     if invocation.as_json:

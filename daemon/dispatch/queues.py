@@ -76,8 +76,10 @@ class Queues:
         self.remove(rank[-1])
         self._place[rank[-1]] = key
         self._counts[key.batch_id] += 1
-        heapq.heappush(self._queues.setdefault(key, []), rank)
-        self._offer(key)
+        queue = self._queues.setdefault(key, [])
+        heapq.heappush(queue, rank)
+        if queue[0] is rank:
+            self._offer(key)
 
     def remove(self, task_id: str) -> None:
         """Take a task out, if it is here."""

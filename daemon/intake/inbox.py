@@ -21,7 +21,7 @@ log = structlog.get_logger()
 
 _TAKEN_TOGETHER = 64  # drops that share a few trips to the disk
 _TOGETHER_BYTES = 256 * 1024  # of job files; a larger one is taken alone
-_TAKING_SECONDS = 1.0  # then we look again: what came meanwhile is to be seen
+_TAKING_SECONDS = 1.75  # then we look again: what came meanwhile is to be seen
 _BURST_SECONDS = 0.1  # events that come together lead to one look
 _PULSE_SECONDS = 0.5  # how often we look at drops that settle, at most
 _UNWATCHED_SECONDS = 2.0  # how often we look where no event would tell

@@ -89,7 +89,7 @@ async def _tell(
 
 
 def _how_all_stands(desk: Desk, activity: Activity) -> Mapping[str, object]:
-    now = snapshot(desk.ledger, desk.servers, batch_documents(desk), progress(desk))
+    now = snapshot(desk.ledger, desk.servers, [*batch_documents(desk)], progress(desk))
     return {**now, "overview": activity.overview(), "latest": activity.latest()}
 
 

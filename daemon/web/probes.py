@@ -6,10 +6,11 @@ from aiohttp import web
 from daemon.metrics import CONTENT_TYPE
 from daemon.web.auth import COOKIE, SESSION_SECONDS
 from daemon.web.decoding import Nothing
-from daemon.web.documents import Alive
+from daemon.web.documents import Alive, BatchDocument
 from daemon.web.endpoint import Call, respond
-from daemon.web.summary import Report, report
+from daemon.web.summary import Report, batch_reports, report
 from daemon.web.views import readiness
+from ledger.slices import in_slices
 
 
 async def healthz(_: Call[Nothing, Nothing]) -> Alive:
@@ -24,9 +25,14 @@ async def readyz(call: Call[Nothing, Nothing]) -> web.StreamResponse:
 
 
 async def status(call: Call[Nothing, Nothing]) -> Report:
-    """Answer servers, batches and what is on the servers now."""
-    desk = call.desk
-    return report(desk.ledger.index, desk.settings, desk.clock.now(), call.words)
+    """Answer servers, batches and what is on the servers now.
+
+    The loop goes on while thousands of batches are gathered.
+    """
+    desk, index = call.desk, call.desk.ledger.index
+    batches: list[BatchDocument] = []
+    await in_slices(map(batches.append, batch_reports(index)))
+    return report(index, batches, desk.settings, desk.clock.now(), call.words)
 
 
 async def metrics(call: Call[Nothing, Nothing]) -> web.StreamResponse:

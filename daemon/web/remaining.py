@@ -1,5 +1,7 @@
 """Batches with when they will have ended, by the servers that take work now."""
 
+from collections.abc import Iterator
+
 from daemon.upkeep.eta import estimate, remaining_work
 from daemon.web.desk import Desk
 from daemon.web.documents import BatchDocument, EtaDocument
@@ -19,9 +21,7 @@ def eta_of(desk: Desk, batch: Batch) -> EtaDocument | None:
     return EtaDocument(low_seconds=eta.low_seconds, high_seconds=eta.high_seconds)
 
 
-def batch_documents(desk: Desk) -> list[BatchDocument]:
-    """Return all batches, oldest first."""
-    return [
-        batch_document(desk.ledger.index, batch, eta_of(desk, batch))
-        for batch in desk.ledger.batches()
-    ]
+def batch_documents(desk: Desk) -> Iterator[BatchDocument]:
+    """Yield all batches, oldest first, each as it stands when its turn comes."""
+    for batch in desk.ledger.batches():
+        yield batch_document(desk.ledger.index, batch, eta_of(desk, batch))

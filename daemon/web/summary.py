@@ -1,6 +1,7 @@
 """What the read commands tell: counts of a batch, tasks in flight, stuck ones. Pure."""
 
 from collections import Counter
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 import msgspec
@@ -49,12 +50,18 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     damage: list[str]
 
 
-def report(index: Index, settings: Settings, now: datetime, words: Words) -> Report:
-    """Return what stands in the ledger at the moment *now*."""
+def report(
+    index: Index,
+    batches: list[BatchDocument],
+    settings: Settings,
+    now: datetime,
+    words: Words,
+) -> Report:
+    """Return what stands in the ledger at the moment *now*; *batches*: see ``batch_reports``."""
     in_flight = index.in_stage(*IN_FLIGHT_STAGES)
     return Report(
         servers=server_reports(index, settings),
-        batches=batch_reports(index),
+        batches=batches,
         in_flight=in_flight,
         tables=table_documents(index, settings, words),
         stuck=sum(_is_stuck(task, settings, now) for task in in_flight),
@@ -62,9 +69,9 @@ def report(index: Index, settings: Settings, now: datetime, words: Words) -> Rep
     )
 
 
-def batch_reports(index: Index) -> list[BatchDocument]:
-    """Return all batches with their counts, in the order of their acceptance."""
-    return [batch_document(index, batch) for batch in index.batches()]
+def batch_reports(index: Index) -> Iterator[BatchDocument]:
+    """Yield all batches with their counts, in the order of their acceptance."""
+    return (batch_document(index, batch) for batch in index.batches())
 
 
 def server_reports(index: Index, settings: Settings) -> list[ServerReport]:
