@@ -129,7 +129,8 @@ class Queues:
     def _first(self, heads: "_Heads", has_turn: Callable[[QueueKey], bool]) -> Head | None:
         while (head := heads.first()) is not None:
             queue = self._queues.get(head.key)
-            if queue is not None and queue[0] == head.rank:
+            aside = self._aside.get(head.key.batch_id, ())
+            if queue is not None and queue[0] == head.rank and head.key not in aside:
                 if has_turn(head.key):
                     return head
                 self._aside[head.key.batch_id].add(head.key)
