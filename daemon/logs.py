@@ -2,14 +2,14 @@
 
 import logging
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache
-from typing import Protocol
+from typing import Protocol, cast
 
 import structlog
 from structlog.typing import EventDict, Processor
 
-from daemon.repeats import CalmHandler, Stream
+from daemon.repeats import CalmLog, Stream
 
 #: Words in a key's name whose value must not reach a log.
 _SECRET_KEYS = ("secret", "token", "webhook", "authorization", "headers", "password")
@@ -59,33 +59,48 @@ def set_up(
     stream = stream or sys.stderr
     level = logging.getLevelNamesMapping()[settings.level.upper()]
     as_text = settings.format == "text" or (settings.format == "auto" and stream.isatty())
-    shared: list[Processor] = [
+    steps: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         mask_secrets,
+        _keep_exception,
     ]
-    handler = CalmHandler(stream)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                *_renderers(stream, as_text=as_text),
-                _hider(secrets),
-            ],
-        )
-    )
-    _replace_handlers(handler)
+    log = CalmLog(stream, _renderer([*_renderers(stream, as_text=as_text), _hider(secrets)]))
+    _replace_handlers(ForeignHandler(log, steps))
     logging.root.setLevel(level)
     for name in _CHATTY:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[*steps, _as_keywords],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.stdlib.LoggerFactory(),
+        logger_factory=lambda *_: log,  # not the standard library's: its records double the cost
         cache_logger_on_first_use=False,  # modules make their logger before this is called
     )
+
+
+class ForeignHandler(logging.Handler):
+    """Hands what foreign libraries log to *log*, through the same *steps* as our own."""
+
+    def __init__(self, log: CalmLog, steps: Sequence[Processor]) -> None:
+        super().__init__()
+        self.log = log
+        self._steps = steps
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Tell *record*; one that cannot be told is shown as the library would show it."""
+        try:
+            event: EventDict = {"event": record.getMessage(), "logger": record.name}
+            if record.exc_info:
+                event["exc_info"] = record.exc_info
+            self.log.tell(**_through(self._steps, record.levelname.lower(), event))
+        except Exception:  # noqa: BLE001 - as every handler of the standard library does
+            self.handleError(record)
+
+    def close(self) -> None:
+        """Have *log* tell what it has only counted so far."""
+        self.log.close()
+        super().close()
 
 
 def mask_secrets(_: object, __: str, event: EventDict) -> EventDict:
@@ -93,16 +108,45 @@ def mask_secrets(_: object, __: str, event: EventDict) -> EventDict:
     for key, value in event.items():
         if _sounds_secret(key) and value:
             event[key] = "***"
+        elif isinstance(value, str):  # most are
+            continue
         elif isinstance(value, Mapping) and any(_sounds_secret(inner) for inner in value):
             event[key] = {k: "***" if _sounds_secret(k) else v for k, v in value.items()}
     return event
 
 
-def _replace_handlers(handler: logging.Handler) -> None:
+def _replace_handlers(handler: ForeignHandler) -> None:
     for before in logging.root.handlers:
-        if isinstance(before, CalmHandler):
-            before.close()  # it may have counted something
+        if isinstance(before, ForeignHandler):
+            before.close()
     logging.root.handlers[:] = [handler]
+
+
+def _keep_exception(_: object, __: str, event: EventDict) -> EventDict:
+    """Put the exception at hand in place of the wish for it: a repeated line is told later."""
+    if event.get("exc_info") is True:
+        event["exc_info"] = sys.exc_info()
+    return event
+
+
+def _as_keywords(_: object, __: str, event: EventDict) -> tuple[tuple[()], EventDict]:
+    return (), event
+
+
+def _through(steps: Sequence[Processor], level: str, event: EventDict) -> EventDict:
+    for step in steps:
+        event = cast("EventDict", step(None, level, event))
+    return event
+
+
+def _renderer(steps: Sequence[Processor]) -> Callable[[EventDict], str]:
+    def render(event: EventDict) -> str:
+        line: object = dict(event)  # a repeated one is rendered again
+        for step in steps:
+            line = step(None, "", cast("EventDict", line))
+        return str(line)
+
+    return render
 
 
 def _hider(secrets: Collection[str]) -> Processor:
@@ -129,6 +173,5 @@ def _renderers(stream: Stream, *, as_text: bool) -> list[Processor]:
     without_locals = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
     return [
         structlog.processors.ExceptionRenderer(without_locals),
-        structlog.processors.EventRenamer("event"),
         structlog.processors.JSONRenderer(ensure_ascii=False),
     ]

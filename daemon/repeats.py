@@ -1,11 +1,13 @@
 """Warnings that repeat themselves are told once, and later how often they came again."""
 
-import logging
+import contextlib
+import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
-from copy import copy
+from collections.abc import Callable, Iterator
 from typing import Protocol
+
+from structlog.typing import EventDict
 
 #: For so long after it was told, the same warning is only counted.
 QUIET_SECONDS = 60.0
@@ -13,6 +15,7 @@ QUIET_SECONDS = 60.0
 REMEMBERED = 1000
 #: Differs each time, or tells how the warning came; does not make it another one.
 _NOT_ITS_OWN = frozenset({"timestamp", "level", "logger"})
+_CALMED = frozenset({"warning", "error", "critical"})
 
 
 class Stream(Protocol):
@@ -31,48 +34,63 @@ class Stream(Protocol):
         ...
 
 
-class CalmHandler(logging.StreamHandler[Stream]):
+class CalmLog:
     """Writes to a stream; of equal warnings the first, then one line with ``repeated``.
 
     Equal are warnings and errors of the same event whose ids and other texts are equal; numbers
     may differ. What is less than a warning is always written: it tells what happened, in order.
+    A stream that nobody reads any more stops nothing.
     """
 
-    def __init__(self, stream: Stream, monotonic: Callable[[], float] = time.monotonic) -> None:
-        super().__init__(stream)
+    def __init__(
+        self,
+        stream: Stream,
+        render: Callable[[EventDict], str],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._stream = stream
+        self._render = render
         self._monotonic = monotonic
         self._told: OrderedDict[object, _Told] = OrderedDict()  # by when they were told
+        self._one_at_a_time = threading.RLock()
 
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write *record*, or count it; first what has been quiet for long enough."""
-        now = self._monotonic()
-        for repeated in self._due(now):
-            super().emit(repeated)
-        if record.levelno < logging.WARNING:
-            super().emit(record)
-            return
-        key = _key(record)
-        if (told := self._told.get(key)) is not None:
-            told.count += 1
-            told.last = record
-            return
-        self._told[key] = _Told(now)
-        super().emit(record)
+    def tell(self, **event: object) -> None:
+        """Write *event*, or count it; first what has been quiet for long enough."""
+        with self._one_at_a_time:
+            now = self._monotonic()
+            for repeated in self._due(now):
+                self._write(repeated)
+            if event["level"] in _CALMED:
+                key = _key(event)
+                if (told := self._told.get(key)) is not None:
+                    told.count += 1
+                    told.last = event
+                    return
+                self._told[key] = _Told(now)
+            self._write(event)
+
+    debug = info = warning = error = critical = tell  # the names that structlog calls it by
 
     def close(self) -> None:
         """Write what was only counted so far."""
-        for repeated in self._due(float("inf")):
-            super().emit(repeated)
-        super().close()
+        with self._one_at_a_time:
+            for repeated in self._due(float("inf")):
+                self._write(repeated)
 
-    def _due(self, now: float) -> Iterator[logging.LogRecord]:
+    def _due(self, now: float) -> Iterator[EventDict]:
         while self._told:
             key, told = next(iter(self._told.items()))
             if now - told.at < QUIET_SECONDS and len(self._told) <= REMEMBERED:
                 return
             del self._told[key]
             if told.last is not None:
-                yield _with_count(told.last, told.count)
+                yield {**told.last, "repeated": told.count}
+
+    def _write(self, event: EventDict) -> None:
+        line = self._render(event) + "\n"
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.write(line)
+            self._stream.flush()
 
 
 class _Told:
@@ -81,28 +99,16 @@ class _Told:
     def __init__(self, at: float) -> None:
         self.at = at
         self.count = 0
-        self.last: logging.LogRecord | None = None
+        self.last: EventDict | None = None
 
 
-def _key(record: logging.LogRecord) -> object:
-    if not isinstance(record.msg, Mapping):  # a foreign library
-        return (record.name, record.getMessage())
-    told = record.msg.items()
+def _key(event: EventDict) -> object:
     return frozenset(
         (name, str(value))
-        for name, value in told
+        for name, value in event.items()
         if name not in _NOT_ITS_OWN and (isinstance(value, bool) or not _is_number(value))
     )
 
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float)
-
-
-def _with_count(record: logging.LogRecord, count: int) -> logging.LogRecord:
-    counted = copy(record)
-    if isinstance(record.msg, Mapping):
-        counted.msg = {**record.msg, "repeated": count}
-    else:
-        counted.msg, counted.args = f"{record.getMessage()} (repeated {count} times)", ()
-    return counted

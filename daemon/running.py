@@ -16,6 +16,9 @@ log = structlog.get_logger()
 
 #: How long a thread may compute while the loop wants to; Python's own is five times that.
 TURN_SECONDS = 0.001
+#: So many new objects make the garbage collector look: at Python's 700, what is in flight is walked
+#: over again and again, a twentieth of the loop's time.
+NEW_OBJECTS = 10_000
 
 
 class Service(Protocol):
@@ -61,14 +64,16 @@ def loop_first() -> Iterator[None]:
     For the whole process, until the end of the block. What is loaded is large and stays: walking
     over it at each full collection would hold every thread, and finds nothing.
     """
-    before = sys.getswitchinterval()
+    interval_before, (new_before, *older) = sys.getswitchinterval(), gc.get_threshold()
     sys.setswitchinterval(TURN_SECONDS)
     gc.freeze()
+    gc.set_threshold(NEW_OBJECTS, *older)
     try:
         yield
     finally:
+        gc.set_threshold(new_before, *older)
         gc.unfreeze()
-        sys.setswitchinterval(before)
+        sys.setswitchinterval(interval_before)
 
 
 @contextlib.contextmanager

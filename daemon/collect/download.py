@@ -57,7 +57,14 @@ async def fetch(wanted: Wanted, *, patience: Patience | None = None) -> Fetched:
     promised, FileExistsError when something new would get a name that is taken, and Unreachable or
     AnswerLost when *patience* is at its end.
     """
-    patience = patience or Patience()
+    try:
+        return await _try(wanted, may_be_there=wanted.begun)
+    except (Unreachable, AnswerLost) as error:
+        return await _try_again(wanted, patience or Patience(), error)
+
+
+async def _try_again(wanted: Wanted, patience: Patience, broken: Exception) -> Fetched:
+    """Go on after a first try that was *broken* off; it needed no machinery for more."""
     async for attempt in stamina.retry_context(
         on=(Unreachable, AnswerLost),
         attempts=patience.attempts,
@@ -67,12 +74,17 @@ async def fetch(wanted: Wanted, *, patience: Patience | None = None) -> Fetched:
         wait_jitter=patience.first_wait_seconds,
     ):
         with attempt:
-            failpoint.reach("download.before_open")
-            may_be_there = wanted.begun or attempt.num > 1
-            if may_be_there and await asyncio.to_thread(wanted.part.exists):
-                return await _go_on(wanted)
-            return await _begin(wanted)
+            if attempt.num == 1:
+                raise broken
+            return await _try(wanted, may_be_there=True)
     raise AssertionError("retry_context ends by returning or raising")  # pragma: no cover
+
+
+async def _try(wanted: Wanted, *, may_be_there: bool) -> Fetched:
+    failpoint.reach("download.before_open")
+    if may_be_there and await asyncio.to_thread(wanted.part.exists):
+        return await _go_on(wanted)
+    return await _begin(wanted)
 
 
 async def _begin(wanted: Wanted) -> Fetched:

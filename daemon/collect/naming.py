@@ -59,13 +59,15 @@ def output_path(template: str, task: Task, index: int, ext: str) -> PurePosixPat
     Slashes of *template* make folders, those in values never do. Each component has at most
     MAX_COMPONENT_BYTES bytes; long values are cut, index and extension are kept.
     """
+    known = _known_values(task, index, ext)
     components: list[list[Piece]] = [[]]
     for literal, field, spec in _parsed(template):
         first, *others = literal.split("/")
         components[-1].append(Piece(text=_safe(first)))
         components.extend([Piece(text=_safe(other))] for other in others)
         if field is not None:
-            text = _value(field, spec, task, index, ext)
+            value = known[field] if field in known else _column(task, field)
+            text = _safe(_formatted(value, spec))
             components[-1].append(Piece(text=text, keep=field in _KEPT_WHOLE))
     # A component with a placeholder has two pieces or more, and stays when all are empty.
     named = [pieces for pieces in components if len(pieces) > 1 or pieces[0].text]
@@ -127,9 +129,9 @@ def _parsed(template: str) -> tuple[tuple[str, str | None, str], ...]:
     return tuple(parts)
 
 
-def _value(field: str, spec: str, task: Task, index: int, ext: str) -> str:
-    """Return the safe text of a placeholder; columns that the row lacks are empty."""
-    known: dict[str, Json] = {
+def _known_values(task: Task, index: int, ext: str) -> dict[str, Json]:
+    """Return the values of ``PLACEHOLDERS``."""
+    return {
         "batch": task.batch_id,
         "task_id": task.task_id,
         "row_id": task.row_id,
@@ -141,9 +143,11 @@ def _value(field: str, spec: str, task: Task, index: int, ext: str) -> str:
         "index": index,
         "ext": _extension(ext),
     }
-    if field in known:
-        return _safe(_formatted(known[field], spec))
-    return _safe(_formatted(task.row.get(field, task.parameters.get(field)), spec))
+
+
+def _column(task: Task, name: str) -> Json:
+    """Return what the row says in a column of its own; None when it lacks it."""
+    return task.row.get(name, task.parameters.get(name))
 
 
 def _formatted(value: Json, spec: str) -> str:

@@ -7,6 +7,7 @@ import hashlib
 import os
 import threading
 from contextlib import suppress
+from io import FileIO
 from pathlib import Path
 
 import msgspec
@@ -131,9 +132,8 @@ def write_whole(path: Path, chunks: list[bytes]) -> str:
     Without a note: what a crash leaves of it is thrown away.
     """
     make_folder(path.parent)
-    discard(path)
     content = b"".join(chunks)
-    with path.open("xb", buffering=0) as file:
+    with _open_empty(path) as file:
         rest = memoryview(content)
         while rest:
             rest = rest[file.write(rest) :]
@@ -142,6 +142,15 @@ def write_whole(path: Path, chunks: list[bytes]) -> str:
         os.fsync(file.fileno())
         failpoint.reach("download.after_fsync")
     return hashlib.sha256(content).hexdigest()
+
+
+def _open_empty(path: Path) -> FileIO:
+    """Open *path* anew; mostly nothing is there, so only then is looked for what is."""
+    try:
+        return FileIO(path, "xb")
+    except FileExistsError:
+        discard(path)
+        return FileIO(path, "xb")
 
 
 def discard(path: Path) -> None:

@@ -196,7 +196,8 @@ class Submission:
                 name = await state.client.upload(path, _upload_name(picture))
                 state.uploaded[picture.sha256] = name
             parameters[column] = name
-        graph = template.fill(parameters, output_prefix=attempt.output_prefix)
+        if any(parameters[column] != name for column, name in wanted.items()):
+            graph = template.fill(parameters, output_prefix=attempt.output_prefix)
         at = to_timestamp(self._clock.now())
         prepared = task.moved(
             Stage.SUBMITTING,

@@ -173,7 +173,7 @@ def calm_log(now: Now) -> io.StringIO:
     stream = io.StringIO()
     logs.set_up(Log(), stream)
     (handler,) = logging.root.handlers
-    handler._monotonic = now
+    handler.log._monotonic = now
     return stream
 
 
