@@ -39,7 +39,7 @@ class Activity:
         self._since = clock.now()
         self._minutes: dict[int, list[int]] = {}  # minutes since the epoch -> [done, failed]
         self._busy: dict[str, dict[int, float]] = {}  # server -> slot -> seconds of execution
-        self._latest: deque[TaskRow] = deque(_newest_results(ledger), maxlen=LATEST)
+        self._latest: deque[Task] = deque(_newest_results(ledger), maxlen=LATEST)
 
     def follow(self, transaction: Transaction) -> None:
         """Count what a durable transaction ends: a listener of the ledger."""
@@ -61,7 +61,7 @@ class Activity:
 
     def latest(self) -> list[TaskRow]:
         """Return the newest results, the newest one first."""
-        return list(reversed(self._latest))
+        return [task_row(task) for task in reversed(self._latest)]
 
     def _count(self, task: Task) -> None:
         now = self._clock.now()
@@ -70,7 +70,7 @@ class Activity:
         for old in [each for each in self._minutes if each <= _minute(now) - MINUTES]:
             del self._minutes[old]
         if task.stage is Stage.DONE and task.output_files:
-            self._latest.append(task_row(task))
+            self._latest.append(task)
         if task.gpu_seconds and task.server and task.started_at:
             began = from_timestamp(task.started_at).timestamp()
             self._note_busy(task.server, began, began + task.gpu_seconds)
@@ -104,10 +104,10 @@ def _minute(at: datetime) -> int:
     return int(at.timestamp() // 60)
 
 
-def _newest_results(ledger: Ledger) -> list[TaskRow]:
+def _newest_results(ledger: Ledger) -> list[Task]:
     """Return the newest results among the tasks of the newest batches, oldest first."""
     batches = (batch.batch_id for batch in reversed(ledger.batches()))
     tasks = (task for batch_id in batches for task in ledger.tasks(batch_id))
     done = [task for task in islice(tasks, LOOKED_AT) if task.output_files]
     done.sort(key=lambda task: task.finished_at or "")
-    return [task_row(task) for task in done[-LATEST:]]
+    return done[-LATEST:]

@@ -1,10 +1,13 @@
 """The floor under the daemon's rate: its HTTP calls and durable appends, and nothing else.
 
-No decisions, no checks, no index, no logs: what is left when all that makes the daemon one is
-taken away. Files are made durable as the daemon's are: written, synced, renamed, folder synced.
+The calls are those of ComfyUI's own example script (``websockets_api_example.py``): post, listen
+until the prompt has ended, read its history, fetch its file. No decisions, no checks, no index, no
+logs: what is left when all that makes the daemon one is taken away. Files are made durable as the
+daemon's are: written, synced, renamed, folder synced.
 """
 
 import asyncio
+import contextlib
 import os
 import queue
 import threading
@@ -18,7 +21,8 @@ import msgspec
 from daemon.comfy.connection import READ_BUFFER_BYTES
 from daemon.durable import sync_folder
 
-RECORD_BYTES = 900
+RECORD_BYTES = 1650  # as the daemon's lines are here
+CLIENT_ID = "straight-line"
 
 
 class Journal(threading.Thread):
@@ -66,14 +70,34 @@ class StraightLine:
         self._journal = Journal(self._folder / "journal")
         self._journal.start()
         left = iter(range(rows))
+        self._ended: dict[str, asyncio.Future[None]] = {}
         anew = aiohttp.TCPConnector(limit=0, force_close=True)
         async with (
             aiohttp.ClientSession(read_bufsize=READ_BUFFER_BYTES) as reading,
             aiohttp.ClientSession(connector=anew) as changing,
         ):
-            began = time.perf_counter()
-            await asyncio.gather(*(self._work(left, reading, changing) for _ in range(in_flight)))
-            return rows / (time.perf_counter() - began)
+            async with reading.ws_connect(self._url + f"/ws?clientId={CLIENT_ID}") as websocket:
+                listening = asyncio.create_task(self._listen(websocket))
+                began = time.perf_counter()
+                workers = (self._work(left, reading, changing) for _ in range(in_flight))
+                await asyncio.gather(*workers)
+                seconds = time.perf_counter() - began
+                listening.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await listening
+            return rows / seconds
+
+    async def _listen(self, websocket: aiohttp.ClientWebSocketResponse) -> None:
+        async for message in websocket:
+            frame = msgspec.json.decode(message.data)
+            if frame["type"] == "executing" and frame["data"]["node"] is None:
+                self._end_of(frame["data"]["prompt_id"]).set_result(None)
+
+    def _end_of(self, prompt_id: str) -> asyncio.Future[None]:
+        """Return what is done once the prompt has ended; the news may come before its answer."""
+        if prompt_id not in self._ended:
+            self._ended[prompt_id] = asyncio.get_running_loop().create_future()
+        return self._ended[prompt_id]
 
     async def _work(
         self, left: "iter", reading: aiohttp.ClientSession, changing: aiohttp.ClientSession
@@ -86,6 +110,8 @@ class StraightLine:
             prompt_id = str(uuid.uuid4())
             async with changing.post(self._url + "/prompt", data=_prompt(prompt_id)) as answer:
                 await answer.read()
+            await self._end_of(prompt_id)
+            del self._ended[prompt_id]
             async with reading.get(f"{self._url}/history/{prompt_id}") as answer:
                 file = msgspec.json.decode(await answer.read())[prompt_id]["outputs"]["40"]
             async with reading.get(self._url + "/view", params=file["images"][0]) as answer:
@@ -101,7 +127,7 @@ def _prompt(prompt_id: str) -> bytes:
         "40": {"class_type": "SaveImage", "inputs": {"filename_prefix": f"x/{prompt_id}/40"}},
     }
     extra = {"rowkeeper": {"task_id": prompt_id, "attempt": 1}}
-    request = {"prompt": graph, "prompt_id": prompt_id, "client_id": "x", "extra_data": extra}
+    request = {"prompt": graph, "prompt_id": prompt_id, "client_id": CLIENT_ID, "extra_data": extra}
     return msgspec.json.encode(request)
 
 
