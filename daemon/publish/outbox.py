@@ -184,7 +184,7 @@ class TableOutbox:
         failpoint.reach("publish.written")
         outcomes = {**dict.fromkeys(shown, _WRITTEN), **refused}
         outcomes |= {str(c.row): outcome for c, outcome in zip(changes, found, strict=True)}
-        shown |= await self._shown({key: rows[key] for key in refused})
+        shown |= await self._shown({key: rows[key] for key in refused}, complete=False)
         await self._note(shown, outcomes)
         for key, each in shown.items():
             if any(task.stage in OPEN_STAGES for task in each.tasks):
@@ -192,17 +192,26 @@ class TableOutbox:
             else:
                 self._told.pop(key, None)
 
-    async def _shown(self, rows: dict[str, _Due]) -> dict[str, _Shown]:
-        """Return each row as it is shown now; a change from here on is news again."""
+    async def _shown(self, rows: dict[str, _Due], *, complete: bool = True) -> dict[str, _Shown]:
+        """Return each row as it is shown now; a change from here on is news again.
+
+        *complete*: a row with a task that ended since the uploads waits for the next round, lest
+        the table be told of the end without its result.
+        """
         shown: dict[str, _Shown] = {}
         for number, (key, due) in enumerate(rows.items(), start=1):
             if number % _SLICE == 0:
                 await asyncio.sleep(0)
             tasks = self._news.tasks(due.row_id, due.workflow_types)
-            if tasks:
+            if complete and self._lacks_results(tasks):
+                self._merge(key, due)
+            elif tasks:
                 noted = [self._ledger.task(task_id) for task_id in sorted(due.task_ids)]
                 shown[key] = _Shown(tasks, noted, self._news.cells(tasks))
         return shown
+
+    def _lacks_results(self, tasks: Sequence[Task]) -> bool:
+        return self._connection.table.takes_files and bool(self._news.uploads(tasks))
 
     async def _upload(self, rows: dict[str, _Due]) -> dict[str, Outcome]:
         """Put results into the document that it lacks; returns the rows of those it refuses."""
