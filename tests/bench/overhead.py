@@ -27,14 +27,16 @@ def _measure(folder: Path, rows: int, side: int) -> Mapping[str, float]:
     Image.frombytes("RGB", (side, side), noise).save(picture, compress_level=1)
     with instant_comfy(picture) as url:
         daemon, appends, asked = _daemon(folder / "world", url, rows)
-    with instant_comfy(picture) as url:
-        straight = asyncio.run(
-            StraightLine(url, folder, appends=appends).rate(rows, min(IN_FLIGHT, rows))
-        )
+    straight, proving = (
+        _straight(folder / name, picture, rows, appends, proves=proves)
+        for name, proves in (("straight", False), ("proving", True))
+    )
     return {
         "daemon, rows/s": daemon,
         "straight line, rows/s": straight,
         "daemon / straight line": daemon / straight,
+        "straight line that proves its files, rows/s": proving,
+        "daemon / straight line that proves": daemon / proving,
         "durable changes a row": appends,
         "requests a row": sum(asked.values()) / rows,
     }
@@ -49,6 +51,14 @@ def _daemon(folder: Path, url: str, rows: int) -> tuple[float, int, dict[str, in
         assert asyncio.run(world.run_here(seconds=600)) == 0
     asked = orjson.loads(urllib.request.urlopen(url + "/asked").read())
     return rate_of(world), _changes_a_row(world), asked
+
+
+def _straight(folder: Path, picture: Path, rows: int, appends: int, *, proves: bool) -> float:
+    """Return the rows per second of the straight line."""
+    folder.mkdir()
+    with instant_comfy(picture) as url:
+        line = StraightLine(url, folder, appends=appends, proves=proves)
+        return asyncio.run(line.rate(rows, min(IN_FLIGHT, rows)))
 
 
 def rate_of(world: World) -> float:

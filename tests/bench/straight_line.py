@@ -18,6 +18,8 @@ from pathlib import Path
 import aiohttp
 import msgspec
 
+from daemon.collect.part import part_of, write_whole
+from daemon.collect.proof import place, prove
 from daemon.comfy.connection import READ_BUFFER_BYTES
 from daemon.durable import sync_folder
 
@@ -59,11 +61,15 @@ def _resolve(futures: list[asyncio.Future[None]]) -> None:
 class StraightLine:
     """Brings rows through one server, so many at a time."""
 
-    def __init__(self, url: str, folder: Path, *, appends: int) -> None:
-        """*appends*: durable changes a row, as many as the daemon makes."""
+    def __init__(self, url: str, folder: Path, *, appends: int, proves: bool = False) -> None:
+        """*appends*: durable changes a row, as many as the daemon makes.
+
+        *proves*: each file is hashed and decoded before it gets its name, as the daemon promises.
+        """
         self._url = url
         self._folder = folder
         self._appends = appends
+        self._keep = _keep_proven if proves else _keep
 
     async def rate(self, rows: int, in_flight: int) -> float:
         """Return rows per second."""
@@ -116,7 +122,7 @@ class StraightLine:
                 file = msgspec.json.decode(await answer.read())[prompt_id]["outputs"]["40"]
             async with reading.get(self._url + "/view", params=file["images"][0]) as answer:
                 content = await answer.read()
-            await asyncio.to_thread(_keep, self._folder / f"{number}.png", content)
+            await asyncio.to_thread(self._keep, self._folder / f"{number}.png", content)
             for _ in range(self._appends - before):
                 await self._journal.append(record)
 
@@ -139,3 +145,10 @@ def _keep(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
     part.rename(path)
     sync_folder(path.parent)
+
+
+def _keep_proven(path: Path, content: bytes) -> None:
+    part = part_of(path)
+    write_whole(part, [content])
+    prove(part)
+    place(part, path)
