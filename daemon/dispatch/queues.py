@@ -88,13 +88,8 @@ class Queues:
         self._counts[key.batch_id] -= 1
         if not self._counts[key.batch_id]:
             del self._counts[key.batch_id]
-        queue = self._queues[key]
-        while queue and self._place.get(queue[0][-1]) != key:
-            heapq.heappop(queue)  # it left meanwhile
-        if queue:
-            self._offer(key)
-        else:
-            del self._queues[key]
+        if self._queues[key][0][-1] == task_id:
+            self._tidy(key)
 
     def touch(self, batch_id: str) -> None:
         """Ask anew whether the batch's queues have their turn: something of it has changed."""
@@ -136,6 +131,16 @@ class Queues:
                 self._aside[head.key.batch_id].add(head.key)
             heads.drop_first()
         return None
+
+    def _tidy(self, key: QueueKey) -> None:
+        """Bring the next one that is still there to the head."""
+        queue = self._queues[key]
+        while queue and self._place.get(queue[0][-1]) != key:
+            heapq.heappop(queue)  # it left meanwhile
+        if queue:
+            self._offer(key)
+        else:
+            del self._queues[key]
 
     def _offer(self, key: QueueKey) -> None:
         head = Head(self._queues[key][0], key)
