@@ -51,6 +51,8 @@ async def test_backups_beside_a_busy_writer_are_all_whole_and_never_older_than_a
             made += 1
 
     async def copy() -> None:
+        while not made:
+            await asyncio.sleep(0)
         for number in range(15):
             before = made
             backup = await asyncio.to_thread(backups.make, NOW + timedelta(seconds=number))
