@@ -142,9 +142,8 @@ def _add_journal(loaded: Loaded, place: JournalPlace, up_to: int) -> None:
         state.last_seq = last
         expected = last + 1
     found.transactions.clear()  # their bytes are kept as changes, if at all
-    loaded.next_seq = max(
-        loaded.next_seq, found.last_seq + 1 + found.damaged_lines, state.last_seq + 1
-    )
+    reached = max(found.last_seq, place.first_seq - 1)  # its name tells, if no line does any more
+    loaded.next_seq = max(loaded.next_seq, reached + 1 + found.damaged_lines, state.last_seq + 1)
 
 
 def _lost_history(loaded: Loaded, newest: JournalPlace | None) -> tuple[int, int] | None:

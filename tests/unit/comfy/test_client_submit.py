@@ -253,7 +253,7 @@ def saying(said):
 )
 async def test_without_an_answer_nobody_knows_and_nothing_is_posted_again(client_of, answerer):
     async with wire_server(answerer, drop_after_answer=True) as server:
-        client = client_of(server, timeouts=Timeouts(submit_seconds=0.3))
+        client = client_of(server, timeouts=Timeouts(submit_seconds=1.0))
         with pytest.raises(AnswerLost, match="gpu-a"):
             await client.submit(GRAPH, TICKET, "c")
     assert [request.path for request in server.requests] == ["/prompt"]
