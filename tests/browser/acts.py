@@ -17,9 +17,9 @@ MAKE_DROP = """async (files) => {
 }"""
 
 
-#: Whether all pictures in sight have been loaded.
+#: Whether all pictures in sight are drawn; those below load when they are scrolled to.
 PICTURES_SHOWN = """[...document.querySelectorAll("main img[src]")].every((image) =>
-  image.complete || image.getBoundingClientRect().top > innerHeight)"""
+  (image.complete && image.naturalWidth > 0) || image.getBoundingClientRect().top > innerHeight)"""
 
 
 async def until(page: Page, expression: str, seconds: float = 15) -> None:

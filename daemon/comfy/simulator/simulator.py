@@ -1,6 +1,7 @@
 """The life of one simulated server: start, stop, restart, refuse."""
 
 import asyncio
+import socket
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +18,11 @@ from daemon.comfy.simulator.folders import make_folders
 from daemon.comfy.simulator.generation import Generation
 from daemon.comfy.simulator.machine import Machine, Outage, Pace
 from daemon.comfy.simulator.routes import application
+
+#: Connections that wait to be accepted, as aiohttp's own default.
+BACKLOG = 128
+#: Turns of the loop from an accepted socket to a connection: its task, and what that calls soon.
+TURNS_TO_BE_BORN = 3
 
 
 class Simulator:
@@ -167,11 +173,14 @@ class _Life:
 
     async def open_door(self, host: str, port: int) -> None:
         """Listen."""
-        self._site = web.TCPSite(self._runner, host, port, reuse_address=True)
+        self._door = socket.create_server((host, port), backlog=BACKLOG)
+        self._door.setblocking(False)
+        self._site = web.SockSite(self._runner, self._door)
         await self._site.start()
 
     async def close_door(self) -> None:
         """Listen no more and break every open connection."""
+        await self._accept_no_more()
         await self._site.stop()
         self._break_connections()
 
@@ -180,6 +189,8 @@ class _Life:
         self._executor.kill()
         for task in self._tasks:
             task.cancel()
+        if self._runner.sites:
+            await self._accept_no_more()
         self._break_connections()
         await self._runner.cleanup()
         ends = await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -187,6 +198,16 @@ class _Life:
         for end in ends:
             if isinstance(end, Exception):
                 raise end
+
+    async def _accept_no_more(self) -> None:
+        """Let every accepted connection become one that can be broken.
+
+        asyncio drops a connection that it accepted in the turn in which its server is closed, and
+        leaves its socket open (3.11, ``Server._attach``): the other side would wait for ever.
+        """
+        asyncio.get_running_loop().remove_reader(self._door)
+        for _ in range(TURNS_TO_BE_BORN):
+            await asyncio.sleep(0)
 
     def _break_connections(self) -> None:
         server = self._runner.server
