@@ -19,8 +19,6 @@ from daemon.comfy.simulator.generation import Generation
 from daemon.comfy.simulator.machine import Machine, Outage, Pace
 from daemon.comfy.simulator.routes import application
 
-#: Connections that wait to be accepted, as aiohttp's own default.
-BACKLOG = 128
 #: Turns of the loop from an accepted socket to a connection: its task, and what that calls soon.
 TURNS_TO_BE_BORN = 3
 
@@ -173,8 +171,7 @@ class _Life:
 
     async def open_door(self, host: str, port: int) -> None:
         """Listen."""
-        self._door = socket.create_server((host, port), backlog=BACKLOG)
-        self._door.setblocking(False)
+        self._door = socket.create_server((host, port))
         self._site = web.SockSite(self._runner, self._door)
         await self._site.start()
 
