@@ -18,19 +18,17 @@ from daemon.dispatch.holding import Holding
 from daemon.dispatch.lane import Lane
 from daemon.dispatch.lanes import Lanes
 from daemon.dispatch.ready import ReadyRows
-from daemon.dispatch.servers import HealthWatch, ServerState
+from daemon.dispatch.servers import HealthWatch
 from daemon.dispatch.submission import Submission, TaskFiles
 from daemon.dispatch.templates import TemplateError
 from daemon.follow.follower import Follower
 from daemon.follow.news import silence_seconds
-from daemon.ground import Ground, lay_ground, make_clients, make_store
+from daemon.ground import Ground, open_ground
 from daemon.intake.accept import Door
 from daemon.intake.inbox import Inbox
-from daemon.metrics import Metrics
 from daemon.notify import ServiceManager
 from daemon.running import Service, loop_first, run_services, signals
 from daemon.table_work import TableWork, make_table_work
-from daemon.tables.opening import open_feishu
 from daemon.upkeep.alerts import make_alerts
 from daemon.upkeep.backup import LedgerBackups
 from daemon.upkeep.batches import BatchKeeper
@@ -48,7 +46,6 @@ from daemon.words import Words
 from daemon.workflows import Workflows
 from ledger.jsondir.backup import copy_ledger
 from ledger.jsondir.reader import history
-from ledger.ledger import Ledger
 
 log = structlog.get_logger()
 
@@ -81,32 +78,16 @@ async def run(
     clock = clock or SystemClock()
     manager = manager or ServiceManager({})
     words = Words("zh" if settings.language == "zh" else "en")
-    stop = asyncio.Event()
     workflows = Workflows(settings)
+    reloaded: list[Reloaded] = [workflows.load]
+    stop = asyncio.Event()
     for folder in (settings.inbox.path, settings.outputs.path, settings.inputs.path):
         folder.mkdir(parents=True, exist_ok=True)
     manager.status(words("liveness.opening"))
-    metrics = Metrics()
-    store = make_store(settings, metrics)
-    ledger = Ledger(store)
-    await ledger.open()
-    clients = make_clients(settings, clock)
-    feishu = open_feishu(settings, clock)
-    reloaded: list[Reloaded] = [workflows.load]
-    try:
+    async with open_ground(settings, workflows, clock) as ground:
         with signals(stop, lambda: _reload(reloaded, reload, manager)), loop_first():
-            ground = await lay_ground(
-                settings,
-                ledger,
-                clients,
-                workflows,
-                clock,
-                store=store,
-                metrics=metrics,
-                feishu=feishu,
-            )
             await _recover(ground, manager, words)
-            door = Door(ledger, ground.contents, workflows.needs, clock, settings.inputs)
+            door = Door(ground.ledger, ground.contents, workflows.needs, clock, settings.inputs)
             tables = make_table_work(ground, door)
             services, completion, desk = _services(
                 ground, door, tables, manager, words, reloaded=reloaded
@@ -120,12 +101,6 @@ async def run(
             finally:
                 await tables.close()
             return 1 if once and completion.left_undone else 0
-    finally:
-        for client in clients.values():
-            await client.close()
-        if feishu is not None:
-            await feishu.close()
-        await ledger.close()
 
 
 async def _recover(ground: Ground, manager: ServiceManager, words: Words) -> None:
@@ -177,14 +152,7 @@ def _services(
         Sweeps(sweeps_of(settings, ledger, stuck, backups, ground.folder.absolute), clock),
         alerts,
         web,
-        Liveness(
-            manager,
-            ledger,
-            clock,
-            opened=web.opened,
-            servers_up=partial(_servers_up, ground.states),
-            words=words,
-        ),
+        _liveness(ground, manager, words, web.opened),
     ]
     completion = Completion(
         ledger, [inbox, *tables.pollers, *tables.publishers], clock, tables.are_hindered
@@ -239,8 +207,15 @@ def _desk(  # noqa: PLR0917 - what the page shows comes from everywhere
     )
 
 
-def _servers_up(states: Sequence[ServerState]) -> tuple[int, int]:
-    return sum(state.health is not None for state in states), len(states)
+def _liveness(
+    ground: Ground, manager: ServiceManager, words: Words, opened: asyncio.Event
+) -> Liveness:
+    def servers_up() -> tuple[int, int]:
+        return sum(state.health is not None for state in ground.states), len(ground.states)
+
+    return Liveness(
+        manager, ground.ledger, ground.clock, opened=opened, servers_up=servers_up, words=words
+    )
 
 
 def _dispatch(ground: Ground) -> list[Service]:

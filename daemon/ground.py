@@ -1,7 +1,8 @@
 """What several steps work with, made before any of them: ledger, servers, stores."""
 
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 import structlog
@@ -18,6 +19,7 @@ from daemon.intake.contents import ContentStore
 from daemon.metrics import Metrics
 from daemon.settle.settlement import Settlement
 from daemon.settle.streaks import Streaks
+from daemon.tables.opening import open_feishu
 from daemon.upkeep.retention import archive_after_days
 from daemon.workflows import Workflows
 from ledger.jsondir.files import Disk
@@ -33,7 +35,6 @@ class Ground:
 
     settings: Settings
     ledger: Ledger
-    clients: Mapping[str, WorkflowServer]
     states: Sequence[ServerState]
     workflows: Workflows
     settlement: Settlement
@@ -47,19 +48,26 @@ class Ground:
     feishu: FeishuClient | None  # shared by all Feishu tables, if there are any
 
     @property
+    def clients(self) -> dict[str, WorkflowServer]:
+        """Each server's client, by its name."""
+        return {state.name: state.client for state in self.states}
+
+    @property
     def servers(self) -> dict[str, tuple[WorkflowServer, Server]]:
         """Each server's client and settings, by its name."""
         return {state.name: (state.client, state.settings) for state in self.states}
 
 
-def make_store(settings: Settings, metrics: Metrics) -> JsonDirBackend:
-    """Return the store of these settings, not open yet."""
+def make_store(
+    settings: Settings, committed: Callable[[float], None] = lambda _seconds: None
+) -> JsonDirBackend:
+    """Return the store of these settings, not open yet; *committed* is told what commits took."""
     return JsonDirBackend(
         settings.ledger.path,
         disk=Disk(reached=failpoint.reach),
         archive_after_days=archive_after_days(settings),
         history_days=settings.ledger.history_days,
-        committed=metrics.commit_seconds.observe,
+        committed=committed,
     )
 
 
@@ -70,55 +78,59 @@ def output_folder(settings: Settings) -> OutputFolder:
     )
 
 
-def make_clients(settings: Settings, clock: Clock) -> dict[str, WorkflowServer]:
-    """Return a client for each server, by its name; the caller closes them."""
-    return {
-        server.name: ComfyClient(server.name, server.url, clock=clock, headers=server.headers)
-        for server in settings.servers
-    }
+@asynccontextmanager
+async def open_ground(
+    settings: Settings, workflows: Workflows, clock: Clock
+) -> AsyncIterator[Ground]:
+    """Open the ledger and all connections, and close them after the block; raises LedgerLocked."""
+    async with AsyncExitStack() as closing:
+        metrics = Metrics()
+        store = make_store(settings, metrics.histograms.commit_seconds.observe)
+        ledger = Ledger(store)
+        await ledger.open()
+        closing.push_async_callback(ledger.close)
+        if ledger.damage:
+            log.error("ledger.damaged", damage=list(ledger.damage), hint="see `ledger repair`")
+        if (feishu := open_feishu(settings, clock)) is not None:
+            closing.push_async_callback(feishu.close)
+        states = await _meet_servers(settings, ledger, clock, closing)
+        folder = output_folder(settings)
+        paths = OutputPaths(folder, ledger)
+        yield Ground(
+            settings=settings,
+            ledger=ledger,
+            states=states,
+            workflows=workflows,
+            settlement=Settlement(
+                ledger,
+                clock,
+                workflows.settings,
+                workflows.results_of,
+                servers=[state.name for state in states],
+                name_outputs=paths.name,
+            ),
+            streaks=Streaks(ledger, settings.dispatch.max_consecutive_failures),
+            contents=ContentStore(
+                settings.inputs.path, max_picture_megapixels=settings.inputs.max_picture_megapixels
+            ),
+            folder=folder,
+            paths=paths,
+            metrics=metrics,
+            journal_size_bytes=lambda: store.journal_size_bytes,
+            clock=clock,
+            feishu=feishu,
+        )
 
 
-async def lay_ground(
-    settings: Settings,
-    ledger: Ledger,
-    clients: Mapping[str, WorkflowServer],
-    workflows: Workflows,
-    clock: Clock,
-    *,
-    store: JsonDirBackend,
-    metrics: Metrics,
-    feishu: FeishuClient | None = None,
-) -> Ground:
-    """Return what the steps share; names us to each server by the id it knows us by."""
-    if ledger.damage:
-        log.error("ledger.damaged", damage=list(ledger.damage), hint="see `ledger repair`")
-    states = [ServerState(server, clients[server.name], ledger) for server in settings.servers]
-    for state in states:
+async def _meet_servers(
+    settings: Settings, ledger: Ledger, clock: Clock, closing: AsyncExitStack
+) -> list[ServerState]:
+    """Return each server with its client, which knows us by the same id in every life."""
+    states = []
+    for server in settings.servers:
+        client = ComfyClient(server.name, server.url, clock=clock, headers=server.headers)
+        closing.push_async_callback(client.close)
+        state = ServerState(server, client, ledger)
         await state.remember(client_id=state.memory.get("client_id") or uuid.uuid4().hex)
-    folder = output_folder(settings)
-    paths = OutputPaths(folder, ledger)
-    return Ground(
-        settings=settings,
-        ledger=ledger,
-        clients=clients,
-        states=states,
-        workflows=workflows,
-        settlement=Settlement(
-            ledger,
-            clock,
-            workflows.settings,
-            workflows.results_of,
-            servers=list(clients),
-            name_outputs=paths.name,
-        ),
-        streaks=Streaks(ledger, settings.dispatch.max_consecutive_failures),
-        contents=ContentStore(
-            settings.inputs.path, max_picture_megapixels=settings.inputs.max_picture_megapixels
-        ),
-        folder=folder,
-        paths=paths,
-        metrics=metrics,
-        journal_size_bytes=lambda: store.journal_size_bytes,
-        clock=clock,
-        feishu=feishu,
-    )
+        states.append(state)
+    return states

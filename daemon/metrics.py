@@ -1,6 +1,7 @@
 """The numbers for Prometheus: what each is called and means. Who knows them sets them."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TypeVar
 
 from prometheus_client import (
@@ -28,130 +29,115 @@ class Metrics:
     """One daemon's numbers, in a registry of their own."""
 
     def __init__(self) -> None:
-        registry = self._registry = CollectorRegistry()
-        self.tasks = Gauge(
-            "rowkeeper_tasks", "Tasks in the ledger, by stage.", ["stage"], registry=registry
-        )
-        self.rows = Gauge(
-            "rowkeeper_rows",
-            "Rows, by workflow type and the stage of their newest task.",
-            ["workflow_type", "stage"],
-            registry=registry,
-        )
-        self.batches = Gauge(
-            "rowkeeper_batches", "Batches, by status.", ["status"], registry=registry
-        )
-        self.inbox_drops = Gauge(
-            "rowkeeper_inbox_drops",
-            "Drops in the inbox, as last seen, that are not decided yet.",
-            registry=registry,
-        )
-        self.stuck = Gauge(
-            "rowkeeper_stuck_tasks", "Tasks executed for longer than allowed.", registry=registry
-        )
-        self.server_up = Gauge(
-            "rowkeeper_server_up", "Whether the server answers.", ["server"], registry=registry
-        )
-        self.server_drained = Gauge(
-            "rowkeeper_server_drained", "Whether it gets no work.", ["server"], registry=registry
-        )
-        self.ledger_writable = Gauge(
-            "rowkeeper_ledger_writable", "Whether changes reach the disk.", registry=registry
-        )
-        self.ledger_damaged = Gauge(
-            "rowkeeper_ledger_damaged", "Whether `ledger repair` is due.", registry=registry
-        )
-        self.event_listeners = Gauge(
-            "rowkeeper_event_listeners", "Clients that listen to the events.", registry=registry
-        )
-        self.ledger_last_seq = Gauge(
-            "rowkeeper_ledger_last_seq", "Number of the newest change.", registry=registry
-        )
-        self.failures = Counter(
-            "rowkeeper_task_failures", "Tasks that failed, by class.", ["kind"], registry=registry
-        )
-        self.retries = Counter(
-            "rowkeeper_task_retries",
-            "Attempts after a failure, by class and who wanted them.",
-            ["kind", "by"],
-            registry=registry,
-        )
-        self.recoveries = Counter(
-            "rowkeeper_task_recoveries",
-            "Tasks taken up again after being lost, by what was done.",
-            ["what"],
-            registry=registry,
-        )
-        self.waiting_seconds = Histogram(
-            "rowkeeper_task_waiting_seconds",
-            "From acceptance to the first submission.",
-            ["workflow_type"],
-            buckets=_WAITING,
-            registry=registry,
-        )
-        self.run_seconds = Histogram(
-            "rowkeeper_task_run_seconds",
-            "Execution of tasks that are done; sum / count is the mean.",
-            ["workflow_type", "server"],
-            buckets=_RUNNING,
-            registry=registry,
-        )
-        self.collecting_seconds = Histogram(
-            "rowkeeper_task_collecting_seconds",
-            "From the end of the execution until its files were fetched and proven.",
-            ["server"],
-            buckets=_MOVING,
-            registry=registry,
-        )
-        self.publishing_seconds = Histogram(
-            "rowkeeper_task_publishing_seconds",
-            "From the end of a task until its table had been told.",
-            ["table"],
-            buckets=_MOVING,
-            registry=registry,
-        )
-        self.gpu_seconds = Counter(
-            "rowkeeper_gpu_seconds",
-            "Execution, of failed attempts too, as the servers' histories tell it.",
-            ["workflow_type", "server"],
-            registry=registry,
-        )
-        self.commit_seconds = Histogram(
-            "rowkeeper_ledger_commit_seconds",
-            "Until a group of changes was durable.",
-            buckets=_COMMIT,
-            registry=registry,
-        )
-        self.journal_size_bytes = Gauge(
-            "rowkeeper_ledger_journal_size_bytes",
-            "What the open journal holds.",
-            registry=registry,
-        )
-        self.outbox_tasks = Gauge(
-            "rowkeeper_outbox_tasks",
-            "Tasks of which a table has still to be told.",
-            ["table"],
-            registry=registry,
-        )
-        self.feishu_calls = Gauge(
-            "rowkeeper_feishu_calls_this_month",
-            "Counted calls to Feishu.",
-            ["app_id"],
-            registry=registry,
-        )
-        self.asyncio_tasks = Gauge(
-            "rowkeeper_asyncio_tasks",
-            "Jobs on the event loop; it does not grow.",
-            registry=registry,
-        )
-        ProcessCollector(registry=registry)  # memory, CPU, open files
-        self.requests = Counter(
-            "rowkeeper_http_requests", "HTTP answers, by status.", ["status"], registry=registry
-        )
+        self._registry = CollectorRegistry()
+        self.gauges = Gauges(self._registry)
+        self.counters = Counters(self._registry)
+        self.histograms = Histograms(self._registry)
+        ProcessCollector(registry=self._registry)  # memory, CPU, open files
 
     def text(self) -> bytes:
         """Return all of it in Prometheus' text format."""
         return generate_latest(self._registry)
+
+
+class Gauges:
+    """How things stand when somebody asks."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        gauge = partial(Gauge, registry=registry)
+        self.tasks = gauge("rowkeeper_tasks", "Tasks in the ledger, by stage.", ["stage"])
+        self.rows = gauge(
+            "rowkeeper_rows",
+            "Rows, by workflow type and the stage of their newest task.",
+            ["workflow_type", "stage"],
+        )
+        self.batches = gauge("rowkeeper_batches", "Batches, by status.", ["status"])
+        self.inbox_drops = gauge(
+            "rowkeeper_inbox_drops", "Drops in the inbox, as last seen, that are not decided yet."
+        )
+        self.stuck = gauge("rowkeeper_stuck_tasks", "Tasks executed for longer than allowed.")
+        self.server_up = gauge("rowkeeper_server_up", "Whether the server answers.", ["server"])
+        self.server_drained = gauge(
+            "rowkeeper_server_drained", "Whether it gets no work.", ["server"]
+        )
+        self.ledger_writable = gauge("rowkeeper_ledger_writable", "Whether changes reach the disk.")
+        self.ledger_damaged = gauge("rowkeeper_ledger_damaged", "Whether `ledger repair` is due.")
+        self.ledger_last_seq = gauge("rowkeeper_ledger_last_seq", "Number of the newest change.")
+        self.journal_size_bytes = gauge(
+            "rowkeeper_ledger_journal_size_bytes", "What the open journal holds."
+        )
+        self.outbox_tasks = gauge(
+            "rowkeeper_outbox_tasks", "Tasks of which a table has still to be told.", ["table"]
+        )
+        self.feishu_calls = gauge(
+            "rowkeeper_feishu_calls_this_month", "Counted calls to Feishu.", ["app_id"]
+        )
+        self.event_listeners = gauge(
+            "rowkeeper_event_listeners", "Clients that listen to the events."
+        )
+        self.asyncio_tasks = gauge(
+            "rowkeeper_asyncio_tasks", "Jobs on the event loop; it does not grow."
+        )
+
+
+class Counters:
+    """What has happened since the start."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        counter = partial(Counter, registry=registry)
+        self.failures = counter("rowkeeper_task_failures", "Tasks that failed, by class.", ["kind"])
+        self.retries = counter(
+            "rowkeeper_task_retries",
+            "Attempts after a failure, by class and who wanted them.",
+            ["kind", "by"],
+        )
+        self.recoveries = counter(
+            "rowkeeper_task_recoveries",
+            "Tasks taken up again after being lost, by what was done.",
+            ["what"],
+        )
+        self.gpu_seconds = counter(
+            "rowkeeper_gpu_seconds",
+            "Execution, of failed attempts too, as the servers' histories tell it.",
+            ["workflow_type", "server"],
+        )
+        self.requests = counter("rowkeeper_http_requests", "HTTP answers, by status.", ["status"])
+
+
+class Histograms:
+    """How long things took."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        histogram = partial(Histogram, registry=registry)
+        self.waiting_seconds = histogram(
+            "rowkeeper_task_waiting_seconds",
+            "From acceptance to the first submission.",
+            ["workflow_type"],
+            buckets=_WAITING,
+        )
+        self.run_seconds = histogram(
+            "rowkeeper_task_run_seconds",
+            "Execution of tasks that are done; sum / count is the mean.",
+            ["workflow_type", "server"],
+            buckets=_RUNNING,
+        )
+        self.collecting_seconds = histogram(
+            "rowkeeper_task_collecting_seconds",
+            "From the end of the execution until its files were fetched and proven.",
+            ["server"],
+            buckets=_MOVING,
+        )
+        self.publishing_seconds = histogram(
+            "rowkeeper_task_publishing_seconds",
+            "From the end of a task until its table had been told.",
+            ["table"],
+            buckets=_MOVING,
+        )
+        self.commit_seconds = histogram(
+            "rowkeeper_ledger_commit_seconds",
+            "Until a group of changes was durable.",
+            buckets=_COMMIT,
+        )
 
 
 def fill(gauge: Gauge, values: Mapping[Labels, float]) -> None:

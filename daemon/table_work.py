@@ -15,7 +15,6 @@ from daemon.intake.command_column import CommandColumn
 from daemon.intake.row_check import RowCheck
 from daemon.intake.table import TablePoller
 from daemon.intake.table_rows import TableRows
-from daemon.metrics import Metrics
 from daemon.publish.outbox import TableOutbox
 from daemon.publish.publisher import Publisher
 from daemon.publish.reconcile import Reconciliation
@@ -68,7 +67,7 @@ def reconcile_here(settings: Settings, words: Words) -> ReconciliationDone:
 
 
 async def _reconcile(settings: Settings, words: Words) -> ReconciliationDone:
-    clock, ledger = SystemClock(), Ledger(make_store(settings, Metrics()))
+    clock, ledger = SystemClock(), Ledger(make_store(settings))
     await ledger.open()
     feishu = open_feishu(settings, clock)
     connections = connect(open_tables(settings.tables, feishu), settings, ledger, clock)

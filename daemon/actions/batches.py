@@ -3,15 +3,12 @@
 import msgspec
 
 from daemon.actions.plan import ActionError, Plan, Said, View, planned
-from daemon.actions.rerunning import rerun, rerun_in_steps
 from daemon.settle.streaks import BATCH_RESUMED
 from ledger.batch import Batch, BatchStatus
 from ledger.entry import Record
 from ledger.statistics import BatchStatistics, statistics
 from ledger.status import IN_FLIGHT_STAGES, Stage
 from ledger.task import Json, Task
-
-__all__ = ["pause", "rerun", "rerun_in_steps", "resume", "stop"]
 
 #: What a stop may ask of a prompt inside a server, and which earlier intents it outdoes.
 _OUTDONE: dict[str, frozenset[str | None]] = {

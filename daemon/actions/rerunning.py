@@ -7,15 +7,7 @@ import msgspec
 
 from daemon.actions.files import gone_files_in_steps
 from daemon.actions.ids import new_ids
-from daemon.actions.plan import (
-    ActionError,
-    Plan,
-    Planning,
-    Said,
-    View,
-    at_once,
-    planned,
-)
+from daemon.actions.plan import ActionError, Plan, Planning, Said, View, planned
 from daemon.intake.columns import key_of
 from daemon.intake.rows import MAX_PRIORITY, SEED_COLUMN, SEED_LIMIT, is_seed, whole_number
 from ledger.batch import Batch, BatchStatus
@@ -27,82 +19,47 @@ _FIXED = frozenset({"row_number", "workflow_type"})
 _STAGES = (None, 1, 2)
 
 
-class _Wish(msgspec.Struct, frozen=True, kw_only=True):
+class Wish(msgspec.Struct, frozen=True, kw_only=True):
     """What the new batch is to be like."""
 
-    stage: int | None
-    changes: Mapping[str, Json]
-    new_seed: bool
-    at: str
     batch_id: str
+    at: str
+    stage: int | None = None  # both
+    changes: Mapping[str, Json] = {}  # columns with new values; None: take it out
+    new_seed: bool = False
 
 
 def rerun(
     view: View,
     batch_id: str,
+    wish: Wish,
     *,
-    stage: int | None,
-    changes: Mapping[str, Json],
-    new_seed: bool,
-    at: str,
-    new_batch_id: str,
-    input_path: Callable[[str], Path] | None = None,
-    output_path: Callable[[str], Path] | None = None,
-) -> Plan:
-    """Plan the rerun in one go; see ``rerun_in_steps``."""
-    steps = rerun_in_steps(
-        view,
-        batch_id,
-        stage=stage,
-        changes=changes,
-        new_seed=new_seed,
-        at=at,
-        new_batch_id=new_batch_id,
-        input_path=input_path,
-        output_path=output_path,
-    )
-    return at_once(steps)
-
-
-def rerun_in_steps(
-    view: View,
-    batch_id: str,
-    *,
-    stage: int | None,
-    changes: Mapping[str, Json],
-    new_seed: bool,
-    at: str,
-    new_batch_id: str,
     input_path: Callable[[str], Path] | None = None,
     output_path: Callable[[str], Path] | None = None,
 ) -> Planning:
-    """Record all rows of a batch anew, as batch *new_batch_id*, whatever became of them.
+    """Record all rows of a batch anew, as *wish* says, whatever became of them.
 
     Both stages, or one of them: stage 2 alone takes the pictures that the old batch made, and
-    only rows that have one. *changes* are columns with new values (None: take it out). Every row
-    keeps the seed it ran with unless *new_seed*. The old batch stays as it is. Raises
-    UnknownRecord, and ActionError for columns that cannot be changed, for nothing to run, and,
-    where the paths are given, for files that are gone.
+    only rows that have one. Every row keeps the seed it ran with unless a new one is wished. The
+    old batch stays as it is. Raises UnknownRecord, and ActionError for columns that cannot be
+    changed, for nothing to run, and, where the paths are given, for files that are gone.
     """
     old = view.batch(batch_id)
-    if stage not in _STAGES:
-        raise ActionError("rerun_stage", 400, stage=stage)
-    wish = _Wish(
-        stage=stage,
-        changes=_keyed(changes),
-        new_seed=new_seed,
-        at=at,
-        batch_id=new_batch_id,
-    )
-    chosen, left_out = yield from _chosen(view, batch_id, stage)
+    if wish.stage not in _STAGES:
+        raise ActionError("rerun_stage", 400, stage=wish.stage)
+    wish = msgspec.structs.replace(wish, changes=_keyed(wish.changes))
+    chosen, left_out = yield from _chosen(view, batch_id, wish.stage)
     if not chosen:
         raise ActionError("rerun_nothing", 409, batch=batch_id)
     _check_columns(wish.changes, chosen)
     if gone := (yield from gone_files_in_steps(view, chosen, input_path, output_path)):
         raise ActionError("files_gone", 409, files=", ".join(gone))
     tasks = yield from _anew(view, chosen, wish)
-    batch = _batch(old, wish)
-    stands = _all_waiting(tasks)
+    return _plan(old, wish, tasks, left_out)
+
+
+def _plan(old: Batch, wish: Wish, tasks: list[Task], left_out: int) -> Plan:
+    batch, stands = _batch(old, wish), _all_waiting(tasks)
     return planned(
         "batch.rerun",
         Said(
@@ -112,13 +69,13 @@ def rerun_in_steps(
         batch,
         *tasks,
         evidence={
-            "rerun_of": batch_id,
-            "stage": stage,
+            "rerun_of": old.batch_id,
+            "stage": wish.stage,
             "changes": dict(wish.changes),
-            "new_seed": new_seed,
+            "new_seed": wish.new_seed,
         },
-        batch_id=new_batch_id,
-        rerun_of=batch_id,
+        batch_id=batch.batch_id,
+        rerun_of=old.batch_id,
         status=batch.status.value,
         stage=batch.stage,
         left_out=left_out,
@@ -167,7 +124,7 @@ def _has_picture(view: View, needed: Dependency) -> bool:
     return view.newest_done_of_family(needed.row_id, needed.workflow_type) is not None
 
 
-def _anew(view: View, chosen: Sequence[Task], wish: _Wish) -> Generator[None, None, list[Task]]:
+def _anew(view: View, chosen: Sequence[Task], wish: Wish) -> Generator[None, None, list[Task]]:
     ids = new_ids(view, [task.workflow_type for task in chosen], wish.at)
     tasks: list[Task] = []
     for task, task_id in zip(chosen, ids, strict=True):
@@ -176,7 +133,7 @@ def _anew(view: View, chosen: Sequence[Task], wish: _Wish) -> Generator[None, No
     return tasks
 
 
-def _again(view: View, task: Task, task_id: str, wish: _Wish) -> Task:
+def _again(view: View, task: Task, task_id: str, wish: Wish) -> Task:
     """Return the task as a new row's, with the id *task_id*."""
     row_id = f"{wish.batch_id}:{task.row_id.rpartition(':')[2]}"
     needed = task.depends_on
@@ -213,7 +170,7 @@ def _again(view: View, task: Task, task_id: str, wish: _Wish) -> Task:
     )
 
 
-def _row(view: View, task: Task, wish: _Wish) -> dict[str, Json]:
+def _row(view: View, task: Task, wish: Wish) -> dict[str, Json]:
     """Return the row's columns with the changes, and with the seed it last ran with."""
     row = dict(task.row)
     newest = task
@@ -232,7 +189,7 @@ def _source(source: Source | None) -> Source | None:
     return source and msgspec.structs.replace(source, fingerprint=None)
 
 
-def _batch(old: Batch, wish: _Wish) -> Batch:
+def _batch(old: Batch, wish: Wish) -> Batch:
     return Batch(
         batch_id=wish.batch_id,
         name=old.name,

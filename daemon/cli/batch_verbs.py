@@ -9,7 +9,8 @@ import msgspec
 
 from config.settings import Settings
 from daemon.actions import batches, tasks
-from daemon.actions.plan import Plan
+from daemon.actions.plan import Plan, at_once
+from daemon.actions.rerunning import Wish, rerun
 from daemon.cli.acting import Request, act
 from daemon.cli.batch_names import batch_meant
 from daemon.cli.invocation import Invocation
@@ -77,16 +78,15 @@ def _plan(
         case "stop":
             return batches.stop(ledger, batch_id, interrupt=options.interrupt, at=at)
         case "rerun":
-            return batches.rerun(
-                ledger,
-                batch_id,
+            wish = Wish(
+                batch_id=new_batch_id(batch_id.rpartition("-")[0]),
+                at=at,
                 stage=options.stage,
                 changes=options.changes,
                 new_seed=options.new_seed,
-                at=at,
-                new_batch_id=new_batch_id(batch_id.rpartition("-")[0]),
-                input_path=input_path,
-                output_path=output_path,
+            )
+            return at_once(
+                rerun(ledger, batch_id, wish, input_path=input_path, output_path=output_path)
             )
         case _:
             return tasks.retry_failed(

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from daemon.actions import batches, tasks
+from daemon.actions import batches, rerunning, tasks
+from daemon.actions.rerunning import Wish
 from daemon.intake.records import new_batch_id
 from daemon.web.asked import RerunBody, RowsQuery, StopBody
 from daemon.web.decoding import Nothing
@@ -69,14 +70,16 @@ async def rerun(call: Call[Nothing, RerunBody]) -> Mapping[str, Json]:
     view, body, batch_id = call.desk.ledger, call.body, call.id("batch_id")
     return await perform(
         call,
-        lambda: batches.rerun_in_steps(
+        lambda: rerunning.rerun(
             view,
             batch_id,
-            stage=body.stage,
-            changes=body.changes,
-            new_seed=body.new_seed,
-            at=now(call),
-            new_batch_id=new_batch_id(batch_id.rpartition("-")[0]),
+            Wish(
+                batch_id=new_batch_id(batch_id.rpartition("-")[0]),
+                at=now(call),
+                stage=body.stage,
+                changes=body.changes,
+                new_seed=body.new_seed,
+            ),
             input_path=call.desk.input_path,
             output_path=call.desk.output_path,
         ),

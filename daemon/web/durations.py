@@ -14,23 +14,25 @@ class Durations:
     """Observes what each step took; remembers only what is being collected or published."""
 
     def __init__(self, metrics: Metrics) -> None:
-        self._metrics = metrics
+        self._times = metrics.histograms
+        self._gpu_seconds = metrics.counters.gpu_seconds
         self._collecting_since: dict[str, str] = {}  # task id -> when it began
         self._publishing_since: dict[str, str] = {}
 
     def follow(self, task: Task, transaction: Transaction) -> None:
         """Take in a task as *transaction* made it."""
-        metrics, op = self._metrics, transaction.op
+        times, op = self._times, transaction.op
         if op in _EXECUTED and task.gpu_seconds is not None:
             server = str((transaction.evidence or {}).get("server") or task.server or "")
-            metrics.gpu_seconds.labels(task.workflow_type, server).inc(max(0.0, task.gpu_seconds))
+            executed = self._gpu_seconds.labels(task.workflow_type, server)
+            executed.inc(max(0.0, task.gpu_seconds))
         if op == "task.submitting" and task.attempt == 1:
-            waited = metrics.waiting_seconds.labels(task.workflow_type)
+            waited = times.waiting_seconds.labels(task.workflow_type)
             waited.observe(_seconds(task.created_at, task.updated_at))
         self._follow_collecting(task)
         self._follow_publishing(task)
         if task.stage is Stage.DONE and task.has_just_ended and task.gpu_seconds is not None:
-            run = metrics.run_seconds.labels(task.workflow_type, task.server or "")
+            run = times.run_seconds.labels(task.workflow_type, task.server or "")
             run.observe(task.gpu_seconds)
 
     def _follow_collecting(self, task: Task) -> None:
@@ -39,7 +41,7 @@ class Durations:
             return
         since = self._collecting_since.pop(task.task_id, None)
         if since is not None and task.stage is Stage.DONE:
-            collected = self._metrics.collecting_seconds.labels(task.server or "")
+            collected = self._times.collecting_seconds.labels(task.server or "")
             collected.observe(_seconds(since, task.updated_at))
 
     def _follow_publishing(self, task: Task) -> None:
@@ -50,7 +52,7 @@ class Durations:
             return
         since = self._publishing_since.pop(task.task_id, None)
         if since is not None and task.publish.state == "published":
-            published = self._metrics.publishing_seconds.labels(_table(task))
+            published = self._times.publishing_seconds.labels(_table(task))
             published.observe(_seconds(since, task.updated_at))
 
 

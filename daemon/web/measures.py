@@ -47,14 +47,14 @@ class Measures:
     def _count(self, task: Task) -> None:
         kind = task.error_kind or "unknown"
         if task.stage is Stage.FAILED and task.has_just_ended:
-            self.metrics.failures.labels(kind).inc()
+            self.metrics.counters.failures.labels(kind).inc()
         if task.retried_from is not None and task.version == 1:
             before = self._ledger.index.find_task(task.retried_from)
             of_before = (before.error_kind if before else None) or "unknown"
-            self.metrics.retries.labels(of_before, "operator").inc()
+            self.metrics.counters.retries.labels(of_before, "operator").inc()
         if task.auto_retries > self._auto_retries.get(task.task_id, 0):
             self._auto_retries[task.task_id] = task.auto_retries
-            self.metrics.retries.labels(kind, "daemon").inc()
+            self.metrics.counters.retries.labels(kind, "daemon").inc()
         if task.stage not in OPEN_STAGES:
             self._auto_retries.pop(task.task_id, None)
 
@@ -62,21 +62,21 @@ class Measures:
         requested = (transaction.evidence or {}).get("requested")
         if transaction.op in RECOVERIES:
             if requested not in _NOT_LOST:
-                self.metrics.recoveries.labels(RECOVERIES[transaction.op]).inc()
+                self.metrics.counters.recoveries.labels(RECOVERIES[transaction.op]).inc()
         elif task.metadata.adopted and task.stage is Stage.COLLECTING and not task.output_files:
             self._count_adoption(task)
 
     def _count_adoption(self, task: Task) -> None:
         if all(output.path is None for output in task.outputs):  # as found, not yet being fetched
-            self.metrics.recoveries.labels("adopted").inc()
+            self.metrics.counters.recoveries.labels("adopted").inc()
 
     def text(self) -> bytes:
         """Return all numbers as they stand, in Prometheus' text format."""
-        metrics, ledger = self.metrics, self._ledger
+        gauges, ledger = self.metrics.gauges, self._ledger
         counts = ledger.counts()
-        fill(metrics.tasks, {(stage.value,): counts[stage] for stage in Stage})
+        fill(gauges.tasks, {(stage.value,): counts[stage] for stage in Stage})
         fill(
-            metrics.rows,
+            gauges.rows,
             {
                 (workflow_type, stage.value): count
                 for workflow_type, stages in ledger.index.family_counts().items()
@@ -84,28 +84,28 @@ class Measures:
             },
         )
         statuses = Counter(map(attrgetter("status"), ledger.batches()))
-        fill(metrics.batches, {(status.value,): count for status, count in statuses.items()})
-        metrics.inbox_drops.set(self._desk.inbox_drops())
-        metrics.stuck.set(self._desk.stuck.stuck)
+        fill(gauges.batches, {(status.value,): count for status, count in statuses.items()})
+        gauges.inbox_drops.set(self._desk.inbox_drops())
+        gauges.stuck.set(self._desk.stuck.stuck)
         self._tell_servers()
         self._tell_ledger()
         self._tell_tables()
-        metrics.asyncio_tasks.set(len(asyncio.all_tasks()))
-        return metrics.text()
+        gauges.asyncio_tasks.set(len(asyncio.all_tasks()))
+        return self.metrics.text()
 
     def _tell_servers(self) -> None:
-        metrics, servers = self.metrics, self._desk.servers
+        gauges, servers = self.metrics.gauges, self._desk.servers
         up = {(state.name,): float(state.health is not None) for state in servers}
         drained = {(state.name,): float(bool(state.memory.get("drained"))) for state in servers}
-        fill(metrics.server_up, up)
-        fill(metrics.server_drained, drained)
+        fill(gauges.server_up, up)
+        fill(gauges.server_drained, drained)
 
     def _tell_ledger(self) -> None:
-        metrics, ledger = self.metrics, self._ledger
-        metrics.ledger_writable.set(ledger.writable)
-        metrics.ledger_damaged.set(bool(ledger.damage))
-        metrics.ledger_last_seq.set(ledger.last_seq)
-        metrics.journal_size_bytes.set(self._desk.journal_size_bytes())
+        gauges, ledger = self.metrics.gauges, self._ledger
+        gauges.ledger_writable.set(ledger.writable)
+        gauges.ledger_damaged.set(bool(ledger.damage))
+        gauges.ledger_last_seq.set(ledger.last_seq)
+        gauges.journal_size_bytes.set(self._desk.journal_size_bytes())
 
     def _tell_tables(self) -> None:
         settings = self._desk.settings
@@ -113,6 +113,6 @@ class Measures:
             (table.name,): float(len(self._ledger.unpublished(table.name)))
             for table in settings.tables
         }
-        fill(self.metrics.outbox_tasks, outboxes)
+        fill(self.metrics.gauges.outbox_tasks, outboxes)
         if (calls := self._desk.feishu_calls()) is not None:
-            fill(self.metrics.feishu_calls, {(settings.feishu.app_id,): float(calls)})
+            fill(self.metrics.gauges.feishu_calls, {(settings.feishu.app_id,): float(calls)})

@@ -37,9 +37,9 @@ async def status(call: Call[Nothing, Nothing]) -> Report:
 
 async def metrics(call: Call[Nothing, Nothing]) -> web.StreamResponse:
     """Answer all numbers for Prometheus."""
-    call.room.measures.metrics.event_listeners.set(call.room.feed.listeners_count)
-    headers = {"Content-Type": CONTENT_TYPE}
-    return web.Response(body=call.room.measures.text(), headers=headers)
+    measures = call.room.measures
+    measures.metrics.gauges.event_listeners.set(call.room.feed.listeners_count)
+    return web.Response(body=measures.text(), headers={"Content-Type": CONTENT_TYPE})
 
 
 async def begin_session(call: Call[Nothing, Nothing]) -> web.StreamResponse:

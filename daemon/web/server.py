@@ -131,7 +131,7 @@ class WebServer:
             for name, value in _HEADERS.items():
                 response.headers.setdefault(name, value)
             response.headers["Server"] = "rowkeeper"
-            room.measures.metrics.requests.labels(str(response.status)).inc()
+            room.measures.metrics.counters.requests.labels(str(response.status)).inc()
 
         application = web.Application(middlewares=[answer])
         application[ROOM] = room

@@ -7,7 +7,7 @@ from PIL import Image
 
 from daemon.actions.performing import perform
 from daemon.actions.plan import Planning
-from daemon.actions.rerunning import rerun_in_steps
+from daemon.actions.rerunning import Wish, rerun
 from daemon.clock import SystemClock
 from daemon.dispatch.ready import ReadyRows
 from daemon.intake.drops import find_drops
@@ -68,16 +68,8 @@ async def test_the_loop_goes_on_while_a_batch_of_ten_thousand_rows_is_run_again(
     await ledger.commit(batch_record(), *tasks, op="batch.accepted")
 
     def plan() -> Planning:
-        return rerun_in_steps(
-            ledger,
-            batch_record().batch_id,
-            stage=None,
-            changes={},
-            new_seed=False,
-            at=tasks[0].created_at,
-            new_batch_id="spring-def567",
-            input_path=lambda _: Path(__file__),
-        )
+        wish = Wish(batch_id="spring-def567", at=tasks[0].created_at)
+        return rerun(ledger, batch_record().batch_id, wish, input_path=lambda _: Path(__file__))
 
     async with LoopLag() as lag:
         await perform(ledger, plan, actor="api")

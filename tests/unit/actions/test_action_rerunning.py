@@ -2,7 +2,9 @@
 
 import pytest
 
-from daemon.actions import batches
+from daemon.actions import rerunning
+from daemon.actions.plan import at_once
+from daemon.actions.rerunning import Wish
 from ledger.batch import BatchStatus
 from ledger.status import Stage
 from ledger.task import Dependency, InputFile, Metadata, Source
@@ -29,16 +31,14 @@ def house() -> House:
 
 
 def rerun(house: House, *, stage=None, changes=None, new_seed=False, batch_id=BATCH, **paths):
-    return batches.rerun(
-        house.ledger,
-        batch_id,
+    wish = Wish(
+        batch_id=NEW if batch_id == BATCH else f"{NEW}-2",
+        at=LATER,
         stage=stage,
         changes=changes or {},
         new_seed=new_seed,
-        at=LATER,
-        new_batch_id=NEW if batch_id == BATCH else f"{NEW}-2",
-        **paths,
     )
+    return at_once(rerunning.rerun(house.ledger, batch_id, wish, **paths))
 
 
 async def two_rows(house: House, **batch: object) -> House:
@@ -109,10 +109,8 @@ async def test_rows_keep_the_seed_they_ran_with_unless_new_ones_are_wanted(house
     await house.open(drawn, given, failed, retried)
     await house.do(rerun(house))
     assert [task.row.get("seed") for task in house.ledger.tasks(NEW)] == [5, 6, 8]
-    plan = batches.rerun(
-        house.ledger, BATCH, stage=None, changes={}, new_seed=True, at=LATER, new_batch_id="n-1"
-    )
-    await house.do(plan)
+    anew = Wish(batch_id="n-1", at=LATER, new_seed=True)
+    await house.do(at_once(rerunning.rerun(house.ledger, BATCH, anew)))
     assert [task.row.get("seed") for task in house.ledger.tasks("n-1")] == [None] * 3
 
 
