@@ -91,18 +91,18 @@ def test_every_recording_is_replayed():
 
 @pytest.mark.parametrize("name", PLAIN)
 async def test_a_plain_question_is_answered_alike(server, name):
-    await server.replay(server.recording(name))
+    await server.expect_alike(server.recording(name))
 
 
 @pytest.mark.parametrize("name", REFUSED)
 async def test_a_bad_prompt_is_refused_to_the_letter(server, name):
     await server.pictures()
     recorded = server.recording(name)["submit"]
-    assert await server.replay(recorded) == recorded["body"]
+    assert await server.expect_alike(recorded) == recorded["body"]
 
 
 async def test_a_body_that_is_no_json_breaks_the_server_alike(server):
-    await server.replay(server.recording("invalid_body_not_json"), data=b"this is not json")
+    await server.expect_alike(server.recording("invalid_body_not_json"), data=b"this is not json")
 
 
 @pytest.mark.parametrize("name", ["image_composition", "image_to_video", "execution_error"])
@@ -111,14 +111,14 @@ async def test_a_prompt_runs_with_the_same_frames_and_leaves_the_same_history(se
     recorded = server.recording(name)
     if name != "image_composition":  # it ran before and left its pictures in the cache
         await server.make(server.recording("image_composition"))
-    await run_alike(server, recorded)
+    await expect_run_alike(server, recorded)
 
 
 async def test_a_picture_whose_end_is_missing_runs_all_the_same(server):
     await server.pictures()
     await server.broken_picture(60)  # amid its pixels
     submit = server.recording("execution_error")["submit"]
-    await server.replay(submit)
+    await server.expect_alike(submit)
     history = await server.finished(submit["request"]["json"]["prompt_id"])
     assert history["status"]["status_str"] == "success"
     assert history["outputs"]["40"]["images"]
@@ -128,7 +128,7 @@ async def test_the_same_graph_again_is_answered_from_the_cache_alike(server):
     await server.pictures()
     await server.make(server.recording("image_composition"))
     recorded = server.recording("image_composition_again_cached")
-    history = await run_alike(server, recorded)
+    history = await expect_run_alike(server, recorded)
     before = recorded["history"]["body"]
     assert history["outputs"] == next(iter(before.values()))["outputs"]
 
@@ -137,7 +137,7 @@ async def test_extra_data_comes_back_alike(server):
     await server.pictures()
     await server.make(server.recording("image_composition"))
     recorded = server.recording("same_inputs_other_prefix_with_extra_data")
-    history = await run_alike(server, recorded)
+    history = await expect_run_alike(server, recorded)
     sent = recorded["submit"]["request"]["json"]["extra_data"]
     assert history["prompt"][3].items() >= sent.items()
 
@@ -145,8 +145,8 @@ async def test_extra_data_comes_back_alike(server):
 async def test_the_same_prompt_id_twice_is_queued_twice(server):
     await server.pictures()
     recorded = server.recording("same_prompt_id_twice")
-    first = await server.replay(recorded["first"])
-    second = await server.replay(recorded["second"])
+    first = await server.expect_alike(recorded["first"])
+    second = await server.expect_alike(recorded["second"])
     assert first["prompt_id"] == second["prompt_id"] == recorded["first"]["body"]["prompt_id"]
     assert second["number"] == first["number"] + 1
     async with asyncio.timeout(30):
@@ -166,19 +166,19 @@ async def test_queueing_deleting_and_interrupting_answer_alike(server):
     async with server.listen() as socket:
         frames = asyncio.create_task(server.frames_until(socket, ids[1]))
         for submitted in recorded["submitted"]:
-            await server.replay(submitted)
-        assert (await server.replay(recorded["submitted_front"]))["number"] < 0
+            await server.expect_alike(submitted)
+        assert (await server.expect_alike(recorded["submitted_front"]))["number"] < 0
         for name in ("prompt_info", "delete", "delete_unknown"):
-            await server.replay(recorded[name])
+            await server.expect_alike(recorded[name])
         same_entries(
             recorded["queue"]["body"], (await server.ask(recorded["queue"]["request"]))["body"]
         )
         assert ids[2] not in json.dumps((await server.ask(recorded["queue"]["request"]))["body"])
         for name in ("history_of_deleted", "interrupt_unknown", "interrupt"):
-            await server.replay(recorded[name])
+            await server.expect_alike(recorded[name])
         first = await server.finished(ids[0])
         await server.runs(ids[1])
-        await server.replay(recorded["interrupt_all"])
+        await server.expect_alike(recorded["interrupt_all"])
         second = await server.finished(ids[1])
         seen = await frames
     # Interrupts can come too late in a real server (0.33's first one did); the second entry of both
@@ -203,7 +203,7 @@ async def test_a_restart_forgets_queue_and_history_but_not_the_files(server):
     await server.make(server.recording("same_inputs_other_prefix_with_extra_data"))
     await server.simulator.restart()
     for recorded in server.recording("after_server_restart").values():
-        await server.replay(recorded)
+        await server.expect_alike(recorded)
 
 
 async def test_files_are_served_alike(server):
@@ -213,8 +213,8 @@ async def test_files_are_served_alike(server):
     await server.make(server.recording("same_inputs_other_prefix_with_extra_data"))
     for recorded in server.recording("view"):
         part = {"headers": {"Range": "bytes=0-9"}} if recorded["status"] == 206 else {}
-        await server.replay(recorded, **part)
-    await server.replay(server.recording("view_head"))
+        await server.expect_alike(recorded, **part)
+    await server.expect_alike(server.recording("view_head"))
 
 
 async def test_uploads_are_named_alike(server):
@@ -320,7 +320,7 @@ async def test_a_video_that_cannot_be_encoded_is_found_out_only_when_it_is_saved
 
 @pytest.mark.parametrize("server", ["0.3.64"], indirect=True)  # recorded with it only
 async def test_the_older_generation_has_no_jobs(server):
-    await server.replay(server.recording("jobs_endpoint_absent"))
+    await server.expect_alike(server.recording("jobs_endpoint_absent"))
 
 
 @pytest.mark.parametrize("server", ["0.33.0"], indirect=True)  # recorded with it only
@@ -334,8 +334,8 @@ async def test_jobs_are_listed_shown_and_cancelled_alike(server):
     ):
         await server.make(server.recording(name))
     for name in ("list_completed_limit_1", "get_completed", "get_failed", "get_unknown"):
-        await server.replay(jobs[name])
-    assert await server.replay(jobs["bad_prompt_id"]) == jobs["bad_prompt_id"]["body"]
+        await server.expect_alike(jobs[name])
+    assert await server.expect_alike(jobs["bad_prompt_id"]) == jobs["bad_prompt_id"]["body"]
     graph = jobs["get_cancelled_running"]["body"]["workflow"]["prompt"]
     ids = [jobs["get_running"]["body"]["id"], jobs["get_pending"]["body"]["id"]]
     for prompt_id in ids:
@@ -344,12 +344,12 @@ async def test_jobs_are_listed_shown_and_cancelled_alike(server):
         await server.ask({"method": "POST", "path": "/prompt", "json": body})
     await server.runs(ids[0])
     for name in ("get_running", "get_pending", "list_in_progress_and_pending"):
-        await server.replay(jobs[name])
+        await server.expect_alike(jobs[name])
     for name in ("cancel_pending", "get_cancelled_pending", "cancel_running"):
-        assert await server.replay(jobs[name]) or name.startswith("get")
+        assert await server.expect_alike(jobs[name]) or name.startswith("get")
     await server.finished(ids[0])
     for name in ("get_cancelled_running", "cancel_unknown"):
-        await server.replay(jobs[name])
+        await server.expect_alike(jobs[name])
     recorded = server.recording("jobs_list")
     answer = await server.ask(recorded["request"])
     kinds = {job["status"]: job for job in recorded["body"]["jobs"]}
@@ -361,12 +361,12 @@ async def test_jobs_are_listed_shown_and_cancelled_alike(server):
     assert created == sorted(created, reverse=True)
 
 
-async def run_alike(server, recorded):
+async def expect_run_alike(server, recorded):
     """Replay a submission with its websocket and compare all; returns the history entry."""
     prompt_id = recorded["submit"]["request"]["json"]["prompt_id"]
     async with server.listen() as socket:
         await socket.receive(timeout=5)  # the greeting
-        submitted = await server.replay(recorded["submit"])
+        submitted = await server.expect_alike(recorded["submit"])
         assert submitted["prompt_id"] == prompt_id
         seen = await server.frames_until(socket, prompt_id)
     if "websocket" in recorded:

@@ -88,17 +88,17 @@ WITH_INPUT = [
 def test_every_good_request_is_answered_as_the_document_says(
     door: Running, method: str, path: str
 ) -> None:
-    ask_all(door, method, path, GenerationMode.POSITIVE)
+    check_all(door, method, path, GenerationMode.POSITIVE)
 
 
 @pytest.mark.parametrize(("method", "path"), WITH_INPUT)
 def test_every_bad_request_is_refused_as_the_document_says(
     door: Running, method: str, path: str
 ) -> None:
-    ask_all(door, method, path, GenerationMode.NEGATIVE)
+    check_all(door, method, path, GenerationMode.NEGATIVE)
 
 
-def ask_all(door: Running, method: str, path: str, mode: GenerationMode) -> None:
+def check_all(door: Running, method: str, path: str, mode: GenerationMode) -> None:
     schema = schemathesis.openapi.from_dict(without_security(DOCUMENT))
     schema.config.update(base_url=door.url)
     checks = [each for each in CHECKS if path != "/readyz" or each is not not_a_server_error]

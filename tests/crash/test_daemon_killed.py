@@ -17,7 +17,7 @@ RANDOM_KILLS = 40
 TASKS = 3  # a picture, and a picture with its video
 
 
-def shown_once(world: World, simulated: Path) -> None:
+def assert_done_once(world: World, simulated: Path) -> None:
     """Every row is done, every task was executed exactly once, and the ledger is whole."""
     assert world.stages() == Counter({Stage.DONE: TASKS})
     assert executions(simulated) == Counter({task.task_id: 1 for task in world.tasks()})
@@ -71,7 +71,7 @@ async def test_killed_at_any_write_point_every_row_is_done_exactly_once(
             assert code in (-signal.SIGKILL, 0), (place, log)  # the last ones may not come again
             await finish_the_work(world)
             try:
-                shown_once(world, folder / "comfyui")
+                assert_done_once(world, folder / "comfyui")
             except AssertionError as error:
                 raise AssertionError(f"killed at {place}: {error}") from error
 
@@ -90,7 +90,7 @@ async def test_killed_at_random_again_and_again_every_row_is_done_exactly_once(
             await asyncio.sleep(luck.uniform(0.2, 1.6))  # the kill's instant is the experiment
             await kill(process)
         await finish_the_work(world)
-        shown_once(world, tmp_path / "comfyui")
+        assert_done_once(world, tmp_path / "comfyui")
 
 
 async def test_a_graceful_stop_leaves_gpu_work_running_and_the_next_start_finds_it(

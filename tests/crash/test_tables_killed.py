@@ -53,7 +53,7 @@ async def places_of(user: TableUser, folder: Path) -> list[str]:
     return [f"{name}@{number}" for name, count in sorted(ours.items()) for number in {1, count}]
 
 
-def shown_once(world: World, user: TableUser, simulated: Path) -> None:
+def assert_shown_once(world: World, user: TableUser, simulated: Path) -> None:
     """Every row is done, every task was executed once, and each row shows its own result."""
     rows = user.rows()
     assert [row["状态"] for row in rows] == ["已完成"] * ROWS
@@ -67,7 +67,7 @@ def shown_once(world: World, user: TableUser, simulated: Path) -> None:
     assert world.verify() == []
 
 
-async def killed_everywhere(kind: str, folder: Path, shard: int) -> None:
+async def expect_one_result_wherever_killed(kind: str, folder: Path, shard: int) -> None:
     user = await started(kind, folder / "first" / "document")
     places = await places_of(user, folder / "first")
     for number, place in enumerate(places[shard::2]):
@@ -81,7 +81,7 @@ async def killed_everywhere(kind: str, folder: Path, shard: int) -> None:
             code, log = await world.run("run", "--once")
             assert code == 0, (place, log)
             try:
-                shown_once(world, user, own / "comfyui")
+                assert_shown_once(world, user, own / "comfyui")
                 if isinstance(user, BitableUser) and not place.startswith("publish.uploaded"):
                     assert uploads(user) == TASKS
             except AssertionError as error:
@@ -112,7 +112,7 @@ def uploads(user: BitableUser) -> int:
 async def test_killed_at_any_step_each_row_has_exactly_one_result(
     kind: str, shard: int, tmp_path: Path
 ) -> None:
-    await killed_everywhere(kind, tmp_path, shard)
+    await expect_one_result_wherever_killed(kind, tmp_path, shard)
 
 
 @pytest.mark.timeout(300)

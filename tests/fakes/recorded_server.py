@@ -45,7 +45,7 @@ class RecordedServer:
                 "body": json.loads(content) if is_json else content,
             }
 
-    async def replay(self, recorded, **more):
+    async def expect_alike(self, recorded, **more):
         """Send a recorded request and compare the answer; returns its body."""
         answer = await self.ask(recorded["request"], **more)
         assert answer["status"] == recorded["status"], answer["body"]

@@ -67,3 +67,4 @@ def test_a_manager_that_is_gone_or_never_was_hinders_nobody(tmp_path: Path):
         manager.status("all is well")
         manager.close()
         manager.stopping()
+        assert manager.watchdog_seconds is None

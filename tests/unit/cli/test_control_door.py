@@ -187,16 +187,16 @@ CROWD = [
 
 async def test_eight_commands_at_once_without_a_daemon_all_get_their_turn(world: World) -> None:
     answers = await asyncio.gather(*(cli(world, *words) for words in CROWD))
-    crowd_came_through(world, answers)
+    assert_crowd_came_through(world, answers)
 
 
 @pytest.mark.usefixtures("door")
 async def test_eight_commands_at_once_through_the_door_all_get_their_turn(world: World) -> None:
     answers = await asyncio.gather(*(cli(world, *words) for words in CROWD))
-    crowd_came_through(world, answers)
+    assert_crowd_came_through(world, answers)
 
 
-def crowd_came_through(world: World, answers: list[Answer]) -> None:
+def assert_crowd_came_through(world: World, answers: list[Answer]) -> None:
     codes = Counter(answer.document.get("error", {}).get("code", "") for answer in answers)
     refused = codes.keys() - {""}
     assert refused <= {"retry_family_open", "cannot_resume_running"}

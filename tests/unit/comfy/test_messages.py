@@ -1,4 +1,5 @@
 import json
+from typing import get_origin
 
 import msgspec
 import pytest
@@ -21,32 +22,31 @@ RECORDED = [
 ]
 
 
+def question_of(exchange):
+    """Return method, first part of the path and status: what kind of answer it is."""
+    asked = exchange["request"]
+    return asked["method"], "/" + asked["path"].split("?")[0].split("/")[1], exchange["status"]
+
+
 @pytest.mark.parametrize("path", RECORDED, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_every_recorded_answer_and_frame_is_understood(path):
     recorded = json.loads(path.read_text(encoding="utf-8"))
     for exchange in exchanges_in(recorded):
-        asked = exchange["request"]
-        first = "/" + asked["path"].split("?")[0].split("/")[1]
-        kind = KINDS.get((asked["method"], first, exchange["status"]))
-        if kind is not None:
-            decoded(json.dumps(exchange["body"]).encode(), kind)
+        if (kind := KINDS.get(question_of(exchange))) is not None:
+            answer = decoded(json.dumps(exchange["body"]).encode(), kind)
+            assert isinstance(answer, get_origin(kind) or kind)
     frames = recorded.get("websocket") if isinstance(recorded, dict) else None
     for frame in frames or ():
-        msgspec.json.decode(json.dumps(frame), type=messages.Frame)
+        understood = msgspec.json.decode(json.dumps(frame), type=messages.Frame)
+        assert understood.type == frame["type"]
 
 
 def test_the_recordings_hold_every_kind_of_answer_we_decode():
-    seen = set()
-    for path in RECORDED:
-        for exchange in exchanges_in(json.loads(path.read_text(encoding="utf-8"))):
-            asked = exchange["request"]
-            seen.add(
-                (
-                    asked["method"],
-                    "/" + asked["path"].split("?")[0].split("/")[1],
-                    exchange["status"],
-                )
-            )
+    seen = {
+        question_of(exchange)
+        for path in RECORDED
+        for exchange in exchanges_in(json.loads(path.read_text(encoding="utf-8")))
+    }
     assert set(KINDS) - seen <= {("GET", "/object_info", 200)}  # recorded without its request
 
 

@@ -118,7 +118,7 @@ class Shop:
             unsubscribe()
         return self.ledger.task(task_id)
 
-    async def ends(self, task_id: str, stage: Stage) -> Task:
+    async def expect_end(self, task_id: str, stage: Stage) -> Task:
         task = await self.until(task_id, lambda task: task.stage is stage)
         assert (task.requested, task.requested_by) == (None, None)
         return task
@@ -141,7 +141,7 @@ async def test_a_waiting_prompt_is_cancelled_at_once_and_the_others_stay(shop: S
     shop.follow()
     await shop.until(runs, lambda task: task.stage is Stage.RUNNING)  # the poll of this hour
     asked = await shop.ask(waits, "cancel")
-    await shop.ends(waits, Stage.CANCELLED)
+    await shop.expect_end(waits, Stage.CANCELLED)
     assert await shop.sighted(asked) is State.ABSENT
     assert await shop.sighted(shop.ledger.task(runs)) is State.RUNNING
     assert await shop.sighted(shop.ledger.task(stays)) is State.PENDING
@@ -153,7 +153,7 @@ async def test_a_running_prompt_is_interrupted_and_the_next_one_goes_on(shop: Sh
     shop.follow()
     await shop.until(runs, lambda task: task.stage is Stage.RUNNING)
     await shop.ask(runs, "cancel")
-    await shop.ends(runs, Stage.CANCELLED)
+    await shop.expect_end(runs, Stage.CANCELLED)
     await shop.shown(shop.ledger.task(next_one), State.RUNNING)
 
 
@@ -162,7 +162,7 @@ async def test_a_queued_prompt_is_taken_back_and_what_runs_is_not_interrupted(sh
     waits = await shop.inside(2, State.PENDING)
     shop.follow()
     asked = await shop.ask(waits, "take_back")
-    task = await shop.ends(waits, Stage.WAITING)
+    task = await shop.expect_end(waits, Stage.WAITING)
     assert (task.server, task.comfyui_task_id, task.attempt) == (None, None, 1)
     assert await shop.sighted(asked) is State.ABSENT
     assert await shop.sighted(shop.ledger.task(runs)) is State.RUNNING
@@ -174,7 +174,7 @@ async def test_a_prompt_that_began_before_it_was_taken_back_runs_on_and_the_inte
     runs = await shop.inside(1, State.RUNNING, stage=Stage.QUEUED)
     shop.follow()
     asked = await shop.ask(runs, "take_back")
-    await shop.ends(runs, Stage.RUNNING)
+    await shop.expect_end(runs, Stage.RUNNING)
     assert await shop.sighted(asked) is State.RUNNING
 
 
@@ -182,7 +182,7 @@ async def test_a_running_prompt_is_reset_to_wait_for_a_new_attempt(shop: Shop) -
     runs = await shop.inside(1, State.RUNNING)
     shop.follow()
     await shop.ask(runs, "reset")
-    task = await shop.ends(runs, Stage.WAITING)
+    task = await shop.expect_end(runs, Stage.WAITING)
     assert (task.error_kind, task.lost_by_server) == (None, 0)
 
 
@@ -192,7 +192,7 @@ async def test_what_finished_meanwhile_is_collected(shop: Shop, intent: str) -> 
     done = await shop.inside(1, State.SUCCEEDED)
     shop.follow()
     await shop.ask(done, intent)
-    task = await shop.ends(done, Stage.COLLECTING)
+    task = await shop.expect_end(done, Stage.COLLECTING)
     assert len(task.outputs) == 1
 
 
@@ -207,7 +207,7 @@ async def test_after_a_crash_before_its_execution_an_intent_is_carried_out_at_th
     waits = await shop.inside(2, State.PENDING)
     await shop.ask(waits, intent)
     shop.follow()
-    await shop.ends(waits, stage)
+    await shop.expect_end(waits, stage)
 
 
 @pytest.mark.parametrize(
@@ -224,8 +224,8 @@ async def test_after_a_crash_between_the_servers_deed_and_our_commit_the_end_is_
         await shop.client.cancel(ticket_of(asked))
     await shop.shown(shop.ledger.task(runs), State.INTERRUPTED)
     shop.follow()
-    await shop.ends(waits, stage)
-    await shop.ends(runs, stage)
+    await shop.expect_end(waits, stage)
+    await shop.expect_end(runs, stage)
 
 
 @pytest.mark.parametrize(
@@ -239,7 +239,7 @@ async def test_a_server_that_forgot_everything_leaves_what_was_asked_for(
     await shop.ask(runs, intent)
     await shop.simulator.restart()
     shop.follow()
-    await shop.ends(runs, stage)
+    await shop.expect_end(runs, stage)
 
 
 async def test_an_intent_waits_for_a_server_that_does_not_answer(shop: Shop) -> None:
@@ -252,7 +252,7 @@ async def test_an_intent_waits_for_a_server_that_does_not_answer(shop: Shop) -> 
     asked = await shop.ask(runs, "cancel")
     assert shop.ledger.task(runs) == asked
     await shop.simulator.start()
-    await shop.ends(runs, Stage.CANCELLED)
+    await shop.expect_end(runs, Stage.CANCELLED)
 
 
 async def test_a_submission_whose_answer_was_lost_is_cancelled_once_it_is_found(
@@ -263,7 +263,7 @@ async def test_a_submission_whose_answer_was_lost_is_cancelled_once_it_is_found(
     asked = await shop.ask(lost, "cancel")
     shop.follow()
     await shop.settlement.settle(shop.client, shop.settings, [asked])  # as the lane does
-    await shop.ends(lost, Stage.CANCELLED)
+    await shop.expect_end(lost, Stage.CANCELLED)
 
 
 async def test_a_submission_that_never_arrived_is_cancelled_when_it_has_settled(
@@ -290,5 +290,5 @@ async def test_a_failure_that_came_before_the_cancel_is_not_tried_again(shop: Sh
     failed = await shop.inside(1, State.FAILED)
     shop.follow()
     await shop.ask(failed, "cancel")
-    task = await shop.ends(failed, Stage.FAILED)
+    task = await shop.expect_end(failed, Stage.FAILED)
     assert task.error_kind == "execution_error"
