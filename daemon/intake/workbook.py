@@ -1,6 +1,5 @@
 """The bytes of an ``.xlsx`` workbook → the rows of its first sheet; pure, in bounded memory."""
 
-import datetime as dt
 import io
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,10 +11,9 @@ from openpyxl.utils.exceptions import InvalidFileException
 
 from daemon.intake.errors import Unreadable
 from daemon.intake.grid import MAX_COLUMNS, JobFile, Line, read_grid
-from ledger.task import Json
+from daemon.tables.xlsx_cells import MAX_UNPACKED_BYTES, as_json
 
-#: A workbook is a zip: what it may grow to when unpacked. Shared texts are held in memory.
-MAX_UNPACKED_BYTES = 512 * 1024 * 1024
+#: They are held in memory.
 MAX_SHARED_TEXT_BYTES = 64 * 1024 * 1024
 #: A cell takes 32,767 characters; one of some 100 MB packs to nothing and unpacks to gigabytes.
 _SCANNED_BYTES = 1024 * 1024
@@ -86,7 +84,7 @@ def _lines(data: bytes, *, data_only: bool) -> Iterator[Sequence[object]]:
 
 def _without_formulas(values: Iterable[Sequence[object]]) -> Iterator[Line]:
     for number, cells in enumerate(values, 1):
-        yield Line([_rendered(cell) for cell in cells], _error_in(cells, number))
+        yield Line([as_json(cell) for cell in cells], _error_in(cells, number))
 
 
 def _with_formulas(
@@ -98,7 +96,7 @@ def _with_formulas(
             if cell is None and source is not None:
                 place = f"{get_column_letter(column)}{number}"
                 problem = f"cell {place} holds a formula without a stored result; save it in Excel"
-        yield Line([_rendered(cell) for cell in cells], problem)
+        yield Line([as_json(cell) for cell in cells], problem)
 
 
 def _error_in(cells: Sequence[object], number: int) -> str | None:
@@ -106,18 +104,3 @@ def _error_in(cells: Sequence[object], number: int) -> str | None:
         if isinstance(cell, str) and cell in ERROR_CODES:
             return f"cell {get_column_letter(column)}{number} holds the error {cell}"
     return None
-
-
-def _rendered(cell: object) -> Json:
-    match cell:
-        case None | bool() | int() | str():
-            return cell
-        case float():
-            return int(cell) if cell.is_integer() else cell
-        case dt.datetime():
-            midnight = cell.time() == dt.time()
-            return cell.date().isoformat() if midnight else cell.isoformat(sep=" ")
-        case dt.date() | dt.time():
-            return cell.isoformat()
-        case _:
-            return str(cell)

@@ -4,7 +4,6 @@ openpyxl only reads: after its load and save, stored results of formulas and WPS
 are gone. So cells are changed in the sheet's XML, and every other part of the zip is copied.
 """
 
-import datetime as dt
 import hashlib
 import io
 import zipfile
@@ -18,12 +17,11 @@ from daemon.tables.errors import Misconfigured, TableError, Trouble
 from daemon.tables.grid import GridLine, Plain, Spot
 from daemon.tables.sheet_xml import MAX_CELL_CHARACTERS, SheetXml, column_letters
 from daemon.tables.workbook_parts import find_sheet
+from daemon.tables.xlsx_cells import MAX_UNPACKED_BYTES, as_json
 from daemon.tables.xlsx_pictures import Pictures, find_pictures
 from ledger.task import Json
 
 MAX_BYTES = 128 * 1024 * 1024
-#: What a workbook may grow to when unpacked.
-MAX_UNPACKED_BYTES = 512 * 1024 * 1024
 
 
 class XlsxGrid:
@@ -73,7 +71,7 @@ class XlsxGrid:
     def _read(self, title: str) -> None:
         lines: list[GridLine] = []
         for number, values in enumerate(_values(self._data, title), start=1):
-            cells = [_rendered(value) for value in values]
+            cells = [as_json(value) for value in values]
             while cells and cells[-1] in (None, ""):
                 cells.pop()
             files = self._pictures.get(number, {})
@@ -139,21 +137,6 @@ def _values(data: bytes, title: str) -> Iterator[Sequence[object]]:
         yield from sheet.iter_rows(values_only=True)
     finally:
         book.close()
-
-
-def _rendered(cell: object) -> Json:
-    match cell:
-        case None | bool() | int() | str():
-            return cell
-        case float():
-            return int(cell) if cell.is_integer() else cell
-        case dt.datetime():
-            midnight = cell.time() == dt.time()
-            return cell.date().isoformat() if midnight else cell.isoformat(sep=" ")
-        case dt.date() | dt.time():
-            return cell.isoformat()
-        case _:
-            return str(cell)
 
 
 def _with_part(data: bytes, name: str, part: bytes) -> bytes:

@@ -10,16 +10,16 @@ import asyncio
 import base64
 import hashlib
 import re
-import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from time import time
 from urllib.parse import parse_qs, urlsplit
 
 import orjson
+
+from tests.bench.own_process import own_process
 
 _CONTENT_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _WEBSOCKET_KEY = re.compile(rb"\r\nsec-websocket-key: *(\S+)", re.IGNORECASE)
@@ -136,16 +136,9 @@ def _frame(event: str, data: dict) -> bytes:
     return b"\x81\x7e" + len(text).to_bytes(2) + text
 
 
-@contextmanager
-def instant_comfy(picture: Path) -> Iterator[str]:
+def instant_comfy(picture: Path) -> AbstractContextManager[str]:
     """Run one with this picture; gives its address."""
-    command = [sys.executable, "-m", "tests.bench.instant_comfy", str(picture)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            yield process.stdout.readline().strip()
-        finally:
-            process.kill()
+    return own_process("tests.bench.instant_comfy", str(picture))
 
 
 async def _serve(picture: bytes) -> None:

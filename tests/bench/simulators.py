@@ -4,7 +4,6 @@ The first line says where they are; SIGKILL ends them. ``--silent``: their webso
 """
 
 import asyncio
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from daemon.comfy.simulator import Faults, Simulator
 from daemon.comfy.simulator.executions import Execution, read_executions
+from tests.bench.own_process import own_process
 
 
 @contextmanager
@@ -20,14 +20,9 @@ def simulators(
     folder: Path, *, seconds_per_job: float, count: int = 1, silent: bool = False
 ) -> Iterator[list[str]]:
     """Run so many, each in a folder named by its number; gives their addresses."""
-    command = [sys.executable, "-m", "tests.bench.simulators", str(folder), str(seconds_per_job)]
-    command += [str(count), *(["--silent"] if silent else [])]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            yield process.stdout.readline().split()
-        finally:
-            process.kill()
+    arguments = [str(folder), str(seconds_per_job), str(count), *(["--silent"] if silent else [])]
+    with own_process("tests.bench.simulators", *arguments) as urls:
+        yield urls.split()
 
 
 def executed(folder: Path) -> list[Execution]:

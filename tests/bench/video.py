@@ -4,11 +4,9 @@ import asyncio
 import hashlib
 import os
 import struct
-import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 import aiohttp
@@ -22,6 +20,7 @@ from daemon.comfy.server import FileRef
 from daemon.running import loop_first
 from tests.bench.benchmark import Benchmark, Size, Target
 from tests.bench.memory import resident_bytes
+from tests.bench.own_process import own_process
 from tests.fakes.loop_lag import LoopLag
 
 REF = FileRef(node="40", filename="video.mp4", subfolder="rowkeeper/vid_1-1", type="output")
@@ -32,7 +31,7 @@ def _measure(folder: Path, size: Size) -> Mapping[str, float]:
     video = folder / "served.mp4"
     megabytes = size.of(500, 8)
     _write_video(video, megabytes)
-    with _served(video) as url:
+    with own_process("tests.bench.video", str(video)) as url:
         bare = asyncio.run(_bare(url))
         ours, lag_seconds, growth = asyncio.run(_ours(url, folder / "outputs" / "video.mp4"))
     disk = _kept(folder / "kept", megabytes)
@@ -117,19 +116,9 @@ def _peak_bytes() -> int:
     return 1024 * int(status.split("VmHWM:")[1].split()[0])
 
 
-@contextmanager
-def _served(video: Path) -> Iterator[str]:
-    """Serve the file as ComfyUI does, from a process of its own; gives the address."""
-    command = [sys.executable, "-m", "tests.bench.video", str(video)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            yield process.stdout.readline().strip()
-        finally:
-            process.kill()
-
-
 async def _serve(video: Path) -> None:
+    """Serve the file as ComfyUI does; the first line says where."""
+
     async def view(_: web.Request) -> web.FileResponse:
         return web.FileResponse(video)
 
