@@ -11,6 +11,7 @@ from sortedcontainers import SortedList
 
 from ledger.acceptance import Acceptance
 from ledger.batch import Batch
+from ledger.blocked import Blocked
 from ledger.entry import ARCHIVED, Meta, Record
 from ledger.errors import UnknownRecord
 from ledger.families import Families
@@ -36,7 +37,7 @@ class Index:
         self._families = Families(state.tasks)
         self._counts: defaultdict[str, Counter[Stage]] = defaultdict(Counter)
         self._total: Counter[Stage] = Counter()
-        self._blocked: dict[str, Counter[int]] = {}  # by batch and stage of the row
+        self._blocked = Blocked()
         self._unpublished: dict[str, dict[str, None]] = {}  # by table
         self._fingerprints = Fingerprints()
         for task_id in state.tasks:
@@ -102,8 +103,8 @@ class Index:
         self._by_stage[task.stage][task.task_id] = task
         if task.server is not None:
             self._by_server.setdefault((task.stage, task.server), {})[task.task_id] = task
+        self._blocked.enter(task)
         if task.stage is Stage.WAITING:
-            self._count_blocked(task, 1)
             types = self._waiting.setdefault(task.batch_id, {})
             if task.workflow_type not in types:
                 types[task.workflow_type] = SortedList()
@@ -117,8 +118,8 @@ class Index:
         del self._by_stage[before.stage][task_id]
         if before.server is not None:
             del self._by_server[before.stage, before.server][task_id]
+        self._blocked.leave(before)
         if before.stage is Stage.WAITING:
-            self._count_blocked(before, -1)
             types = self._waiting[before.batch_id]
             waiting = types[before.workflow_type]
             waiting.remove((-before.priority, self._order[task_id], task_id))
@@ -147,10 +148,6 @@ class Index:
     def _count(self, batch_id: str, stage: Stage, step: int) -> None:
         self._counts[batch_id][stage] += step
         self._total[stage] += step
-
-    def _count_blocked(self, task: Task, step: int) -> None:
-        if task.blocked_by is not None:
-            self._blocked.setdefault(task.batch_id, Counter())[task.row_stage] += step
 
     # -- asking ----------------------------------------------------------------------------------
 
@@ -276,8 +273,11 @@ class Index:
 
     def blocked_counts(self, batch_id: str) -> dict[int, int]:
         """Return, for stage 1 and 2 of the rows, how many waiting tasks are blocked."""
-        blocked = self._blocked.get(batch_id, Counter())
-        return {1: blocked[1], 2: blocked[2]}
+        return self._blocked.by_row_stage(batch_id)
+
+    def blocked_types(self, batch_id: str) -> dict[str, int]:
+        """Return, per workflow type, how many waiting tasks of the batch are blocked."""
+        return self._blocked.by_type(batch_id)
 
     def failed(self, batch_id: str) -> list[Task]:
         """Return the tasks that failed and are their family's newest, in the order of failing."""

@@ -1,6 +1,8 @@
 """Brings a batch's record in step with its rows: its stage, too many failures, nothing left."""
 
 import asyncio
+from collections.abc import Generator, Iterator
+from itertools import chain
 
 import msgspec
 import structlog
@@ -24,15 +26,21 @@ log = structlog.get_logger()
 IDLE_SECONDS = 30.0
 
 
-def has_work_left(ledger: Ledger, batch_id: str, stands: BatchStatistics) -> bool:
-    """Say whether any task of the batch is open and not blocked for good."""
+def has_work_left(
+    ledger: Ledger, batch_id: str, stands: BatchStatistics
+) -> Generator[None, None, bool]:
+    """Find out, row by row, whether any task of the batch is open and not blocked for good.
+
+    A mark may be older than the retry that lifts the block; so each blocked row is looked at.
+    """
     if stands.open:
         return True
-    return any(  # a mark may be older than the retry that lifts the block
-        why_blocked(ledger, task) is None
-        for workflow_type in (ledger.waiting_types(batch_id) if stands.blocked else ())
-        for task in ledger.waiting(batch_id, workflow_type)
-    )
+    for workflow_type in ledger.waiting_types(batch_id) if stands.blocked else ():
+        for task in ledger.waiting(batch_id, workflow_type):
+            if why_blocked(ledger, task) is None:
+                return True
+            yield
+    return False
 
 
 class BatchKeeper:
@@ -75,12 +83,13 @@ class BatchKeeper:
         suspects, self._suspects = self._suspects, set()
         changed: list[tuple[Batch, Batch]] = []
 
-        def look(batch_id: str) -> None:
+        def look(batch_id: str) -> Iterator[None]:
             batch = self._ledger.index.find_batch(batch_id)
-            if batch is not None and (after := self._reviewed(batch)) is not None:
+            if batch is not None and (after := (yield from self._reviewed(batch))) is not None:
                 changed.append((batch, after))
+            yield
 
-        await in_slices(map(look, suspects))
+        await in_slices(chain.from_iterable(map(look, suspects)))
         for before, after in changed:
             await self._write(before, after)
 
@@ -94,15 +103,19 @@ class BatchKeeper:
         if op != "batch.counted":
             self._tell(op, after.batch_id)
 
-    def _reviewed(self, batch: Batch) -> Batch | None:
-        """Return the batch as it should stand, or None when it does."""
+    def _reviewed(self, batch: Batch) -> Generator[None, None, Batch | None]:
+        """Find out how the batch should stand; None when it does."""
         stands = statistics(self._ledger, batch.batch_id)
         if batch.status is BatchStatus.COMPLETED or not stands.total:  # the rest is in the archive
             return None
         runs = batch.status is BatchStatus.RUNNING
         too_many = runs and self._streaks.too_long(batch.batch_id)
         status: BatchStatus = BatchStatus.FAILED if too_many else batch.status
-        if not has_work_left(self._ledger, batch.batch_id, stands):
+        work_left = yield from has_work_left(self._ledger, batch.batch_id, stands)
+        if statistics(self._ledger, batch.batch_id) != stands:
+            self._suspect(batch.batch_id)  # rows have moved while we looked: look anew
+            return None
+        if not work_left:
             status = _ended(status is BatchStatus.FAILED, stands)
         after = msgspec.structs.replace(
             batch,

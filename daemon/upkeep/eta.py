@@ -77,16 +77,17 @@ class RunTimes:
 
 
 def remaining_work(ledger: Ledger, batch_id: str, now: datetime) -> Work:
-    """Return what of the batch its servers still have to execute; blocked rows do not run."""
+    """Return what of the batch its servers still have to execute; blocked rows do not run.
+
+    Asked for every batch that changes, each second: the cost does not grow with its rows.
+    """
     index = ledger.index
     tasks = {
         workflow_type: sum(counts[stage] for stage in _LEFT)
         for workflow_type, counts in index.family_counts(batch_id).items()
     }
-    if any(index.blocked_counts(batch_id).values()):
-        for workflow_type in index.waiting_types(batch_id):
-            waiting = index.waiting(batch_id, workflow_type)
-            tasks[workflow_type] -= sum(1 for task in waiting if task.blocked_by is not None)
+    for workflow_type, blocked in index.blocked_types(batch_id).items():
+        tasks[workflow_type] -= blocked
     spent_seconds = sum(
         max(0.0, (now - from_timestamp(task.started_at)).total_seconds())
         for task in index.in_stage(Stage.RUNNING)

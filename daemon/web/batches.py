@@ -15,16 +15,13 @@ from daemon.web.performing import now, perform
 from daemon.web.remaining import batch_documents, eta_of
 from daemon.web.standing import batch_document
 from daemon.web.views import task_row
-from ledger.slices import in_slices
 from ledger.status import Stage
 from ledger.task import Json
 
 
 async def list_batches(call: Call[Nothing, Nothing]) -> BatchesDocument:
-    """Answer all batches; the loop goes on while thousands are gathered."""
-    documents: list[BatchDocument] = []
-    await in_slices(map(documents.append, batch_documents(call.desk)))
-    return BatchesDocument(documents)
+    """Answer all batches."""
+    return BatchesDocument(await batch_documents(call.desk))
 
 
 async def show_batch(call: Call[Nothing, Nothing]) -> BatchDocument:

@@ -15,7 +15,7 @@ from daemon.web.feed import TELL_SECONDS, Feed, Listener
 from daemon.web.remaining import batch_documents, eta_of
 from daemon.web.standing import batch_document
 from daemon.web.views import server_documents, snapshot
-from ledger.errors import UnknownRecord
+from ledger.slices import in_slices
 from ledger.status import Stage
 from ledger.task import Json
 
@@ -79,17 +79,25 @@ async def _tell(
     response: web.StreamResponse, feed: Feed, listener: Listener, desk: Desk, activity: Activity
 ) -> None:
     """Send what is due; the feed cuts off a client that takes none of it for some seconds."""
-    listener.is_sending = True
     if listener.needs_snapshot:
         listener.restart()
-        await response.write(feed.snapshot(lambda: _how_all_stands(desk, activity)))
+        await _send(response, listener, await feed.snapshot(lambda: _snapshot(desk, activity)))
     for frames in listener.take():
-        await response.write(frames)
-    listener.is_sending = False
+        await _send(response, listener, frames)
 
 
-def _how_all_stands(desk: Desk, activity: Activity) -> Mapping[str, object]:
-    now = snapshot(desk.ledger, desk.servers, [*batch_documents(desk)], progress(desk))
+async def _send(response: web.StreamResponse, listener: Listener, frames: bytes) -> None:
+    """Send piece by piece: all share the bytes, and a piece only waits in a client's buffer."""
+    rest = memoryview(frames)
+    while rest:
+        with listener.sending():
+            await response.write(rest[:SEND_BUFFER_BYTES])
+        rest = rest[SEND_BUFFER_BYTES:]
+
+
+async def _snapshot(desk: Desk, activity: Activity) -> Mapping[str, object]:
+    batches = await batch_documents(desk)
+    now = snapshot(desk.ledger, desk.servers, batches, progress(desk))
     return {**now, "overview": activity.overview(), "latest": activity.latest()}
 
 
@@ -121,14 +129,15 @@ class Teller:
             if self._feed.is_heard:
                 self._tell_progress()
                 if tick % TICKS_PER_TELLING == 0:
-                    self.tell()
+                    await self.tell()
             self._feed.flush()
             tick += 1
             await self._desk.clock.pause(TELL_SECONDS, stop)
 
-    def tell(self) -> None:
+    async def tell(self) -> None:
         """Tell which batches, servers and activity changed since the last time."""
-        self._tell_batches()
+        touched, self._feed.touched = self._feed.touched, set()
+        await in_slices(map(self._tell_batch, sorted(touched)))
         servers = server_documents(self._desk.ledger, self._desk.servers)
         if servers != self._servers:
             self._servers = servers
@@ -147,13 +156,8 @@ class Teller:
         if changed:
             self._feed.publish("progress", changed)
 
-    def _tell_batches(self) -> None:
+    def _tell_batch(self, batch_id: str) -> None:
         ledger = self._desk.ledger
-        touched, self._feed.touched = self._feed.touched, set()
-        for batch_id in sorted(touched):
-            try:
-                batch = ledger.batch(batch_id)
-            except UnknownRecord:
-                continue
-            eta = eta_of(self._desk, batch)
-            self._feed.publish("batch", batch_document(ledger.index, batch, eta))
+        if (batch := ledger.index.find_batch(batch_id)) is not None:
+            document = batch_document(ledger.index, batch, eta_of(self._desk, batch))
+            self._feed.publish("batch", document)

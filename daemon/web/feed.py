@@ -8,7 +8,7 @@ those who come back. A listener that cannot keep up loses its queue and gets a f
 import asyncio
 import secrets
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -62,8 +62,8 @@ class Listener:
 
     def __init__(self, missed: list[Event] | None, connection: Connection | None) -> None:
         self.needs_snapshot = missed is None
-        self.is_sending = False
         self._connection = connection
+        self._is_sending = False
         self._stalled_ticks = 0
         self._queue: deque[bytes] = deque(event.frame for event in missed or ())
         self._queued_bytes = sum(map(len, self._queue))
@@ -88,7 +88,7 @@ class Listener:
         """Wake one whose client has left, cut off one that takes nothing."""
         if self.is_gone:
             self._news.set()
-        self._stalled_ticks = self._stalled_ticks + 1 if self.is_sending else 0
+        self._stalled_ticks = self._stalled_ticks + 1 if self._is_sending else 0
         if self._stalled_ticks > STALLED_TICKS and self._connection is not None:
             self._connection.cut_off()
 
@@ -102,8 +102,16 @@ class Listener:
         while self._queue and not self.needs_snapshot:
             frames = self._queue.popleft()
             self._queued_bytes -= len(frames)
-            self._stalled_ticks = 0  # the one before was taken
             yield frames
+
+    @contextmanager
+    def sending(self) -> Iterator[None]:
+        """Be watched, while something is sent, for whether the client takes it."""
+        self._is_sending, self._stalled_ticks = True, 0
+        try:
+            yield
+        finally:
+            self._is_sending = False
 
     async def news(self) -> None:
         """Wait for an event, the end, or that the client has left."""
@@ -132,7 +140,8 @@ class Feed:
         self._other: list[tuple[str, object]] = []
         self._silent_ticks = SILENT_TICKS  # nobody has ever listened
         self._quiet_ticks = 0
-        self._snapshot: bytes | None = None
+        self._snapshot: Event | None = None
+        self._taking = asyncio.Lock()
         self.closed = False
         self.touched: set[str] = set()  # batches whose counts changed since they were told
 
@@ -203,11 +212,18 @@ class Feed:
         finally:
             self._listeners.discard(listener)
 
-    def snapshot(self, take: Callable[[], object]) -> bytes:
-        """Return the event that says how all stands; those who come at once share one."""
-        if self._snapshot is None:
-            self._snapshot = self._framed(self._number, "snapshot", take())
-        return self._snapshot
+    async def snapshot(self, take: Callable[[], Awaitable[object]]) -> bytes:
+        """Return the event that says how all stands; those who come at once share one.
+
+        What changes while it is taken is told behind it. So one that was begun before an event is
+        not given to who asks after that event: nobody would tell it to them.
+        """
+        asked_at = self._number
+        async with self._taking:
+            if self._snapshot is None or self._snapshot.number < asked_at:
+                number = self._number
+                self._snapshot = Event(number, self._framed(number, "snapshot", await take()))
+            return self._snapshot.frame
 
     def id_of(self, number: int) -> str:
         """Return what a client sends as Last-Event-ID."""

@@ -1,5 +1,6 @@
 """Whatever comes at once, the loop goes on: signals, HTTP and progress do not wait for it."""
 
+import asyncio
 import gc
 from pathlib import Path
 
@@ -11,13 +12,19 @@ from daemon.actions.rerunning import Wish, rerun
 from daemon.clock import SystemClock
 from daemon.dispatch.ready import ReadyRows
 from daemon.intake.drops import find_drops
+from daemon.settle.streaks import Streaks
+from daemon.upkeep.batches import BatchKeeper
+from ledger.batch import BatchStatus
 from ledger.jsondir.store import JsonDirBackend
 from ledger.ledger import Ledger
 from ledger.shelf import decode_task, encode_task
 from ledger.status import Stage
 from ledger.task import InputFile, Metadata, Source, Task
+from tests.fakes.door import open_door
 from tests.fakes.loop_lag import WORST_SHARE, LoopLag
 from tests.fakes.records import batch_record, task_record
+from tests.fakes.world import World
+from tests.unit.actions.house import row, video_of
 from tests.unit.intake.house import House
 
 
@@ -90,6 +97,36 @@ async def test_the_loop_goes_on_while_thousands_of_job_files_are_looked_at(tmp_p
             house.clock.passed += 5
         await house.ledger.close()
     assert scan.settling == 5_000  # they wait for a picture
+    assert lag.worst_share < WORST_SHARE
+
+
+async def test_the_loop_goes_on_while_thousands_of_blocked_rows_are_looked_at(tmp_path):
+    ledger = Ledger(JsonDirBackend(tmp_path / "ledger"))
+    await ledger.open()
+    pictures = [row(number, Stage.FAILED) for number in range(1, 20_001)]
+    videos = [video_of(each, 50_000 + n, blocked_by="x") for n, each in enumerate(pictures)]
+    await ledger.commit(batch_record(), *pictures, *videos, op="batch.accepted")
+    stop = asyncio.Event()
+    stop.set()
+    async with LoopLag() as lag:
+        await BatchKeeper(ledger, SystemClock(), Streaks(ledger, 10)).run(stop)
+    assert ledger.batch(batch_record().batch_id).status is BatchStatus.COMPLETED
+    await ledger.close()
+    assert lag.worst_share < WORST_SHARE
+
+
+async def test_the_loop_goes_on_while_one_begins_to_listen_to_thousands_of_batches(tmp_path):
+    world = World(tmp_path / "world", "http://127.0.0.1:9")
+    records = [batch_record(f"job-{n:06}", status=BatchStatus.PAUSED) for n in range(5_000)]
+    rows = [task_record(n, batch_id=each.batch_id) for n, each in enumerate(records)]
+    async with open_door(world) as door:
+        await door.ledger.commit(*records, *rows, op="test")
+        await asyncio.sleep(1)  # let the other steps look at them
+        async with LoopLag() as lag, door.session.get(door.url + "/api/events") as stream:
+            told = bytearray()
+            while not (told.endswith(b"\n\n") and b"event: snapshot" in told):
+                told += await stream.content.readany()
+    assert told.count(b'"batch_id":"job-') >= 5_000
     assert lag.worst_share < WORST_SHARE
 
 

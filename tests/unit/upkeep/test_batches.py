@@ -1,6 +1,7 @@
 """What becomes of a batch as its rows end."""
 
 import asyncio
+from asyncio import Event
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -184,6 +185,29 @@ async def test_rows_blocked_by_a_failed_picture_keep_no_batch_open(house: House)
         blocked = video.changed(at=LATER, blocked_by="dependency: 图片合成")
         await house.ledger.commit(blocked, op="rows.reviewed")
     assert house.batch().status is BatchStatus.COMPLETED
+
+
+async def test_a_row_that_may_run_again_while_blocked_ones_are_looked_at_keeps_the_batch_open(
+    house: House,
+) -> None:
+    pictures = [row(number, Stage.FAILED) for number in range(1, 5001)]
+    videos = [video_of(each, 9000 + n, blocked_by="x") for n, each in enumerate(pictures)]
+    await house.open(*pictures, *videos)
+    plan = tasks.retry(
+        house.ledger,
+        pictures[0].task_id,
+        copy_files=True,
+        at=LATER,
+        input_path=anywhere,
+        output_path=anywhere,
+    )
+    keeper, stop = BatchKeeper(house.ledger, FakeClock(), Streaks(house.ledger, LIMIT)), Event()
+    running = asyncio.create_task(keeper.run(stop))
+    await asyncio.sleep(0)  # it looks at the first rows, and gives way
+    await house.do(plan)
+    stop.set()
+    await running
+    assert house.batch().status is BatchStatus.RUNNING
 
 
 async def test_a_mark_older_than_the_retried_picture_does_not_complete_the_batch(

@@ -1,5 +1,6 @@
 """An estimate is a range that holds what really happens, or there is none."""
 
+import cProfile
 import heapq
 from datetime import datetime, timedelta
 
@@ -109,6 +110,30 @@ async def test_a_start_knows_the_runs_of_the_newest_batches() -> None:
     times = RunTimes()
     times.load(ledger)
     assert sorted(times.of("图片合成")["a"]) == [0, 1, 2, 3, 4, 5]
+    await ledger.close()
+
+
+async def test_what_remains_costs_no_more_with_a_thousand_rows_than_with_ten() -> None:
+    ledger = Ledger(MemoryBackend())
+    await ledger.open()
+    calls = []
+    for batch_id, rows in (("small-abc234", 10), ("large-abc234", 1000)):
+        tasks = [
+            task_record(
+                number,
+                batch_id=batch_id,
+                task_id=f"{batch_id}:{number}",
+                row_id=f"{batch_id}:{number}",
+                blocked_by="dependency: x" if number % 2 else None,
+            )
+            for number in range(rows)
+        ]
+        await ledger.commit(batch_record(batch_id), *tasks, op="rows.accepted")
+        profile = cProfile.Profile()
+        work = profile.runcall(remaining_work, ledger, batch_id, from_timestamp(AT))
+        assert work.tasks == {"图片合成": rows / 2}
+        calls.append(sum(entry.callcount for entry in profile.getstats()))
+    assert calls[1] <= calls[0]
     await ledger.close()
 
 

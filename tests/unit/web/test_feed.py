@@ -91,14 +91,43 @@ def test_a_tick_tells_each_task_once_as_it_stands_and_many_as_a_whole(feed):
         assert f'"count":{len(many)}'.encode() in frames
 
 
-def test_all_who_begin_between_two_ticks_share_one_snapshot(feed):
-    taken = []
-    for _ in range(3):
-        feed.snapshot(lambda: taken.append(1))
-    assert len(taken) == 1
-    feed.flush()
-    feed.snapshot(lambda: taken.append(1))
-    assert len(taken) == 2
+class Gathering:
+    """What a snapshot is made of; takes as long as the test lets it."""
+
+    def __init__(self):
+        self.begun = 0
+        self.may_end = asyncio.Event()
+
+    async def __call__(self):
+        self.begun += 1
+        await self.may_end.wait()
+        return self.begun
+
+
+async def test_all_who_begin_between_two_events_share_one_snapshot(feed):
+    gathering = Gathering()
+    with feed.listener(None):
+        asking = [asyncio.ensure_future(feed.snapshot(gathering)) for _ in range(3)]
+        await asyncio.sleep(0)
+        feed.flush()  # nothing to tell
+        gathering.may_end.set()
+        assert len(set(await asyncio.gather(*asking))) == gathering.begun == 1
+        feed.flush()
+        assert await feed.snapshot(gathering) not in {each.result() for each in asking}
+
+
+async def test_one_who_begins_after_an_event_gets_no_snapshot_from_before_it(feed):
+    gathering = Gathering()
+    with feed.listener(None):
+        early = asyncio.ensure_future(feed.snapshot(gathering))
+        await asyncio.sleep(0)
+        told(feed)
+        late = asyncio.ensure_future(feed.snapshot(gathering))
+        gathering.may_end.set()
+        assert (await early).endswith(b"data: 1\n\n")
+        assert (await late).endswith(b"data: 2\n\n")
+        assert feed.now_id.encode() not in await early
+        assert feed.now_id.encode() in await late
 
 
 def test_nothing_is_kept_when_nobody_has_listened_for_long(feed):
@@ -142,14 +171,11 @@ async def test_a_wait_ends_with_an_event_when_the_client_leaves_or_with_the_feed
 def test_one_that_takes_nothing_is_cut_off_and_one_that_takes_slowly_is_not(feed):
     deaf, slow = Client(), Client()
     with feed.listener(feed.now_id, deaf) as first, feed.listener(feed.now_id, slow) as second:
-        for listener in (first, second):
-            listener.is_sending = True
-        taking = None
-        for tick in range(STALLED_TICKS + 2):
-            told(feed)
-            taking = second.take() if taking is None else taking
-            if tick % 5 == 0:
-                next(taking)
+        with first.sending():
+            for _piece in range(2):
+                with second.sending():
+                    for _ in range(STALLED_TICKS):
+                        told(feed)
         assert (deaf.was_cut_off, slow.was_cut_off) == (True, False)
 
 
