@@ -12,6 +12,7 @@ from daemon.ground import Ground, make_store, output_folder
 from daemon.intake.accept import Door
 from daemon.intake.claims import Claims
 from daemon.intake.command_column import CommandColumn
+from daemon.intake.restoring import Restoration
 from daemon.intake.row_check import RowCheck
 from daemon.intake.table import TablePoller
 from daemon.intake.table_rows import TableRows
@@ -87,13 +88,17 @@ async def _reconcile(settings: Settings, words: Words) -> ReconciliationDone:
 def _poller(ground: Ground, door: Door, connection: Connection) -> TablePoller:
     ledger, clock = ground.ledger, ground.clock
     fetched = ground.settings.state_dir / "tables" / connection.name
-    claims = Claims(connection, RowCheck(connection, door, fetched), door, ledger, clock)
+    rows = TableRows(connection, ledger.index, door.needs, clock)
+    check = RowCheck(connection, door, fetched)
+    claims = Claims(connection, check, door, ledger, clock, lost=rows.lost)
     commands = RowCommands(
         ledger, clock, input_path=ground.contents.path_of, output_path=ground.folder.absolute
     )
     column = CommandColumn(connection, claims, commands, ledger)
-    rows = TableRows(connection.name, ledger.index, door.needs)
-    return TablePoller(connection, rows, claims, column, clock)
+    restoration = Restoration(connection, rows, ledger)
+    return TablePoller(
+        connection, rows=rows, restoration=restoration, claims=claims, commands=column, clock=clock
+    )
 
 
 def _pushes(

@@ -15,6 +15,7 @@ from daemon import failpoint
 from daemon.clock import Clock
 from daemon.intake.accept import Door
 from daemon.intake.claimed import Claimed, ClaimedRow
+from daemon.intake.lost_rows import LostRows
 from daemon.intake.records import AcceptedRow
 from daemon.intake.row_check import CheckedRow, RowCheck
 from daemon.intake.table_rows import inputs_of
@@ -57,13 +58,21 @@ class Claims:
     """Takes rows of one table."""
 
     def __init__(
-        self, connection: Connection, check: RowCheck, door: Door, ledger: Ledger, clock: Clock
+        self,
+        connection: Connection,
+        check: RowCheck,
+        door: Door,
+        ledger: Ledger,
+        clock: Clock,
+        *,
+        lost: LostRows,
     ) -> None:
         self._connection = connection
         self._check = check
         self._door = door
         self._ledger = ledger
         self._clock = clock
+        self._lost = lost
 
     def open(self) -> dict[str, Claim]:
         """Return the notes of rows of this table that are being taken, by first id."""
@@ -82,6 +91,8 @@ class Claims:
         """
         good, refused = await self._check.check(rows)
         if good:
+            for row, _ in good:
+                self._lost.forget(row.text("task_id"))
             claims = await self._note(good)
             await self._mark([row for row, _ in good], claims)
             await self._accept(claims, dict(zip((c.task_id for c in claims), good, strict=True)))
@@ -146,6 +157,8 @@ class Claims:
             return
         together = Claimed(table=self._connection.name, rows=tuple(taken))
         batch_id = await self._door.take(together, settled)
+        for claimed in taken:
+            self._lost.expect(claimed.key)
         log.info(
             "table.rows_taken",
             table=self._connection.name,

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections.abc import Iterator, Sequence
 
 import structlog
 
@@ -10,18 +11,20 @@ from daemon.clock import Clock
 from daemon.intake.claims import Claims
 from daemon.intake.command_column import CommandColumn
 from daemon.intake.errors import Postponed
+from daemon.intake.restoring import Restoration
 from daemon.intake.table_rows import TableRows, Wants
 from daemon.tables.cells import Change, Reading, Row
 from daemon.tables.columns import CREATED_KEYS, insist_on_columns, missing_keys
 from daemon.tables.connection import Connection
 from daemon.tables.errors import InUse, TableError, Trouble, Unreachable
 from ledger.errors import LedgerError
+from ledger.timestamps import to_timestamp
 
 log = structlog.get_logger()
 
 #: Rows that are taken together: one write of the table, one transaction. Pictures that lie in
-#: the table are fetched before, some per second only.
-PORTION, PORTION_WITH_FILES = 300, 20
+#: cells are fetched before, some per second only, so rows with them are taken in smaller portions.
+PORTION, PORTION_FILES = 300, 40
 #: A row that was refused is looked at again so often even if its table did not change: the
 #: picture that it names may have come.
 REFUSED_AGAIN_SECONDS = 30.0
@@ -49,7 +52,9 @@ class TablePoller:
     def __init__(
         self,
         connection: Connection,
+        *,
         rows: TableRows,
+        restoration: Restoration,
         claims: Claims,
         commands: CommandColumn,
         clock: Clock,
@@ -58,6 +63,7 @@ class TablePoller:
         self.wake = asyncio.Event()  # somebody knows that the table changed
         self._connection = connection
         self._rows = rows
+        self._restoration = restoration
         self._claims = claims
         self._commands = commands
         self._clock = clock
@@ -70,6 +76,7 @@ class TablePoller:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Look at the table now and then until *stop*; a portion being taken is finished."""
+        await self._rows.expect_unpublished()
         while not stop.is_set():
             self.wake.clear()
             self.idle = await self.look(stop)
@@ -97,13 +104,15 @@ class TablePoller:
 
     async def _look(self, stop: asyncio.Event) -> bool:
         await self._claims.finish_open()
+        at = to_timestamp(self._clock.now())
         reading = await self._read()
         if reading is None:
             self._quiet += 1
             return True
         self._quiet = 0
         reading = await self._with_columns(reading)
-        wants = await self._rows.sort(reading, self._claims.open())
+        wants = await self._rows.sort(reading, self._claims.open(), at)
+        await self._restoration.restore(wants)
         await self._commands.forget_emptied(reading)
         await self._commands.obey(wants.commands)
         refused = await self._take(wants, stop)
@@ -113,7 +122,8 @@ class TablePoller:
         )
         self._refused_due = self._clock.monotonic() + REFUSED_AGAIN_SECONDS if refused else None
         self._seen = reading.revision
-        return not (wants.commands or len(wants.ready) > len(refused))
+        found = wants.commands or wants.robbed or wants.overwritten
+        return not (found or len(wants.ready) > len(refused))
 
     async def _read(self) -> Reading | None:
         """Return the table, None when it is as it was; now and then with every row in it."""
@@ -141,11 +151,10 @@ class TablePoller:
 
     async def _take(self, wants: Wants, stop: asyncio.Event) -> list[tuple[Row, Trouble]]:
         refused: list[tuple[Row, Trouble]] = []
-        at_once = PORTION if self._connection.table.pictures_in else PORTION_WITH_FILES
-        for first in range(0, len(wants.ready), at_once):
+        for portion in _portions(wants.ready):
             if stop.is_set():
                 break
-            refused += await self._claims.take(wants.ready[first : first + at_once])
+            refused += await self._claims.take(portion)
         return refused
 
     async def _report(self, reports: list[tuple[Row, Trouble]]) -> None:
@@ -177,3 +186,17 @@ class TablePoller:
         if self._refused_due is not None:
             seconds = min(seconds, max(1.0, self._refused_due - self._clock.monotonic()))
         return seconds
+
+
+def _portions(rows: Sequence[Row]) -> Iterator[list[Row]]:
+    """Part *rows* into those that are taken together."""
+    portion: list[Row] = []
+    files = 0
+    for row in rows:
+        if portion and (len(portion) == PORTION or files + len(row.files) > PORTION_FILES):
+            yield portion
+            portion, files = [], 0
+        portion.append(row)
+        files += len(row.files)
+    if portion:
+        yield portion

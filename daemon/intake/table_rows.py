@@ -1,17 +1,20 @@
 """What each row of a table wants of us: to be taken, a command, a word to its maker, nothing."""
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
+from daemon.clock import Clock
 from daemon.intake.columns import WorkflowNeeds, known_columns, tidy
+from daemon.intake.lost_rows import LostRows
 from daemon.tables.cells import Reading, Row
 from daemon.tables.columns import INPUT_HEADINGS, OUR_HEADINGS, STATUS_KEYS, Columns
+from daemon.tables.connection import Connection
 from daemon.tables.errors import Trouble
 from daemon.tables.status import STATUS_WORDS, RowStatus, read_status
 from ledger.index import Index
-from ledger.status import OPEN_STAGES
+from ledger.status import OPEN_STAGES, Stage
 from ledger.task import Json, Task
 
 #: Rows looked at before the loop may go on; each may cost the reading of a finished task.
@@ -25,27 +28,49 @@ class Wants(msgspec.Struct, kw_only=True):
     commands: list[tuple[Row, Task | None]] = msgspec.field(default_factory=list)
     # … each with the first task of its row, None when the ledger has none (any more)
     reports: list[tuple[Row, Trouble]] = msgspec.field(default_factory=list)
+    robbed: list[tuple[Row, Task]] = msgspec.field(default_factory=list)
+    # … of their 任务ID, by an older copy saved over the table; each with its first task
+    overwritten: list[tuple[Row, Task]] = msgspec.field(default_factory=list)
+    # … rows that say less than they were told, likewise
 
 
 class TableRows:
     """Sorts the rows of one table, and remembers those that it need not look at again."""
 
-    def __init__(self, table: str, index: Index, needs: Mapping[str, WorkflowNeeds]) -> None:
-        self._table = table
+    def __init__(
+        self, connection: Connection, index: Index, needs: Mapping[str, WorkflowNeeds], clock: Clock
+    ) -> None:
+        self._table = connection.name
         self._index = index
         self._watched = known_columns(needs) - set(OUR_HEADINGS)
         self._marks: dict[str, str] = {}  # key → as it was when nothing was to be done
         self._edited: dict[str, None] = {}
+        self._can_lose_ids = not connection.table.has_own_keys
+        self.lost = LostRows(index, clock, inputs_of)
 
     @property
     def edited(self) -> tuple[str, ...]:
         """The keys of the finished rows whose inputs are not those that they ran with."""
         return tuple(self._edited)
 
-    async def sort(self, reading: Reading, being_claimed: Collection[str]) -> Wants:
-        """Return what the rows want; those whose claim is open want nothing."""
+    async def expect_unpublished(self) -> None:
+        """Note which rows an earlier process took that must stand in the table."""
+        for number, task_id in enumerate(self._index.unpublished(self._table), start=1):
+            if number % _SLICE == 0:
+                await asyncio.sleep(0)
+            if (task := self._index.find_task(task_id)) and task.metadata.table_row:
+                self.lost.expect(task.metadata.table_row.key)
+
+    async def sort(self, reading: Reading, being_claimed: Collection[str], at: str) -> Wants:
+        """Return what the rows want; those whose claim is open want nothing.
+
+        *at*: a moment before the reading. What was told since does not stand in it.
+        """
         wants = Wants()
-        copies = self._copies(reading)
+        alike = self._alike(reading)
+        if self._can_lose_ids and reading.is_whole:
+            self.lost.look(alike)
+        copies = self._copies(alike)
         seen: set[str] = set()
         for number, row in enumerate(reading.rows, start=1):
             if number % _SLICE == 0:
@@ -58,22 +83,26 @@ class TableRows:
             elif row.place in copies:
                 wants.reports.append((row, Trouble(code="copied", values={"task": task_id})))
             else:
-                self._sort_known(row, task_id, reading.columns, wants)
+                self._sort_known(row, task_id, reading.columns, wants, at)
             seen.add(task_id)
         if reading.is_whole:
             self._marks = {key: mark for key, mark in self._marks.items() if key in seen}
         return wants
 
-    def _copies(self, reading: Reading) -> set[str]:
+    def _alike(self, reading: Reading) -> dict[str, list[Row]]:
+        """Return the rows that bear an id, by id."""
+        alike: dict[str, list[Row]] = {}
+        for row in reading.rows:
+            if task_id := row.text("task_id"):
+                alike.setdefault(task_id, []).append(row)
+        return alike
+
+    def _copies(self, alike: Mapping[str, Sequence[Row]]) -> set[str]:
         """Return the places of rows that are copies: of those with one 任务ID all but the row.
 
         Where rows have keys of their own they tell; else the row is the first whose inputs are
         those that its task was made with, or simply the first.
         """
-        alike: dict[str, list[Row]] = {}
-        for row in reading.rows:
-            if task_id := row.text("task_id"):
-                alike.setdefault(task_id, []).append(row)
         copies: set[str] = set()
         for task_id, rows in alike.items():
             if len(rows) > 1:
@@ -93,10 +122,12 @@ class TableRows:
             return
         elif row.problem is not None:
             wants.reports.append((row, row.problem))
+        elif self._can_lose_ids and (task := self.lost.take_task_of(row)) is not None:
+            wants.robbed.append((row, task))
         else:
             wants.ready.append(row)
 
-    def _sort_known(self, row: Row, task_id: str, columns: Columns, wants: Wants) -> None:
+    def _sort_known(self, row: Row, task_id: str, columns: Columns, wants: Wants, at: str) -> None:
         if self._marks.get(task_id) == row.mark:
             return
         task = self._index.find_task(task_id)
@@ -111,25 +142,35 @@ class TableRows:
             wants.reports.append((row, Trouble(code="copied", values={"task": task_id})))
         elif row.text("command"):
             wants.commands.append((row, task))
-        elif not self._is_over(task):
-            return
-        elif ready:
+        else:
+            self._sort_ours(row, task, columns, wants, at)
+
+    def _sort_ours(self, row: Row, task: Task, columns: Columns, wants: Wants, at: str) -> None:
+        """Sort a row of ours that bears no command."""
+        newest = self._newest(task)
+        status = read_status(status_text(row, columns))
+        if any(each.stage in OPEN_STAGES for each in newest):
+            self.leave(row)  # when they end the row is told, and so changes
+        elif not all(each.publish.is_settled and each.updated_at < at for each in newest):
+            return  # the table does not know yet, or did not when it was read
+        elif _says_less(row, status, columns, newest):
+            wants.overwritten.append((row, task))
+        elif status is RowStatus.READY:
             wants.reports.append((row, Trouble(code="status_reset")))
         else:
-            self._marks[task_id] = row.mark
-            self._note_edited(row, task_id, task)
+            self.leave(row)
+            self._note_edited(row, row.text("task_id"), task)
 
-    def _is_over(self, task: Task) -> bool:
-        """Say whether all tasks of the row have ended and the table knows."""
+    def _newest(self, task: Task) -> list[Task]:
+        """Return the newest task of each stage of the row that *task* was made for."""
         row = task.metadata.table_row
-        newest = (
-            self._index.newest_of_family(task.row_id, name)
-            for name in (row.workflow_types if row else ())
-        )
-        return all(
-            each is None or (each.stage not in OPEN_STAGES and each.publish.is_settled)
-            for each in newest
-        )
+        types = row.workflow_types if row else ()
+        newest = (self._index.newest_of_family(task.row_id, name) for name in types)
+        return [each for each in newest if each is not None] or [task]
+
+    def leave(self, row: Row) -> None:
+        """Note that nothing is to be done for a row as it stands now."""
+        self._marks[row.text("task_id")] = row.mark
 
     def _note_edited(self, row: Row, key: str, task: Task) -> None:
         if self._is_unedited(row, task):
@@ -161,6 +202,22 @@ def unknown_status(word: str) -> Trouble:
     """Return the report of a status that is not in the list."""
     known = "、".join(words[0] for words in STATUS_WORDS.values())
     return Trouble(code="unknown_status", values={"status": word[:40], "known": known})
+
+
+def _says_less(
+    row: Row, status: RowStatus | None, columns: Columns, newest: Sequence[Task]
+) -> bool:
+    """Say whether a row was told its end and says less now: an older copy of it was saved.
+
+    Who only empties the status leaves the time of its end, or its results.
+    """
+    if status is RowStatus.PROCESSING:
+        return True
+    done = all(each.stage is Stage.DONE for each in newest)
+    told = ("finished_at", *(("output_image", "output_video") if done else ()))
+    there = [key for key in told if key in columns]
+    empty = not any(row.text(key) or key in row.files for key in there)
+    return status is RowStatus.READY and bool(there) and empty
 
 
 def _is_filled(row: Row) -> bool:

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 import msgspec
@@ -10,14 +10,16 @@ import structlog
 
 from daemon import failpoint
 from daemon.clock import Clock
+from daemon.publish.due import GATHER_SECONDS, PROGRESS_SECONDS, Due
 from daemon.publish.row_news import Placed, RowNews, noted
 from daemon.tables.cells import Change, Outcome, Result, Value
 from daemon.tables.connection import Connection
 from daemon.tables.errors import Misconfigured, Refused, TableError, Trouble
+from daemon.tables.overwritten import Overwritten, newly_overwritten, overwritten_rows
 from ledger.entry import Transaction
 from ledger.errors import Conflict, LedgerError
 from ledger.ledger import Ledger
-from ledger.status import OPEN_STAGES, Stage
+from ledger.status import OPEN_STAGES
 from ledger.task import Task
 from ledger.timestamps import to_timestamp
 
@@ -27,8 +29,6 @@ log = structlog.get_logger()
 PORTION, PORTION_WITH_FILES = 2000, 100
 #: Rows whose cells are put together before the loop goes on.
 _SLICE = 100
-#: News that come together are told together; of a beginning nobody needs to know at once.
-GATHER_SECONDS, PROGRESS_SECONDS = 0.5, 30.0
 #: Writing takes at most one part in so many of the time; a large file takes long to write.
 PATIENCE = 5.0
 #: First and longest pause after a failure, and the one while only a person can mend it.
@@ -40,16 +40,6 @@ GIVEN_UP_AFTER = 3
 HOPELESS_SECONDS = 45.0
 _JITTER = 0.3
 _WRITTEN = Outcome(result=Result.WRITTEN)
-
-
-class _Due(msgspec.Struct):
-    """A row with news."""
-
-    row_id: str
-    workflow_types: tuple[str, ...]
-    made_at: str  # of the newest task with news: a row that was run anew has two row ids
-    at: float  # monotonic; when it is to be told
-    task_ids: set[str]  # whose records say that the table must be told
 
 
 class _Shown(msgspec.Struct, frozen=True):
@@ -84,7 +74,7 @@ class TableOutbox:
         self._clock = clock
         language = connection.words.language
         self._news = RowNews(ledger, connection.table.document, absolute, language, page)
-        self._due: dict[str, _Due] = {}
+        self._due: dict[str, Due] = {}
         self._told: dict[str, dict[str, Value]] = {}  # rows that go on: what their cells hold
         self._failures = 0
         self._not_before = 0.0
@@ -103,10 +93,15 @@ class TableOutbox:
         """Take in what earlier processes left to be told."""
         for task_id in self._ledger.unpublished(self.name):
             self._take_in(self._ledger.task(task_id))
+        for note in overwritten_rows(self._ledger, self.name):
+            self._take_in_again(note)
 
     def follow(self, transaction: Transaction) -> bool:
         """Take in a durable change; says whether there are news in it."""
         news = False
+        for note in newly_overwritten(self.name, transaction.records):
+            self._take_in_again(note)
+            news = True
         for record in transaction.records:
             if isinstance(record, Task) and not record.publish.is_settled:
                 row = record.metadata.table_row
@@ -150,26 +145,29 @@ class TableOutbox:
     def _take_in(self, task: Task) -> None:
         row = task.metadata.table_row
         assert row is not None  # noqa: S101 - only tasks of a table come here
-        on_its_way = task.stage in OPEN_STAGES and task.stage is not Stage.WAITING
-        at = self._clock.monotonic() + (PROGRESS_SECONDS if on_its_way else GATHER_SECONDS)
-        due = _Due(task.row_id, row.workflow_types, task.created_at, at, {task.task_id})
-        self._merge(row.key, due)
+        self._merge(row.key, Due.of(task, row.workflow_types, self._clock.monotonic()))
 
-    def _merge(self, key: str, due: _Due) -> None:
-        """Add news to those that wait; a newer run of the row is what is shown."""
+    def _take_in_again(self, note: Overwritten) -> None:
+        """Have a row told anew, whatever it was told before."""
+        task = self._ledger.index.find_task(note.task_id)
+        if task is None or (row := task.metadata.table_row) is None:
+            return
+        self._told.pop(note.key, None)
+        tasks = self._news.tasks(task.row_id, row.workflow_types) or [task]
+        due = Due.again(tasks, row.workflow_types, self._clock.monotonic())
+        self._merge(note.key, due)
+
+    def _merge(self, key: str, due: Due) -> None:
+        """Add news to those that wait."""
         known = self._due.get(key)
-        if known is not None:
-            newer = due if due.made_at >= known.made_at else known
-            at, task_ids = min(known.at, due.at), known.task_ids | due.task_ids
-            due = _Due(newer.row_id, newer.workflow_types, newer.made_at, at, task_ids)
-        self._due[key] = due
+        self._due[key] = due if known is None else known.with_news(due)
 
-    def _put_back(self, rows: dict[str, _Due]) -> None:
+    def _put_back(self, rows: dict[str, Due]) -> None:
         since, self._due = self._due, rows  # what was older stays before
         for key, due in since.items():
             self._merge(key, due)
 
-    async def _tell(self, rows: dict[str, _Due]) -> None:
+    async def _tell(self, rows: dict[str, Due]) -> None:
         refused: dict[str, Outcome] = {}
         async with self._connection.writing:
             if self._connection.table.takes_files:
@@ -192,7 +190,7 @@ class TableOutbox:
             else:
                 self._told.pop(key, None)
 
-    async def _shown(self, rows: dict[str, _Due], *, complete: bool = True) -> dict[str, _Shown]:
+    async def _shown(self, rows: dict[str, Due], *, complete: bool = True) -> dict[str, _Shown]:
         """Return each row as it is shown now; a change from here on is news again.
 
         *complete*: a row with a task that ended since the uploads waits for the next round, lest
@@ -213,7 +211,7 @@ class TableOutbox:
     def _lacks_results(self, tasks: Sequence[Task]) -> bool:
         return self._connection.table.takes_files and bool(self._news.uploads(tasks))
 
-    async def _upload(self, rows: dict[str, _Due]) -> dict[str, Outcome]:
+    async def _upload(self, rows: dict[str, Due]) -> dict[str, Outcome]:
         """Put results into the document that it lacks; returns the rows of those it refuses."""
         refused: dict[str, Outcome] = {}
         for key, due in rows.items():
@@ -255,6 +253,7 @@ class TableOutbox:
                 note = noted(task, outcome, at=at, attempts=attempts, words=words)
                 notes += [note] if note is not None else []
         await self._commit(notes)
+        await self._forget_overwritten(shown)
         failpoint.reach("publish.noted")
 
     async def _commit(self, notes: Sequence[Task]) -> None:
@@ -268,6 +267,15 @@ class TableOutbox:
                     await self._ledger.commit(note, op="task.published")
                 except Conflict:
                     log.debug("task.changed_meanwhile", task=note.task_id)
+
+    async def _forget_overwritten(self, shown: Collection[str]) -> None:
+        told = [
+            note.as_meta(stands=False)
+            for note in overwritten_rows(self._ledger, self.name)
+            if note.key in shown
+        ]
+        if told:
+            await self._ledger.commit(*told, op="row.restored", actor=self._connection.actor)
 
     async def _postpone(self, error: Exception) -> None:
         self._failures += 1

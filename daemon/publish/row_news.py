@@ -105,7 +105,7 @@ def noted(task: Task, outcome: Outcome, *, at: str, attempts: int, words: Words)
     a cell, and what their row was told is told again after a restart.
     """
     state = _STATES.get(outcome.result)
-    if state is None or task.stage in OPEN_STAGES or task.publish.is_settled:
+    if state is None or task.stage in OPEN_STAGES or not _is_to_be_noted(task.publish, state):
         return None
     publish = Publish(
         state=state,
@@ -114,3 +114,9 @@ def noted(task: Task, outcome: Outcome, *, at: str, attempts: int, words: Words)
         tokens=task.publish.tokens,
     )
     return task.changed(at=at, publish=publish)
+
+
+def _is_to_be_noted(known: Publish, state: str) -> bool:
+    """Say whether *state* is news; a row that was gone may have come back."""
+    came_back = known.state == "row_gone" and state == "published"
+    return came_back or not known.is_settled

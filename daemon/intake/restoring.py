@@ -1,0 +1,72 @@
+"""What an older copy, saved over a table, took from its rows is given back to them.
+
+A row that lost its 任务ID gets it again and a row that says less than it was told is noted, so that
+the outbox tells it anew; neither runs again. A kill between the two leaves a row with an id that
+says less than it was told, which the next look finds.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import structlog
+
+from daemon import failpoint
+from daemon.intake.table_rows import TableRows, Wants
+from daemon.tables.cells import Change, Result, Row
+from daemon.tables.connection import Connection
+from daemon.tables.overwritten import Overwritten
+from ledger.ledger import Ledger
+from ledger.task import Task
+
+log = structlog.get_logger()
+
+
+class Restoration:
+    """Restores rows of one table."""
+
+    def __init__(self, connection: Connection, rows: TableRows, ledger: Ledger) -> None:
+        self._connection = connection
+        self._rows = rows
+        self._ledger = ledger
+
+    async def restore(self, wants: Wants) -> None:
+        """Give back what *wants* misses; raises TableError, LedgerError."""
+        again = await self._mark(wants.robbed)
+        await self._note([*again, *(task for _, task in wants.overwritten)])
+        for row, _ in wants.overwritten:
+            self._rows.leave(row)
+
+    async def _mark(self, robbed: Sequence[tuple[Row, Task]]) -> list[Task]:
+        """Write the ids into their rows; returns the tasks of those that bear them now."""
+        if not robbed:
+            return []
+        changes = [Change(row=row, cells={"task_id": _key_of(task)}) for row, task in robbed]
+        async with self._connection.writing:
+            outcomes = await self._connection.table.write(changes)
+        failpoint.reach("restore.marked")
+        again = [
+            task
+            for (_, task), outcome in zip(robbed, outcomes, strict=True)
+            if outcome.result is Result.WRITTEN
+        ]
+        log.warning("table.ids_restored", table=self._connection.name, rows=len(again))
+        for task in again:
+            self._rows.lost.expect(_key_of(task))
+        return again
+
+    async def _note(self, tasks: Iterable[Task]) -> None:
+        notes = [
+            Overwritten(table=self._connection.name, key=_key_of(task), task_id=task.task_id)
+            for task in tasks
+        ]
+        if notes:
+            await self._ledger.commit(
+                *(note.as_meta() for note in notes),
+                op="row.overwritten",
+                actor=self._connection.actor,
+            )
+
+
+def _key_of(task: Task) -> str:
+    row = task.metadata.table_row
+    assert row is not None  # noqa: S101 - only tasks of a table come here
+    return row.key

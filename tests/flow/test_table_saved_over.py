@@ -1,0 +1,104 @@
+"""Somebody saves, over a table file, a copy from before its rows were taken: nothing is lost."""
+
+import asyncio
+import contextlib
+import signal
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from daemon.comfy.simulator import Simulator
+from tests.fakes.file_users import FILE_USERS, FileUser
+from tests.fakes.world import World, executions, finish, kill
+
+HEADINGS = ("编号", "产品名", "产品图", "模特图", "任务ID", "状态", "错误信息", "输出图片")
+ROWS = 4
+
+
+@pytest.fixture(params=FILE_USERS, ids=lambda kind: kind.kind)
+def user(request, tmp_path) -> FileUser:
+    user = request.param(tmp_path / "document")
+    picture = tmp_path / "document" / "pot.png"
+    Image.new("RGB", (40, 32)).save(picture)
+    names = ("茶壶", "茶壶", "茶杯", "碗")  # two rows say the same
+    user.fill(HEADINGS, [{"产品名": name, "产品图": picture, "模特图": picture} for name in names])
+    return user
+
+
+@pytest.fixture
+async def simulator(tmp_path):
+    async with Simulator(tmp_path / "comfyui") as simulator:
+        simulator.pace.seconds_per_job = 0.4
+        yield simulator
+
+
+def said(user: FileUser, heading: str) -> list[str]:
+    return [row[heading] for row in user.rows()]
+
+
+def save_over(user: FileUser, older: bytes) -> None:
+    draft = user.path.with_suffix(".saving")
+    draft.write_bytes(older)
+    draft.replace(user.path)
+
+
+async def until(condition, seconds: float = 60) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.05)
+
+
+@contextlib.asynccontextmanager
+async def running(world: World):
+    process = await world.daemon("run")
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            code, log = await finish(process)
+            assert code == 0, log
+
+
+def shown_once(world: World, user: FileUser, simulated: Path, keys: list[str]) -> None:
+    """Every row bears the id that it was given first, ran once, and shows its result."""
+    assert said(user, "任务ID") == keys
+    assert len(set(said(user, "输出图片"))) == ROWS
+    assert executions(simulated) == Counter(dict.fromkeys(keys, 1))
+    assert {task.publish.state for task in world.tasks()} == {"published"}
+    assert world.verify() == []
+
+
+async def test_an_older_copy_saved_over_the_table_runs_nothing_twice_and_loses_no_result(
+    user, simulator, tmp_path
+):
+    older = user.path.read_bytes()
+    world = World(tmp_path / "world", simulator.url, more=user.toml)
+    async with running(world):
+        await until(lambda: all(said(user, "任务ID")) and "已完成" in said(user, "状态"))
+        keys = said(user, "任务ID")
+        for _ in range(2):  # while rows run, and when all have ended
+            save_over(user, older)
+            await until(lambda: said(user, "状态") == ["已完成"] * ROWS)
+            await until(lambda: all(said(user, "输出图片")))
+    shown_once(world, user, tmp_path / "comfyui", keys)
+
+
+async def test_killed_while_it_gives_rows_their_ids_back_nothing_runs_twice(
+    user, simulator, tmp_path
+):
+    older = user.path.read_bytes()
+    world = World(tmp_path / "world", simulator.url, more=user.toml)
+    async with running(world) as process:
+        await until(lambda: all(said(user, "任务ID")))
+        keys = said(user, "任务ID")
+        await kill(process)
+    save_over(user, older)
+    code, log = await world.run("run", "--once", ROWKEEPER_FAILPOINT="restore.marked")
+    assert code == -signal.SIGKILL, log
+    code, log = await world.run("run", "--once")
+    assert code == 0, log
+    assert said(user, "状态") == ["已完成"] * ROWS
+    shown_once(world, user, tmp_path / "comfyui", keys)
