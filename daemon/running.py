@@ -107,6 +107,7 @@ class Crew:
         self._limit = limit
         self._freed = freed
         self._jobs: dict[str, asyncio.Task[None]] = {}
+        self._failure: BaseException | None = None
 
     def __contains__(self, key: str) -> bool:
         """Say whether the job *key* is at work."""
@@ -162,8 +163,6 @@ class Crew:
         except asyncio.CancelledError:
             self.cancel()
             raise
-
-    _failure: BaseException | None = None
 
     def _ended(self, key: str, task: asyncio.Task[None]) -> None:
         del self._jobs[key]

@@ -33,22 +33,22 @@ class IllegalMove(LedgerError):
 class UnknownRecord(LedgerError):
     """No task or batch of this id is in the ledger."""
 
+    hint = "See `tasks` or `batches` for the ids there are."
+
     def __init__(self, kind: str, record_id: str) -> None:
         super().__init__(f"no {kind} {record_id}")
         self.kind = kind
         self.record_id = record_id
 
-    hint = "See `tasks` or `batches` for the ids there are."
-
 
 class LedgerLocked(LedgerError):
     """Another process holds the ledger's lock; ``holder`` says which."""
 
+    hint = "Stop that process, or use another state_dir."
+
     def __init__(self, holder: str) -> None:
         super().__init__(f"the ledger is in use by {holder}")
         self.holder = holder
-
-    hint = "Stop that process, or use another state_dir."
 
 
 class LedgerClosed(LedgerError):
@@ -66,7 +66,7 @@ class LedgerDamaged(LedgerError):
 class LedgerTooNew(LedgerError):
     """The files were written in a format that this version does not know; nothing was touched."""
 
+    hint = "Use the rowkeeper that wrote this ledger, or a newer one."
+
     def __init__(self, found: int, known: int) -> None:
         super().__init__(f"the ledger has format {found}, this version knows up to {known}")
-
-    hint = "Use the rowkeeper that wrote this ledger, or a newer one."

@@ -19,7 +19,7 @@ from ledger.applying import Applier, Listener
 from ledger.archiving import rows_to_archive
 from ledger.backend import Backend
 from ledger.entry import ARCHIVED, Meta, Record, Transaction, as_json
-from ledger.errors import LedgerClosed
+from ledger.errors import LedgerClosed, UnknownRecord
 from ledger.index import Index
 from ledger.kept import Kept
 from ledger.pending import Claim, Pending
@@ -250,6 +250,13 @@ class Ledger(Reading):
     async def find_archived(self, task_id: str) -> Task | None:
         """Return a task that was moved to the archive, or None."""
         return await self._backend.find_archived(task_id)
+
+    async def task_or_archived(self, task_id: str) -> Task:
+        """Return the task, from the archive if need be; raises UnknownRecord."""
+        task = self._index.find_task(task_id) or await self.find_archived(task_id)
+        if task is None:
+            raise UnknownRecord("task", task_id)
+        return task
 
     async def forget_history(self, now: datetime) -> int:
         """Delete closed journals older than the store keeps them; returns how many."""

@@ -1,15 +1,17 @@
 """Large transactions bit by bit, so that the loop is never held for long."""
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from itertools import islice
 from time import monotonic
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import msgspec
 
 from ledger.entry import Record, Transaction
 from ledger.task import Task
+
+T = TypeVar("T")
 
 #: A transaction of more records is shown bit by bit, and told in parts of so many.
 SLICE = 1000
@@ -21,6 +23,20 @@ async def in_slices(steps: Iterable[object]) -> None:
     """Go through *steps*, giving way to the loop as often as it needs."""
     until = monotonic() + SLICE_SECONDS
     for _ in steps:
+        if monotonic() > until:
+            await asyncio.sleep(0)
+            until = monotonic() + SLICE_SECONDS
+
+
+async def in_turns(steps: Generator[None, None, T]) -> T:
+    """Go through *steps* likewise, and return what comes out of them."""
+    until = monotonic() + SLICE_SECONDS
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            outcome: T = end.value
+            return outcome
         if monotonic() > until:
             await asyncio.sleep(0)
             until = monotonic() + SLICE_SECONDS

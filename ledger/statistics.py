@@ -6,10 +6,8 @@ from typing import Protocol, Self
 
 import msgspec
 
-from ledger.status import Stage
+from ledger.status import IN_PROCESS_STAGES, Stage
 from ledger.task import Task
-
-_PROCESSING = (Stage.SUBMITTING, Stage.QUEUED, Stage.RUNNING, Stage.COLLECTING)
 
 
 class Counts(Protocol):
@@ -107,7 +105,7 @@ def _of_stage(counts: Mapping[Stage, int], blocked: int) -> StageStatistics:
         completed=counts[Stage.DONE],
         failed=counts[Stage.FAILED],
         pending=counts[Stage.WAITING] - blocked,
-        processing=sum(counts[stage] for stage in _PROCESSING),
+        processing=sum(counts[stage] for stage in IN_PROCESS_STAGES),
         cancelled=counts[Stage.CANCELLED],
         blocked=blocked,
     )

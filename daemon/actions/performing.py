@@ -9,7 +9,7 @@ from daemon.actions.plan import Plan, Planning
 from daemon.words import Words
 from ledger.errors import Conflict
 from ledger.ledger import Ledger
-from ledger.slices import in_slices
+from ledger.slices import in_turns
 from ledger.task import Json
 
 #: Plans that a step or another operator may overtake before the action is given up.
@@ -56,16 +56,7 @@ async def _perform_again(
 
 async def _made(planning: Plan | Planning) -> Plan:
     """Return the plan; while a long one is made, the loop goes on."""
-    if isinstance(planning, Plan):
-        return planning
-    made: list[Plan] = []
-
-    def steps(planning: Planning) -> Planning:
-        made.append((yield from planning))
-        return made[0]
-
-    await in_slices(steps(planning))
-    return made[0]
+    return planning if isinstance(planning, Plan) else await in_turns(planning)
 
 
 async def carry_out(

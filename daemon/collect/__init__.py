@@ -1,5 +1,5 @@
 """Fetches and proves outputs: ``collector`` (who and when), ``harvest`` (one task's files).
 
 Below them ``paths`` with ``naming`` (where to), ``download`` with ``part`` (the bytes), ``proof``
-with ``sort`` and ``containers`` (are they what they should be), ``backlog`` (who waits).
+with ``file_type`` and ``containers`` (are they what they should be), ``backlog`` (who waits).
 """

@@ -10,8 +10,8 @@ from PIL import Image
 
 from daemon import failpoint
 from daemon.collect import containers
+from daemon.collect.file_type import FileType, expected_type, seen_type
 from daemon.collect.part import discard
-from daemon.collect.sort import Sort, expected_sort, seen_sort
 from daemon.durable import sync_folder
 
 log = structlog.get_logger()
@@ -39,7 +39,7 @@ def prove(path: Path) -> str:
         if size_bytes == 0:
             raise BadOutput(f"{name} is empty")
         head = file.read(32)
-        expected, seen = expected_sort(name), seen_sort(head)
+        expected, seen = expected_type(name), seen_type(head)
         if seen is None and expected is not None:
             raise BadOutput(f"{name} is no {expected.value} file: it begins with {head[:8]!r}")
         if seen is None:
@@ -51,41 +51,41 @@ def prove(path: Path) -> str:
             raise BadOutput(f"{name} is broken: {error}") from error
 
 
-def _look_into(file: BinaryIO, size_bytes: int, sort: Sort) -> str:
-    """Return what is in a file of this sort; raises Broken."""
-    match sort:
-        case Sort.MP4:
+def _look_into(file: BinaryIO, size_bytes: int, kind: FileType) -> str:
+    """Return what is in a file of this type; raises Broken."""
+    match kind:
+        case FileType.MP4:
             return containers.check_mp4(file, size_bytes)
-        case Sort.MATROSKA:
+        case FileType.MATROSKA:
             return containers.check_matroska(file, size_bytes)
-        case Sort.WAV | Sort.AVI:
+        case FileType.WAV | FileType.AVI:
             return containers.check_riff(file, size_bytes)
-        case Sort.GLB:
+        case FileType.GLB:
             return containers.check_glb(file, size_bytes)
-        case Sort.FLAC | Sort.MP3 | Sort.OGG | Sort.SVG:
-            return f"{sort.value}, {size_bytes} bytes"
-        case Sort.GIF:
+        case FileType.FLAC | FileType.MP3 | FileType.OGG | FileType.SVG:
+            return f"{kind.value}, {size_bytes} bytes"
+        case FileType.GIF:
             containers.check_gif_end(file, size_bytes)
-        case Sort.WEBP:
+        case FileType.WEBP:
             containers.check_riff(file, size_bytes)
-    return _decode(file, sort)
+    return _decode(file, kind)
 
 
-def _decode(file: BinaryIO, sort: Sort) -> str:
+def _decode(file: BinaryIO, kind: FileType) -> str:
     """Return the picture's size once every pixel of every frame was decoded; raises Broken.
 
     The plugin is called directly: ``Image.open`` would refuse big results as decompression bombs,
     by a limit that belongs to the whole process.
     """
     Image.init()
-    factory, _ = Image.OPEN[sort.value.upper()]
+    factory, _ = Image.OPEN[kind.value.upper()]
     file.seek(0)
     try:
         with factory(file, "") as picture:
             width, height = picture.size
             if width * height > MAX_DECODED_PIXELS:
                 picture.verify()
-                return f"{sort.value}, {width} x {height}, too big to be decoded"
+                return f"{kind.value}, {width} x {height}, too big to be decoded"
             picture.decodermaxblock = DECODER_BLOCK_BYTES
             frames = getattr(picture, "n_frames", 1)
             for frame in range(frames):
@@ -97,7 +97,7 @@ def _decode(file: BinaryIO, sort: Sort) -> str:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the disk's fault, not the file's
         raise containers.Broken(f"it cannot be decoded ({error})") from error
-    return f"{sort.value}, {width} x {height}, {frames} frame(s)"
+    return f"{kind.value}, {width} x {height}, {frames} frame(s)"
 
 
 def place(part: Path, final: Path) -> None:

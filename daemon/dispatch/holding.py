@@ -51,12 +51,10 @@ class Holding:
         }
         # batches that may say why they wait, written here or by an earlier process
         self._marked = {each.batch_id for each in ledger.batches() if each.held is not None}
-        self.wake = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Review until *stop* is set."""
         while not stop.is_set():
-            self.wake.clear()
             if self._ledger.writable:
                 await self.review()
             await self._clock.pause(REVIEW_SECONDS, stop)
@@ -74,8 +72,7 @@ class Holding:
 
     def _block(self, at: str) -> Iterator[Task]:
         """Yield the rows whose ``blocked_by`` must change."""
-        marks, self._ready.blocked = self._ready.blocked, {}
-        for task_id, reason in marks.items():
+        for task_id, reason in self._ready.take_marks().items():
             task = self._ledger.task(task_id)
             if task.stage is Stage.WAITING and task.blocked_by != reason:
                 yield task.changed(at=at, blocked_by=reason)

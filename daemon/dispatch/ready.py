@@ -64,7 +64,7 @@ class ReadyRows:
         self._taken: set[str] = set()
         self._excluded: dict[str, frozenset[str]] = {}
         self._unfit: dict[str, Unfit] = {}  # why the excluding servers cannot run a task
-        self.blocked: dict[str, str | None] = {}  # task id -> reason to mark, None to clear
+        self._marks: dict[str, str | None] = {}  # task id -> its ``blocked_by`` to be
 
     def load(self) -> None:
         """Take in every waiting task of the ledger."""
@@ -127,13 +127,18 @@ class ReadyRows:
                 if task_id in self._queues:
                     self._sort_in(self._ledger.task(task_id))
 
-    def unfit(self, servers: frozenset[str]) -> dict[str, "Unfit"]:
+    def unfit(self, servers: frozenset[str]) -> dict[str, Unfit]:
         """Return the ready tasks that none of *servers* can run, each with the reason."""
         return {
             task_id: unfit
             for task_id, unfit in self._unfit.items()
             if task_id in self._queues and self._excluded[task_id] >= servers
         }
+
+    def take_marks(self) -> dict[str, str | None]:
+        """Return the tasks whose ``blocked_by`` must change, and to what; each is told once."""
+        marks, self._marks = self._marks, {}
+        return marks
 
     def batch_ids(self) -> list[str]:
         """Return the batches that have ready tasks."""
@@ -227,9 +232,9 @@ class ReadyRows:
             self._parked[needed.row_id, needed.workflow_type].add(task.task_id)
         reason = why_blocked(self._ledger, task)
         if reason != task.blocked_by:
-            self.blocked[task.task_id] = reason
+            self._marks[task.task_id] = reason
         else:
-            self.blocked.pop(task.task_id, None)  # what was noted before holds no longer
+            self._marks.pop(task.task_id, None)  # what was noted before holds no longer
         return met
 
     def _wake_deferred(self) -> None:

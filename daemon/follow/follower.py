@@ -86,7 +86,7 @@ class Follower:
             self._carried_out.clear()  # a prompt that is still there is asked for once more
             self.news.keep_only({task.comfyui_task_id or "" for task in inside})
             await self._carry_out(inside)
-            await self._check_ears(inside, now)
+            await self._reconnect_if_deaf(inside, now)
             looked_after, ended = inside, set[str]()
         else:
             changed = await self._carry_out(inside)
@@ -131,7 +131,7 @@ class Follower:
             changed.add(task.task_id)
         return changed
 
-    async def _check_ears(self, inside: list[Task], now: float) -> None:
+    async def _reconnect_if_deaf(self, inside: list[Task], now: float) -> None:
         """Connect the push channel anew when nothing is heard of what runs.
 
         A channel that has brought news of it is not deaf: its node takes long.

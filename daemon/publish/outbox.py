@@ -204,8 +204,8 @@ class TableOutbox:
             if complete and self._lacks_results(tasks):
                 self._merge(key, due)
             elif tasks:
-                noted = [self._ledger.task(task_id) for task_id in sorted(due.task_ids)]
-                shown[key] = _Shown(tasks, noted, self._news.cells(tasks))
+                to_note = [self._ledger.task(task_id) for task_id in sorted(due.task_ids)]
+                shown[key] = _Shown(tasks, to_note, self._news.cells(tasks))
         return shown
 
     def _lacks_results(self, tasks: Sequence[Task]) -> bool:
@@ -231,9 +231,9 @@ class TableOutbox:
 
     async def _note_upload(self, upload: Placed, token: str) -> None:
         while True:
-            noted_ = self._news.with_token(upload, token, to_timestamp(self._clock.now()))
+            task = self._news.with_token(upload, token, to_timestamp(self._clock.now()))
             try:
-                await self._ledger.commit(noted_, op="task.uploaded")
+                await self._ledger.commit(task, op="task.uploaded")
             except Conflict:  # a lost note would mean a second upload
                 await self._clock.pause(0.01)
                 continue

@@ -74,9 +74,9 @@ class Settlement:
         """Look at *tasks* (submitting, queued, running; all on *server*) once and act on it.
 
         One read of the queue whatever their number, none when all are prompts that are said to
-        have *ended*, and have. A task that somebody else moved meanwhile is
-        left to him. The journal names *actor* as who wanted the look. Raises Unreachable or
-        AnswerLost; then nothing was decided.
+        have *ended*, and have. A task that somebody else moved meanwhile is left to them. The
+        journal names *actor* as who wanted the look. Raises Unreachable or AnswerLost; then
+        nothing was decided.
         """
         tickets = [ticket_of(task) for task in tasks]
         sightings = await server.look_up(tickets, ended)
@@ -111,9 +111,7 @@ class Settlement:
                 sighting,
                 settled=left_seconds <= 0,
                 probe=probe,
-                ask_when_uncertain=self._workflows[task.workflow_type].on_uncertain == "ask"
-                if task.workflow_type in self._workflows
-                else True,
+                ask_when_uncertain=self._asks_when_uncertain(task.workflow_type),
             )
             if verdict.decision is Decision.LOOK_AGAIN:
                 known = settled.look_again_in_seconds
@@ -121,6 +119,11 @@ class Settlement:
             if verdict.decision is not Decision.PROBE:
                 return verdict
             probe = await probe_outputs(server, task, self._results_of(task))
+
+    def _asks_when_uncertain(self, workflow_type: str) -> bool:
+        """Say whether a person decides; so it is for a type that left the settings."""
+        workflow = self._workflows.get(workflow_type)
+        return workflow is None or workflow.on_uncertain == "ask"
 
     def _absent_seconds(self, prompt_id: str, sighting: Sighting) -> float:
         if sighting.state is not State.ABSENT:

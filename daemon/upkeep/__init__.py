@@ -1,7 +1,8 @@
 """What keeps the daemon's promises over time.
 
-At a start: ``recovery``. While it runs: ``batches``, ``completion``, ``ledger_watch``.
-Stuck tasks: ``findings`` (how one can stand), ``inspection`` (how each stands), ``diagnosis``
-(told), ``remedy`` (what follows), ``stuck`` (done). On times of ``schedule``: ``sweeps``, with
-``retention`` and ``backup``. For answers: ``eta``.
+At a start: ``recovery``. While it runs: ``batches``, ``completion``, ``ledger_watch``; ``liveness``
+tells the service manager, ``alerts`` with ``alarms`` a person. Stuck tasks: ``findings`` (how one
+can stand), ``inspection`` (how each stands), ``diagnosis`` (told), ``remedy`` (what follows),
+``treatment`` and ``stuck`` (done). On times of ``schedule``: ``sweeps``, with ``retention`` and
+``backup``. For answers: ``eta``, ``gpu_time``.
 """

@@ -10,7 +10,7 @@ from daemon.clock import Clock
 from ledger.batch import BatchStatus
 from ledger.entry import Transaction
 from ledger.ledger import Ledger
-from ledger.status import OPEN_STAGES, Stage
+from ledger.status import IN_PROCESS_STAGES, OPEN_STAGES, Stage
 from ledger.task import Task
 
 log = structlog.get_logger()
@@ -81,7 +81,7 @@ class Completion:
 
     def _open_tasks(self) -> Iterator[Task]:
         """Yield the open tasks, few first: mostly the first one answers."""
-        yield from self._ledger.in_stage(*(OPEN_STAGES - {Stage.WAITING}))
+        yield from self._ledger.in_stage(*IN_PROCESS_STAGES)
         for batch in self._ledger.batches():
             for workflow_type in self._ledger.waiting_types(batch.batch_id):
                 yield from self._ledger.waiting(batch.batch_id, workflow_type)

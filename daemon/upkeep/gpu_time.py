@@ -2,17 +2,15 @@
 
 import asyncio
 from collections import OrderedDict
-from time import monotonic
 
 from ledger.entry import Transaction
 from ledger.ledger import Ledger
+from ledger.slices import in_slices
 from ledger.statistics import GpuSeconds
 from ledger.task import Task
 
 #: Batches whose sums are kept up to date; another one is summed up anew when somebody asks.
 KEPT_BATCHES = 100
-#: How long the loop is held in one go.
-SLICE_SECONDS = 0.005
 
 
 class GpuTime:
@@ -47,13 +45,12 @@ class GpuTime:
         meanwhile = self._ended_meanwhile[batch_id] = {}
         try:
             sums = GpuSeconds()
-            until = monotonic() + SLICE_SECONDS
-            for task in self._ledger.tasks(batch_id):
+
+            def add(task: Task) -> None:
                 if task.task_id not in meanwhile:
                     sums.add(task)
-                if monotonic() > until:
-                    await asyncio.sleep(0)
-                    until = monotonic() + SLICE_SECONDS
+
+            await in_slices(map(add, self._ledger.tasks(batch_id)))
             for task in meanwhile.values():
                 sums.add(task)
             return sums

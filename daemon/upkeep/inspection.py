@@ -12,10 +12,11 @@ import msgspec
 
 from daemon.clock import Clock
 from daemon.comfy.server import AnswerLost, Sighting, State, Ticket, Unreachable, WorkflowServer
+from daemon.settle.settlement import ticket_of
 from daemon.upkeep.findings import Finding, Limits, Reason
 from ledger.batch import Batch
 from ledger.errors import UnknownRecord
-from ledger.status import Stage
+from ledger.status import IN_PROCESS_STAGES, Stage
 from ledger.task import Json, Task
 from ledger.timestamps import from_timestamp
 
@@ -27,8 +28,6 @@ SUBMISSION_SECONDS = 60.0
 ENDED_SECONDS = 30.0
 #: A node that works reports more often, except while a model is loaded.
 NO_PROGRESS_MINUTES = 10.0
-
-IN_PROCESS = (Stage.SUBMITTING, Stage.QUEUED, Stage.RUNNING, Stage.COLLECTING)
 
 #: Prompt id -> seconds since its last sign of progress, None when there is no way to know.
 ProgressAge: TypeAlias = Callable[[str], float | None]
@@ -70,7 +69,7 @@ async def diagnose(
 
     A task that moved on while the servers were asked is left out: it is not stuck.
     """
-    tasks = ledger.in_stage(*IN_PROCESS)
+    tasks = ledger.in_stage(*IN_PROCESS_STAGES)
     seen = await _sightings(tasks, servers)
     now = clock.now()
     known = ledger.meta("servers")
@@ -97,9 +96,7 @@ async def _sightings(
     tickets: dict[str, list[Ticket]] = {task.server or "": [] for task in tasks}
     for task in tasks:
         if task.stage is not Stage.COLLECTING:
-            prompt_id = task.comfyui_task_id or ""
-            ticket = Ticket(prompt_id=prompt_id, task_id=task.task_id, attempt=task.attempt)
-            tickets[task.server or ""].append(ticket)
+            tickets[task.server or ""].append(ticket_of(task))
     asked = [name for name in tickets if name in servers]
     answers = await asyncio.gather(*(_ask(servers[name], tickets[name]) for name in asked))
     return dict(zip(asked, answers, strict=True))

@@ -7,11 +7,10 @@ from daemon.clock import Clock
 from daemon.notify import ServiceManager
 from daemon.words import Words
 from ledger.ledger import Ledger
-from ledger.status import Stage
+from ledger.status import IN_PROCESS_STAGES, Stage
 
 #: The line in ``systemctl status`` is no older than this.
 STATUS_SECONDS = 5.0
-_INSIDE = (Stage.SUBMITTING, Stage.QUEUED, Stage.RUNNING, Stage.COLLECTING)
 
 
 class Liveness:
@@ -67,7 +66,7 @@ class Liveness:
         line = self._words(
             "liveness.status",
             waiting=counts[Stage.WAITING],
-            inside=sum(counts[stage] for stage in _INSIDE),
+            inside=sum(counts[stage] for stage in IN_PROCESS_STAGES),
             done=counts[Stage.DONE],
             failed=counts[Stage.FAILED],
             up=up,

@@ -118,7 +118,7 @@ class Recovery:
                     task
                     for task in portion
                     if (now := self._ledger.task(task.task_id)).version == task.version
-                    and now.stage in (Stage.SUBMITTING, Stage.QUEUED, Stage.RUNNING)
+                    and now.stage in IN_FLIGHT_STAGES
                 ]
             settled_before = total - len(tasks)
             self._tell(server.name, settled_before + start + len(portion) - len(absent), total)

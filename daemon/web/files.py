@@ -10,7 +10,6 @@ from aiohttp import web
 from daemon.web.decoding import Nothing
 from daemon.web.endpoint import Call
 from daemon.web.refusal import Refusal
-from ledger.errors import UnknownRecord
 from ledger.task import InputFile, OutputFile, Task
 
 #: What a browser may show; everything else is offered for saving.
@@ -44,7 +43,7 @@ async def input_picture(call: Call[Nothing, Nothing]) -> web.StreamResponse:
 
 async def found_output(call: Call[Nothing, Nothing]) -> tuple[OutputFile, Path]:
     """Return the output that the path names and where it lies; raises Refusal, UnknownRecord."""
-    task, index = await _task(call), int(call.id("index"))
+    task, index = await call.desk.ledger.task_or_archived(call.id("task_id")), int(call.id("index"))
     if index >= len(task.outputs):
         raise Refusal("unknown_output", 404, id=f"{task.task_id}/{index}")
     named = task.outputs[index]
@@ -59,7 +58,7 @@ async def found_output(call: Call[Nothing, Nothing]) -> tuple[OutputFile, Path]:
 
 async def found_input(call: Call[Nothing, Nothing]) -> tuple[InputFile, Path]:
     """Return the picture of the column and where it lies; raises Refusal, UnknownRecord."""
-    task, column = await _task(call), call.id("column")
+    task, column = await call.desk.ledger.task_or_archived(call.id("task_id")), call.id("column")
     named = task.inputs.get(column)
     if named is None:
         raise Refusal("unknown_input", 404, id=f"{task.task_id}/{column}")
@@ -89,14 +88,6 @@ async def _handed_on(call: Call[Nothing, Nothing], task: Task, named: InputFile)
                 place = call.desk.output_path(output.path)
                 return await asyncio.to_thread(inside, call.desk.settings.outputs.path, place)
     return None
-
-
-async def _task(call: Call[Nothing, Nothing]) -> Task:
-    task_id, ledger = call.id("task_id"), call.desk.ledger
-    task = ledger.index.find_task(task_id) or await ledger.find_archived(task_id)
-    if task is None:
-        raise UnknownRecord("task", task_id)
-    return task
 
 
 def inside(folder: Path, path: Path) -> Path | None:

@@ -21,8 +21,7 @@ from daemon.web.paging import Wanted
 from daemon.web.performing import now, perform
 from daemon.web.refusal import Refusal
 from daemon.web.views import change, stages_named, task_document
-from ledger.errors import UnknownRecord
-from ledger.task import Json, Task
+from ledger.task import Json
 
 
 async def list_tasks(call: Call[TaskQuery, Nothing]) -> TaskPage:
@@ -40,7 +39,7 @@ async def list_tasks(call: Call[TaskQuery, Nothing]) -> TaskPage:
 
 async def show_task(call: Call[Nothing, Nothing]) -> TaskDocument:
     """Answer one task in full; archived ones too."""
-    task = await _find(call)
+    task = await call.desk.ledger.task_or_archived(call.id("task_id"))
     index = call.desk.ledger.index
     family = index.family(task.row_id, task.workflow_type)
     types = {task.workflow_type, *call.desk.settings.workflows}
@@ -51,13 +50,13 @@ async def show_task(call: Call[Nothing, Nothing]) -> TaskDocument:
 
 async def show_history(call: Call[Nothing, Nothing]) -> HistoryDocument:
     """Answer every change of a task."""
-    await _find(call)
+    await call.desk.ledger.task_or_archived(call.id("task_id"))
     return HistoryDocument(await _history(call))
 
 
 async def tell_story(call: Call[Nothing, Nothing]) -> StoryDocument:
     """Answer what happened to a task, in sentences of the asked language."""
-    task, words = await _find(call), call.words
+    task, words = await call.desk.ledger.task_or_archived(call.id("task_id")), call.words
     lines = await asyncio.to_thread(call.desk.history, task.task_id)
     story = [
         StoryEvent(
@@ -103,15 +102,6 @@ async def cancel(call: Call[Nothing, Nothing]) -> Mapping[str, Json]:
     """End a task at the operator's wish."""
     view = call.desk.ledger
     return await perform(call, lambda: tasks.cancel(view, call.id("task_id"), at=now(call)))
-
-
-async def _find(call: Call[Nothing, Nothing]) -> Task:
-    task_id = call.id("task_id")
-    ledger = call.desk.ledger
-    task = ledger.index.find_task(task_id) or await ledger.find_archived(task_id)
-    if task is None:
-        raise UnknownRecord("task", task_id)
-    return task
 
 
 async def _history(call: Call[Nothing, Nothing]) -> list[Change]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from daemon.collect.sort import expected_sort
+from daemon.collect.file_type import expected_type
 from daemon.web.decoding import Nothing
 from daemon.web.endpoint import Call
 from daemon.web.files import found_input, found_output
@@ -35,6 +35,6 @@ async def _small(
     try:
         body = await call.room.thumbs.thumb(sha256, path)
     except NoThumb:
-        icon = "video.svg" if expected_sort(name) in VIDEOS else "file.svg"
+        icon = "video.svg" if expected_type(name) in VIDEOS else "file.svg"
         return web.Response(body=call.room.page[icon].body, content_type="image/svg+xml")
     return web.Response(body=body, content_type="image/webp", headers=headers)

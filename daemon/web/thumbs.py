@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from daemon.collect.sort import Sort, seen_sort
+from daemon.collect.file_type import FileType, seen_type
 
 #: The longer side. Twice what lists show, for screens of double density.
 SIDE_PIXELS = 320
@@ -17,8 +17,16 @@ MAX_PIXELS = 64_000_000
 #: Bytes per call into a decoder, which holds the interpreter's lock meanwhile.
 DECODER_BLOCK_BYTES = 16_384
 _QUALITY = 78
-_PICTURES = {Sort.PNG, Sort.JPEG, Sort.WEBP, Sort.GIF, Sort.BMP, Sort.TIFF, Sort.AVIF}
-VIDEOS = {Sort.MP4, Sort.MATROSKA, Sort.AVI}
+_PICTURES = {
+    FileType.PNG,
+    FileType.JPEG,
+    FileType.WEBP,
+    FileType.GIF,
+    FileType.BMP,
+    FileType.TIFF,
+    FileType.AVIF,
+}
+VIDEOS = {FileType.MP4, FileType.MATROSKA, FileType.AVI}
 
 
 class NoThumb(Exception):
@@ -31,17 +39,17 @@ def make_thumb(path: Path) -> bytes:
     Videos need PyAV (the ``demo`` extra).
     """
     with path.open("rb") as file:
-        sort = seen_sort(file.read(32))
-    if sort in _PICTURES:
-        return _of_picture(path, sort)
-    if sort in VIDEOS:
+        kind = seen_type(file.read(32))
+    if kind in _PICTURES:
+        return _of_picture(path, kind)
+    if kind in VIDEOS:
         return _of_video(path)
     raise NoThumb("neither picture nor video")
 
 
-def _of_picture(path: Path, sort: Sort) -> bytes:
+def _of_picture(path: Path, kind: FileType) -> bytes:
     try:
-        with Image.open(path, formats=[sort.value.upper()]) as picture:
+        with Image.open(path, formats=[kind.value.upper()]) as picture:
             _refuse_too_large(*picture.size)
             picture.draft("RGB", (2 * SIDE_PIXELS, 2 * SIDE_PIXELS))
             picture.decodermaxblock = DECODER_BLOCK_BYTES

@@ -16,7 +16,7 @@ from daemon.web.documents import (
 )
 from ledger.ledger import Ledger
 from ledger.shelf import decode_task
-from ledger.status import IN_FLIGHT_STAGES, OPEN_STAGES, STATUS_OF, Stage, Status
+from ledger.status import IN_FLIGHT_STAGES, IN_PROCESS_STAGES, STATUS_OF, Stage, Status
 from ledger.task import Json, Task
 
 #: Of an error's text, in a list; the task itself has the whole of it.
@@ -120,10 +120,9 @@ def snapshot(
     progress: Mapping[str, Json],
 ) -> dict[str, object]:
     """Return what one who begins to listen must know."""
-    inside = [stage for stage in Stage if stage in OPEN_STAGES and stage is not Stage.WAITING]
     return {
         "batches": batches,
-        "tasks": [task_row(task) for task in ledger.in_stage(*inside)],
+        "tasks": [task_row(task) for task in ledger.in_stage(*IN_PROCESS_STAGES)],
         "servers": server_documents(ledger, servers),
         "progress": progress,
     }
