@@ -64,7 +64,7 @@ class ReadyRows:
         self._taken: set[str] = set()
         self._excluded: dict[str, frozenset[str]] = {}
         self._unfit: dict[str, Unfit] = {}  # why the excluding servers cannot run a task
-        self._marks: dict[str, str | None] = {}  # task id -> its ``blocked_by`` to be
+        self.marks: dict[str, str | None] = {}  # task id -> its ``blocked_by`` to be
 
     def load(self) -> None:
         """Take in every waiting task of the ledger."""
@@ -137,7 +137,7 @@ class ReadyRows:
 
     def take_marks(self) -> dict[str, str | None]:
         """Return the tasks whose ``blocked_by`` must change, and to what; each is told once."""
-        marks, self._marks = self._marks, {}
+        marks, self.marks = self.marks, {}
         return marks
 
     def batch_ids(self) -> list[str]:
@@ -232,9 +232,9 @@ class ReadyRows:
             self._parked[needed.row_id, needed.workflow_type].add(task.task_id)
         reason = why_blocked(self._ledger, task)
         if reason != task.blocked_by:
-            self._marks[task.task_id] = reason
+            self.marks[task.task_id] = reason
         else:
-            self._marks.pop(task.task_id, None)  # what was noted before holds no longer
+            self.marks.pop(task.task_id, None)  # what was noted before holds no longer
         return met
 
     def _wake_deferred(self) -> None:

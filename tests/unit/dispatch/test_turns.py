@@ -118,6 +118,6 @@ async def test_a_block_noted_but_not_yet_written_is_forgotten_when_the_picture_i
     turns = await Turns().open(picture, video_of(picture, 2))
     await turns.move(picture.task_id, Stage.FAILED)
     video = video_of(picture, 2).task_id
-    assert list(turns.ready.blocked) == [video]
+    assert list(turns.ready.marks) == [video]
     await turns.ledger.commit(retried(3, LATER, row_id=picture.row_id), op="task.retried")
-    assert turns.ready.blocked == {}
+    assert turns.ready.marks == {}

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from daemon.upkeep import gpu_time as gpu_time_module
 from daemon.upkeep.gpu_time import GpuTime
+from ledger import slices
 from ledger.ledger import Ledger
 from ledger.memory import MemoryBackend
 from ledger.status import Stage
@@ -29,7 +29,7 @@ def done(task: Task, seconds: float) -> Task:
 async def test_a_task_that_ends_while_its_batch_is_summed_up_counts_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(gpu_time_module, "SLICE_SECONDS", 0.0)  # gives way after each task
+    monkeypatch.setattr(slices, "SLICE_SECONDS", 0.0)  # gives way after each task
     ledger = await open_ledger()
     tasks = [
         task_record(number, Stage.COLLECTING, product_name=f"产品{number % 2}")
