@@ -14,6 +14,7 @@ from daemon.collect.paths import OutputPaths
 from daemon.collect.proof import BadOutput
 from daemon.comfy.server import AnswerLost, Unreachable, WorkflowServer
 from daemon.logs import about
+from daemon.retrying import BAD_OUTPUT
 from daemon.running import Crew
 from daemon.settle.failure import after_failure, waiting_again
 from ledger.entry import Transaction
@@ -142,7 +143,7 @@ class Collector:
             return waiting_again(task, at=at, lost_by_server=task.lost_by_server + 1)
         workflow = self._workflows.get(task.workflow_type)
         retries = workflow.max_auto_retries if workflow else 0
-        return after_failure(task, "bad_output", message, at=at, max_auto_retries=retries)
+        return after_failure(task, BAD_OUTPUT.kind, message, at=at, max_auto_retries=retries)
 
     def _remove(self, recorded: list[str]) -> None:
         for each in recorded:

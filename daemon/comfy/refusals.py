@@ -9,12 +9,11 @@ from msgspec import UNSET, Raw
 from daemon.comfy.messages import NodeErrors, RefusalBody, ValidationError
 from daemon.comfy.server import Graph, Refused
 from daemon.comfy.wording import LONGEST_MESSAGE, cleaned, shortened
+from daemon.retrying import MISSING_INPUT, MISSING_MODEL, MISSING_NODE, REJECTED
 
-REJECTED, MISSING_NODE = "rejected", "missing_node"
-MISSING_MODEL, MISSING_INPUT = "missing_model", "missing_input"
 #: Which kind wins when nodes complain about different things: what stops every row comes first,
 #: and what another upload may heal comes last.
-_PRECEDENCE = (MISSING_NODE, MISSING_MODEL, REJECTED, MISSING_INPUT)
+_PRECEDENCE = tuple(each.kind for each in (MISSING_NODE, MISSING_MODEL, REJECTED, MISSING_INPUT))
 _MODEL_INPUT = re.compile(r"(?<!sampler)(?<!scheduler)_name\d*$")
 _MODEL_FILE = re.compile(r"\.(safetensors|sft|ckpt|pth?|bin|gguf|onnx)\b", re.IGNORECASE)
 _MEDIA_FILE = re.compile(
@@ -32,7 +31,7 @@ def refused(status: int, body: bytes, graph: Graph) -> Refused:
     except (msgspec.DecodeError, UnicodeDecodeError):
         said = cleaned(body.decode("utf-8", "replace"), 200)
         return Refused(
-            REJECTED, f"the server refused the workflow ({status}): {said or 'no reason'}"
+            REJECTED.kind, f"the server refused the workflow ({status}): {said or 'no reason'}"
         )
     nodes = node_errors(answer.node_errors)
     return refused_nodes(nodes, graph) if nodes else _refused_whole(answer.error, graph)
@@ -47,7 +46,7 @@ def refused_nodes(errors: Mapping[str, NodeErrors], graph: Graph) -> Refused:
     """Return the error for complaints at single nodes."""
     told = list(_told(errors, graph))
     kinds = {kind for kind, _ in told}
-    kind = next((each for each in _PRECEDENCE if each in kinds), REJECTED)
+    kind = next((each for each in _PRECEDENCE if each in kinds), REJECTED.kind)
     told.sort(key=lambda each: each[0] != kind)  # the deciding one must not be cut off
     texts = [text for _, text in told[:_MOST_ERRORS_NAMED]]
     if len(told) > _MOST_ERRORS_NAMED:
@@ -70,11 +69,11 @@ def _refused_whole(error: ValidationError, graph: Graph) -> Refused:
         node_id = error.extra_info.node_id or (at[1] if at else "?")
         class_type = error.extra_info.class_type or (unknown[1] if unknown else "?")
         name = _node_name(node_id, class_type, graph)
-        return Refused(MISSING_NODE, f"{name}: this node is not installed on the server")
+        return Refused(MISSING_NODE.kind, f"{name}: this node is not installed on the server")
     text = error.message or error.type or "the server refused the workflow"
     if error.details and error.details != error.message:
         text = f"{text} ({error.details})"
-    return Refused(REJECTED, cleaned(text))
+    return Refused(REJECTED.kind, cleaned(text))
 
 
 def _node_name(node_id: str, class_type: str, graph: Graph) -> str:
@@ -111,9 +110,9 @@ def _kind(error: ValidationError) -> str:
     if error.type == "custom_validation_failed" and re.search(
         r"Invalid (image|video|audio|mask)? ?file", error.details, re.IGNORECASE
     ):
-        return MISSING_INPUT
+        return MISSING_INPUT.kind
     if error.type != "value_not_in_list":
-        return REJECTED
+        return REJECTED.kind
     if _MODEL_INPUT.search(name) or _MODEL_FILE.search(received):
-        return MISSING_MODEL
-    return MISSING_INPUT if _MEDIA_FILE.search(received) else REJECTED
+        return MISSING_MODEL.kind
+    return MISSING_INPUT.kind if _MEDIA_FILE.search(received) else REJECTED.kind

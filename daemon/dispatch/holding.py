@@ -12,6 +12,7 @@ import structlog
 from daemon.clock import Clock
 from daemon.dispatch.ready import ReadyRows, Unfit
 from daemon.dispatch.servers import ServerState
+from daemon.retrying import SERVER_UNREACHABLE
 from ledger.batch import Batch, BatchStatus
 from ledger.entry import Record
 from ledger.errors import Conflict, LedgerClosed
@@ -124,7 +125,7 @@ class Holding:
     def _why_none_works(self) -> str:
         answering = [state.health for state in self._servers if state.health is not None]
         if not answering:
-            return "server_unreachable"
+            return SERVER_UNREACHABLE.kind
         drained = any(health.usable for health in answering)
         return "server_drained" if drained else "server_unusable"
 

@@ -13,8 +13,7 @@ import msgspec
 from daemon.comfy.server import Graph, Json
 from daemon.dispatch.declared import Declared, declared_inputs, is_output_class
 from daemon.dispatch.templates import class_of, inputs_of, is_link, title_of
-
-MISSING_NODE, MISSING_MODEL, REJECTED = "missing_node", "missing_model", "rejected"
+from daemon.retrying import MISSING_MODEL, MISSING_NODE, REJECTED
 
 _MODEL_INPUT = re.compile(r".*_name[0-9]*|.*(ckpt|lora|vae|unet|clip|checkpoint|controlnet).*")
 _MODEL_FILE = re.compile(r".*\.(safetensors|ckpt|pth?|bin|gguf|sft|onnx)", re.IGNORECASE)
@@ -37,7 +36,7 @@ def check_graph(graph: Graph, node_classes: Mapping[str, Json]) -> list[Finding]
     everywhere. Pictures to be uploaded need not be there yet.
     """
     findings = [
-        _finding(graph, node_id, MISSING_NODE, "this server does not have it")
+        _finding(graph, node_id, MISSING_NODE.kind, "this server does not have it")
         for node_id, node in graph.items()
         if not node_classes.get(class_of(node))
     ]
@@ -45,7 +44,7 @@ def check_graph(graph: Graph, node_classes: Mapping[str, Json]) -> list[Finding]
         return findings
     for node_id in _leading_to_outputs(graph, node_classes):
         findings += _check_node(graph, node_id, node_classes)
-    return sorted(findings, key=lambda finding: finding.kind != MISSING_MODEL)
+    return sorted(findings, key=lambda finding: finding.kind != MISSING_MODEL.kind)
 
 
 def _leading_to_outputs(graph: Graph, node_classes: Mapping[str, Json]) -> list[str]:
@@ -74,13 +73,15 @@ def _check_node(graph: Graph, node_id: str, node_classes: Mapping[str, Json]) ->
     for name, source in _links(graph, node_id):
         if source not in graph:
             yield _finding(
-                graph, node_id, REJECTED, f"hangs on node {source}, which is not there", name
+                graph, node_id, REJECTED.kind, f"hangs on node {source}, which is not there", name
             )
     inputs = inputs_of(graph[node_id])
     for declared in declared_inputs(node_classes[class_of(graph[node_id])]):
         if declared.name not in inputs:
             if declared.required:
-                yield _finding(graph, node_id, REJECTED, "is required but missing", declared.name)
+                yield _finding(
+                    graph, node_id, REJECTED.kind, "is required but missing", declared.name
+                )
         elif not is_link(inputs[declared.name]) and not declared.is_upload:
             yield from _check_value(graph, node_id, declared, _unwrapped(inputs[declared.name]))
 
@@ -95,17 +96,17 @@ def _check_value(graph: Graph, node_id: str, declared: Declared, value: Json) ->
     elif declared.type in ("INT", "FLOAT"):
         wrong = _out_of_bounds(declared, value)
         if wrong is not None:
-            yield _finding(graph, node_id, REJECTED, wrong, declared.name)
+            yield _finding(graph, node_id, REJECTED.kind, wrong, declared.name)
 
 
 def _kind_of_choice(declared: Declared, chosen: Json) -> str | None:
     """Return the failure class of a choice that is not offered, or None when nobody can know."""
     if isinstance(chosen, str) and _MODEL_FILE.fullmatch(chosen):
-        return MISSING_MODEL
+        return MISSING_MODEL.kind
     if declared.is_custom:  # such nodes may fill their lists in the browser and check them alone
         return None
     is_model = _MODEL_INPUT.fullmatch(declared.name) and declared.name not in _NO_MODEL
-    return MISSING_MODEL if is_model else REJECTED
+    return MISSING_MODEL.kind if is_model else REJECTED.kind
 
 
 def _out_of_bounds(declared: Declared, value: Json) -> str | None:

@@ -6,15 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from daemon.comfy.server import Json
-from daemon.dispatch.preflight import (
-    MISSING_MODEL,
-    MISSING_NODE,
-    REJECTED,
-    Finding,
-    check_graph,
-)
+from daemon.dispatch.preflight import Finding, check_graph
 from daemon.dispatch.values import BadValue
 from daemon.dispatch.workflow import Template
+from daemon.retrying import BAD_INPUT, MISSING_MODEL, MISSING_NODE, REJECTED
 from ledger.task import Task
 
 
@@ -33,10 +28,10 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 TROUBLES = {
     "missing_picture": "missing picture",
-    MISSING_MODEL: "wrong model",
-    MISSING_NODE: "missing node",
-    "bad_input": "bad value",
-    REJECTED: "refused by the server",
+    MISSING_MODEL.kind: "wrong model",
+    MISSING_NODE.kind: "missing node",
+    BAD_INPUT.kind: "bad value",
+    REJECTED.kind: "refused by the server",
     "no_workflow": "unknown workflow type",
 }
 
@@ -88,7 +83,7 @@ def _trouble(
     try:
         template.check_values(task.row)
     except BadValue as error:
-        return "bad_input", str(error)
+        return BAD_INPUT.kind, str(error)
     for finding in best.get(task.workflow_type, ()):
         return finding.kind, finding.message
     return None

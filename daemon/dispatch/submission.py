@@ -21,6 +21,7 @@ from daemon.comfy.server import AnswerLost, Graph, Refused, Unreachable
 from daemon.dispatch.preflight import Finding, check_graph
 from daemon.dispatch.servers import ServerState
 from daemon.dispatch.workflow import Template, graph_sha256
+from daemon.retrying import BAD_INPUT, REJECTED
 from daemon.settle.failure import after_failure, waiting_again
 from daemon.settle.settlement import ticket_of
 from ledger.ledger import Ledger
@@ -87,7 +88,7 @@ class Submission:
             prepared, graph = await self._prepare(task, state)
         except (FilesGone, ValueError) as error:
             await self._ledger.commit(
-                self._failed(task, "bad_input", str(error)), op="task.refused"
+                self._failed(task, BAD_INPUT.kind, str(error)), op="task.refused"
             )
             return
         except Refused as error:
@@ -112,7 +113,7 @@ class Submission:
             del self._posts[task.task_id]
             message = f"ComfyUI failed {MAX_POSTS_AGAIN + 1} times to take this prompt in"
             await self._ledger.commit(
-                self._failed(task, "rejected", message), op="task.refused", reason=reason
+                self._failed(task, REJECTED.kind, message), op="task.refused", reason=reason
             )
             return
         if graph_sha256(graph) != task.graph_sha256:

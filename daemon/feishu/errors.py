@@ -18,10 +18,6 @@ class Reaction(StrEnum):
     QUOTA = "quota"  #: nothing helps before the next month, or a larger plan
 
 
-#: A later try may find it mended without anybody doing anything.
-HEALS = frozenset({Reaction.TOKEN_BAD, Reaction.RATE, Reaction.TRANSIENT, Reaction.UNKNOWN})
-
-
 class FeishuError(Exception):
     """A call failed for good, after the tries that its reaction allows.
 
@@ -55,8 +51,3 @@ class FeishuError(Exception):
         parts += [f"code {code}"] if code is not None else []
         parts += [f"log id {log_id}"] if log_id else []
         super().__init__(", ".join(parts))
-
-    @property
-    def heals(self) -> bool:
-        """Whether a later try may succeed without a person's doing."""
-        return self.reaction in HEALS

@@ -15,6 +15,7 @@ from config.settings import Server, Workflow
 from daemon.clock import Clock
 from daemon.comfy.server import Sighting, State, Ticket, WorkflowServer
 from daemon.logs import about
+from daemon.retrying import EXECUTION_ERROR
 from daemon.settle.adoption import probe_outputs
 from daemon.settle.failure import after_failure, failed, waiting_again
 from daemon.settle.results import ResultNode, miscounts
@@ -185,7 +186,7 @@ class Settlement:
             case Decision.COLLECT:
                 return self._name_outputs(_collecting(task, verdict, sighting, at))
             case Decision.FAIL:
-                kind = verdict.failure or "execution_error"
+                kind = verdict.failure or EXECUTION_ERROR.kind
                 return self._after_failure(_timed(task, sighting), kind, verdict.message, at)
             case Decision.RUN_AGAIN:
                 begun = int(task.stage is Stage.RUNNING)

@@ -8,7 +8,14 @@ from enum import StrEnum
 import msgspec
 
 from daemon.comfy.server import FileRef, Sighting, State
-from daemon.retrying import POISON_AFTER_LOSSES
+from daemon.retrying import (
+    BAD_OUTPUT,
+    EXECUTION_ERROR,
+    INTERRUPTED,
+    OUT_OF_MEMORY,
+    POISON,
+    POISON_AFTER_LOSSES,
+)
 from ledger.status import Stage
 from ledger.task import Task
 
@@ -77,7 +84,7 @@ def judge(
             return Verdict(
                 decision=Decision.FAIL,
                 reason="history: interrupted",
-                failure="interrupted",
+                failure=INTERRUPTED.kind,
                 message="interrupted in ComfyUI",
             )
         case State.ABSENT:
@@ -101,7 +108,7 @@ def _ended_well(task: Task, sighting: Sighting) -> Verdict:
         return Verdict(
             decision=Decision.FAIL,
             reason="history: success with files of another attempt",
-            failure="bad_output",
+            failure=BAD_OUTPUT.kind,
             message="ComfyUI ran nothing and named the files of another run",
         )
     if files:
@@ -112,7 +119,7 @@ def _ended_well(task: Task, sighting: Sighting) -> Verdict:
     return Verdict(
         decision=Decision.FAIL,
         reason="history: success without files",
-        failure="bad_output",
+        failure=BAD_OUTPUT.kind,
         message="ComfyUI reports success but names no output file",
     )
 
@@ -133,14 +140,14 @@ def _ended_badly(sighting: Sighting) -> Verdict:
         return Verdict(
             decision=Decision.FAIL,
             reason="history: error",
-            failure="execution_error",
+            failure=EXECUTION_ERROR.kind,
             message="ComfyUI reports an error without a message",
         )
     where = f"{error.node_type} (node {error.node_id}): " if error.node_id else ""
     return Verdict(
         decision=Decision.FAIL,
         reason="history: error",
-        failure="out_of_memory" if error.out_of_memory else "execution_error",
+        failure=(OUT_OF_MEMORY if error.out_of_memory else EXECUTION_ERROR).kind,
         message=f"{where}{error.message}",
     )
 
@@ -168,7 +175,7 @@ def _absent(task: Task, *, settled: bool, probe: Probe | None, ask: bool) -> Ver
         return Verdict(
             decision=Decision.FAIL,
             reason=reason,
-            failure="poison",
+            failure=POISON.kind,
             message=f"the server died {POISON_AFTER_LOSSES} times while it executed this row",
         )
     return Verdict(decision=Decision.RUN_AGAIN, reason=reason)

@@ -1,5 +1,6 @@
 """What a finding calls for: settled from evidence, reset by force, or left alone. Pure."""
 
+from daemon.retrying import TIMEOUT
 from daemon.upkeep.findings import Finding, Reason
 from daemon.words import Words
 from ledger.status import Stage
@@ -35,7 +36,7 @@ def timeout_marks(finding: Finding, words: Words) -> dict[str, Json]:
     """Return the fields that say so on a task which is stopped for its long execution."""
     minutes, limit = round(finding.runtime_minutes, 1), round(finding.limit_minutes, 1)
     message = words("stuck.timeout", minutes=minutes, limit=limit)
-    return {"error_kind": "timeout", "error_message": message}
+    return {"error_kind": TIMEOUT.kind, "error_message": message}
 
 
 def evidence_of(finding: Finding) -> dict[str, Json]:
