@@ -1,5 +1,7 @@
 """The daemon. Read ``app`` first: everything is made there, in the order of the flow.
 
-The steps, each in its package: ``intake``, ``dispatch``, ``follow``, ``collect``; beside them
-``upkeep``, below them ``settle`` and ``comfy``, above them ``actions``, ``web`` and ``cli``.
+The steps, each in its package: ``intake``, ``dispatch``, ``follow``, ``collect``, ``publish``;
+beside them ``upkeep``. Below them ``settle`` and ``tables``, and below these the servers that we
+ask: ``comfy``, ``feishu``. Above them ``actions`` with ``story``, then ``web`` and ``cli``. On the
+ground floor, for all: ``running``, ``clock``, ``logs``, ``metrics``, ``retrying``, ``words``.
 """

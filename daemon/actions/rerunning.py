@@ -112,7 +112,7 @@ def _chosen(
         if task.retried_from is not None or stage not in (None, task.row_stage):
             continue
         needed = task.depends_on
-        alone = needed is not None and (stage == 2 or needed.row_id != task.row_id)  # noqa: PLR2004
+        alone = needed is not None and (stage == 2 or needed.row_id != task.row_id)  # noqa: PLR2004 - its number
         if needed is not None and alone and not _has_picture(view, needed):
             left_out += 1
             continue

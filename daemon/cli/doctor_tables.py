@@ -29,7 +29,7 @@ async def look_at_tables(settings: Settings, words: Words, *, write_test: bool) 
     return [*findings, await _hook(settings, words, write_test=write_test)]
 
 
-async def _table(table: Table, words: Words, write_test: bool) -> Sequence[Finding]:  # noqa: FBT001
+async def _table(table: Table, words: Words, write_test: bool) -> Sequence[Finding]:  # noqa: FBT001 - private
     name = f"table {table.name}"
     try:
         async with asyncio.timeout(_ANSWER_SECONDS):

@@ -132,7 +132,7 @@ class Lane:
         except Conflict:
             log.info("task.changed_meanwhile", task=task.task_id)
         except LedgerClosed as error:  # nothing was posted: the intent was not on disk
-            log.error("task.not_recorded", task=task.task_id, error=str(error))  # noqa: TRY400
+            log.error("task.not_recorded", task=task.task_id, error=str(error))  # noqa: TRY400 - no fault
         finally:
             self._ready.give_back(task.task_id)
 
@@ -144,4 +144,4 @@ class Lane:
         except Conflict:
             log.info("task.changed_meanwhile", task=task.task_id)
         except LedgerClosed as error:
-            log.error("task.not_recorded", task=task.task_id, error=str(error))  # noqa: TRY400
+            log.error("task.not_recorded", task=task.task_id, error=str(error))  # noqa: TRY400 - no fault

@@ -36,9 +36,13 @@ def encode(frame: Frame) -> bytes:
         made += _varint(field << 3 | _VARINT) + _varint(number)
     for key, value in frame.headers.items():
         made += _sized(5, _sized(1, key.encode()) + _sized(2, value.encode()))
-    texts = {6: frame.payload_encoding, 7: frame.payload_type, 9: frame.log_id_new}
-    for field in (6, 7, 8, 9):
-        content = frame.payload if field == 8 else texts[field].encode()  # noqa: PLR2004
+    contents = {
+        6: frame.payload_encoding.encode(),
+        7: frame.payload_type.encode(),
+        8: frame.payload,
+        9: frame.log_id_new.encode(),
+    }
+    for field, content in contents.items():
         if content:
             made += _sized(field, content)
     return bytes(made)

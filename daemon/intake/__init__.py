@@ -4,5 +4,7 @@ Read in this order: ``accept`` (the one door: rows become tasks), ``rows`` and `
 row wants, and what the ledger holds of it), ``jobfile`` with ``grid`` and ``workbook`` (bytes to
 rows), ``contents`` with ``safeopen`` and ``picture`` (copies of input pictures); then the folder:
 ``drops``, ``completeness`` with ``settling`` and ``lease`` (what can be taken), ``taking``,
-``filing`` with ``reports`` and ``moving`` (what becomes of it), ``inbox`` (the service).
+``filing`` with ``reports`` and ``moving`` (what becomes of it), ``inbox`` (the service). Tables:
+``table`` (the poller), ``table_rows`` (what a row wants), ``row_check``, ``claims`` (a row is taken
+once), ``command_column`` (the wishes in 命令).
 """

@@ -12,7 +12,13 @@ _VIDEO_TOOLTIP = "The video to save."
 def node_types(generation: Generation) -> NodeTypes:
     """Return the node classes of *generation* by name."""
     new = generation.modern
-    every = [*_sources(new=new), *_changes(new=new), *_savers(new=new)]
+    every = [
+        *_sources(new=new),
+        *_changes(new=new),
+        *_compositions(new=new),
+        *_sequences(new=new),
+        *_savers(new=new),
+    ]
     return {node_type.name: node_type for node_type in every}
 
 
@@ -62,6 +68,24 @@ def _changes(*, new: bool) -> list[NodeType]:
             essentials="Image Tools",
         ),
         NodeType(
+            name="ImageAddNoise",
+            title="ImageAddNoise",
+            work=images.image_add_noise,
+            fields={
+                "image": _IMAGE,
+                "seed": _whole(0, 0, 0xFFFFFFFFFFFFFFFF, control_after_generate=True),
+                "strength": _real(0.5, 0.0, 1.0, 0.01),
+            },
+            outputs=("IMAGE",),
+            module="comfy_extras.nodes_images",
+            new_schema=new,
+        ),
+    ]
+
+
+def _compositions(*, new: bool) -> list[NodeType]:
+    return [
+        NodeType(
             name="ImageBlend",
             title="Blend Images" if new else None,
             work=images.image_blend,
@@ -95,19 +119,11 @@ def _changes(*, new: bool) -> list[NodeType]:
             module="comfy_extras.nodes_mask",
             new_schema=new,
         ),
-        NodeType(
-            name="ImageAddNoise",
-            title="ImageAddNoise",
-            work=images.image_add_noise,
-            fields={
-                "image": _IMAGE,
-                "seed": _whole(0, 0, 0xFFFFFFFFFFFFFFFF, control_after_generate=True),
-                "strength": _real(0.5, 0.0, 1.0, 0.01),
-            },
-            outputs=("IMAGE",),
-            module="comfy_extras.nodes_images",
-            new_schema=new,
-        ),
+    ]
+
+
+def _sequences(*, new: bool) -> list[NodeType]:
+    return [
         NodeType(
             name="RepeatImageBatch",
             title="RepeatImageBatch",
