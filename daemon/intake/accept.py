@@ -17,6 +17,7 @@ from daemon.intake.columns import WorkflowNeeds, clean_text
 from daemon.intake.contents import ContentStore
 from daemon.intake.errors import BadPicture
 from daemon.intake.grid import RawRow
+from daemon.intake.reasons import because
 from daemon.intake.records import AcceptedRow, new_batch, new_batch_id, new_tasks
 from daemon.intake.rows import RefusedRow
 from ledger.entry import Meta, Record
@@ -203,7 +204,7 @@ class Door:
             task_ids=tuple(task.task_id for task in tasks),
             rejected=tuple(candidates.rejected),
             duplicates=tuple(
-                refused(row.wanted, "a row with the same values and pictures was accepted before")
+                refused(row.wanted, because("duplicate"))
                 for row in candidates.good
                 if row.wanted.line not in running
             ),

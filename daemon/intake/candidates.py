@@ -10,6 +10,7 @@ from daemon.intake.columns import WorkflowNeeds, clean_text, shown, tidy
 from daemon.intake.errors import BadPicture
 from daemon.intake.fingerprint import fingerprint, likeness
 from daemon.intake.grid import RawRow
+from daemon.intake.reasons import Reason, because
 from daemon.intake.records import AcceptedRow
 from daemon.intake.rows import RefusedRow, WantedRow, plan_row
 from ledger.task import InputFile, Json
@@ -74,7 +75,7 @@ def candidates_of(plan: Plan, kept: Mapping[str, InputFile | BadPicture]) -> Can
     for row in plan.wanted:
         inputs, problems = _inputs_of(row, kept)
         if problems:
-            bad.append(refused(row, "; ".join(problems)))
+            bad.append(refused(row, *problems))
             continue
         alike = likeness(row, inputs)
         seen[alike] += 1
@@ -83,9 +84,9 @@ def candidates_of(plan: Plan, kept: Mapping[str, InputFile | BadPicture]) -> Can
     return Candidates(plan.drop, good, sorted(plan.refused + bad, key=lambda row: row.line))
 
 
-def refused(row: WantedRow, reason: str) -> RefusedRow:
+def refused(row: WantedRow, *reasons: Reason) -> RefusedRow:
     """Return the refusal of a row that was planned."""
-    return RefusedRow(line=row.line, values=dict(row.values), reason=reason)
+    return RefusedRow(line=row.line, values=dict(row.values), reasons=reasons)
 
 
 def _tidied(row: RawRow) -> RawRow:
@@ -98,13 +99,14 @@ def _tidied(row: RawRow) -> RawRow:
 
 def _inputs_of(
     row: WantedRow, kept: Mapping[str, InputFile | BadPicture]
-) -> tuple[dict[str, InputFile], list[str]]:
+) -> tuple[dict[str, InputFile], list[Reason]]:
     inputs: dict[str, InputFile] = {}
-    problems: list[str] = []
+    problems: list[Reason] = []
     for column, named in row.pictures.items():
         match kept[named]:
             case InputFile() as file:
                 inputs[column] = file
             case BadPicture() as error:
-                problems.append(f"{shown(column)} “{named[:120]}”: {error}")
+                about = {"column": shown(column), "name": named[:120]}
+                problems.append(because("bad_picture", why=error.reason, **about))
     return inputs, problems

@@ -80,11 +80,11 @@ class ContentStore:
             while chunk := _read(source):
                 size_bytes += len(chunk)
                 if size_bytes > MAX_PICTURE_BYTES:
-                    raise BadPicture(f"it is larger than {MAX_PICTURE_BYTES // 1024**2} MiB")
+                    raise BadPicture("picture_too_big", limit=str(MAX_PICTURE_BYTES // 1024**2))
                 digest.update(chunk)
                 target.write(chunk)
         if not size_bytes:
-            raise BadPicture("it is empty")
+            raise BadPicture("picture_empty")
         return digest.hexdigest(), size_bytes
 
     def _settle(self, copy: Path, sha256: str, size_bytes: int) -> None:
@@ -112,4 +112,4 @@ def _read(source: int) -> bytes:
     try:
         return os.read(source, _CHUNK_BYTES)
     except OSError as error:
-        raise BadPicture(reason_of(error)) from error
+        raise BadPicture.because(reason_of(error)) from error

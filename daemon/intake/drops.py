@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from daemon.intake.jobfile import JOB_SUFFIXES
+from daemon.intake.reasons import Reason, because
 from daemon.intake.safeopen import kind_of
 from daemon.intake.settling import Sight
 
@@ -34,7 +35,7 @@ class DropPlace(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     job: Path | None  # the job file, relative to the inbox; None when there is no telling
     sight: Sight  # of the job file, else of the entry itself
     files: dict[Path, Sight]  # all that must come to rest, relative to the inbox
-    problem: str | None = None  # why it is refused unread
+    problem: Reason | None = None  # why it is refused unread
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,11 +135,11 @@ def _place(inbox: Path, entry: os.DirEntry[str]) -> DropPlace | None:
         return _linked_folder(inbox, entry.name, sight_of(status))
     suffix, sight, problem = _suffix(entry.name), sight_of(status), None
     if suffix in _NEARLY_JOBS:
-        problem = f"{suffix} is no job file: save it as .xlsx, “CSV UTF-8” (.csv), .json or .jsonl"
+        problem = because("nearly_a_job", suffix=suffix)
     elif suffix not in JOB_SUFFIXES:
         return None
     elif not stat.S_ISREG(status.st_mode):
-        problem = f"it is no file but {kind_of(status.st_mode)}; put the file itself here"
+        problem = because("file_itself", kind=kind_of(status.st_mode))
     job = None if problem else Path(entry.name)
     files = {Path(entry.name): sight}
     return DropPlace(name=entry.name, job=job, sight=sight, files=files, problem=problem)
@@ -151,8 +152,7 @@ def _linked_folder(inbox: Path, name: str, sight: Sight) -> DropPlace | None:
         return None
     if not any(_suffix(n) in JOB_SUFFIXES and not never_touched(n) for n in names):
         return None
-    problem = "it is no folder but a link to one; put the folder itself here"
-    return _hopeless(name, sight, problem)
+    return _hopeless(name, sight, because("folder_itself"))
 
 
 def _folder(inbox: Path, name: str, sight: Sight) -> DropPlace | None:
@@ -165,18 +165,19 @@ def _folder(inbox: Path, name: str, sight: Sight) -> DropPlace | None:
             if path.parent == Path(name) and _suffix(path.name) in JOB_SUFFIXES:
                 jobs.append((path, status))
             if len(files) > MAX_FILES_IN_A_DROP:
-                return _hopeless(name, sight, f"it holds more than {MAX_FILES_IN_A_DROP} files")
+                limit = str(MAX_FILES_IN_A_DROP)
+                return _hopeless(name, sight, because("many_files", limit=limit))
     except PermissionError:
-        return _hopeless(name, sight, "the daemon may not read the folder (permission denied)")
+        return _hopeless(name, sight, because("folder_denied"))
     if not jobs:
         return None
     job, status = jobs[0]
     problem = None
     if len(jobs) > 1:
         names = ", ".join(sorted(path.name for path, _ in jobs)[:5])
-        problem = f"the folder holds {len(jobs)} job files ({names}); make a folder for each"
+        problem = because("many_jobs", count=str(len(jobs)), names=names)
     elif not stat.S_ISREG(status.st_mode):
-        problem = f"its job file {job.name} is no file but {kind_of(status.st_mode)}"
+        problem = because("job_no_file", name=job.name, kind=kind_of(status.st_mode))
     return DropPlace(
         name=name,
         job=None if problem else job,
@@ -186,7 +187,7 @@ def _folder(inbox: Path, name: str, sight: Sight) -> DropPlace | None:
     )
 
 
-def _hopeless(name: str, sight: Sight, problem: str) -> DropPlace:
+def _hopeless(name: str, sight: Sight, problem: Reason) -> DropPlace:
     return DropPlace(name=name, job=None, sight=sight, files={Path(name): sight}, problem=problem)
 
 

@@ -1,22 +1,41 @@
 """What can go wrong when work is taken in.
 
 IntakeError
-├── Unreadable   no row of the job file can be read: the file goes to rejected/ with the reason
-├── BadPicture   a named picture cannot be used: the rows that name it are rejected
+├── Unusable         whoever brought it must act; ``reason`` is the sentence for them
+│   ├── Unreadable   no row of the job file can be read: the file goes to rejected/ with the reason
+│   └── BadPicture   a named picture cannot be used: the rows that name it are rejected
 ├── Vanished     the drop is gone, or changed while it was read: look again later
 └── Postponed    our own disk cannot take it now: nothing was recorded, the drop stays where it is
 """
 
+from typing import Self
+
+from daemon.intake.reasons import Filling, Reason
+from daemon.words import Words
+
 
 class IntakeError(Exception):
-    """Root of all errors of the intake; the message is for the person who made the drop."""
+    """Root of all errors of the intake."""
 
 
-class Unreadable(IntakeError):
+class Unusable(IntakeError):
+    """What was brought cannot be taken; the message is the reason in English."""
+
+    def __init__(self, code: str, **values: Filling) -> None:
+        self.reason = Reason(code, values)
+        super().__init__(self.reason.text(Words("en")))
+
+    @classmethod
+    def because(cls, reason: Reason) -> Self:
+        """Return the error for a reason that is known."""
+        return cls(reason.code, **reason.values)
+
+
+class Unreadable(Unusable):
     """Nothing of a job file can be taken; says why and what to do."""
 
 
-class BadPicture(IntakeError):
+class BadPicture(Unusable):
     """A picture cannot be used; says why."""
 
 

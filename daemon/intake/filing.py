@@ -18,8 +18,7 @@ from daemon import failpoint
 from daemon.intake.columns import clean_text
 from daemon.intake.drops import ACCEPTED, DUPLICATES, REJECTED, DropPlace, sight_of
 from daemon.intake.moving import move_into, sync_moves
-from daemon.intake.reports import error_report, rows_report, write_report
-from daemon.intake.rows import RefusedRow
+from daemon.intake.reports import ReportedRow, error_report, rows_report, write_report
 from daemon.intake.settling import Sight
 from ledger.entry import Meta
 from ledger.errors import LedgerError
@@ -44,8 +43,8 @@ class Filing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     decided_at: str
     error: str | None = None
     headings: dict[str, str] = {}
-    rejected: tuple[RefusedRow, ...] = ()
-    duplicates: tuple[RefusedRow, ...] = ()
+    rejected: tuple[ReportedRow, ...] = ()
+    duplicates: tuple[ReportedRow, ...] = ()
 
     def as_meta(self, key: str) -> Meta:
         """Return the ledger's record of it."""
@@ -60,8 +59,8 @@ def new_filing(
     accepted_rows: int = 0,
     error: str | None = None,
     headings: dict[str, str] | None = None,
-    rejected: tuple[RefusedRow, ...] = (),
-    duplicates: tuple[RefusedRow, ...] = (),
+    rejected: tuple[ReportedRow, ...] = (),
+    duplicates: tuple[ReportedRow, ...] = (),
 ) -> Filing:
     """Return what is to be done with the drop at *place* after its verdict."""
     if accepted_rows:

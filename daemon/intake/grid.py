@@ -6,6 +6,7 @@ import msgspec
 
 from daemon.intake.columns import REPORT_LINE, REPORT_REASON, key_of, shown, tidy
 from daemon.intake.errors import Unreadable
+from daemon.intake.reasons import Reason, because
 from ledger.task import Json
 
 MAX_ROWS = 100_000
@@ -17,7 +18,7 @@ class RawRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     line: int  # its place in the file: 1 = first row of data, blank rows not counted
     values: dict[str, Json]
-    problem: str | None = None  # why it cannot be read; then the values are what could be
+    problem: Reason | None = None  # why it cannot be read; then the values are what could be
 
 
 class JobFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,7 +33,7 @@ class Line(msgspec.Struct, frozen=True):
     """One line of a grid, with what is wrong with its cells, if anything."""
 
     cells: Sequence[Json]
-    problem: str | None = None
+    problem: Reason | None = None
 
 
 def read_grid(lines: Iterable[Line], known: frozenset[str]) -> JobFile:
@@ -46,7 +47,7 @@ def read_grid(lines: Iterable[Line], known: frozenset[str]) -> JobFile:
     rows: list[RawRow] = []
     for line in lines:
         if len(line.cells) > MAX_COLUMNS:
-            raise Unreadable(f"the file has more than {MAX_COLUMNS} columns")
+            raise Unreadable("many_columns", limit=str(MAX_COLUMNS))
         cells = [tidy(cell) for cell in line.cells]
         if all(cell in (None, "") for cell in cells) and not line.problem:
             continue
@@ -55,10 +56,10 @@ def read_grid(lines: Iterable[Line], known: frozenset[str]) -> JobFile:
             refuse_strange_columns(keys, headings.values(), known)
             continue
         if len(rows) >= MAX_ROWS:
-            raise Unreadable(f"the file has more than {MAX_ROWS} rows; split it")
+            raise Unreadable("many_rows", limit=str(MAX_ROWS))
         rows.append(_read_row(len(rows) + 1, keys, cells, line.problem))
     if keys is None:
-        raise Unreadable("the file is empty: it needs a line of headings and a line for each row")
+        raise Unreadable("no_headings")
     return JobFile(rows=tuple(rows), headings=headings)
 
 
@@ -69,8 +70,8 @@ def refuse_strange_columns(
     if known.intersection(keys):
         return
     wanted = ", ".join(shown(key) for key in ("product_name", "workflow_type", "product_image"))
-    listed = ", ".join(f"“{name[:40]}”" for name in list(found)[:10]) or "none"
-    raise Unreadable(f"no column is known: found {listed}; expected some of {wanted}, …")
+    listed = ", ".join(f"“{name[:40]}”" for name in list(found)[:10]) or "–"
+    raise Unreadable("strange_columns", found=listed, wanted=wanted)
 
 
 def _read_headings(cells: Sequence[Json]) -> tuple[list[str], dict[str, str]]:
@@ -80,15 +81,15 @@ def _read_headings(cells: Sequence[Json]) -> tuple[list[str], dict[str, str]]:
         heading = "" if cell is None else str(cell)
         key = key_of(heading)
         if key and key in headings:
-            same = f"“{headings[key]}” and “{heading}” mean the same"
-            raise Unreadable(f"two columns are {shown(key)}: {same}; keep one of them")
+            both = {"one": headings[key], "other": heading}
+            raise Unreadable("doubled_column", column=shown(key), **both)
         keys.append(key)
         if key:
             headings[key] = heading.strip()
     return keys, headings
 
 
-def _read_row(line: int, keys: list[str], cells: list[Json], problem: str | None) -> RawRow:
+def _read_row(line: int, keys: list[str], cells: list[Json], problem: Reason | None) -> RawRow:
     values: dict[str, Json] = {
         key: cell
         for key, cell in zip(keys, cells, strict=False)
@@ -96,5 +97,5 @@ def _read_row(line: int, keys: list[str], cells: list[Json], problem: str | None
     }
     nameless = [cell for key, cell in zip(keys, cells, strict=False) if not key]
     if not problem and any(c not in (None, "") for c in [*cells[len(keys) :], *nameless]):
-        problem = "a cell stands under no heading (a comma inside a text needs quotes around it)"
+        problem = because("no_heading")
     return RawRow(line=line, values=values, problem=problem)

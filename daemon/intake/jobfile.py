@@ -21,6 +21,7 @@ from daemon.intake.grid import (
     read_grid,
     refuse_strange_columns,
 )
+from daemon.intake.reasons import because
 from daemon.intake.workbook import read_workbook
 from ledger.task import Json
 
@@ -32,11 +33,11 @@ _HOPELESS_LINES = 1000  # so many lines of JSONL without a readable one are enou
 _LONG_NUMBER = re.compile(rb"[0-9]{19}")  # it may be a whole number beyond 64 bits
 
 _FOREIGN = {
-    b"PK\x03\x04": "an Excel workbook or zip archive",
-    b"\xd0\xcf\x11\xe0": "an old Excel workbook (.xls); save it as .xlsx",
-    b"%PDF": "a PDF document",
-    b"\x89PNG": "a PNG picture",
-    b"\xff\xd8\xff": "a JPEG picture",
+    b"PK\x03\x04": "a_zip",
+    b"\xd0\xcf\x11\xe0": "an_old_workbook",
+    b"%PDF": "a_pdf",
+    b"\x89PNG": "a_png",
+    b"\xff\xd8\xff": "a_jpeg",
 }
 
 
@@ -47,27 +48,27 @@ def read_job_file(name: str, data: bytes, known: frozenset[str]) -> JobFile:
     """
     suffix = name[name.rfind(".") :].lower()
     if suffix not in _READERS:
-        raise Unreadable(f"{suffix} is no job file; use {', '.join(_READERS)}")
+        raise Unreadable("no_job_file", suffix=suffix, known=", ".join(_READERS))
     if len(data) > MAX_JOB_FILE_BYTES:
-        raise Unreadable(too_big(len(data)))
+        raise too_big(len(data))
     if not data.strip():
-        raise Unreadable("the file is empty")
+        raise Unreadable("empty_file")
     job = _READERS[suffix](data, known)
     if not job.rows:
-        raise Unreadable("the file holds no rows, only headings or blanks")
+        raise Unreadable("no_rows")
     return job
 
 
-def too_big(size_bytes: int) -> str:
-    """Return the reason for which a job file of this size is not read."""
+def too_big(size_bytes: int) -> Unreadable:
+    """Return the error for a job file of this size."""
     size, limit = size_bytes / 1e6, MAX_JOB_FILE_BYTES / 1e6
-    return f"the file is too big for a job file: {size:.0f} MB, at most {limit:.0f} MB are read"
+    return Unreadable("too_big", size=f"{size:.0f}", limit=f"{limit:.0f}")
 
 
 def _decode(data: bytes) -> str:
     for magic, kind in _FOREIGN.items():
         if data.startswith(magic):
-            raise Unreadable(f"the content is no text but {kind}")
+            raise Unreadable("no_text", kind=because(kind))
     encodings = ("utf-8-sig", "gb18030")
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         encodings = ("utf-16", "utf-16")
@@ -76,7 +77,7 @@ def _decode(data: bytes) -> str:
             return data.decode(encoding)
         except UnicodeDecodeError:
             continue
-    raise Unreadable("the content is no text in UTF-8 or GBK; save it as “CSV UTF-8”")
+    raise Unreadable("encoding")
 
 
 def _read_csv(data: bytes, known: frozenset[str]) -> JobFile:
@@ -95,37 +96,37 @@ def _csv_lines(text: str, delimiter: str) -> Iterator[Line]:
         for cells in reader:
             yield Line(cells)
     except csv.Error as error:
-        reason = f"line {reader.line_num} is no CSV: {error} (look for a quote that is not closed)"
-        raise Unreadable(reason) from error
+        number = str(reader.line_num)
+        raise Unreadable("no_csv", line=number, said=str(error)) from error
 
 
 def _short_lines(text: str, newline: str) -> Iterator[str]:
     """Yield the lines; one of megabytes would become millions of cells."""
     for line in io.StringIO(text, newline=newline):
         if len(line) > _MAX_LINE_CHARACTERS:
-            raise Unreadable(f"a line is longer than {_MAX_LINE_CHARACTERS} characters")
+            raise Unreadable("long_line", limit=str(_MAX_LINE_CHARACTERS))
         yield line
 
 
 def _read_json(data: bytes, known: frozenset[str]) -> JobFile:
     data = _decode(data).encode()
     if max(data.count(b"{"), data.count(b"["), data.count(b",") // 10) > _MAX_JSON_PARTS:
-        raise Unreadable("the JSON has far too many parts for a job file; split it")
+        raise Unreadable("many_parts")
     content = _loads(data)
     options: Json = {}
     if isinstance(content, dict) and "rows" in content:
         options = content.get("options") or {}
         content = content["rows"]
         if not isinstance(content, list):
-            raise Unreadable("“rows” is no list")
+            raise Unreadable("rows_no_list")
     if not isinstance(options, dict):
-        raise Unreadable("“options” is no object")
+        raise Unreadable("options_no_object")
     if isinstance(content, dict):
         content = [content]
     if not isinstance(content, list):
-        raise Unreadable('the JSON is neither an object, nor a list, nor {"rows": […]}')
+        raise Unreadable("json_shape")
     if len(content) > MAX_ROWS:
-        raise Unreadable(f"the file has more than {MAX_ROWS} rows; split it")
+        raise Unreadable("many_rows", limit=str(MAX_ROWS))
     rows = tuple(object_row(line, item) for line, item in enumerate(content, 1))
     _refuse_strange_keys(rows, known)
     return JobFile(rows=rows, options={str(k): tidy(v) for k, v in options.items()})
@@ -137,11 +138,11 @@ def _read_jsonl(data: bytes, known: frozenset[str]) -> JobFile:
         if not text.strip():
             continue
         if len(rows) >= MAX_ROWS:
-            raise Unreadable(f"the file has more than {MAX_ROWS} rows; split it")
+            raise Unreadable("many_rows", limit=str(MAX_ROWS))
         try:
             rows.append(object_row(len(rows) + 1, _loads(text.encode())))
         except Unreadable as error:
-            rows.append(RawRow(line=len(rows) + 1, values={}, problem=str(error)))
+            rows.append(RawRow(line=len(rows) + 1, values={}, problem=error.reason))
         if len(rows) == _HOPELESS_LINES:
             _refuse_hopeless(rows)
     _refuse_hopeless(rows)
@@ -150,8 +151,9 @@ def _read_jsonl(data: bytes, known: frozenset[str]) -> JobFile:
 
 
 def _refuse_hopeless(rows: Sequence[RawRow]) -> None:
-    if rows and all(row.problem for row in rows):
-        raise Unreadable(f"no line can be read; the first: {rows[0].problem}")
+    problems = [row.problem for row in rows if row.problem is not None]
+    if problems and len(problems) == len(rows):
+        raise Unreadable("no_line", first=problems[0])
 
 
 def _refuse_strange_keys(rows: Sequence[RawRow], known: frozenset[str]) -> None:
@@ -166,20 +168,20 @@ def _loads(data: bytes) -> Json:
     try:
         content: Json = orjson.loads(data)
     except orjson.JSONDecodeError as error:
-        raise Unreadable(f"the content is no JSON: {error}") from error
+        raise Unreadable("no_json", said=str(error)) from error
     if _LONG_NUMBER.search(data) is None:
         return content
     try:
         exact: Json = msgspec.json.decode(data)  # orjson makes 1e+30 of a number of 31 digits
     except (msgspec.MsgspecError, RecursionError) as error:
-        raise Unreadable(f"the content is no JSON for a job file: {error}") from error
+        raise Unreadable("no_job_json", said=str(error)) from error
     return exact
 
 
 def object_row(line: int, item: Json) -> RawRow:
     """Return the row that a JSON object says; anything else makes a row with a problem."""
     if not isinstance(item, dict):
-        return RawRow(line=line, values={}, problem="the row is no JSON object")
+        return RawRow(line=line, values={}, problem=because("no_object"))
     values: dict[str, Json] = {}
     problem = None
     for name, value in item.items():
@@ -187,7 +189,7 @@ def object_row(line: int, item: Json) -> RawRow:
         if value in (None, "") or key in (REPORT_LINE, REPORT_REASON):
             continue
         if key in values and values[key] != value:
-            problem = f"{shown(key)} stands there twice with different values"
+            problem = because("twice", column=shown(key))
         values[key] = value
     return RawRow(line=line, values=values, problem=problem)
 

@@ -27,18 +27,19 @@ def check_picture(path: Path, max_megapixels: float) -> None:
     except BadPicture:
         raise
     except UnidentifiedImageError as error:
-        known = "PNG, JPEG, WebP, GIF, BMP, TIFF"
-        raise BadPicture(f"its content is no picture ({known} are read)") from error
+        raise BadPicture("no_picture", known="PNG, JPEG, WebP, GIF, BMP, TIFF") from error
     except Exception as error:
         # decoders answer damaged bytes with SyntaxError, struct.error, OverflowError, …
         reason = str(error).replace(str(path), "it")[:200]
-        raise BadPicture(f"it cannot be decoded: {reason or type(error).__name__}") from error
+        raise BadPicture("undecodable", said=reason or type(error).__name__) from error
 
 
 def _refuse_too_large(width: int, height: int, max_megapixels: float) -> None:
     if width * height <= max_megapixels * 1e6:
         return
     raise BadPicture(
-        f"it has {width}x{height} = {width * height / 1e6:.0f} megapixels,"
-        f" at most {max_megapixels:g} are taken (inputs.max_picture_megapixels)"
+        "too_many_pixels",
+        size=f"{width}x{height}",
+        megapixels=f"{width * height / 1e6:.0f}",
+        limit=f"{max_megapixels:g}",
     )

@@ -8,16 +8,31 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+import msgspec
 import orjson
 
 from daemon.durable import sync_folder
 from daemon.intake.columns import REPORT_LINE, REPORT_REASON
 from daemon.intake.rows import RefusedRow
+from daemon.words import Words
 
 _MAX_NAME_BYTES = 200  # of 255, so that endings and numbers have room
 
 
-def rows_report(rows: Sequence[RefusedRow], headings: Mapping[str, str]) -> bytes:
+class ReportedRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A row that did not run, as its report says it."""
+
+    line: int
+    values: dict[str, object]  # as in the file
+    reason: str
+
+    @classmethod
+    def of(cls, row: RefusedRow) -> "ReportedRow":
+        """Return what the report says of *row*; reports are in English, as logs are."""
+        return cls(line=row.line, values=row.values, reason=row.text(Words("en")))
+
+
+def rows_report(rows: Sequence[ReportedRow], headings: Mapping[str, str]) -> bytes:
     """Return *rows* as CSV that opens in Excel and can, once corrected, be dropped again.
 
     The first two columns say where the row stood and why it did not run; read back, they are

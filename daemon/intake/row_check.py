@@ -54,8 +54,9 @@ class RowCheck:
             good, bad = await self._door.check(raw, root, also_in=[self._folder])
         finally:
             await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+        words = self._connection.words
         refused += [
-            (rows[each.line - 1], Trouble(code="row_refused", values={"reason": each.reason}))
+            (rows[each.line - 1], Trouble(code="row_refused", values={"reason": each.text(words)}))
             for each in bad
         ]
         return [(rows[each.wanted.line - 1], each) for each in good], refused

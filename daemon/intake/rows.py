@@ -7,6 +7,8 @@ import msgspec
 
 from daemon.intake.columns import HEADINGS, WorkflowNeeds, as_text, shown
 from daemon.intake.grid import RawRow
+from daemon.intake.reasons import Reason, because, joined
+from daemon.words import Words
 from ledger.task import Json
 
 DEFAULT_WORKFLOW_TYPE = "图片合成"
@@ -28,7 +30,11 @@ class RefusedRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     line: int
     values: dict[str, object]  # as in the file
-    reason: str
+    reasons: tuple[Reason, ...]
+
+    def text(self, words: Words) -> str:
+        """Return every reason in the language of *words*."""
+        return joined(self.reasons, words)
 
 
 class WantedRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -47,9 +53,9 @@ class WantedRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 def plan_row(raw: RawRow, needs: Mapping[str, WorkflowNeeds]) -> WantedRow | RefusedRow:
     """Return the work that *raw* wants, or the refusal with every reason at once."""
     if raw.problem:
-        return RefusedRow(line=raw.line, values=dict(raw.values), reason=raw.problem)
+        return RefusedRow(line=raw.line, values=dict(raw.values), reasons=(raw.problem,))
     problems = [
-        f"{shown(key)} is neither text nor a number"
+        because("no_value", column=shown(key))
         for key in HEADINGS
         if as_text(raw.values.get(key)) is None
     ]
@@ -62,7 +68,7 @@ def plan_row(raw: RawRow, needs: Mapping[str, WorkflowNeeds]) -> WantedRow | Ref
         priority = _priority(raw, problems)
         _check_seed(raw, types, needs, problems)
     if problems:
-        return RefusedRow(line=raw.line, values=dict(raw.values), reason="; ".join(problems))
+        return RefusedRow(line=raw.line, values=dict(raw.values), reasons=tuple(problems))
     return WantedRow(
         line=raw.line,
         values=raw.values,
@@ -84,7 +90,7 @@ def own_picture_columns(
 
 
 def _workflow_types(
-    raw: RawRow, needs: Mapping[str, WorkflowNeeds], problems: list[str]
+    raw: RawRow, needs: Mapping[str, WorkflowNeeds], problems: list[Reason]
 ) -> tuple[str, ...]:
     text = (as_text(raw.values.get("workflow_type")) or DEFAULT_WORKFLOW_TYPE).replace("＋", "+")
     types = (text,) if text in needs else tuple(part.strip() for part in text.split("+"))
@@ -92,13 +98,14 @@ def _workflow_types(
     column = shown("workflow_type")
     unknown = [name for name in types if name not in needs]
     if unknown:
-        problems.append(f"{column} “{'+'.join(unknown)[:80]}” is unknown; known are: {known}")
+        named = "+".join(unknown)[:80]
+        problems.append(because("unknown_type", column=column, type=named, known=known))
         return ()
     if len(types) > 2 or len(set(types)) < len(types):  # noqa: PLR2004 - two stages
-        problems.append(f"{column} joins at most two different types by “+”")
+        problems.append(because("two_types", column=column))
         return ()
     if len(types) > 1 and HANDED_ON not in needs[types[1]].picture_columns:
-        problems.append(f"{column}: {types[1]} takes no picture of a first stage")
+        problems.append(because("no_second_stage", column=column, type=types[1]))
         return ()
     return types
 
@@ -107,7 +114,7 @@ def _pictures(
     raw: RawRow,
     types: tuple[str, ...],
     needs: Mapping[str, WorkflowNeeds],
-    problems: list[str],
+    problems: list[Reason],
 ) -> dict[str, str]:
     pictures: dict[str, str] = {}
     for stage in range(len(types)):
@@ -116,17 +123,17 @@ def _pictures(
             if named:
                 pictures[column] = named
             elif named is None:
-                problems.append(f"{shown(column)} names no file")
+                problems.append(because("names_no_file", column=shown(column)))
             else:
-                problems.append(f"{shown(column)} is missing; {types[stage]} needs it")
+                problems.append(because("missing", column=shown(column), type=types[stage]))
     return pictures
 
 
-def _priority(raw: RawRow, problems: list[str]) -> int:
+def _priority(raw: RawRow, problems: list[Reason]) -> int:
     text = as_text(raw.values.get("priority")) or "0"
     priority = whole_number(text)
     if priority is None or abs(priority) > MAX_PRIORITY:
-        problems.append(f"{shown('priority')} “{text[:20]}” is no whole number up to a billion")
+        problems.append(because("no_priority", column=shown("priority"), value=text[:20]))
         return 0
     return priority
 
@@ -151,7 +158,7 @@ def _check_seed(
     raw: RawRow,
     types: tuple[str, ...],
     needs: Mapping[str, WorkflowNeeds],
-    problems: list[str],
+    problems: list[Reason],
 ) -> None:
     """Refuse a seed that no server could be given as it stands."""
     given = raw.values.get(SEED_COLUMN)
@@ -159,8 +166,9 @@ def _check_seed(
         return
     if not is_seed(given):
         text = str(given)[:40]
-        limit = f"0 to {SEED_LIMIT - 1}"
-        problems.append(f"{shown(SEED_COLUMN)} “{text}” is no whole number from {limit}")
+        limit = str(SEED_LIMIT - 1)
+        column = shown(SEED_COLUMN)
+        problems.append(because("no_seed", column=column, value=text, limit=limit))
 
 
 def _row_number(raw: RawRow) -> str | int:

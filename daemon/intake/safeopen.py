@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePath
 
 from daemon.intake.errors import BadPicture
+from daemon.intake.reasons import Reason, because
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
@@ -14,6 +15,10 @@ _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 
 class NotAFile(OSError):
     """What lies there is no regular file: a link, pipe, device or folder."""
+
+    def __init__(self, kind: Reason) -> None:
+        super().__init__(errno.EINVAL, kind.code)
+        self.kind = kind
 
 
 def open_inside(base: Path, relative: PurePath) -> int:
@@ -44,19 +49,19 @@ def open_inside(base: Path, relative: PurePath) -> int:
 
 def _insist_on_file(status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
-        raise NotAFile(errno.EINVAL, kind_of(status.st_mode))
+        raise NotAFile(kind_of(status.st_mode))
 
 
-def kind_of(mode: int) -> str:
-    """Return what a file is, in words, from its ``st_mode``."""
+def kind_of(mode: int) -> Reason:
+    """Return what a file is, from its ``st_mode``."""
     kinds = (
-        (stat.S_ISREG, "a file"),
-        (stat.S_ISDIR, "a folder"),
-        (stat.S_ISLNK, "a link"),
-        (stat.S_ISFIFO, "a pipe"),
-        (stat.S_ISSOCK, "a socket"),
+        (stat.S_ISREG, "a_file"),
+        (stat.S_ISDIR, "a_folder"),
+        (stat.S_ISLNK, "a_link"),
+        (stat.S_ISFIFO, "a_pipe"),
+        (stat.S_ISSOCK, "a_socket"),
     )
-    return next((words for is_kind, words in kinds if is_kind(mode)), "a device")
+    return because(next((code for is_kind, code in kinds if is_kind(mode)), "a_device"))
 
 
 def place_of(named: str, root: Path, allow: Sequence[Path]) -> tuple[Path, PurePath]:
@@ -66,20 +71,20 @@ def place_of(named: str, root: Path, allow: Sequence[Path]) -> tuple[Path, PureP
     *allow*. Raises BadPicture otherwise.
     """
     if "\0" in named:
-        raise BadPicture("its path holds a NUL character")
+        raise BadPicture("path_nul")
     written = named if "\\" not in named else named.replace("\\", "/")  # as Windows writes it
     try:
         actual = Path(os.path.realpath(root / written))
         bases = [Path(os.path.realpath(base)) for base in (root, *allow)]
     except (OSError, ValueError) as error:
-        raise BadPicture("its path cannot be followed") from error
+        raise BadPicture("path_broken") from error
     for base in bases:
         if actual != base and actual.is_relative_to(base):
             return base, actual.relative_to(base)
     plain = Path(os.path.normpath(bases[0] / written))
     if plain.is_relative_to(bases[0]):
-        raise BadPicture("it is a link that leads out of the drop")
-    raise BadPicture("its path leads out of the drop, and inputs.allow does not name that folder")
+        raise BadPicture("link_leads_out")
+    raise BadPicture("path_leads_out")
 
 
 def open_picture(named: str, root: Path, allow: Sequence[Path]) -> int:
@@ -91,21 +96,22 @@ def open_picture(named: str, root: Path, allow: Sequence[Path]) -> int:
     try:
         return open_inside(base, relative)
     except OSError as error:
-        raise BadPicture(reason_of(error)) from error
+        raise BadPicture.because(reason_of(error)) from error
 
 
-def reason_of(error: OSError) -> str:
-    """Return in words why a file could not be opened or read; without its path."""
+def reason_of(error: OSError) -> Reason:
+    """Return why a file could not be opened or read; without its path."""
     if isinstance(error, NotAFile):
-        return f"it is no file but {error.strerror}"
+        return because("no_file", kind=error.kind)
     match error.errno:
         case errno.ENOENT | errno.ENOTDIR:
-            return "it is not there"
+            return because("not_there")
         case errno.EACCES | errno.EPERM:
-            return "the daemon may not read it (permission denied)"
+            return because("denied")
         case errno.ELOOP:
-            return "it is a link"
+            return because("is_link")
         case errno.ENAMETOOLONG:
-            return "its path is too long"
+            return because("path_too_long")
         case _:
-            return f"it cannot be read ({os.strerror(error.errno or errno.EIO)})"
+            number = error.errno or errno.EIO
+            return because("read_failed", error=os.strerror(number), number=str(number))

@@ -18,6 +18,7 @@ from daemon.intake.errors import BadPicture, Postponed, Unreadable, Vanished
 from daemon.intake.filing import Filing, FilingClerk, new_filing
 from daemon.intake.reading import read_job
 from daemon.intake.records import new_batch_id
+from daemon.intake.reports import ReportedRow
 from ledger.entry import Meta
 from ledger.errors import LedgerError
 from ledger.ledger import Ledger
@@ -171,8 +172,8 @@ def _filing_of(job: ReadJob, verdict: Verdict, at: str) -> Filing:
         sha256=job.sha256,
         accepted_rows=verdict.accepted_rows,
         headings=job.headings,
-        rejected=verdict.rejected,
-        duplicates=verdict.duplicates,
+        rejected=tuple(map(ReportedRow.of, verdict.rejected)),
+        duplicates=tuple(map(ReportedRow.of, verdict.duplicates)),
     )
 
 

@@ -11,6 +11,7 @@ from openpyxl.utils.exceptions import InvalidFileException
 
 from daemon.intake.errors import Unreadable
 from daemon.intake.grid import MAX_COLUMNS, JobFile, Line, read_grid
+from daemon.intake.reasons import Reason, because
 from daemon.tables.xlsx_cells import MAX_UNPACKED_BYTES, as_json
 
 #: They are held in memory.
@@ -35,11 +36,11 @@ def read_workbook(data: bytes, known: frozenset[str]) -> JobFile:
     except Unreadable:
         raise
     except (zipfile.BadZipFile, InvalidFileException) as error:
-        raise Unreadable(f"the content is no .xlsx workbook: {error}") from error
+        raise Unreadable("no_workbook", said=str(error)) from error
     except Exception as error:
         # openpyxl answers a damaged workbook with nearly every kind of exception there is
-        reason = f"the workbook is damaged ({type(error).__name__}: {str(error)[:200]})"
-        raise Unreadable(reason + "; open it and save it anew") from error
+        said = f"{type(error).__name__}: {str(error)[:200]}"
+        raise Unreadable("damaged_workbook", said=said) from error
 
 
 def _look_inside(data: bytes) -> bool:
@@ -48,7 +49,7 @@ def _look_inside(data: bytes) -> bool:
         parts = archive.infolist()
         shared = sum(p.file_size for p in parts if p.filename.lower().endswith("strings.xml"))
         if sum(p.file_size for p in parts) > MAX_UNPACKED_BYTES or shared > MAX_SHARED_TEXT_BYTES:
-            raise Unreadable("the workbook unpacks to more than is read; split it")
+            raise Unreadable("unpacks_too_far")
         sheets = [part for part in parts if "/worksheets/" in part.filename]
         found = [_holds_formula(archive, part) for part in sheets]  # every sheet is looked into
         return any(found)
@@ -59,7 +60,7 @@ def _holds_formula(archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> bool:
     with archive.open(part) as stream:
         while chunk := stream.read(_SCANNED_BYTES):
             if len(chunk) == _SCANNED_BYTES and b"<" not in chunk:
-                raise Unreadable("a cell holds more text than Excel allows; shorten it")
+                raise Unreadable("long_cell")
             found = found or b"<f>" in tail + chunk or b"<f " in tail + chunk
             tail = chunk[-3:]
     return found
@@ -69,14 +70,14 @@ def _lines(data: bytes, *, data_only: bool) -> Iterator[Sequence[object]]:
     book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=data_only)
     try:
         if not book.worksheets:
-            raise Unreadable("the workbook has no sheet with cells")
+            raise Unreadable("no_cells")
         sheet = book.worksheets[0]
         sheet.reset_dimensions()  # the declared size may be forged or forgotten
         for number, cells in enumerate(sheet.iter_rows(values_only=True), 1):
             if number > MAX_SHEET_LINES:
-                raise Unreadable("the sheet has more lines than Excel knows")
+                raise Unreadable("many_lines")
             if len(cells) > MAX_COLUMNS and any(c is not None for c in cells[MAX_COLUMNS:]):
-                raise Unreadable(f"the sheet has more than {MAX_COLUMNS} columns")
+                raise Unreadable("many_columns", limit=str(MAX_COLUMNS))
             yield cells[:MAX_COLUMNS]
     finally:
         book.close()
@@ -95,12 +96,13 @@ def _with_formulas(
         for column, (cell, source) in enumerate(zip(cells, written, strict=False), 1):
             if cell is None and source is not None:
                 place = f"{get_column_letter(column)}{number}"
-                problem = f"cell {place} holds a formula without a stored result; save it in Excel"
+                problem = because("no_result", cell=place)
         yield Line([as_json(cell) for cell in cells], problem)
 
 
-def _error_in(cells: Sequence[object], number: int) -> str | None:
+def _error_in(cells: Sequence[object], number: int) -> Reason | None:
     for column, cell in enumerate(cells, 1):
         if isinstance(cell, str) and cell in ERROR_CODES:
-            return f"cell {get_column_letter(column)}{number} holds the error {cell}"
+            place = f"{get_column_letter(column)}{number}"
+            return because("error_value", cell=place, error=cell)
     return None

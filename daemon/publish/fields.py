@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
+from daemon.retrying import FAILURE_CLASSES
 from daemon.settle.dependency import Families, why_blocked
 from daemon.tables.cells import ResultFile, Value, local_time
 from daemon.tables.status import RowStatus, status_word
+from daemon.words import Words
 from ledger.status import OPEN_STAGES, Stage
 from ledger.task import OutputFile, Task
 from ledger.timestamps import from_timestamp
@@ -45,7 +47,7 @@ def cells_of(
     finished = [task.finished_at for task in tasks if task.finished_at]
     cells: dict[str, Value] = {
         "status": status_word(status, language),
-        "error": _error(tasks) if over else None,
+        "error": _error(tasks, Words(language)) if over else None,
         "started_at": _local(min(started)) if started else None,
         "finished_at": _local(max(finished)) if over and finished else None,
         "retry_count": sum(task.retry_number + task.auto_retries for task in tasks),
@@ -65,9 +67,17 @@ def _goes_on(families: Families, task: Task) -> bool:
     return task.stage in OPEN_STAGES and why_blocked(families, task) is None
 
 
-def _error(tasks: Sequence[Task]) -> str | None:
-    told = [task.error_message for task in tasks if task.stage is Stage.FAILED]
-    return "; ".join(text for text in told if text)[:MAX_ERROR_CHARACTERS] or None
+def _error(tasks: Sequence[Task], words: Words) -> str | None:
+    told = [_failure(task, words) for task in tasks if task.stage is Stage.FAILED]
+    return words("intake.and").join(filter(None, told))[:MAX_ERROR_CHARACTERS] or None
+
+
+def _failure(task: Task, words: Words) -> str:
+    """Return why a task failed; the words of a class that we do not know stand alone."""
+    said = task.error_message or ""
+    if task.error_kind not in FAILURE_CLASSES:
+        return said
+    return words(f"failure.{task.error_kind}", said=said, task=task.task_id)
 
 
 def output_column(output: OutputFile) -> str:

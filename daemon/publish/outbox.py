@@ -14,7 +14,7 @@ from daemon.publish.due import GATHER_SECONDS, PROGRESS_SECONDS, Due
 from daemon.publish.row_news import Placed, RowNews, noted
 from daemon.tables.cells import Change, Outcome, Result, Value
 from daemon.tables.connection import Connection
-from daemon.tables.errors import Misconfigured, Refused, TableError, Trouble
+from daemon.tables.errors import Misconfigured, Refused, TableError, Trouble, name_of
 from daemon.tables.overwritten import Overwritten, newly_overwritten, overwritten_rows
 from ledger.entry import Transaction
 from ledger.errors import Conflict, LedgerError
@@ -222,7 +222,7 @@ class TableOutbox:
                 except Refused as error:
                     refused[key] = Outcome(result=Result.REFUSED, trouble=error.trouble)
                 except OSError as error:
-                    why = Trouble(code="result_unreadable", values={"reason": str(error)})
+                    why = Trouble(code="result_unreadable", values={"reason": name_of(error)})
                     refused[key] = Outcome(result=Result.REFUSED, trouble=why)
                 else:
                     failpoint.reach("publish.uploaded")

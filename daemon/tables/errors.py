@@ -10,6 +10,8 @@ TableError
 What else is wrong with one row only is no error but an ``Outcome`` or a row's ``problem``.
 """
 
+import errno
+
 import msgspec
 
 from daemon.words import Words
@@ -27,6 +29,11 @@ class Trouble(msgspec.Struct, frozen=True, kw_only=True):
     def text(self, words: Words) -> str:
         """Return the sentence in the language of *words*."""
         return words(f"table.{self.code}", **self.values)
+
+
+def name_of(error: OSError) -> str:
+    """Return what the system calls an error, the same in every language: ``EIO``."""
+    return errno.errorcode.get(error.errno or 0, type(error).__name__)
 
 
 class TableError(Exception):

@@ -19,7 +19,7 @@ from daemon.feishu.wiki import document_of
 from daemon.tables import feishu_looks
 from daemon.tables.cells import CellFile, Change, Finding, Outcome, Reading, Result, ResultFile, Row
 from daemon.tables.columns import Columns, Naming
-from daemon.tables.errors import Misconfigured, Trouble
+from daemon.tables.errors import Misconfigured, Trouble, name_of
 from daemon.tables.feishu_book import SheetDocument
 from daemon.tables.feishu_grid import SheetGrid, files_of
 from daemon.tables.feishu_pictures import PutPictures, for_cell, is_picture
@@ -156,8 +156,7 @@ class FeishuSheet:
                     raise
                 planned.outcome = Outcome(result=Result.REFUSED, trouble=trouble_of(error))
             except OSError as error:
-                reason = error.strerror or str(error) or type(error).__name__
-                trouble = Trouble(code="feishu_no_picture", values={"reason": reason})
+                trouble = Trouble(code="feishu_no_picture", values={"reason": name_of(error)})
                 planned.outcome = Outcome(result=Result.REFUSED, trouble=trouble)
 
     async def _put_picture(

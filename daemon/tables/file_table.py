@@ -24,7 +24,14 @@ from daemon.tables.cells import (
     Value,
 )
 from daemon.tables.columns import Columns, Naming, columns_of, insist_on_columns
-from daemon.tables.errors import InUse, Misconfigured, TableError, Trouble, Unreachable
+from daemon.tables.errors import (
+    InUse,
+    Misconfigured,
+    TableError,
+    Trouble,
+    Unreachable,
+    name_of,
+)
 from daemon.tables.grid import Format, Grid, Plain, Spot
 from daemon.tables.office_locks import opened_by
 from daemon.tables.places import Places, cell_of, is_same, row_of
@@ -123,7 +130,7 @@ class FileTable:
             case PermissionError():
                 return Misconfigured("file_denied", path=path)
             case _:
-                return Unreachable("unreachable", reason=error.strerror or type(error).__name__)
+                return Unreachable("unreachable", reason=name_of(error))
 
     def _read(self, seen: str | None) -> Reading | None:
         self._clear()

@@ -86,7 +86,8 @@ async def _decide(
     try:
         job = await asyncio.to_thread(read_job_file, upload.name, upload.job, known)
     except Unreadable as error:
-        raise Refusal("unreadable_job", 400, name=upload.name, what=str(error)) from error
+        why = error.reason.text(words)
+        raise Refusal("unreadable_job", 400, name=upload.name, what=why) from error
     drop = Drop(
         name=upload.name,
         kind="api",
@@ -123,15 +124,15 @@ def _told(verdict: Verdict, words: Words) -> Mapping[str, Json]:
         rejected_rows=counts["rejected"],
         duplicate_rows=counts["duplicates"],
         task_ids=list(verdict.task_ids[:LISTED]),
-        rejected=_listed(verdict.rejected),
-        duplicates=_listed(verdict.duplicates),
+        rejected=_listed(verdict.rejected, words),
+        duplicates=_listed(verdict.duplicates, words),
     )
     told: Mapping[str, Json] = msgspec.to_builtins(document)
     return told
 
 
-def _listed(rows: Sequence[RefusedRow]) -> list[Refused]:
-    return [Refused(row.line, row.reason) for row in rows[:LISTED]]
+def _listed(rows: Sequence[RefusedRow], words: Words) -> list[Refused]:
+    return [Refused(row.line, row.text(words)) for row in rows[:LISTED]]
 
 
 def _no_room(error: Exception) -> Refusal:

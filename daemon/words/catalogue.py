@@ -9,15 +9,31 @@ from daemon.words import (
     cli,
     control,
     doctor,
+    failures,
     feishu,
     help,  # noqa: A004 - a subject's name
+    intake,
     story,
     tables,
     upkeep,
     web,
 )
 
-SUBJECTS = (alerts, cli, help, doctor, control, story, actions, feishu, tables, upkeep, web)
+SUBJECTS = (
+    alerts,
+    cli,
+    help,
+    doctor,
+    control,
+    story,
+    actions,
+    intake,
+    failures,
+    feishu,
+    tables,
+    upkeep,
+    web,
+)
 
 
 def _merged(language: str) -> dict[str, str]:

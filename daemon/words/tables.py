@@ -21,7 +21,7 @@ ZH: dict[str, str] = {
     "table.row_refused": "不能执行：{reason}",
     "table.picture_is_text": "{column} 里是文字；请放入图片",
     "table.result_unreadable": "结果文件无法读取：{reason}",
-    "table.xlsx_damaged": "工作簿无法读取（{reason}）；请打开后重新保存",
+    "table.xlsx_damaged": "工作簿已损坏，无法读取；请打开后重新保存",
     "table.no_sheet": "没有名为“{sheet}”的工作表；有：{sheets}；请修改 tables.sheet",
     "table.xlsx_formula": "单元格 {cell} 是公式，不能写入；请清除公式",
     "table.xlsx_merged": "单元格 {cell} 被合并单元格覆盖，不能写入；请取消合并",

@@ -10,6 +10,7 @@ from PIL import Image
 
 from daemon.clock import SystemClock
 from daemon.comfy.simulator import Simulator
+from tests.fakes.chinese import english_in
 from tests.fakes.table_user import TableUser
 from tests.fakes.world import World, executions, finish
 
@@ -158,6 +159,7 @@ async def test_what_cannot_run_says_why_in_its_row_and_the_others_go_on(user, be
     assert "图片放大" in rows[2]["错误信息"]
     assert "img_20200101_000001" in rows[4]["错误信息"]
     assert said(user, "错误信息")[5:] == ["", "", ""]
+    assert [english_in(told) for told in said(user, "错误信息")] == [""] * 8
     assert [said(user, "状态")[n] for n in (3, 6)] == ["已完成", "已完成"]
     assert len(world.tasks()) == 2
     before = user.rows()

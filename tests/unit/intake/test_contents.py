@@ -12,7 +12,11 @@ from PIL import Image
 from daemon.intake import contents
 from daemon.intake.contents import ContentStore
 from daemon.intake.errors import BadPicture, Postponed
+from daemon.intake.reasons import because
 from daemon.intake.safeopen import NotAFile, reason_of
+from daemon.words import Words
+
+EN = Words("en")
 
 
 @pytest.fixture
@@ -158,9 +162,11 @@ async def test_missing_and_unspeakable_names_are_refused(store, drop):
 
 
 def test_refusals_of_the_system_are_told_in_words():
-    assert "permission denied" in reason_of(PermissionError(errno.EACCES, "x", "/secret/path"))
-    assert "/secret" not in reason_of(OSError(errno.EIO, "x", "/secret/path"))
-    assert reason_of(NotAFile(errno.EINVAL, "a socket")) == "it is no file but a socket"
+    assert "permission denied" in reason_of(
+        PermissionError(errno.EACCES, "x", "/secret/path")
+    ).text(EN)
+    assert "/secret" not in reason_of(OSError(errno.EIO, "x", "/secret/path")).text(EN)
+    assert reason_of(NotAFile(because("a_socket"))).text(EN) == "it is no file but a socket"
 
 
 async def test_a_store_that_cannot_be_written_postpones_and_blames_no_row(drop, tmp_path):

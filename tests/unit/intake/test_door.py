@@ -7,6 +7,7 @@ import pytest
 from daemon.intake.candidates import Drop
 from daemon.intake.errors import Postponed
 from daemon.intake.grid import RawRow
+from daemon.words import Words
 from ledger.entry import Meta
 from ledger.errors import LedgerClosed
 from ledger.status import Stage
@@ -74,7 +75,9 @@ async def test_bad_rows_are_rejected_and_do_not_stop_good_ones(house, rows):
     verdict = await house.door.accept(drop(house, rows))
     assert verdict.accepted_rows == 1
     assert [row.line for row in verdict.rejected] == [2, 3]
-    assert verdict.rejected[0].reason == "模特图 (model_image) “gone.png”: it is not there"
+    assert (
+        verdict.rejected[0].text(Words("en")) == "模特图 (model_image) “gone.png”: it is not there"
+    )
     assert verdict.rejected[0].values == rows[1]
 
 

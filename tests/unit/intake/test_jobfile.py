@@ -12,8 +12,10 @@ from daemon.intake import jobfile, workbook
 from daemon.intake.columns import HEADINGS
 from daemon.intake.errors import Unreadable
 from daemon.intake.grid import MAX_COLUMNS
+from daemon.words import Words
 
 KNOWN = frozenset(HEADINGS) | {"seed"}
+EN = Words("en")
 CHINESE = "编号,产品名,产品图\n1,茶壶,a.png\n2,茶杯,b.png\n"
 ROWS = [
     {"row_number": "1", "product_name": "茶壶", "product_image": "a.png"},
@@ -64,7 +66,7 @@ def test_columns_of_other_names_are_kept_as_they_are():
 
 def test_a_row_with_a_cell_too_many_is_a_problem_of_that_row_only():
     job = jobfile.read_job_file("a.csv", "产品名,提示词\n壶,a, b\n杯,c".encode(), KNOWN)
-    assert "quotes" in job.rows[0].problem
+    assert "quotes" in job.rows[0].problem.text(EN)
     assert job.rows[1].problem is None
 
 
@@ -140,15 +142,15 @@ def test_a_bad_item_in_json_is_a_problem_of_that_row_only():
     data = orjson.dumps([ROWS[0], 3, {"产品名": "a", "product_name": "b"}])
     problems = [row.problem for row in jobfile.read_job_file("a.json", data, KNOWN).rows]
     assert problems[0] is None
-    assert "no JSON object" in problems[1]
-    assert "twice" in problems[2]
+    assert "no JSON object" in problems[1].text(EN)
+    assert "twice" in problems[2].text(EN)
 
 
 def test_a_bad_line_in_jsonl_is_a_problem_of_that_row_only():
     data = b"\n".join([orjson.dumps(ROWS[0]), b"{oops", b"", orjson.dumps(ROWS[1])])
     rows = jobfile.read_job_file("a.jsonl", data, KNOWN).rows
     assert [row.line for row in rows] == [1, 2, 3]
-    assert "no JSON" in rows[1].problem
+    assert "no JSON" in rows[1].problem.text(EN)
     assert rows[2].values == ROWS[1]
 
 
@@ -193,14 +195,14 @@ def test_of_a_formula_its_stored_result_counts():
 def test_a_formula_without_a_stored_result_is_a_problem_of_its_row_not_a_blank():
     data = book(["产品名", "数量"], ["壶", "=1+1"], ["杯", 5])
     rows = jobfile.read_job_file("a.xlsx", data, KNOWN).rows
-    assert "cell B2" in rows[0].problem
+    assert "cell B2" in rows[0].problem.text(EN)
     assert rows[1].problem is None
 
 
 def test_an_error_in_a_cell_is_a_problem_of_its_row():
     data = book(["产品名", "数量"], ["壶", "#REF!"])
     assert "cell B2 holds the error #REF!" in (
-        jobfile.read_job_file("a.xlsx", data, KNOWN).rows[0].problem
+        jobfile.read_job_file("a.xlsx", data, KNOWN).rows[0].problem.text(EN)
     )
 
 

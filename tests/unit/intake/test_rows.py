@@ -5,6 +5,7 @@ from daemon.intake.fingerprint import fingerprint, likeness
 from daemon.intake.grid import RawRow
 from daemon.intake.records import new_batch_id, slug
 from daemon.intake.rows import RefusedRow, WantedRow, plan_row
+from daemon.words import Words
 from ledger.task import InputFile
 from tests.unit.intake.house import NEEDS
 
@@ -18,7 +19,7 @@ def plan(**values):
 def why(**values) -> str:
     refused = plan(**values)
     assert isinstance(refused, RefusedRow)
-    return refused.reason
+    return refused.text(Words("en"))
 
 
 def test_the_default_workflow_type_is_the_picture_one():

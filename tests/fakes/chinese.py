@@ -1,0 +1,13 @@
+"""Whether a text can be read by somebody who reads no English."""
+
+import re
+
+#: Three English words in a row; names (``inputs.allow``, “CSV UTF-8”) and single words are none.
+_ENGLISH = re.compile(r"\b[A-Za-z']{2,}(?: [a-z']{2,}){2,}")
+_QUOTED = re.compile(r"`[^`]*`")
+
+
+def english_in(text: str) -> str:
+    """Return the first English sentence in *text*, "" when there is none."""
+    found = _ENGLISH.search(_QUOTED.sub("", text))
+    return found[0] if found else ""
