@@ -131,6 +131,6 @@ async def _meet_servers(
         client = ComfyClient(server.name, server.url, clock=clock, headers=server.headers)
         closing.push_async_callback(client.close)
         state = ServerState(server, client, ledger)
-        await state.remember(client_id=state.memory.get("client_id") or uuid.uuid4().hex)
+        await state.remember(client_id=state.memory.client_id or uuid.uuid4().hex)
         states.append(state)
     return states

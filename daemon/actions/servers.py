@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 from daemon.actions.plan import ActionError, Plan, Said, View, planned
-from ledger.entry import Meta, Record
+from daemon.settle.server_memory import SECTION, memory_of, noting
 
 
 def drain(view: View, name: str, *, at: str, known: Collection[str] = ()) -> Plan:
@@ -21,20 +21,19 @@ def resume(view: View, name: str, *, at: str, known: Collection[str] = ()) -> Pl
 
 
 def _switch(view: View, name: str, known: Collection[str], *, drained: bool, at: str) -> Plan:
-    memory = view.meta("servers").get(name)
-    if memory is None and name not in known:
+    if name not in known and name not in view.meta(SECTION):
         raise ActionError("unknown_server", 404, id=name)
-    noted = memory if isinstance(memory, dict) else {}
     op = "server.drained" if drained else "server.resumed"
-    changed = bool(noted.get("drained")) != drained
-    records: list[Record] = []
-    if changed:
-        value = noted | {"drained": drained, "drained_at": at if drained else None}
-        records.append(Meta(section="servers", key=name, value=value))
+    changed = memory_of(view, name).drained != drained
+    note = noting(view, name, drained=drained, drained_at=at if drained else None)
     if drained:
         key = "action.server_drained" if changed else "action.server_already_drained"
     else:
         key = "action.server_resumed" if changed else "action.server_not_drained"
     return planned(
-        op, Said(key=key, values={"server": name}), *records, server=name, drained=drained
+        op,
+        Said(key=key, values={"server": name}),
+        *([note] if changed else []),
+        server=name,
+        drained=drained,
     )

@@ -9,7 +9,7 @@ from config.settings import Server
 from daemon.clock import Clock
 from daemon.comfy.server import AnswerLost, Health, Unreachable, WorkflowServer
 from daemon.dispatch.ready import ReadyRows
-from ledger.entry import Meta
+from daemon.settle.server_memory import ServerMemory, memory_of, noting
 from ledger.errors import LedgerClosed
 from ledger.ledger import Ledger
 from ledger.task import Json
@@ -46,21 +46,18 @@ class ServerState:
     @property
     def takes_work(self) -> bool:
         """Whether it answers, is new enough and is not drained."""
-        return self.health is not None and self.health.usable and not self.memory.get("drained")
+        return self.health is not None and self.health.usable and not self.memory.drained
 
     @property
-    def memory(self) -> dict[str, Json]:
-        """What the ledger remembers: client_id, drained, version, reachable, unreachable_since."""
-        value = self._ledger.meta("servers").get(self.name)
-        return value if isinstance(value, dict) else {}
+    def memory(self) -> ServerMemory:
+        """What the ledger remembers."""
+        return memory_of(self._ledger, self.name)
 
     async def remember(self, **values: Json) -> None:
         """Keep *values* in the ledger's memory of the server, if they are news."""
         known = self.memory
-        if any(known.get(key) != value for key, value in values.items()):
-            await self._ledger.commit(
-                Meta(section="servers", key=self.name, value=known | values), op="server.noted"
-            )
+        if any(getattr(known, key) != value for key, value in values.items()):
+            await self._ledger.commit(noting(self._ledger, self.name, **values), op="server.noted")
 
     def ran(self, workflow_type: str) -> None:
         """Note that a task of this type was submitted."""
@@ -130,10 +127,10 @@ class HealthWatch:
             self._changed()
         return state.health is not None
 
-    def _unreachable_since(self) -> Json:
+    def _unreachable_since(self) -> str:
         """Return since when it does not answer, as noted by an earlier process where one did."""
         at = to_timestamp(self._clock.now())
-        return self._state.memory.get("unreachable_since") or at
+        return self._state.memory.unreachable_since or at
 
     async def _note(self, **values: Json) -> None:
         try:

@@ -132,7 +132,7 @@ class Submission:
             await state.client.delete_pending_copy(ticket)
 
     async def _post(self, task: Task, graph: Graph, state: ServerState) -> None:
-        client_id = str(state.memory["client_id"])
+        client_id = state.memory.client_id or ""
         try:
             await state.client.submit(graph, ticket_of(task), client_id)
         except Refused as error:

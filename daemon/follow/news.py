@@ -12,7 +12,7 @@ import structlog
 
 from daemon.clock import Clock
 from daemon.comfy.server import ENDED, NODE, Progress, Unreachable, WorkflowServer
-from ledger.entry import Meta
+from daemon.settle.server_memory import memory_of, noting
 from ledger.errors import LedgerClosed
 from ledger.ledger import Ledger
 
@@ -90,27 +90,18 @@ class News:
         ComfyUI's handler of the old connection may remove the new socket of the same id when it
         ends (source of 0.3.64), so a new id is the only sure cure.
         """
-        memory = self._ledger.meta("servers").get(self._server.name)
-        known = memory if isinstance(memory, dict) else {}
         log.info("news.deaf", server=self._server.name)
+        renewed = noting(self._ledger, self._server.name, client_id=uuid.uuid4().hex)
         try:
-            await self._ledger.commit(
-                Meta(
-                    section="servers",
-                    key=self._server.name,
-                    value=known | {"client_id": uuid.uuid4().hex},
-                ),
-                op="server.client_renewed",
-            )
+            await self._ledger.commit(renewed, op="server.client_renewed")
         except LedgerClosed:
             return
         self._renew.set()
 
     async def _listen(self, stop: asyncio.Event) -> bool:
         """Hear one connection to its end; returns whether anything was heard."""
-        memory = self._ledger.meta("servers").get(self._server.name)
-        client_id = str(memory["client_id"]) if isinstance(memory, dict) else ""
-        feed = self._server.progress(client_id)
+        client_id = memory_of(self._ledger, self._server.name).client_id
+        feed = self._server.progress(client_id or "")
         self.last_frame_at = self._connected_at = self._clock.monotonic()
         self._heard_any = False
         hearing = asyncio.ensure_future(self._hear(feed))  # one task, not one a frame

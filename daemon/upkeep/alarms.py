@@ -11,6 +11,7 @@ import msgspec
 
 from config.settings import Alerts as AlertSettings
 from daemon.feishu.quota import Quota
+from daemon.settle.server_memory import memory_of
 from daemon.tables.standing import standing_of
 from daemon.words import Words
 from ledger.batch import BatchStatus
@@ -52,11 +53,9 @@ class LedgerAlarms:
         return alarms
 
     def _silent(self, now: datetime, limit_minutes: float) -> Iterator[Alarm]:
-        memories = self._ledger.meta("servers")
         for name in self._servers:
-            memory = memories.get(name)
-            since = memory.get("unreachable_since") if isinstance(memory, dict) else None
-            if not isinstance(since, str):
+            since = memory_of(self._ledger, name).unreachable_since
+            if since is None:
                 continue
             minutes = (now - from_timestamp(since)).total_seconds() / 60
             if minutes >= limit_minutes:

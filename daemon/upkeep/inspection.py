@@ -12,6 +12,7 @@ import msgspec
 
 from daemon.clock import Clock
 from daemon.comfy.server import AnswerLost, Sighting, State, Ticket, Unreachable, WorkflowServer
+from daemon.settle.server_memory import memory_of
 from daemon.settle.settlement import ticket_of
 from daemon.upkeep.findings import Finding, Limits, Reason
 from ledger.batch import Batch
@@ -72,7 +73,6 @@ async def diagnose(
     tasks = ledger.in_stage(*IN_PROCESS_STAGES)
     seen = await _sightings(tasks, servers)
     now = clock.now()
-    known = ledger.meta("servers")
     findings: list[Finding] = []
     for task in tasks:
         if not _stands(ledger, task):
@@ -81,7 +81,8 @@ async def diagnose(
         name = task.server or ""
         answer = seen.get(name)
         if answer is None:
-            findings.append(_unknown(task, limit, now, known.get(name), is_known=name in servers))
+            since = memory_of(ledger, name).unreachable_since
+            findings.append(_unknown(task, limit, now, since, is_known=name in servers))
             continue
         sighting = answer.get(task.comfyui_task_id or "", Sighting(state=State.ABSENT))
         silence = progress_age_seconds(task.comfyui_task_id or "")
@@ -121,16 +122,17 @@ def _stands(ledger: Records, task: Task) -> bool:
     return (now.stage, now.comfyui_task_id) == (task.stage, task.comfyui_task_id)
 
 
-def _unknown(task: Task, limit: float, now: datetime, memory: Json, *, is_known: bool) -> Finding:
+def _unknown(
+    task: Task, limit: float, now: datetime, since: str | None, *, is_known: bool
+) -> Finding:
     """Return the finding on a task whose server could not be asked; it is never reset for that."""
-    since = memory.get("unreachable_since") if isinstance(memory, dict) else None
     return Finding(
         task=task,
         running=None,
         runtime_minutes=_minutes_since(task.started_at, now),
         limit_minutes=limit,
         reason=Reason.UNREACHABLE if is_known else Reason.UNKNOWN_SERVER,
-        for_minutes=_minutes_since(since, now) if isinstance(since, str) else None,
+        for_minutes=_minutes_since(since, now) if since is not None else None,
     )
 
 

@@ -96,7 +96,7 @@ class Measures:
     def _tell_servers(self) -> None:
         gauges, servers = self.metrics.gauges, self._desk.servers
         up = {(state.name,): float(state.health is not None) for state in servers}
-        drained = {(state.name,): float(bool(state.memory.get("drained"))) for state in servers}
+        drained = {(state.name,): float(state.memory.drained) for state in servers}
         fill(gauges.server_up, up)
         fill(gauges.server_drained, drained)
 

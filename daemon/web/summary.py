@@ -7,13 +7,14 @@ from datetime import datetime, timedelta
 import msgspec
 
 from config.settings import Settings, runtime_limit_minutes
+from daemon.settle.server_memory import SECTION, memory_of
 from daemon.web.documents import BatchDocument
 from daemon.web.standing import batch_document
 from daemon.web.table_documents import TableDocument, table_documents
 from daemon.words import Words
 from ledger.index import Index
 from ledger.status import IN_FLIGHT_STAGES, Stage
-from ledger.task import Json, Task
+from ledger.task import Task
 from ledger.timestamps import from_timestamp
 
 
@@ -26,17 +27,6 @@ class ServerReport(msgspec.Struct, frozen=True, kw_only=True):
     reachable: bool | None  # when the daemon last asked; None: it never did
     version: str | None
     in_flight: int
-
-
-class _ServerMemory(msgspec.Struct, frozen=True):
-    """What dispatch left in the ledger about a server."""
-
-    drained: bool = False
-    reachable: bool | None = None
-    version: str | None = None
-
-
-_NOTHING = _ServerMemory()
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,23 +67,19 @@ def batch_reports(index: Index) -> Iterator[BatchDocument]:
 def server_reports(index: Index, settings: Settings) -> list[ServerReport]:
     """Return the servers of settings and ledger; nobody is asked."""
     urls = {server.name: server.url for server in settings.servers}
-    known = {name: _memory(value) for name, value in index.meta("servers").items()}
+    known = {name: memory_of(index, name) for name in (*urls, *index.meta(SECTION))}
     load = Counter(task.server for task in index.in_stage(*IN_FLIGHT_STAGES))
     return [
         ServerReport(
             name=name,
             url=urls.get(name),
-            drained=known.get(name, _NOTHING).drained,
-            reachable=known.get(name, _NOTHING).reachable,
-            version=known.get(name, _NOTHING).version,
+            drained=memory.drained,
+            reachable=memory.reachable,
+            version=memory.version,
             in_flight=load[name],
         )
-        for name in dict.fromkeys([*urls, *known])
+        for name, memory in known.items()
     ]
-
-
-def _memory(value: Json) -> _ServerMemory:
-    return msgspec.convert(value, _ServerMemory) if isinstance(value, dict) else _NOTHING
 
 
 def _is_stuck(task: Task, settings: Settings, now: datetime) -> bool:

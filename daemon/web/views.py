@@ -75,16 +75,15 @@ def task_row(task: Task) -> TaskRow:
 def server_document(state: ServerState, in_flight: int) -> ServerDocument:
     """Return the server as dispatch sees it; headers, which may hold secrets, stay out."""
     health, memory = state.health, state.memory
-    version = health.version if health else memory.get("version")
-    reachable = memory.get("reachable")
+    version = health.version if health else memory.version
     return ServerDocument(
         name=state.name,
         url=state.settings.url,
-        drained=bool(memory.get("drained")),
-        reachable=True if health else (bool(reachable) if reachable is not None else None),
+        drained=memory.drained,
+        reachable=True if health else memory.reachable,
         usable=health.usable if health else False,
         why_not=health.why_not if health else None,
-        version=str(version) if version is not None else None,
+        version=version,
         in_flight=in_flight,
         max_in_flight=state.settings.max_in_flight,
         queue_running=health.queue_running if health else None,
