@@ -7,9 +7,8 @@ import msgspec
 import orjson
 
 from ledger.batch import Batch
+from ledger.encoding import encode, encode_evidence, encode_word
 from ledger.task import Json, Task
-
-_encode = msgspec.json.Encoder().encode
 
 #: The meta section whose records say that a task (``key``) moved to ``archive/`` (``value``: the
 #: month). It is never kept: applying such a record takes the task out of the state.
@@ -58,7 +57,22 @@ def as_json(value: object) -> bytes:
     try:
         if isinstance(value, Meta):
             orjson.dumps(value.value)  # the snapshot's writer; it is stricter with great numbers
-        return _encode(value)
+        return encode(value)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"not to be written as JSON: {error}") from error
+
+
+def must_be_json(
+    *, op: str, actor: str, reason: str | None, evidence: Mapping[str, Json] | None
+) -> None:
+    """Raise ValueError, as ``as_json``, when a line could not say so of its change."""
+    try:
+        encode_word(op)
+        encode_word(actor)
+        if reason is not None:
+            encode(reason)
+        if evidence is not None:
+            encode_evidence(evidence)
     except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"not to be written as JSON: {error}") from error
 

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
+from ledger.encoding import encode
 from ledger.kept import Kept, NothingKept
 from ledger.status import OPEN_STAGES, Stage
 from ledger.task import Dependency, Publish, Source, TableRow, Task
 
-_encoder = msgspec.json.Encoder()
 _tasks = msgspec.json.Decoder(Task)
 
 
@@ -57,7 +57,7 @@ _keys = msgspec.json.Decoder(TaskKeys)
 
 def encode_task(task: Task) -> bytes:
     """Return the task as JSON, as the journal and the snapshot hold it."""
-    return _encoder.encode(task)
+    return encode(task)
 
 
 def decode_task(encoded: bytes | msgspec.Raw) -> Task:
@@ -86,6 +86,10 @@ class Shelf(Mapping[str, Task]):
     def put(self, task: Task, encoded: bytes) -> bool:
         """Hold *task*, *encoded* as JSON, in place of its version before; say whether it is new."""
         return self._hold(task.task_id, task if task.stage in OPEN_STAGES else encoded)
+
+    def replace(self, task: Task) -> None:
+        """Hold the next version of an open task; it is open, too."""
+        self._here[task.task_id] = task
 
     def put_encoded(self, task_id: str, encoded: bytes) -> None:
         """Hold a finished task given as JSON."""

@@ -5,16 +5,15 @@ seq of its first line as ``tx``; its last line carries ``n``, the number of line
 """
 
 import zlib
-from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
+from ledger import encoding
 from ledger.batch import Batch
+from ledger.encoding import encode_evidence, encode_word
 from ledger.entry import Meta, Record, Transaction
 from ledger.task import Json, Task
-
-_encode = msgspec.json.Encoder().encode
 
 #: ``,"crc":"0123abcd"}``: the bytes after those that the checksum covers.
 CRC_BYTES = 18
@@ -56,31 +55,19 @@ _lines = msgspec.json.Decoder(_Written)
 
 
 def encode(transaction: Transaction, first_seq: int, at: str) -> list[bytes]:
-    """Return the transaction's lines, numbered from *first_seq*."""
-    count = len(transaction.records)
-    head = b',"at":%b,"actor":%b,"op":%b,"tx":%d' % (
-        _encode(at),
-        _encode(transaction.actor),
-        _encode(transaction.op),
-        first_seq,
-    )
-    tail = b',"reason":%b,"evidence":%b' % (
-        _encode(transaction.reason),
-        _encode(_plain(transaction.evidence)),
+    """Return the transaction's lines, numbered from *first_seq*; *at* is a timestamp."""
+    time, count = at.encode(), len(transaction.records)
+    actor, op = encode_word(transaction.actor), encode_word(transaction.op)
+    why = b',"reason":%b,"evidence":%b' % (
+        b"null" if transaction.reason is None else encoding.encode(transaction.reason),
+        encode_evidence(transaction.evidence),
     )
     lines: list[bytes] = []
-    changes = zip(transaction.records, transaction.encoded, strict=True)
-    for place, (record, encoded) in enumerate(changes):
+    for place, record in enumerate(transaction.records):
         number = b',"n":%d' % count if place == count - 1 else b""
-        body = b'{"seq":%d%b%b,"%b":%b%b' % (
-            first_seq + place,
-            head,
-            number,
-            _KINDS[type(record)],
-            encoded,
-            tail,
-        )
-        lines.append(sealed(body))
+        said = (first_seq + place, time, actor, op, first_seq, number)
+        encoded = transaction.encoded[place]
+        lines.append(sealed(_LINE % (*said, _KINDS[type(record)], encoded, why)))
     return lines
 
 
@@ -132,8 +119,5 @@ def first_seq_of(path: Path) -> int | None:
     return int(digits) if digits.isdecimal() else None
 
 
+_LINE = b'{"seq":%d,"at":"%b","actor":%b,"op":%b,"tx":%d%b,"%b":%b%b'
 _KINDS: dict[type[Record], bytes] = {Task: b"task", Batch: b"batch", Meta: b"meta"}
-
-
-def _plain(evidence: Mapping[str, Json] | None) -> dict[str, Json] | None:
-    return None if evidence is None else dict(evidence)

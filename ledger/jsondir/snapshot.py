@@ -9,6 +9,7 @@ from typing import Self
 import msgspec
 
 from ledger.batch import Batch
+from ledger.encoding import encode
 from ledger.entry import ARCHIVED, Meta, Record
 from ledger.errors import LedgerDamaged
 from ledger.jsondir.journal import is_sealed
@@ -39,12 +40,11 @@ class _Head(msgspec.Struct, frozen=True):
 _documents = msgspec.json.Decoder(Document)
 _heads = msgspec.json.Decoder(_Head)
 _batches = msgspec.json.Decoder(Batch)
-_encoder = msgspec.json.Encoder()
 
 
 def encode_batch(batch: Batch) -> bytes:
     """Return the batch as JSON."""
-    return _encoder.encode(batch)
+    return encode(batch)
 
 
 class Changes:
