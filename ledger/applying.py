@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from time import monotonic
 from typing import TypeAlias
 
@@ -17,6 +17,9 @@ from ledger.slices import SLICE, SLICE_SECONDS, Change, changes_of, parts
 log = structlog.get_logger()
 
 Listener: TypeAlias = Callable[[Transaction], None]
+Done: TypeAlias = "asyncio.Future[None]"
+#: A transaction on its way to the disk, where it is counted in, and what its committer awaits.
+UnderWay: TypeAlias = tuple[Transaction, Pending, Done]
 
 
 class Applier:
@@ -28,19 +31,20 @@ class Applier:
     def __init__(self, index: Index) -> None:
         self._index = index
         self.listeners: list[Listener] = []  # each called after each transaction
-        self._durable: deque[tuple[Transaction, Pending, asyncio.Future[None]]] = deque()
+        self._durable: deque[UnderWay] = deque()
         self._written_down: deque[tuple[Kept, Mapping[str, bytes | None]]] = deque()
         self._applying = False
         self._idle = asyncio.Event()
         self._idle.set()
         self.last_seq = index.last_seq
 
-    def take(
-        self, transaction: Transaction, pending: Pending, done: "asyncio.Future[None]", seq: int
-    ) -> None:
-        """Show a durable transaction, settle it in *pending*, then set the result of *done*."""
-        self.last_seq = seq
-        self._durable.append((transaction, pending, done))
+    def take(self, durable: Sequence[UnderWay], first_seq: int) -> None:
+        """Show durable transactions, the first line of which is *first_seq*, in their order.
+
+        Each is shown, settled in its pending, and then its committer is woken.
+        """
+        self.last_seq = first_seq - 1 + sum(len(each[0].records) for each in durable)
+        self._durable.extend(durable)
         if not self._applying:
             self._apply()
 
@@ -55,42 +59,45 @@ class Applier:
 
     def _apply(self) -> None:
         self._applying = True
-        self._idle.clear()
         until = monotonic() + SLICE_SECONDS
         while self._durable:
-            transaction, pending, _ = self._durable[0]
-            changes = changes_of(transaction)
+            transaction, pending, done = self._durable.popleft()
             if len(transaction.records) > SLICE:
-                self._apply_slice(changes, pending)
+                self._idle.clear()
+                self._apply_slice(changes_of(transaction), (transaction, pending, done))
                 return
-            for record, encoded in changes:  # in one go: it is small, and shown as a whole
-                self._index.apply(record, encoded)
+            # In one go: it is small, and shown as a whole.
+            for place, record in enumerate(transaction.records):
+                self._index.apply(record, transaction.encoded[place])
                 pending.settle(record)
-            self._tell(transaction)
-            self._end()
+            if self.listeners:
+                self._tell(transaction)
+            _wake(done)
             if monotonic() > until and self._durable:
+                self._idle.clear()
                 asyncio.get_running_loop().call_soon(self._apply)
                 return
         self._applying = False
         self._idle.set()
         self._keep()
 
-    def _apply_slice(self, changes: Iterator[Change], pending: Pending) -> None:
+    def _apply_slice(self, changes: Iterator[Change], shown: UnderWay) -> None:
         until = monotonic() + SLICE_SECONDS
+        transaction, pending, done = shown
         for record, encoded in changes:
             self._index.apply(record, encoded)
             pending.settle(record)
             if monotonic() > until:
-                asyncio.get_running_loop().call_soon(self._apply_slice, changes, pending)
+                asyncio.get_running_loop().call_soon(self._apply_slice, changes, shown)
                 return
-        self._tell_parts(parts(self._durable[0][0]))
+        self._tell_parts(parts(transaction), done)
 
-    def _tell_parts(self, left: Iterator[Transaction]) -> None:
+    def _tell_parts(self, left: Iterator[Transaction], done: Done) -> None:
         if (part := next(left, None)) is not None:
             self._tell(part)
-            asyncio.get_running_loop().call_soon(self._tell_parts, left)
+            asyncio.get_running_loop().call_soon(self._tell_parts, left, done)
             return
-        self._end()
+        _wake(done)
         self._apply()
 
     def _tell(self, transaction: Transaction) -> None:
@@ -100,11 +107,6 @@ class Applier:
             except Exception:  # the change is durable; a listener's fault is not the committer's
                 log.exception("ledger.listener_failed", op=transaction.op)
 
-    def _end(self) -> None:
-        _, _, done = self._durable.popleft()
-        if not done.done():  # else whoever committed it was cancelled
-            done.set_result(None)
-
     def _keep(self) -> None:
         while self._written_down and not self._applying:
             kept, written = self._written_down[0]
@@ -112,3 +114,8 @@ class Applier:
                 return
             self._index.keep(kept, written)
             self._written_down.popleft()
+
+
+def _wake(done: Done) -> None:
+    if not done.done():  # else whoever committed it was cancelled
+        done.set_result(None)

@@ -12,8 +12,9 @@ from ledger.task import Task
 
 #: Told on the loop that tasks can be read from the store, and what changed since the last time.
 Keep: TypeAlias = Callable[[Kept, Mapping[str, bytes | None]], None]
-#: Told on the loop what became of a transaction.
-Written: TypeAlias = Callable[[int | LedgerClosed], None]
+#: Told on the loop what became of the transactions that came next: durable, with the seq of their
+#: first line, or never written.
+Written: TypeAlias = Callable[[Sequence[Transaction], int | LedgerClosed], None]
 
 
 class Backend(Protocol):
@@ -21,20 +22,20 @@ class Backend(Protocol):
 
     archive_after_days: float  # rows finished for longer may leave the state
 
-    async def open(self, keep: Keep) -> Index:
+    async def open(self, keep: Keep, written: Written) -> Index:
         """Take the store for writing and return its state, with the ways into it.
 
-        *keep* is called each time the state was written down. Raises LedgerLocked when another
-        process has the store.
+        *keep* is called each time the state was written down, *written* when transactions were.
+        Raises LedgerLocked when another process has the store.
         """
         ...
 
-    def append(self, transaction: Transaction, written: Written) -> None:
-        """Make *transaction* durable, then call *written* on the loop with its last line's seq.
+    def append(self, transaction: Transaction) -> None:
+        """Make *transaction* durable, then have *written* told, with those durable by then.
 
         Never blocks, and never calls back before it returned. Transactions count in the order of
-        the calls, and are called back in that order. LedgerClosed instead of a seq says that
-        nothing more can be written; then this one and all later ones are wholly absent.
+        the calls, and are told of in that order, each once. LedgerClosed instead of a seq says that
+        nothing more can be written; then these and all later ones are wholly absent.
         """
         ...
 

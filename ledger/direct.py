@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from ledger.entry import Record, Transaction, as_json, transaction_of
+from ledger.entry import Record, Transaction, must_be_json
 from ledger.errors import LedgerClosed, LedgerDamaged
 from ledger.jsondir.files import Disk
 from ledger.jsondir.journal import encode
@@ -98,11 +98,18 @@ class DirectLedger(Reading):
         """
         if not records:
             raise ValueError("a transaction has at least one record")
-        as_json([op, actor, reason, evidence and dict(evidence)])
+        must_be_json(op=op, actor=actor, reason=reason, evidence=evidence)
         claim = Claim(self._pending)
         for record in records:
             claim.add(record)
-        transaction = transaction_of(*records, op=op, actor=actor, reason=reason, evidence=evidence)
+        transaction = Transaction(
+            records=records,
+            encoded=tuple(claim.encoded),
+            op=op,
+            actor=actor,
+            reason=reason,
+            evidence=evidence,
+        )
         if not self._writable:
             raise LedgerClosed("the ledger takes no changes: it is not open, or a write failed")
         self._append(transaction)

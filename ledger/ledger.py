@@ -9,16 +9,14 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from functools import partial
 from time import monotonic
-from typing import TypeAlias
 
 import structlog
 
-from ledger.applying import Applier, Listener
+from ledger.applying import Applier, Done, Listener, UnderWay
 from ledger.archiving import rows_to_archive
 from ledger.backend import Backend
-from ledger.entry import ARCHIVED, Meta, Record, Transaction, as_json
+from ledger.entry import ARCHIVED, Meta, Record, Transaction, must_be_json
 from ledger.errors import LedgerClosed, UnknownRecord
 from ledger.index import Index
 from ledger.kept import Kept
@@ -34,9 +32,6 @@ log = structlog.get_logger()
 #: So many records are checked in one go: some two milliseconds.
 AT_ONCE = 100
 
-Done: TypeAlias = "asyncio.Future[None]"
-Drafted: TypeAlias = Callable[[Sequence[bytes]], Transaction]
-
 
 class Ledger(Reading):
     """The only door to the records for the one writing process.
@@ -50,6 +45,7 @@ class Ledger(Reading):
         self._backend = backend
         self._numbering = Numbering()
         self._writable = False
+        self._under_way: deque[UnderWay] = deque()
         self._load(Index(State()))
 
     def _load(self, index: Index) -> None:
@@ -64,7 +60,7 @@ class Ledger(Reading):
     async def open(self) -> None:
         """Load the state; raises LedgerLocked when another process writes it."""
         listeners = self._applier.listeners
-        self._load(await self._backend.open(self._keep))
+        self._load(await self._backend.open(self._keep, self._written))
         self._applier.listeners = listeners
         self._writable = True
 
@@ -112,66 +108,44 @@ class Ledger(Reading):
         """
         if not records:
             raise ValueError("a transaction has at least one record")
-        as_json([op, actor, reason, evidence and dict(evidence)])
-
-        def transaction(encoded: Sequence[bytes]) -> Transaction:
-            return Transaction(
-                records=records,
-                encoded=tuple(encoded),
-                op=op,
-                actor=actor,
-                reason=reason,
-                evidence=evidence,
-            )
-
+        must_be_json(op=op, actor=actor, reason=reason, evidence=evidence)
         if len(records) > AT_ONCE or self._checking.locked():
             async with self._checking:  # others wait until all of a large one is checked
-                done = await self._take_in_slices(records, transaction)
+                claim = Claim(self._pending)
+                await in_slices(map(claim.add, records))
         else:
-            done = self._take_at_once(records, transaction)
-        await done
+            claim = Claim(self._pending)
+            for record in records:
+                claim.add(record)
+        transaction = Transaction(
+            records=records,
+            encoded=tuple(claim.encoded),
+            op=op,
+            actor=actor,
+            reason=reason,
+            evidence=evidence,
+        )
+        await self._send(transaction, claim)
 
-    def _take_at_once(self, records: Sequence[Record], transaction: Drafted) -> Done:
-        pending, encoded = self._pending, list[bytes]()
-        claim = Claim(pending)
-        for record in records:
-            claim.add(record)
-            encoded.append(as_json(record))
-        self._must_be_writable(pending)
-        for record in records:
-            pending.take(claim, record)
-        return self._send(transaction(encoded), pending)
-
-    async def _take_in_slices(self, records: Sequence[Record], transaction: Drafted) -> Done:
-        pending, encoded = self._pending, list[bytes]()
-        claim = Claim(pending)
-
-        def check(record: Record) -> None:
-            claim.add(record)
-            encoded.append(as_json(record))
-
-        await in_slices(map(check, records))
-        self._must_be_writable(pending)
-        taking = map(partial(pending.take, claim), records)
-        try:
-            await in_slices(taking)
-        finally:
-            deque(taking, maxlen=0)  # cancelled: what is half taken goes all the way
-            self._must_be_writable(pending)
-            done = self._send(transaction(encoded), pending)
-        return done
-
-    def _send(self, transaction: Transaction, pending: Pending) -> Done:
+    def _send(self, transaction: Transaction, claim: Claim) -> Done:
+        """Hand over what was checked just now; nobody else may have had a turn since."""
+        pending = self._pending
+        if not self._writable or claim.pending is not pending:
+            raise LedgerClosed("the ledger takes no changes: it is not open, or a write failed")
+        pending.take(claim)
         done: Done = asyncio.get_running_loop().create_future()
-
-        def written(outcome: int | LedgerClosed) -> None:
-            if isinstance(outcome, LedgerClosed):
-                self._end_writing(outcome, done)
-            else:
-                self._applier.take(transaction, pending, done, outcome)
-
-        self._backend.append(transaction, written)
+        self._backend.append(transaction)
+        self._under_way.append((transaction, pending, done))
         return done
+
+    def _written(self, transactions: Sequence[Transaction], outcome: int | LedgerClosed) -> None:
+        """Go on with the oldest transactions under way, which these are."""
+        told = [self._under_way.popleft() for _ in transactions]
+        if isinstance(outcome, int):
+            self._applier.take(told, outcome)
+            return
+        for _, _, done in told:
+            self._end_writing(outcome, done)
 
     def _end_writing(self, error: LedgerClosed, done: asyncio.Future[None]) -> None:
         if self._writable:
@@ -180,10 +154,6 @@ class Ledger(Reading):
         if not done.done():  # else whoever committed it was cancelled
             done.set_exception(error)
             done.exception()  # he may be gone; this is no news to the loop
-
-    def _must_be_writable(self, pending: Pending) -> None:
-        if not self._writable or self._pending is not pending:
-            raise LedgerClosed("the ledger takes no changes: it is not open, or a write failed")
 
     def new_task_ids(self, workflow_type: str, at: str, count: int = 1) -> list[str]:
         """Return ids never given before: ``img_``/``vid_`` + UTC day of *at* + running number.

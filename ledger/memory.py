@@ -22,12 +22,13 @@ class MemoryBackend:
         self._archive: dict[str, Task] = {}
         self._held = False
         self._failed: Exception | None = None
+        self._written: Written | None = None
 
-    async def open(self, keep: Keep) -> Index:
+    async def open(self, keep: Keep, written: Written) -> Index:
         """Return the state after all transactions so far; nothing is ever kept elsewhere."""
         if self._held:
             raise LedgerLocked("this process")
-        self._held, self._failed = True, None
+        self._held, self._failed, self._written = True, None, written
         state = State(last_seq=self._last_seq)
         for transaction in self.transactions:
             for record, encoded in zip(transaction.records, transaction.encoded, strict=True):
@@ -40,17 +41,20 @@ class MemoryBackend:
         )
         return index
 
-    def append(self, transaction: Transaction, written: Written) -> None:
+    def append(self, transaction: Transaction) -> None:
         """Keep *transaction*, and say so on the loop's next round, as with a disk."""
-        asyncio.get_running_loop().call_soon(self._take, transaction, written)
+        if self._written is None:
+            raise LedgerClosed("the ledger was never opened")
+        asyncio.get_running_loop().call_soon(self._take, transaction, self._written)
 
     def _take(self, transaction: Transaction, written: Written) -> None:
         if self._failed is not None or not self._held:
-            written(LedgerClosed(str(self._failed or "the ledger is closed")))
+            written([transaction], LedgerClosed(str(self._failed or "the ledger is closed")))
             return
+        first_seq = self._last_seq + 1
         self.transactions.append(transaction)
         self._last_seq += len(transaction.records)
-        written(self._last_seq)
+        written([transaction], first_seq)
 
     def fail(self, error: Exception) -> None:
         """Refuse every transaction from now on, as a full disk does, until ``reopen``."""

@@ -79,7 +79,7 @@ def compact(invocation: Invocation) -> None:
 
     async def fold() -> None:
         backend = JsonDirBackend(settings.path, history_days=settings.history_days)
-        index = await backend.open(lambda *_: None)
+        index = await backend.open(lambda *_: None, lambda *_: None)
         try:
             if index.damage:  # the store keeps its hands off the files until they are repaired
                 raise LedgerDamaged("; ".join(index.damage))

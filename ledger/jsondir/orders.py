@@ -12,8 +12,8 @@ from ledger.jsondir.snapshot import Changes
 
 Verb: TypeAlias = Literal["compact", "reopen", "close"]
 
-#: For a group: the seq of each transaction's last line, or the error that ended writing.
-Answer: TypeAlias = Callable[[list[int] | LedgerClosed], None]
+#: For a group: the seq of its first line, or the error that ended writing.
+Answer: TypeAlias = Callable[[int | LedgerClosed], None]
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):

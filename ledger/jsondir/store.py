@@ -58,23 +58,26 @@ class JsonDirBackend:
         self._limits = limits or Limits()
         self._lock: FolderLock | None = None
         self._writer: Writer | None = None
-        self._gathering: list[tuple[Transaction, Written]] = []
+        self._gathering: list[Transaction] = []
         self._committed = committed
+        self._written: Written = _tell_nobody
 
     @property
     def journal_size_bytes(self) -> int:
         """What the open journal holds; 0 while none is open."""
         return 0 if self._writer is None else self._writer.journal_size_bytes
 
-    async def open(self, keep: Keep) -> Index:
+    async def open(self, keep: Keep, written: Written) -> Index:
         """Lock the folder, load it, and begin writing; see ``Backend.open``."""
         loop = asyncio.get_running_loop()
 
-        def kept(places: Kept, written: Mapping[str, bytes | None]) -> None:
+        def kept(places: Kept, changes: Mapping[str, bytes | None]) -> None:
             if not loop.is_closed():
-                loop.call_soon_threadsafe(keep, places, written)
+                loop.call_soon_threadsafe(keep, places, changes)
 
-        return await asyncio.to_thread(self._open, kept)
+        index = await asyncio.to_thread(self._open, kept)
+        self._written = written
+        return index
 
     def _open(self, kept: Keep) -> Index:
         self._disk.make_folder(self._path)
@@ -119,11 +122,11 @@ class JsonDirBackend:
             limits=self._limits,
         )
 
-    def append(self, transaction: Transaction, written: Written) -> None:
+    def append(self, transaction: Transaction) -> None:
         """Write *transaction* with all others of this round of the loop; see ``Backend.append``."""
         if not self._gathering:
             asyncio.get_running_loop().call_soon(self._hand_over)
-        self._gathering.append((transaction, written))
+        self._gathering.append(transaction)
 
     def _hand_over(self) -> None:
         gathered, self._gathering = self._gathering, []
@@ -131,18 +134,18 @@ class JsonDirBackend:
             return
         loop, began = asyncio.get_running_loop(), monotonic()
 
-        def tell(outcome: list[int] | LedgerClosed) -> None:
+        def tell(outcome: int | LedgerClosed) -> None:
             self._committed(monotonic() - began)
-            _tell(gathered, outcome)
+            self._written(gathered, outcome)
 
-        def answer(outcome: list[int] | LedgerClosed) -> None:
+        def answer(outcome: int | LedgerClosed) -> None:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(tell, outcome)
 
         if self._writer is None:
-            _tell(gathered, LedgerClosed("the ledger is closed"))
+            self._written(gathered, LedgerClosed("the ledger is closed"))
         else:
-            self._writer.write(Group([transaction for transaction, _ in gathered], answer))
+            self._writer.write(Group(gathered, answer))
 
     async def compact(self) -> None:
         """Close the journal, fold it into the snapshot, archive it; see ``Backend.compact``."""
@@ -188,6 +191,5 @@ class JsonDirBackend:
         return self._writer
 
 
-def _tell(gathered: list[tuple[Transaction, Written]], outcome: list[int] | LedgerClosed) -> None:
-    for place, (_, written) in enumerate(gathered):
-        written(outcome if isinstance(outcome, LedgerClosed) else outcome[place])
+def _tell_nobody(transactions: Sequence[Transaction], outcome: int | LedgerClosed) -> None:
+    """Do nothing: a store that is not open was given nothing, and nobody waits."""

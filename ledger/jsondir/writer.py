@@ -120,21 +120,16 @@ class Writer(threading.Thread):
         """Append what arrived together with one sync, and answer each group."""
         if not groups:
             return
+        seq = self._next_seq
         if self._failure is None:
             self._append([each for group in groups for each in group.transactions])
         if self._failure is not None:
             for group in groups:
                 group.answer(self._failure)
             return
-        seq = self._next_seq - sum(
-            len(each.records) for group in groups for each in group.transactions
-        )
         for group in groups:
-            seqs: list[int] = []
-            for transaction in group.transactions:
-                seq += len(transaction.records)
-                seqs.append(seq - 1)
-            group.answer(seqs)
+            group.answer(seq)
+            seq += sum(len(each.records) for each in group.transactions)
 
     def _append(self, transactions: list[Transaction]) -> None:
         at = to_timestamp(self._now())
@@ -154,8 +149,8 @@ class Writer(threading.Thread):
             self._not_before = max(self._not_before, soon)
         self._unfolded_bytes += self._journal.size_bytes - before_bytes
         for transaction in transactions:
-            for record, encoded in zip(transaction.records, transaction.encoded, strict=True):
-                self._changes.add(record, encoded)
+            for place, record in enumerate(transaction.records):
+                self._changes.add(record, transaction.encoded[place])
         self._next_seq = seq
 
     def _fail(self, error: Exception) -> None:

@@ -323,7 +323,7 @@ async def test_what_is_under_way_at_closing_is_written(ledger):
 
 async def test_a_store_is_opened_once_at_a_time(backend, ledger):
     with pytest.raises(LedgerLocked):
-        await backend.open(lambda *_: None)
+        await backend.open(lambda *_: None, lambda *_: None)
     await ledger.commit(task_record(), op="a.b")
 
 

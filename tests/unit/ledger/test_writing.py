@@ -217,7 +217,7 @@ from pathlib import Path
 from ledger.jsondir.store import JsonDirBackend
 async def hold():
     backend = JsonDirBackend(Path(sys.argv[1]))
-    await backend.open(lambda *_: None)
+    await backend.open(lambda *_: None, lambda *_: None)
     print("held", flush=True)
     await asyncio.sleep(60)
 asyncio.run(hold())
