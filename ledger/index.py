@@ -7,8 +7,6 @@ tasks are answered from memory; a finished task that is asked for costs one read
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
-from sortedcontainers import SortedList
-
 from ledger.acceptance import Acceptance
 from ledger.batch import Batch
 from ledger.blocked import Blocked
@@ -21,6 +19,7 @@ from ledger.shelf import TaskKeys, decode_task
 from ledger.state import State, apply
 from ledger.status import OPEN_STAGES, Stage
 from ledger.task import Json, Task
+from ledger.waiting import Waiting
 
 
 class Index:
@@ -33,7 +32,7 @@ class Index:
         self._acceptance = Acceptance(state.tasks)
         self._by_stage: dict[Stage, dict[str, Task]] = {stage: {} for stage in OPEN_STAGES}
         self._by_server: dict[tuple[Stage, str], dict[str, Task]] = {}
-        self._waiting: dict[str, dict[str, SortedList]] = {}
+        self._waiting = Waiting()
         self._families = Families(state.tasks)
         self._counts: defaultdict[str, Counter[Stage]] = defaultdict(Counter)
         self._total: Counter[Stage] = Counter()
@@ -49,21 +48,32 @@ class Index:
     def apply(self, record: Record, encoded: bytes) -> None:
         """Take in one durable record, which is *encoded* as JSON."""
         if isinstance(record, Task):
-            before = self._leave(record.task_id) if record.task_id in self._state.tasks else None
-            apply(self._state, record, encoded)
-            self._enter(record, before)
+            self._apply_task(record, encoded)
             return
         if isinstance(record, Meta) and record.section == ARCHIVED:
             self._forget(record.key)
         apply(self._state, record, encoded)
+
+    def _apply_task(self, task: Task, encoded: bytes) -> None:
+        tasks = self._state.tasks
+        before = tasks.open_task(task.task_id)
+        if before is not None and _stands_alike(before, task):
+            self._by_stage[task.stage][task.task_id] = task
+            if task.server is not None:
+                self._by_server[task.stage, task.server][task.task_id] = task
+            tasks.replace(task)
+            self._note_outbox(task)
+            return
+        stage = self._leave(task.task_id)
+        apply(self._state, task, encoded)
+        self._enter(task, stage)
 
     def apply_encoded(self, keys: TaskKeys, encoded: bytes) -> None:
         """Take in one durable task given as JSON, whose *keys* are these; as ``apply``."""
         if keys.stage in OPEN_STAGES:
             self.apply(decode_task(encoded), encoded)
             return
-        known = keys.task_id in self._state.tasks
-        before = self._leave(keys.task_id) if known else None
+        before = self._leave(keys.task_id)
         self._state.tasks.put_encoded(keys.task_id, encoded)
         self._enter(keys, before)
 
@@ -105,26 +115,19 @@ class Index:
             self._by_server.setdefault((task.stage, task.server), {})[task.task_id] = task
         self._blocked.enter(task)
         if task.stage is Stage.WAITING:
-            types = self._waiting.setdefault(task.batch_id, {})
-            if task.workflow_type not in types:
-                types[task.workflow_type] = SortedList()
-            types[task.workflow_type].add((-task.priority, order, task.task_id))
+            self._waiting.add(task, order)
 
-    def _leave(self, task_id: str) -> Stage:
+    def _leave(self, task_id: str) -> Stage | None:
         """Take the task out of all that its next version may stand elsewhere in."""
         before = self._state.tasks.open_task(task_id)
         if before is None:
-            return self._state.tasks.stage_of(task_id)
+            return self.stage_of(task_id)
         del self._by_stage[before.stage][task_id]
         if before.server is not None:
             del self._by_server[before.stage, before.server][task_id]
         self._blocked.leave(before)
         if before.stage is Stage.WAITING:
-            types = self._waiting[before.batch_id]
-            waiting = types[before.workflow_type]
-            waiting.remove((-before.priority, self._order[task_id], task_id))
-            if not waiting:
-                del types[before.workflow_type]
+            self._waiting.remove(before, self._order[task_id])
         return before.stage
 
     def _forget(self, task_id: str) -> None:
@@ -219,17 +222,12 @@ class Index:
 
         Safe to go on after commits: a task that left meanwhile is not yielded.
         """
-        last: tuple[int | float, int, str] = (float("-inf"), 0, "")
-        while True:
-            waiting = self._waiting.get(batch_id, {}).get(workflow_type)
-            if waiting is None or (place := waiting.bisect_right(last)) >= len(waiting):
-                return
-            last = waiting[place]
-            yield self._by_stage[Stage.WAITING][last[2]]
+        for task_id in self._waiting.ids(batch_id, workflow_type):
+            yield self._by_stage[Stage.WAITING][task_id]
 
     def waiting_types(self, batch_id: str) -> list[str]:
         """Return the workflow types that have waiting tasks in the batch."""
-        return list(self._waiting.get(batch_id, {}))
+        return self._waiting.types(batch_id)
 
     def open_of_family(self, family: tuple[str, str]) -> str | None:
         """Return the id of the family's open task, or None."""
@@ -294,3 +292,9 @@ class Index:
     def meta(self, section: str) -> Mapping[str, Json]:
         """Return a section of the meta part: servers, drops, idempotency, counters."""
         return self._state.meta.get(section, {})
+
+
+def _stands_alike(before: Task, now: Task) -> bool:
+    """Say whether the next version of an open task is found in the same places, as most are."""
+    same = before.stage is now.stage and before.server == now.server
+    return same and now.stage is not Stage.WAITING  # those are ordered, and counted when blocked
