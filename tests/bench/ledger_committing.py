@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeAlias
 
+from daemon.running import loop_first
 from ledger.jsondir.store import JsonDirBackend
 from ledger.ledger import Ledger
 from ledger.task import Task
@@ -22,13 +23,17 @@ COMMITTERS = 65  # at most, by all who commit to the same ledger
 
 @asynccontextmanager
 async def ledger_of(folder: Path, tasks: int) -> AsyncIterator[Ledger]:
-    """Open a ledger of so many tasks, all but the committers' finished, in a new folder."""
+    """Open a ledger of so many tasks, all but the committers' finished, in a new folder.
+
+    Its process is set up as the daemon's is, for all that is measured beside it, too.
+    """
     write_ledger(folder, tasks, collecting_tasks=min(tasks, COMMITTERS * TASKS_EACH))
     ledger = Ledger(JsonDirBackend(folder))
     await ledger.open()
     await ledger.commit(batch_record("warm"), op="batch.accepted")
     await ledger.compact()  # the next snapshot comes when the share of time allows
-    yield ledger
+    with loop_first():
+        yield ledger
     await ledger.close()
 
 
