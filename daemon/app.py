@@ -1,11 +1,12 @@
 """The composition root: everything is made here, in the order of the flow, and run until told.
 
 Read ``run`` top-down; it is the whole life of the daemon. What several steps work with is made
-by ``ground``, the steps by ``_services``.
+by ``ground``, the steps by ``_work``.
 """
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
 
@@ -29,7 +30,7 @@ from daemon.intake.inbox import Inbox
 from daemon.notify import ServiceManager
 from daemon.running import Service, loop_first, run_services, signals
 from daemon.table_work import TableWork, make_table_work
-from daemon.upkeep.alerts import make_alerts
+from daemon.upkeep.alerts import Alerts, make_alerts
 from daemon.upkeep.backup import LedgerBackups
 from daemon.upkeep.batches import BatchKeeper
 from daemon.upkeep.completion import Completion
@@ -89,18 +90,19 @@ async def run(
             await _recover(ground, manager, words)
             door = Door(ground.ledger, ground.contents, workflows.needs, clock, settings.inputs)
             tables = make_table_work(ground, door)
-            services, completion, desk = _services(
-                ground, door, tables, manager, words, reloaded=reloaded
-            )
+            work = _work(ground, door, tables, manager, words)
+            reloaded += [lambda anew: work.alerts.replace(anew.alerts)]
+            reloaded += [lambda _: workflows.replaced()]
+            services = list(work.services)
             if observer is not None:
-                services.append(observer(desk))
+                services.append(observer(work.desk))
             if once:
-                services.append(completion)
+                services.append(work.completion)
             try:
                 await run_services(services, stop, grace_seconds=GRACE_SECONDS)
             finally:
                 await tables.close()
-            return 1 if once and completion.left_undone else 0
+            return 1 if once and work.completion.left_undone else 0
 
 
 async def _recover(ground: Ground, manager: ServiceManager, words: Words) -> None:
@@ -114,16 +116,20 @@ async def _recover(ground: Ground, manager: ServiceManager, words: Words) -> Non
     await Recovery(ledger, ground.servers, settlement, clock, report).recover()
 
 
-def _services(
-    ground: Ground,
-    door: Door,
-    tables: TableWork,
-    manager: ServiceManager,
-    words: Words,
-    *,
-    reloaded: list[Reloaded],
-) -> tuple[list[Service], Completion, Desk]:
-    """Return all that works until the daemon stops, what knows the end, and what shows it all."""
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """All that works until the daemon stops, and those parts that are spoken to meanwhile."""
+
+    services: Sequence[Service]
+    alerts: Alerts
+    completion: Completion  # not among the services: only a run that ends of itself wants it
+    desk: Desk
+
+
+def _work(
+    ground: Ground, door: Door, tables: TableWork, manager: ServiceManager, words: Words
+) -> Work:
+    """Make the services, in the order of the flow; nothing begins yet."""
     settings, ledger, clock = ground.settings, ground.ledger, ground.clock
     inbox = Inbox(settings.inbox, door, ledger, clock)
     followers = [
@@ -136,7 +142,6 @@ def _services(
     stuck = _stuck(ground, backups, followers)
     quota = ground.feishu.quota if ground.feishu else None
     alerts = make_alerts(settings, ledger, clock, lambda: stuck.stuck, quota)
-    reloaded += [lambda anew: alerts.replace(anew.alerts), lambda _: ground.workflows.replaced()]
     desk = _desk(ground, door, tables, inbox, followers, stuck)
     web = WebServer(desk)
     services: list[Service] = [
@@ -157,7 +162,7 @@ def _services(
     completion = Completion(
         ledger, [inbox, *tables.pollers, *tables.publishers], clock, tables.are_hindered
     )
-    return services, completion, desk
+    return Work(services=services, alerts=alerts, completion=completion, desk=desk)
 
 
 def _stuck(ground: Ground, backups: LedgerBackups, followers: Sequence[Follower]) -> StuckTasks:

@@ -1,4 +1,4 @@
-"""A store that keeps everything in memory: for tests and dry runs, with a store's semantics."""
+"""A store that keeps everything in memory, with a store's semantics: for tests."""
 
 import asyncio
 from collections.abc import Sequence

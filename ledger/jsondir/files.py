@@ -23,7 +23,6 @@ class Disk:
 
     def __init__(self, reached: Callable[[str], None] = _not_watched) -> None:
         self.reached = reached
-        self.journal_syncs = 0
 
     # -- the journal -----------------------------------------------------------------------------
 
@@ -59,7 +58,6 @@ class Disk:
             self.write(fd, piece)
             size_bytes += len(piece)
         self.reached("journal.after_append_before_sync")
-        self.journal_syncs += 1
         self.sync(fd)
         self.reached("journal.after_sync")
         return size_bytes

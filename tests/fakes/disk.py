@@ -14,6 +14,16 @@ from ledger.jsondir.files import Disk
 SECTOR_BYTES, LOST_SHARE = 512, 0.3
 
 
+class CountingDisk(Disk):
+    """Counts the appends to the journal, each of which is one sync."""
+
+    appends = 0
+
+    def append(self, fd: int, lines: Iterable[bytes]) -> int:
+        self.appends += 1
+        return super().append(fd, lines)
+
+
 class FailingDisk(Disk):
     """Has no space, or cannot sync, from the moment a test says so."""
 
