@@ -9,17 +9,16 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from ledger.acceptance import Acceptance
 from ledger.batch import Batch
-from ledger.blocked import Blocked
 from ledger.entry import ARCHIVED, Meta, Record
 from ledger.errors import UnknownRecord
 from ledger.families import Families
 from ledger.fingerprints import Fingerprints
 from ledger.kept import Kept
+from ledger.open_tasks import OpenTasks, stands_alike
 from ledger.shelf import TaskKeys, decode_task
 from ledger.state import State, apply
 from ledger.status import OPEN_STAGES, Stage
 from ledger.task import Json, Task
-from ledger.waiting import Waiting
 
 
 class Index:
@@ -27,16 +26,11 @@ class Index:
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self._order: dict[str, int] = {}  # of acceptance, for open tasks
-        self._accepted = 0
         self._acceptance = Acceptance(state.tasks)
-        self._by_stage: dict[Stage, dict[str, Task]] = {stage: {} for stage in OPEN_STAGES}
-        self._by_server: dict[tuple[Stage, str], dict[str, Task]] = {}
-        self._waiting = Waiting()
+        self._open = OpenTasks()
         self._families = Families(state.tasks)
         self._counts: defaultdict[str, Counter[Stage]] = defaultdict(Counter)
         self._total: Counter[Stage] = Counter()
-        self._blocked = Blocked()
         self._unpublished: dict[str, dict[str, None]] = {}  # by table
         self._fingerprints = Fingerprints()
         for task_id in state.tasks:
@@ -57,10 +51,8 @@ class Index:
     def _apply_task(self, task: Task, encoded: bytes) -> None:
         tasks = self._state.tasks
         before = tasks.open_task(task.task_id)
-        if before is not None and _stands_alike(before, task):
-            self._by_stage[task.stage][task.task_id] = task
-            if task.server is not None:
-                self._by_server[task.stage, task.server][task.task_id] = task
+        if before is not None and stands_alike(before, task):
+            self._open.replace(task)
             tasks.replace(task)
             self._note_outbox(task)
             return
@@ -92,7 +84,6 @@ class Index:
 
     def _enter(self, task: Task | TaskKeys, before: Stage | None) -> None:
         if before is None:
-            self._accepted += 1
             self._acceptance.accept(task.batch_id, task.task_id)
             self._families.join(task)
             if fingerprint := task.fingerprint:
@@ -104,30 +95,16 @@ class Index:
             self._count(task.batch_id, task.stage, 1)
         self._note_outbox(task)
         if isinstance(task, Task) and task.stage in OPEN_STAGES:
-            self._enter_open(task)
+            self._open.enter(task)
         else:
-            self._order.pop(task.task_id, None)
-
-    def _enter_open(self, task: Task) -> None:
-        order = self._order.setdefault(task.task_id, self._accepted)
-        self._by_stage[task.stage][task.task_id] = task
-        if task.server is not None:
-            self._by_server.setdefault((task.stage, task.server), {})[task.task_id] = task
-        self._blocked.enter(task)
-        if task.stage is Stage.WAITING:
-            self._waiting.add(task, order)
+            self._open.forget(task.task_id)
 
     def _leave(self, task_id: str) -> Stage | None:
         """Take the task out of all that its next version may stand elsewhere in."""
         before = self._state.tasks.open_task(task_id)
         if before is None:
             return self.stage_of(task_id)
-        del self._by_stage[before.stage][task_id]
-        if before.server is not None:
-            del self._by_server[before.stage, before.server][task_id]
-        self._blocked.leave(before)
-        if before.stage is Stage.WAITING:
-            self._waiting.remove(before, self._order[task_id])
+        self._open.leave(before)
         return before.stage
 
     def _forget(self, task_id: str) -> None:
@@ -137,7 +114,7 @@ class Index:
         self._leave(task_id)
         self._count(keys.batch_id, keys.stage, -1)
         self._families.part(keys)
-        self._order.pop(task_id, None)
+        self._open.forget(task_id)
         self._acceptance.forget(keys.batch_id, task_id)
 
     def _note_outbox(self, task: Task | TaskKeys) -> None:
@@ -207,27 +184,18 @@ class Index:
 
     def in_stage(self, *stages: Stage, server: str | None = None) -> list[Task]:
         """Return the tasks in these open stages (on one server), oldest first."""
-        found: list[Task] = []
-        for stage in stages:
-            if stage not in OPEN_STAGES:
-                raise ValueError(f"in_stage is for open stages, not {stage}")
-            held = self._by_stage[stage]
-            if server is not None:
-                held = self._by_server.get((stage, server), {})
-            found.extend(held.values())
-        return sorted(found, key=lambda task: self._order[task.task_id])
+        return self._open.in_stage(*stages, server=server)
 
     def waiting(self, batch_id: str, workflow_type: str) -> Iterator[Task]:
-        """Yield a batch's waiting tasks of a type: highest priority first, then as accepted.
+        """Return a batch's waiting tasks of a type: highest priority first, then as accepted.
 
         Safe to go on after commits: a task that left meanwhile is not yielded.
         """
-        for task_id in self._waiting.ids(batch_id, workflow_type):
-            yield self._by_stage[Stage.WAITING][task_id]
+        return self._open.waiting(batch_id, workflow_type)
 
     def waiting_types(self, batch_id: str) -> list[str]:
         """Return the workflow types that have waiting tasks in the batch."""
-        return self._waiting.types(batch_id)
+        return self._open.waiting_types(batch_id)
 
     def open_of_family(self, family: tuple[str, str]) -> str | None:
         """Return the id of the family's open task, or None."""
@@ -271,11 +239,11 @@ class Index:
 
     def blocked_counts(self, batch_id: str) -> dict[int, int]:
         """Return, for stage 1 and 2 of the rows, how many waiting tasks are blocked."""
-        return self._blocked.by_row_stage(batch_id)
+        return self._open.blocked.by_row_stage(batch_id)
 
     def blocked_types(self, batch_id: str) -> dict[str, int]:
         """Return, per workflow type, how many waiting tasks of the batch are blocked."""
-        return self._blocked.by_type(batch_id)
+        return self._open.blocked.by_type(batch_id)
 
     def failed(self, batch_id: str) -> list[Task]:
         """Return the tasks that failed and are their family's newest, in the order of failing."""
@@ -292,9 +260,3 @@ class Index:
     def meta(self, section: str) -> Mapping[str, Json]:
         """Return a section of the meta part: servers, drops, idempotency, counters."""
         return self._state.meta.get(section, {})
-
-
-def _stands_alike(before: Task, now: Task) -> bool:
-    """Say whether the next version of an open task is found in the same places, as most are."""
-    same = before.stage is now.stage and before.server == now.server
-    return same and now.stage is not Stage.WAITING  # those are ordered, and counted when blocked

@@ -159,10 +159,7 @@ class Shelf(Mapping[str, Task]):
 
     def find(self, task_id: str) -> Task | None:
         """Return the task, or None; raises LedgerDamaged."""
-        held = self._here.get(task_id)
-        if held.__class__ is Task:
-            return held
-        return self.get(task_id)
+        return self.open_task(task_id) or self.get(task_id)
 
     def __getitem__(self, task_id: str) -> Task:
         held = self._held(task_id)

@@ -11,6 +11,8 @@ import orjson
 from daemon.comfy.server import Graph, Json
 
 _EXPORT = "in ComfyUI choose Workflow → Export (API) and name that file"
+#: So many of the known names are shown when none is near.
+_SHOWN_NAMES = 12
 
 
 class Problem(NamedTuple):
@@ -176,5 +178,5 @@ def _suggest(name: str, known: Iterable[str]) -> str:
         return f"did you mean {' or '.join(repr(one) for one in near)}?"
     if not names:
         return "it has none that can be filled"
-    shown = ", ".join(repr(one) for one in names[:12])
-    return f"there are {shown}" + (", ..." if len(names) > 12 else "")  # noqa: PLR2004
+    shown = ", ".join(repr(one) for one in names[:_SHOWN_NAMES])
+    return f"there are {shown}" + (", ..." if len(names) > _SHOWN_NAMES else "")

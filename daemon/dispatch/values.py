@@ -13,13 +13,16 @@ _TRUE = frozenset({"true", "yes", "y", "on", "1", "是", "真", "对"})
 _FALSE = frozenset({"false", "no", "n", "off", "0", "否", "假", "错"})
 _SMALLEST, _BIGGEST = -(2**63), 2**64 - 1  # what both JSON writers and ComfyUI can hold
 _SMALLEST_UNSURE = 2**53  # from here on a decimal number no longer names one whole number
+_SHOWN_CHARACTERS = 60  # of a value that does not fit
 
 
 class BadValue(ValueError):
     """A value of a row does not fit the input it is meant for; names column and value."""
 
     def __init__(self, column: str, value: Json, wanted: str) -> None:
-        shown = repr(value) if len(repr(value)) <= 60 else repr(value)[:57] + "..."  # noqa: PLR2004
+        shown = repr(value)
+        if len(shown) > _SHOWN_CHARACTERS:
+            shown = f"{shown[: _SHOWN_CHARACTERS - 3]}..."
         super().__init__(f"column {column}: {shown} is not {wanted}")
         self.column = column
         self.value = value

@@ -108,7 +108,7 @@ class CsvGrid:
     def _end_of_cell(self, position: int, number: int) -> int:
         found = self._cell.match(self._data, position)
         assert found is not None  # noqa: S101 - it matches the empty cell too
-        if found[0][:1] == b'"' and (len(found[0]) < 2 or found[0][-1:] != b'"'):  # noqa: PLR2004
+        if found[0][:1] == b'"' and (len(found[0]) < 2 or found[0][-1:] != b'"'):  # noqa: PLR2004 - a pair
             raise Misconfigured("csv_quote", line=str(number))
         return found.end()
 

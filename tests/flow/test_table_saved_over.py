@@ -62,7 +62,7 @@ async def running(world: World):
             assert code == 0, log
 
 
-def shown_once(world: World, user: FileUser, simulated: Path, keys: list[str]) -> None:
+def assert_shown_once(world: World, user: FileUser, simulated: Path, keys: list[str]) -> None:
     """Every row bears the id that it was given first, ran once, and shows its result."""
     assert said(user, "任务ID") == keys
     assert len(set(said(user, "输出图片"))) == ROWS
@@ -83,7 +83,7 @@ async def test_an_older_copy_saved_over_the_table_runs_nothing_twice_and_loses_n
             save_over(user, older)
             await until(lambda: said(user, "状态") == ["已完成"] * ROWS)
             await until(lambda: all(said(user, "输出图片")))
-    shown_once(world, user, tmp_path / "comfyui", keys)
+    assert_shown_once(world, user, tmp_path / "comfyui", keys)
 
 
 async def test_killed_while_it_gives_rows_their_ids_back_nothing_runs_twice(
@@ -101,4 +101,4 @@ async def test_killed_while_it_gives_rows_their_ids_back_nothing_runs_twice(
     code, log = await world.run("run", "--once")
     assert code == 0, log
     assert said(user, "状态") == ["已完成"] * ROWS
-    shown_once(world, user, tmp_path / "comfyui", keys)
+    assert_shown_once(world, user, tmp_path / "comfyui", keys)

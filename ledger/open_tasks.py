@@ -1,0 +1,79 @@
+"""Open tasks: by stage, by server, and the waiting ones in the order they are to run."""
+
+from collections.abc import Iterator
+
+from ledger.blocked import Blocked
+from ledger.status import OPEN_STAGES, Stage
+from ledger.task import Task
+from ledger.waiting import Waiting
+
+
+class OpenTasks:
+    """The newest version of each open task, wherever it may be looked for."""
+
+    def __init__(self) -> None:
+        self._order: dict[str, int] = {}  # in which they came
+        self._came = 0
+        self._by_stage: dict[Stage, dict[str, Task]] = {stage: {} for stage in OPEN_STAGES}
+        self._by_server: dict[tuple[Stage, str], dict[str, Task]] = {}
+        self._waiting = Waiting()
+        self.blocked = Blocked()
+
+    def enter(self, task: Task) -> None:
+        """Take in a task, or the next version of one that has left for it."""
+        task_id = task.task_id
+        if task_id not in self._order:
+            self._came += 1
+            self._order[task_id] = self._came
+        self._by_stage[task.stage][task_id] = task
+        if task.server is not None:
+            self._by_server.setdefault((task.stage, task.server), {})[task_id] = task
+        self.blocked.enter(task)
+        if task.stage is Stage.WAITING:
+            self._waiting.add(task, self._order[task_id])
+
+    def leave(self, task: Task) -> None:
+        """Let go of this version of a task; its place in the order is kept for the next."""
+        del self._by_stage[task.stage][task.task_id]
+        if task.server is not None:
+            del self._by_server[task.stage, task.server][task.task_id]
+        self.blocked.leave(task)
+        if task.stage is Stage.WAITING:
+            self._waiting.remove(task, self._order[task.task_id])
+
+    def forget(self, task_id: str) -> None:
+        """Take note that a task that has left does not come again."""
+        self._order.pop(task_id, None)
+
+    def replace(self, task: Task) -> None:
+        """Take in the next version of a task that ``stands_alike``; as ``leave`` and ``enter``."""
+        self._by_stage[task.stage][task.task_id] = task
+        if task.server is not None:
+            self._by_server[task.stage, task.server][task.task_id] = task
+
+    def in_stage(self, *stages: Stage, server: str | None = None) -> list[Task]:
+        """Return the tasks in these open stages (on one server), oldest first."""
+        found: list[Task] = []
+        for stage in stages:
+            if stage not in OPEN_STAGES:
+                raise ValueError(f"in_stage is for open stages, not {stage}")
+            held = self._by_stage[stage]
+            if server is not None:
+                held = self._by_server.get((stage, server), {})
+            found.extend(held.values())
+        return sorted(found, key=lambda task: self._order[task.task_id])
+
+    def waiting(self, batch_id: str, workflow_type: str) -> Iterator[Task]:
+        """Yield a batch's waiting tasks of a type in their order, also while some come and go."""
+        for task_id in self._waiting.ids(batch_id, workflow_type):
+            yield self._by_stage[Stage.WAITING][task_id]
+
+    def waiting_types(self, batch_id: str) -> list[str]:
+        """Return the workflow types that have waiting tasks in the batch."""
+        return self._waiting.types(batch_id)
+
+
+def stands_alike(before: Task, now: Task) -> bool:
+    """Say whether the next version of an open task is found in the same places, as most are."""
+    same = before.stage is now.stage and before.server == now.server
+    return same and now.stage is not Stage.WAITING  # those are ordered, and counted when blocked
