@@ -12,9 +12,14 @@ from tests.browser.conftest import ARGUMENTS, DESKTOP
 from tests.browser.ledgers import fill_with_rows
 from tests.fakes.world import World
 
-#: Scrolls as a hand does, a little each frame, and counts the frames.
+#: Scrolls as a hand does, a little each frame; counts the frames, and long tasks by the wall clock.
 _SCROLL = """async (seconds) => {
   const list = document.querySelector(".list-scroller");
+  let longest = 0;
+  const watch = new PerformanceObserver((seen) => {
+    for (const task of seen.getEntries()) longest = Math.max(longest, task.duration);
+  });
+  watch.observe({ type: "longtask" });
   const began = performance.now();
   let frames = 0;
   while (performance.now() - began < seconds * 1000) {
@@ -22,7 +27,9 @@ _SCROLL = """async (seconds) => {
     await new Promise(requestAnimationFrame);
     frames += 1;
   }
-  return (frames * 1000) / (performance.now() - began);
+  const rate = (frames * 1000) / (performance.now() - began);
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  return [rate, longest];
 }"""
 
 
@@ -39,9 +46,10 @@ def _measure(folder: Path, size: Size) -> Mapping[str, float]:
         loaded = f"document.querySelector('.list-sizer').offsetHeight === {rows * 60}"
         while not page.evaluate(loaded):
             page.wait_for_timeout(50)
-        rate = page.evaluate(_SCROLL, seconds)
+        rate, longest_ms = page.evaluate(_SCROLL, seconds)
         figures = {
             "frames/s while scrolling": rate,
+            "longest task over 50 ms while scrolling, ms": longest_ms,
             "memory of the tab, MB": _tab_mb(browser),
             "heap of its scripts, MB": _heap_mb(page),
         }
@@ -77,6 +85,7 @@ BENCHMARKS = (
         measure=_measure,
         targets=(
             Target(figure="frames/s while scrolling", at_least=30),
+            Target(figure="longest task over 50 ms while scrolling, ms", at_most=0),
             Target(figure="memory of the tab, MB", at_most=300),
         ),
         runs=3,
