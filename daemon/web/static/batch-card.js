@@ -19,7 +19,12 @@ export function batchCard() {
   const node = h(
     "article",
     { class: "card batch" },
-    h("header", {}, h("h3", {}, name), status.node, facts, when),
+    h(
+      "header",
+      {},
+      h("div", { class: "batch-title" }, h("h3", {}, name), status.node, facts),
+      when,
+    ),
     bar.node,
     held,
     h("footer", {}, counts.node, buttons.node),
@@ -43,13 +48,14 @@ export function batchCard() {
   };
 }
 
-export const batchGroup = ({ status }) =>
+/** The colour of its status; green only when nothing is left to mend. */
+export const batchGroup = ({ status, statistics }) =>
   ({
     running: "processing",
     paused: "pending",
     stopped: "cancelled",
     failed: "failed",
-    completed: "completed",
+    completed: statistics.completed === statistics.total ? "completed" : "blocked",
   })[status];
 
 export const heldSentence = (batch) =>

@@ -19,7 +19,7 @@ export function serverCard() {
   const queue = h("span", {});
   const model = h("span", {});
   const work = h("div", { class: "server-work" });
-  const idle = h("p", { class: "muted small idle-line" }, t("server.idle"));
+  const idle = h("p", { class: "muted small idle-line" });
   const showWork = keyed(work, (task) => task.task_id, runningTask);
   const drain = h("button", { class: "text-button", type: "button" });
   let current = null;
@@ -56,16 +56,19 @@ export function serverCard() {
             .filter(Boolean)
             .join(" · "),
       );
-      setText(model, server.last_type ?? t("none"));
+      const away = state === "unreachable" || state === "unknown";
+      setText(model, server.last_type ?? "–");
       // the server is asked now and then; what we know of our own prompts is newer
       setText(
         queue,
-        t("server.queue_words", {
-          running: count(Math.max(server.queue_running ?? 0, inStage(server.name, "running"))),
-          pending: count(Math.max(server.queue_pending ?? 0, inStage(server.name, "queued"))),
-          ours: count(server.in_flight),
-          most: count(server.max_in_flight),
-        }),
+        away
+          ? "–"
+          : t("server.queue_words", {
+              running: count(Math.max(server.queue_running ?? 0, inStage(server.name, "running"))),
+              pending: count(Math.max(server.queue_pending ?? 0, inStage(server.name, "queued"))),
+              ours: count(server.in_flight),
+              most: count(server.max_in_flight),
+            }),
       );
       const busyShare = store.overview?.busy_shares?.[server.name] ?? 0;
       busy.update(busyShare);
@@ -76,6 +79,7 @@ export function serverCard() {
       );
       showWork(inside.slice(0, SHOWN_TASKS));
       idle.hidden = inside.length > 0;
+      setText(idle, t(away ? "server.away" : "server.idle"));
     },
   };
 }

@@ -83,6 +83,12 @@ export function family(task) {
   );
 }
 
+/** A value; of an uploaded picture's name, its hash, the beginning is enough to tell it apart. */
+const parameter = (value) => {
+  const short = value.replace(/[0-9a-f]{64}/g, (hash) => `${hash.slice(0, 12)}…`);
+  return h("dd", short === value ? {} : { title: value }, short);
+};
+
 export function parameters(task) {
   const rows = [
     ...Object.entries(task.parameters),
@@ -102,8 +108,8 @@ export function parameters(task) {
         h(
           "div",
           {},
-          h("dt", {}, name),
-          h("dd", {}, typeof value === "object" ? JSON.stringify(value) : String(value)),
+          h("dt", {}, tr(`column.${name}`, name)),
+          parameter(typeof value === "object" ? JSON.stringify(value) : String(value)),
         ),
       ),
     ),

@@ -4,7 +4,7 @@ import { h } from "./dom.js";
 import { bytes, isVideo } from "./format.js";
 import { inputThumb, outputThumb, picture } from "./thumb.js";
 import { inputItem, large, openViewer, outputItem } from "./viewer.js";
-import { t } from "./words.js";
+import { t, tr } from "./words.js";
 
 /** Inputs and outputs side by side; each opens the large view, in which arrow keys move. */
 export function taskFiles(task) {
@@ -22,7 +22,7 @@ export function taskFiles(task) {
       ),
     ),
   ];
-  const tile = (thumb, place, caption, size, video) =>
+  const tile = (thumb, place, { label, name, size, video }) =>
     h(
       "figure",
       {},
@@ -31,12 +31,18 @@ export function taskFiles(task) {
         {
           class: "tile",
           type: "button",
-          "aria-label": t("row.view", { name: caption }),
+          "aria-label": t("row.view", { name: label ?? name }),
           onclick: () => openViewer(items, place),
         },
         picture(thumb, "", { video }),
       ),
-      h("figcaption", {}, h("span", {}, caption), h("span", { class: "muted num" }, bytes(size))),
+      h(
+        "figcaption",
+        {},
+        label ? h("span", {}, label) : null,
+        h("span", { class: "muted file-name", title: name }, name),
+        h("span", { class: "muted num" }, bytes(size)),
+      ),
     );
   const first = items[inputs.length];
   return h(
@@ -51,12 +57,11 @@ export function taskFiles(task) {
             "div",
             { class: "tiles" },
             inputs.map(([column, file], n) =>
-              tile(
-                inputThumb(task.task_id, column),
-                n,
-                `${column} · ${file.name}`,
-                file.size_bytes,
-              ),
+              tile(inputThumb(task.task_id, column), n, {
+                label: tr(`column.${column}`, column),
+                name: file.name,
+                size: file.size_bytes,
+              }),
             ),
           )
         : h("p", { class: "empty" }, t("none")),
@@ -88,13 +93,11 @@ export function taskFiles(task) {
             "div",
             { class: "tiles" },
             ready.map(({ output, index }, n) =>
-              tile(
-                outputThumb(task.task_id, index),
-                inputs.length + n,
-                output.path.split("/").pop(),
-                output.size_bytes,
-                isVideo(output.path),
-              ),
+              tile(outputThumb(task.task_id, index), inputs.length + n, {
+                name: output.path.split("/").pop(),
+                size: output.size_bytes,
+                video: isVideo(output.path),
+              }),
             ),
           )
         : null,

@@ -40,6 +40,7 @@ export function taskView(root, { id }) {
         h(
           "div",
           { class: "page-head" },
+          h("a", { class: "back", href: "#/batches" }, icon("left"), t("nav.batches")),
           h("h1", {}, error.message),
           h("p", { class: "lead" }, error.hint ?? ""),
         ),

@@ -31,10 +31,17 @@ function use(name) {
 
 export const currentLanguage = () => language;
 
-/** Return the sentence `key` with its {placeholders} filled; an unknown key shows itself. */
+/**
+ * Return the sentence `key` with its {placeholders} filled; an unknown key shows itself.
+ * {n|row|rows} is the first word where n is 1, else the second.
+ */
 export function t(key, values = {}) {
   const sentence = words[key] ?? key;
-  return sentence.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? values[name] : whole));
+  return sentence.replace(/\{(\w+)(?:\|(\w+)\|(\w+))?\}/g, (whole, name, one, many) => {
+    if (!(name in values)) return whole;
+    if (one === undefined) return values[name];
+    return String(values[name]) === "1" ? one : many;
+  });
 }
 
 /** Return the sentence `key`, or `otherwise` when the catalogue lacks it. */
