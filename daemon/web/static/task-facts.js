@@ -85,7 +85,7 @@ export function family(task) {
 
 /** A value; of an uploaded picture's name, its hash, the beginning is enough to tell it apart. */
 const parameter = (value) => {
-  const short = value.replace(/[0-9a-f]{64}/g, (hash) => `${hash.slice(0, 12)}…`);
+  const short = value.replace(/[0-9a-f]{64}/g, (hash) => `${hash.slice(0, 8)}…`);
   return h("dd", short === value ? {} : { title: value }, short);
 };
 
