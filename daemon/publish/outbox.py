@@ -11,10 +11,11 @@ import structlog
 from daemon import failpoint
 from daemon.clock import Clock
 from daemon.publish.due import GATHER_SECONDS, PROGRESS_SECONDS, Due
-from daemon.publish.row_news import Placed, RowNews, noted
+from daemon.publish.row_news import RowNews, noted
+from daemon.publish.uploading import Uploads
 from daemon.tables.cells import Change, Outcome, Result, Value
 from daemon.tables.connection import Connection
-from daemon.tables.errors import Misconfigured, Refused, TableError, Trouble, name_of
+from daemon.tables.errors import Misconfigured, TableError
 from daemon.tables.overwritten import Overwritten, newly_overwritten, overwritten_rows
 from ledger.entry import Transaction
 from ledger.errors import Conflict, LedgerError
@@ -74,6 +75,7 @@ class TableOutbox:
         self._clock = clock
         language = connection.words.language
         self._news = RowNews(ledger, connection.table.document, absolute, language, page)
+        self._uploads = Uploads(connection, ledger, self._news, clock)
         self._due: dict[str, Due] = {}
         self._told: dict[str, dict[str, Value]] = {}  # rows that go on: what their cells hold
         self._failures = 0
@@ -171,7 +173,7 @@ class TableOutbox:
         refused: dict[str, Outcome] = {}
         async with self._connection.writing:
             if self._connection.table.takes_files:
-                refused = await self._upload(rows)
+                refused = await self._uploads.put(rows)
             shown = await self._shown({k: due for k, due in rows.items() if k not in refused})
             changes = [
                 Change(row=key, cells=each.cells, like=each.tasks[0].metadata.feishu_row_data)
@@ -210,35 +212,6 @@ class TableOutbox:
 
     def _lacks_results(self, tasks: Sequence[Task]) -> bool:
         return self._connection.table.takes_files and bool(self._news.uploads(tasks))
-
-    async def _upload(self, rows: dict[str, Due]) -> dict[str, Outcome]:
-        """Put results into the document that it lacks; returns the rows of those it refuses."""
-        refused: dict[str, Outcome] = {}
-        for key, due in rows.items():
-            tasks = self._news.tasks(due.row_id, due.workflow_types)
-            for upload in self._news.uploads(tasks):
-                try:
-                    token = await self._connection.table.upload(upload.file, key, upload.column)
-                except Refused as error:
-                    refused[key] = Outcome(result=Result.REFUSED, trouble=error.trouble)
-                except OSError as error:
-                    why = Trouble(code="result_unreadable", values={"reason": name_of(error)})
-                    refused[key] = Outcome(result=Result.REFUSED, trouble=why)
-                else:
-                    failpoint.reach("publish.uploaded")
-                    await self._note_upload(upload, token)
-        return refused
-
-    async def _note_upload(self, upload: Placed, token: str) -> None:
-        while True:
-            task = self._news.with_token(upload, token, to_timestamp(self._clock.now()))
-            try:
-                await self._ledger.commit(task, op="task.uploaded")
-            except Conflict:  # a lost note would mean a second upload
-                await self._clock.pause(0.01)
-                continue
-            failpoint.reach("publish.upload_noted")
-            return
 
     async def _note(self, shown: dict[str, _Shown], outcomes: dict[str, Outcome]) -> None:
         """Write down what the table knows now; a task that changed meanwhile is due again."""

@@ -118,7 +118,7 @@ class Reconciliation:
             except (Refused, OSError):
                 continue  # the cell is told the path; the outbox says why
             at = to_timestamp(self._clock.now())
-            noted = self._news.with_token(upload, token, at)
+            noted = self._news.with_token(token, at, upload)
             await self._ledger.commit(noted, op="task.uploaded", actor=self._connection.actor)
         return [self._ledger.task(task.task_id) for task in tasks]
 

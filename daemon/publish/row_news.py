@@ -73,10 +73,11 @@ class RowNews:
                 results.append(Placed(task_id=task.task_id, file=file, column=column))
         return results
 
-    def with_token(self, upload: Placed, token: str, at: str) -> Task:
-        """Return the task with the note of an upload."""
-        task = self._ledger.task(upload.task_id)
-        tokens = task.publish.tokens | {self._token_key(upload.file.sha256): token}
+    def with_token(self, token: str, at: str, *results: Placed) -> Task:
+        """Return the task with the note that these *results* of it have *token*."""
+        task = self._ledger.task(results[0].task_id)
+        own = {self._token_key(each.file.sha256): token for each in results}
+        tokens = task.publish.tokens | own
         return task.changed(at=at, publish=msgspec.structs.replace(task.publish, tokens=tokens))
 
     def _file(self, task: Task, index: int, number: int) -> ResultFile:

@@ -46,11 +46,13 @@ class FeishuSheet:
         self._media = Media(client)
         self._sheet = SheetDocument(client, settings.url, settings.sheet, self.naming)
         self._put = PutPictures()
+        self._columns = Columns(found={}, headings={})  # as last seen
 
     async def read(self, seen: str | None = None) -> Reading | None:
         """Return every row, or None when the sheet is as it was at *seen*; one call."""
         with as_table_errors():
             grid, columns = await self._sheet.load()
+        self._columns = columns
         reading = await asyncio.to_thread(_reading, grid, columns)
         return None if reading.revision == seen else reading
 
@@ -71,8 +73,7 @@ class FeishuSheet:
             spreadsheet, sheet = await self._sheet.opened()
             async with spreadsheet.writing():
                 grid, columns = await self._sheet.load()
-                places = Places(grid, columns)
-                plans = [self._plan(change, places, grid, columns) for change in changes]
+                plans = await asyncio.to_thread(self._plans, changes, grid, columns)
                 for each in plans:
                     await self._put_pictures(spreadsheet, sheet, each)
                 await _send(spreadsheet, sheet, plans)
@@ -104,7 +105,7 @@ class FeishuSheet:
 
         "" for what is no picture and where there is no such row or column.
         """
-        if not is_picture(file.path):
+        if not is_picture(file.path) or (self._columns.found and column not in self._columns):
             return ""
         with as_table_errors():
             spreadsheet, sheet = await self._sheet.opened()
@@ -133,6 +134,13 @@ class FeishuSheet:
         sheet = await self._sheet.listed()
         grid, columns = await self._sheet.load()
         return spreadsheet, sheet, grid, columns
+
+    def _plans(
+        self, changes: Sequence[Change], grid: SheetGrid, columns: Columns
+    ) -> list[SheetPlan]:
+        """Return what is to be written for each change; for thousands of lines this takes long."""
+        places = Places(grid, columns)
+        return [self._plan(change, places, grid, columns) for change in changes]
 
     def _plan(self, change: Change, places: Places, grid: SheetGrid, columns: Columns) -> SheetPlan:
         index = places.take(change.row, change.like)

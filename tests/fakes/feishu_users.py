@@ -108,15 +108,11 @@ class BitableUser(FeishuUser):
         self.base.touch(record)
 
     def insert(self, row: int, cells: Mapping[str, str | Path]) -> None:
-        made = self.base.add({name: self._put(value) for name, value in cells.items() if value})
-        self.base.rows.remove(made)
-        self.base.rows.insert(row, made)
+        self.base.add({name: self._put(value) for name, value in cells.items() if value}, row)
 
     def copy(self, row: int) -> None:
         cells = {c.name: self.base.rows[row].cells.get(c.field_id) for c in self.base.columns}
-        made = self.base.add(cells)
-        self.base.rows.remove(made)
-        self.base.rows.insert(row + 1, made)
+        self.base.add(cells, row + 1)
 
     def delete(self, row: int) -> None:
         del self.base.rows[row]

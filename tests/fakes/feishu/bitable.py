@@ -69,16 +69,19 @@ class Base:
         raise Refusal(1254045, f"FieldNameNotFound {name}")
 
     def row(self, record_id: str) -> Row:
-        for row in self.rows:
-            if row.record_id == record_id:
-                return row
-        raise Refusal(1254043, "RecordIdNotFound")
+        return self.by_id([record_id])[record_id]
+
+    def by_id(self, record_ids: Sequence[str]) -> dict[str, Row]:
+        known = {row.record_id: row for row in self.rows}
+        if any(each not in known for each in record_ids):
+            raise Refusal(1254043, "RecordIdNotFound")
+        return known
 
     # a person
 
-    def add(self, cells: Mapping[str, Any]) -> Row:
+    def add(self, cells: Mapping[str, Any], place: int | None = None) -> Row:
         row = Row({self.column(name).field_id: value for name, value in cells.items()})
-        self.rows.append(row)
+        self.rows.insert(len(self.rows) if place is None else place, row)
         self.touch(row)
         return row
 
@@ -299,11 +302,12 @@ class BitableDoor:
         await self._desk.writing(base.app, 1254291)
         for record in body["records"]:  # all or nothing
             want(record, "record_id", "fields")
-            base.row(record["record_id"])
+        rows = base.by_id([record["record_id"] for record in body["records"]])
+        for record in body["records"]:
             for name, value in record["fields"].items():
                 base._check(base.column(name), value)
         for record in body["records"]:
-            base.write(base.row(record["record_id"]), record["fields"])
+            base.write(rows[record["record_id"]], record["fields"])
         return success({"records": body["records"]})
 
 

@@ -128,9 +128,10 @@ class SheetsDoor:
     def _range(self, book: Book, text: str, option: str) -> dict[str, Any]:
         sheet, top, left, bottom, right = place_of(book, text)
         values = []
+        widest = max((len(each) for each in sheet.grid), default=0)
         for row in range(top, min(bottom, len(sheet.grid) - 1) + 1):
             line = sheet.grid[row]
-            width = min(right, left + 99, max(len(each) for each in sheet.grid) - 1)
+            width = min(right, left + 99, widest - 1)
             cells = [line[c] if c < len(line) else None for c in range(left, width + 1)]
             values.append([self._shown(cell, option) for cell in cells])
         if book.cuts_blanks:

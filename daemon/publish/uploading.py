@@ -1,0 +1,76 @@
+"""Results that lie in cells are put into the document before their row is told of them."""
+
+from collections.abc import Mapping, Sequence
+
+from daemon import failpoint
+from daemon.clock import Clock
+from daemon.publish.due import Due
+from daemon.publish.row_news import Placed, RowNews
+from daemon.tables.cells import Outcome, Result
+from daemon.tables.connection import Connection
+from daemon.tables.errors import Refused, Trouble, name_of
+from ledger.errors import Conflict
+from ledger.ledger import Ledger
+from ledger.task import Task
+from ledger.timestamps import to_timestamp
+
+
+class Uploads:
+    """Puts results of one table into its document, each once: what was put is noted at once."""
+
+    def __init__(self, connection: Connection, ledger: Ledger, news: RowNews, clock: Clock) -> None:
+        self._table = connection.table
+        self._ledger = ledger
+        self._news = news
+        self._clock = clock
+
+    async def put(self, rows: Mapping[str, Due]) -> dict[str, Outcome]:
+        """Put what the document lacks of *rows*; returns the rows of what it refuses.
+
+        Raises TableError, LedgerError. A kill between an upload and its note leads to a second
+        upload, where the document does not show the first.
+        """
+        refused: dict[str, Outcome] = {}
+        unwanted: dict[str, list[Placed]] = {}
+        for key, due in rows.items():
+            tasks = self._news.tasks(due.row_id, due.workflow_types)
+            for result in self._news.uploads(tasks):
+                try:
+                    token = await self._table.upload(result.file, key, result.column)
+                except Refused as error:
+                    refused[key] = Outcome(result=Result.REFUSED, trouble=error.trouble)
+                except OSError as error:
+                    why = Trouble(code="result_unreadable", values={"reason": name_of(error)})
+                    refused[key] = Outcome(result=Result.REFUSED, trouble=why)
+                else:
+                    if not token:  # there is no place for it: a note for all of them will do
+                        unwanted.setdefault(result.task_id, []).append(result)
+                        continue
+                    failpoint.reach("publish.uploaded")
+                    await self._note([result], token)
+        await self._note_unwanted(list(unwanted.values()))
+        return refused
+
+    async def _note(self, results: Sequence[Placed], token: str) -> None:
+        """Note the token of results of one task."""
+        while True:
+            try:
+                await self._ledger.commit(self._noted(results, token), op="task.uploaded")
+            except Conflict:  # a lost note would mean a second upload
+                await self._clock.pause(0.01)
+                continue
+            failpoint.reach("publish.upload_noted")
+            return
+
+    async def _note_unwanted(self, results: Sequence[Sequence[Placed]]) -> None:
+        if not results:
+            return
+        notes = [self._noted(each, "") for each in results]
+        try:
+            await self._ledger.commit(*notes, op="task.uploaded")
+        except Conflict:  # one of them changed this moment
+            for each in results:
+                await self._note(each, "")
+
+    def _noted(self, results: Sequence[Placed], token: str) -> Task:
+        return self._news.with_token(token, to_timestamp(self._clock.now()), *results)
