@@ -5,6 +5,7 @@ seq of its first line as ``tx``; its last line carries ``n``, the number of line
 """
 
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -56,18 +57,21 @@ _lines = msgspec.json.Decoder(_Written)
 
 def encode(transaction: Transaction, first_seq: int, at: str) -> list[bytes]:
     """Return the transaction's lines, numbered from *first_seq*; *at* is a timestamp."""
-    time, count = at.encode(), len(transaction.records)
-    actor, op = encode_word(transaction.actor), encode_word(transaction.op)
-    why = b',"reason":%b,"evidence":%b' % (
-        b"null" if transaction.reason is None else encoding.encode(transaction.reason),
-        encode_evidence(transaction.evidence),
-    )
+    return encode_all([transaction], first_seq, at)
+
+
+def encode_all(transactions: Sequence[Transaction], first_seq: int, at: str) -> list[bytes]:
+    """Return the lines of transactions that follow one another, as ``encode`` those of one."""
+    time, seq = at.encode(), first_seq
     lines: list[bytes] = []
-    for place, record in enumerate(transaction.records):
-        number = b',"n":%d' % count if place == count - 1 else b""
-        said = (first_seq + place, time, actor, op, first_seq, number)
-        encoded = transaction.encoded[place]
-        lines.append(sealed(_LINE % (*said, _KINDS[type(record)], encoded, why)))
+    for transaction in transactions:
+        tx, count, why = seq, len(transaction.records), _why(transaction)
+        actor, op = encode_word(transaction.actor), encode_word(transaction.op)
+        for place, record in enumerate(transaction.records):
+            number = b',"n":%d' % count if place == count - 1 else b""
+            said = (seq, time, actor, op, tx, number, _KINDS[type(record)])
+            lines.append(sealed(_LINE % (*said, transaction.encoded[place], why)))
+            seq += 1
     return lines
 
 
@@ -119,5 +123,13 @@ def first_seq_of(path: Path) -> int | None:
     return int(digits) if digits.isdecimal() else None
 
 
+_NO_REASON = b',"reason":null,"evidence":null'
 _LINE = b'{"seq":%d,"at":"%b","actor":%b,"op":%b,"tx":%d%b,"%b":%b%b'
 _KINDS: dict[type[Record], bytes] = {Task: b"task", Batch: b"batch", Meta: b"meta"}
+
+
+def _why(transaction: Transaction) -> bytes:
+    if transaction.reason is None and transaction.evidence is None:
+        return _NO_REASON
+    reason = encoding.encode(transaction.reason)
+    return b',"reason":%b,"evidence":%b' % (reason, encode_evidence(transaction.evidence))

@@ -6,9 +6,10 @@ its name, the one before and the journals hold the state.
 
 import time
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 import structlog
@@ -20,11 +21,14 @@ from ledger.jsondir.files import PIECE_BYTES, Disk, temporary
 from ledger.jsondir.journal import decode
 from ledger.jsondir.journals import ARCHIVE, JournalPlace, all_journals, live_journals
 from ledger.jsondir.loading import load
+from ledger.jsondir.open_journal import Told
 from ledger.jsondir.places import Places
 from ledger.jsondir.snapshot import Changes
 from ledger.timestamps import to_timestamp
 
 log = structlog.get_logger()
+
+T = TypeVar("T")
 
 
 class ArchivedIndex(msgspec.Struct, frozen=True):
@@ -39,8 +43,10 @@ class ArchivedIndex(msgspec.Struct, frozen=True):
 indexes = msgspec.json.Decoder(ArchivedIndex)
 #: How a line about a task begins to tell of it; records begin with their id.
 _TASK_MARK = b',"task":{"task_id":"'
-#: So many lines are looked at, or records written, in one go: a tenth of a millisecond.
-_STEPS_AT_ONCE, _REST_SECONDS = 64, 0.0001
+#: So many lines are read, or records written, in one go, or their ids looked at: each takes a tenth
+#: of a millisecond.
+_LINES_AT_ONCE, _IDS_AT_ONCE = 64, 512
+_REST_SECONDS = 0.0001
 #: What zlib takes for "the largest window, and a gzip header".
 _GZIP_WINDOW = 16 + zlib.MAX_WBITS
 #: Journals repeat themselves: 13 to 1 with the quickest level, 16 to 1 with one that takes three
@@ -99,15 +105,18 @@ class Keeper:
         self._disk.set_aside(path, name)
         return name
 
-    def archive_journals(self, active: JournalPlace) -> None:
-        """Gzip the journals before *active*; the snapshot holds everything of theirs."""
+    def archive_journals(self, active: JournalPlace, told: Mapping[int, Told]) -> None:
+        """Gzip the journals before *active*; the snapshot holds everything of theirs.
+
+        *told* is by their first seq; a journal that is missing there is read.
+        """
         for place in live_journals(self.folder):
             if place.first_seq < active.first_seq:
-                self._archive(place)
+                self._archive(place, told.get(place.first_seq))
 
-    def _archive(self, place: JournalPlace) -> None:
+    def _archive(self, place: JournalPlace, told: Told | None) -> None:
         self._disk.make_folder(self.folder / ARCHIVE)
-        index = msgspec.json.encode(_index(place))
+        index = msgspec.json.encode(index_of(place, told))
         for path, pieces in ((place.index, [index]), (place.archived, _gzipped(place.live))):
             self._disk.write_whole("archive", path, pieces)
             self._disk.take_place("archive", path)
@@ -137,8 +146,20 @@ def corrupt_name(path: Path, at: str) -> str:
     return f"{path.name}.corrupt-{at.replace(':', '')}"
 
 
-def _index(place: JournalPlace) -> ArchivedIndex:
-    """Return which lines are about which task, without decoding them: commits want the processor.
+def index_of(place: JournalPlace, told: Told | None) -> ArchivedIndex:
+    """Return which lines of a journal are about which task; without *told* it is read."""
+    if told is None:
+        return _found_in(place)
+    tasks: dict[str, list[int]] = {}
+    for number, task_id in enumerate(_giving_way(told.task_ids, _IDS_AT_ONCE), start=1):
+        if task_id is not None:
+            tasks.setdefault(task_id, []).append(number)
+    last_seq = place.first_seq + len(told.task_ids) - 1
+    return ArchivedIndex(place.first_seq, last_seq, told.last_at, tasks)
+
+
+def _found_in(place: JournalPlace) -> ArchivedIndex:
+    """Return the index without decoding the lines: commits want the processor.
 
     The mark stands in no text inside a line: there its quotes would be escaped.
     """
@@ -158,7 +179,7 @@ def _index(place: JournalPlace) -> ArchivedIndex:
     return ArchivedIndex(place.first_seq, end.seq, end.at, tasks)
 
 
-def _giving_way(steps: Iterable[bytes]) -> Iterator[bytes]:
+def _giving_way(steps: Iterable[T], at_once: int = _LINES_AT_ONCE) -> Iterator[T]:
     """Yield *steps*, letting those who commit have the interpreter after every few.
 
     A thread that only computes keeps it for a millisecond each time, as long as a whole group's
@@ -166,7 +187,7 @@ def _giving_way(steps: Iterable[bytes]) -> Iterator[bytes]:
     """
     for number, step in enumerate(steps, start=1):
         yield step
-        if number % _STEPS_AT_ONCE == 0:
+        if number % at_once == 0:
             time.sleep(_REST_SECONDS)
 
 

@@ -6,7 +6,7 @@ It is told what to do through a queue and answers through callbacks, so nothing 
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 
@@ -16,12 +16,13 @@ from ledger.backend import Keep
 from ledger.entry import Transaction
 from ledger.errors import LedgerClosed, LedgerDamaged
 from ledger.jsondir.files import Disk
-from ledger.jsondir.journal import encode
+from ledger.jsondir.journal import encode_all
 from ledger.jsondir.journals import JournalPlace
 from ledger.jsondir.keeper import Keeper
-from ledger.jsondir.open_journal import OpenJournal
+from ledger.jsondir.open_journal import OpenJournal, Told
 from ledger.jsondir.orders import Folded, Group, Limits, Message, Order, Verb
 from ledger.jsondir.snapshot import Changes
+from ledger.task import Task
 from ledger.timestamps import to_timestamp
 
 log = structlog.get_logger()
@@ -54,6 +55,7 @@ class Writer(threading.Thread):
         self._kept = kept
         self._damaged = damaged  # then the files stay as they are: they are the evidence
         self._now, self._limits = now, limits
+        self._closed: dict[int, Told] = {}  # journals to be archived; the rest is read again
         self._inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._folding = ThreadPoolExecutor(1, thread_name_prefix="ledger-keeper")
         self._folding_now = False
@@ -133,12 +135,8 @@ class Writer(threading.Thread):
 
     def _append(self, transactions: list[Transaction]) -> None:
         at = to_timestamp(self._now())
-        seq = self._next_seq
-        lines: list[bytes] = []
         try:
-            for transaction in transactions:
-                lines += encode(transaction, seq, at)
-                seq += len(transaction.records)
+            lines = encode_all(transactions, self._next_seq, at)
             before_bytes = self._journal.size_bytes
             self._journal.append(lines)
         except Exception as error:  # noqa: BLE001 - whatever it was, nothing of the group counts
@@ -148,10 +146,13 @@ class Writer(threading.Thread):
             soon = time.monotonic() + self._limits.snapshot_seconds
             self._not_before = max(self._not_before, soon)
         self._unfolded_bytes += self._journal.size_bytes - before_bytes
+        task_ids: list[str | None] = []
         for transaction in transactions:
             for place, record in enumerate(transaction.records):
                 self._changes.add(record, transaction.encoded[place])
-        self._next_seq = seq
+                task_ids.append(record.task_id if isinstance(record, Task) else None)
+        self._journal.note(task_ids, at)
+        self._next_seq += len(lines)
 
     def _fail(self, error: Exception) -> None:
         """End writing; try to take back at once what was not acknowledged."""
@@ -171,6 +172,8 @@ class Writer(threading.Thread):
         except OSError as error:
             self._fail(error)
             return
+        if (told := self._journal.told) is not None:
+            self._closed[self._journal.place.first_seq] = told
         self._journal.close()
         self._journal = following
 
@@ -213,7 +216,7 @@ class Writer(threading.Thread):
         if self._failure is None and not self._damaged:
             if self._journal.size_bytes > self._limits.journal_bytes_at_close:
                 self._rotate()
-            self._fold_aside(self._changes, self._next_seq - 1, self._journal.place)
+            self._fold_aside(self._changes, self._next_seq - 1, self._journal.place, self._closed)
             for message in self._arrived_late():
                 if isinstance(message, Folded):
                     self._take_note(message)
@@ -257,9 +260,13 @@ class Writer(threading.Thread):
         self._unfolded_bytes = 0
         self._served, self._compactions = self._compactions, []
         self._folding_now = True
-        self._folding.submit(self._fold_aside, changes, self._next_seq - 1, self._journal.place)
+        closed, self._closed = self._closed, {}
+        last_seq, active = self._next_seq - 1, self._journal.place
+        self._folding.submit(self._fold_aside, changes, last_seq, active, closed)
 
-    def _fold_aside(self, changes: Changes, last_seq: int, active: JournalPlace) -> None:
+    def _fold_aside(
+        self, changes: Changes, last_seq: int, active: JournalPlace, closed: Mapping[int, Told]
+    ) -> None:
         """Write the snapshot and archive the journals before *active*; the keeper's thread."""
         began = time.monotonic()
         failure: Exception | None = None
@@ -268,7 +275,7 @@ class Writer(threading.Thread):
                 places = self._keeper.write_snapshot(changes, last_seq, to_timestamp(self._now()))
                 self._kept(places, changes.tasks)
                 changes = Changes()
-            self._keeper.archive_journals(active)
+            self._keeper.archive_journals(active, closed)
         except Exception as error:  # noqa: BLE001 - told to the writer, which decides
             failure = error
         self._inbox.put(Folded(changes, time.monotonic() - began, failure))

@@ -12,6 +12,7 @@ import orjson
 import pytest
 
 from ledger.errors import LedgerClosed, LedgerLocked
+from ledger.jsondir import keeper
 from ledger.jsondir.check import verify
 from ledger.jsondir.export import as_document
 from ledger.jsondir.files import PIECE_BYTES, Disk
@@ -113,6 +114,33 @@ async def test_a_long_journal_is_closed_gzipped_and_indexed(folder):
     for number in index["tasks"]["img_20261121_000001"]:
         assert orjson.loads(lines[number - 1])["task"]["task_id"] == "img_20261121_000001"
     assert [line.seq for line in history(folder, "img_20261121_000001")] == [2, 6, 7]
+    assert verify(folder) == []
+
+
+async def test_an_index_is_the_same_whether_the_lines_were_noted_or_are_read_again(folder):
+    ledger = in_folder(folder)
+    await ledger.open()
+    await write_some(ledger)
+    journal = ledger._backend._writer._journal
+    noted = keeper.index_of(journal.place, journal.told)
+    assert noted == keeper.index_of(journal.place, None)
+    assert noted.tasks["img_20261121_000001"] == [2, 6, 7]
+    await ledger.close()
+
+
+async def test_a_journal_that_was_there_before_is_read_to_be_indexed(folder):
+    ledger = in_folder(folder)
+    for number in (1, 2):
+        await ledger.open()
+        await ledger.commit(task_record(number), op="a.b")
+        await ledger.close()
+    await ledger.open()
+    assert ledger._backend._writer._journal.told is None
+    await ledger.compact()
+    await ledger.close()
+    for seq in (1, 2):
+        found = history(folder, task_record(seq).task_id)
+        assert [line.seq for line in found] == [seq]
     assert verify(folder) == []
 
 
