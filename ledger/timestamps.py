@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 
 def to_timestamp(moment: datetime) -> str:
     """Return *moment* (aware) as the ledger writes it; finer than a millisecond is cut off."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return utc.isoformat(timespec="milliseconds")[: -len("+00:00")] + "Z"
 
 
 def from_timestamp(text: str) -> datetime:

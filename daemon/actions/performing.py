@@ -74,4 +74,4 @@ async def carry_out(
             reason=plan.reason,
             evidence=plan.evidence,
         )
-    return plan.told(words) if words else plan.answer
+    return plan.told(words or Words("en"))

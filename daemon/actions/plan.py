@@ -96,16 +96,14 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     op: str
-    answer: Mapping[str, Json]  # the fields of contract §6, its message in English
-    said: Said | None = None  # the message
+    answer: Mapping[str, Json]  # the fields of contract §6, its message left empty
+    said: Said  # the message
     records: tuple[Record, ...] = ()
     reason: str | None = None
     evidence: Mapping[str, Json] | None = None
 
     def told(self, words: Words) -> Mapping[str, Json]:
         """Return the answer with its message in the language of *words*."""
-        if self.said is None or words.language == "en":
-            return self.answer
         return {**self.answer, "message": self.said.text(words)}
 
     def signed(self, actor: str) -> tuple[Record, ...]:
@@ -138,7 +136,7 @@ def planned(
     told: dict[str, Json] = {
         "success": True,
         "changed": bool(records),
-        "message": said.text(Words("en")),
+        "message": "",
     }
     return Plan(op=op, answer=told | answer, said=said, records=records, evidence=evidence)
 

@@ -6,9 +6,11 @@ from typing import Generic, TypeAlias, TypeVar
 
 import msgspec
 from aiohttp import web
+from multidict import MultiDict, MultiDictProxy, MultiMapping
 
 from daemon.web.auth import Access, actor_of, too_many
 from daemon.web.decoding import Nothing, decode_body, decode_query
+from daemon.web.headers import OF_JSON
 from daemon.web.limits import read_body
 from daemon.web.refusal import Refusal, language_wanted
 from daemon.web.rooms import ROOM, Room
@@ -30,6 +32,7 @@ ID_PATTERNS: dict[str, str] = {
     "file": r"[a-z0-9-]{1,60}\.(js|css|svg)",
 }
 _PATTERNS = {name: re.compile(pattern) for name, pattern in ID_PATTERNS.items()}
+_NO_QUERY: MultiMapping[str] = MultiDictProxy(MultiDict())
 _UNKNOWN = {
     "batch_id": "batch",
     "task_id": "task",
@@ -93,7 +96,7 @@ def get(
         room = request.app[ROOM]
         room.guard.check(request, access)
         _check_ids(request)
-        call = Call(request, room, decode_query(request.query, query), Nothing(), "api")
+        call = Call(request, room, _query_of(request, query), Nothing(), "api")
         return respond(await handler(call))
 
     return Endpoint(
@@ -127,15 +130,18 @@ def post(
     async def run(request: web.Request) -> web.StreamResponse:
         room = request.app[ROOM]
         room.guard.check(request, Access.CHANGE)
-        with room.changes.one_more(request.remote or "") as has_room:
-            if not has_room:
-                raise too_many(1)
+        remote = request.remote or ""
+        if not room.changes.begin(remote):
+            raise too_many(1)
+        try:
             _check_ids(request)
             actor = actor_of(request)
-            decoded_query = decode_query(request.query, query)
+            decoded_query = _query_of(request, query)
             raw = b"" if streamed else await read_body(request)
             call = Call(request, room, decoded_query, decode_body(raw, body), actor)
             return respond(await handler(call))
+        finally:
+            room.changes.end(remote)
 
     return Endpoint(
         method="POST",
@@ -156,13 +162,18 @@ def respond(answer: Answer, status: int = 200) -> web.StreamResponse:
     if isinstance(answer, web.StreamResponse):
         return answer
     body = msgspec.json.encode(answer)
-    return web.Response(body=body, status=status, content_type="application/json", charset="utf-8")
+    return web.Response(body=body, status=status, headers=OF_JSON)
 
 
 def language_of(request: web.Request) -> str:
     """Return "zh" or "en", as the request or the settings want it."""
     setting = request.app[ROOM].desk.settings.language
     return language_wanted(request.headers.get("Accept-Language"), setting)
+
+
+def _query_of(request: web.Request, kind: type[Q]) -> Q:
+    """Return the decoded query; most requests have none, and parsing nothing takes a while."""
+    return decode_query(request.query if "?" in request.raw_path else _NO_QUERY, kind)
 
 
 def _check_ids(request: web.Request) -> None:

@@ -1,9 +1,7 @@
 """How much and how often one may ask."""
 
 import asyncio
-import contextlib
 from collections import Counter, OrderedDict
-from collections.abc import Iterator
 
 from aiohttp import web
 
@@ -49,17 +47,18 @@ class UnderWay:
         self._limit = limit
         self._counts: Counter[str] = Counter()
 
-    @contextlib.contextmanager
-    def one_more(self, address: str) -> Iterator[bool]:
-        """Count one more in for the time of the block; says whether there was room for it."""
-        has_room = self._counts[address] < self._limit
+    def begin(self, address: str) -> bool:
+        """Count one more in, to be ended; returns False, with nothing counted, for one too many."""
+        if self._counts[address] >= self._limit:
+            return False
         self._counts[address] += 1
-        try:
-            yield has_room
-        finally:
-            self._counts[address] -= 1
-            if not self._counts[address]:
-                del self._counts[address]
+        return True
+
+    def end(self, address: str) -> None:
+        """Count one out."""
+        self._counts[address] -= 1
+        if not self._counts[address]:
+            del self._counts[address]
 
 
 async def read_body(request: web.Request, limit_bytes: int = MAX_BODY_BYTES) -> bytes:

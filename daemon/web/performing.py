@@ -10,6 +10,7 @@ from daemon.actions import performing
 from daemon.actions.plan import Plan, Planning
 from daemon.web.endpoint import Call
 from daemon.web.idempotency import fingerprint, key_in
+from daemon.words import Words
 from ledger.task import Json
 from ledger.timestamps import to_timestamp
 
@@ -30,14 +31,14 @@ async def perform(call: Call[Q, B], decide: Callable[[], Plan | Planning]) -> Ma
     """
     words = call.words
     key = key_in(call.request.headers)
+    if key is None:
+        return await _perform(call, decide, words)
     answers = call.room.answers
-    asked = (
-        fingerprint(call.request.method, call.request.path, call.query, call.body) if key else ""
-    )
+    asked = fingerprint(call.request.method, call.request.path, call.query, call.body)
 
     def kept(planned: Plan) -> Plan:
-        """Return the plan that also remembers its answer, if the client wants that."""
-        if key is None or not planned.records:
+        """Return the plan that also remembers its answer."""
+        if not planned.records:
             return planned
         remembered = answers.records(key, asked, planned.told(words))
         return msgspec.structs.replace(planned, records=(*planned.records, *remembered))
@@ -49,10 +50,16 @@ async def perform(call: Call[Q, B], decide: Callable[[], Plan | Planning]) -> Ma
     async with answers.one_at_a_time(key):
         if (given := answers.find(key, asked)) is not None:
             return given
-        failpoint.reach("web.before_commit")
-        answer = await performing.perform(call.desk.ledger, plan, actor=call.actor, words=words)
-        failpoint.reach("web.after_commit")
-        return answer
+        return await _perform(call, plan, words)
+
+
+async def _perform(
+    call: Call[Q, B], plan: Callable[[], Plan | Planning], words: Words
+) -> Mapping[str, Json]:
+    failpoint.reach("web.before_commit")
+    answer = await performing.perform(call.desk.ledger, plan, actor=call.actor, words=words)
+    failpoint.reach("web.after_commit")
+    return answer
 
 
 def _then(planning: Planning, finish: Callable[[Plan], Plan]) -> Planning:

@@ -8,10 +8,12 @@ import errno
 import os
 import secrets
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 
 import msgspec
 import structlog
 from aiohttp import web
+from prometheus_client import Counter
 
 from config.errors import ConfigError, Problem
 from daemon.actions.plan import ActionError
@@ -24,6 +26,7 @@ from daemon.web.desk import Desk
 from daemon.web.endpoint import language_of, respond
 from daemon.web.events import Teller
 from daemon.web.feed import Feed
+from daemon.web.headers import ALWAYS, SERVER
 from daemon.web.hosts import Hosts, is_loopback
 from daemon.web.idempotency import AnswersGiven
 from daemon.web.jobs import UPLOADS
@@ -42,16 +45,6 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 #: How long answers under way may take after the stop signal.
 CLOSING_SECONDS = 3.0
-
-_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cache-Control": "no-store",
-}
 
 
 class WebServer:
@@ -118,6 +111,10 @@ class WebServer:
     def _application(self, room: Room) -> web.Application:
         hosts = Hosts(self._settings.host, self._settings.allowed_hosts)
 
+        @lru_cache(maxsize=64)
+        def answers_with(status: int) -> Counter:
+            return room.measures.metrics.counters.requests.labels(str(status))
+
         @web.middleware
         async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
             """Let the request through the checks; whatever is refused is told in JSON."""
@@ -128,10 +125,11 @@ class WebServer:
                 return refuse(request, error)
 
         async def finish(_: web.Request, response: web.StreamResponse) -> None:
-            for name, value in _HEADERS.items():
-                response.headers.setdefault(name, value)
-            response.headers["Server"] = "rowkeeper"
-            room.measures.metrics.counters.requests.labels(str(response.status)).inc()
+            if response.headers["Server"] != SERVER:  # as aiohttp names it
+                for name, value in ALWAYS.items():
+                    response.headers.setdefault(name, value)
+                response.headers["Server"] = SERVER
+            answers_with(response.status).inc()
 
         application = web.Application(middlewares=[answer])
         application[ROOM] = room
