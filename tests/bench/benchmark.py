@@ -34,7 +34,9 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         bounds = [("≥", self.at_least), ("≤", self.at_most)]
-        return " ".join(f"{sign} {bound:g}" for sign, bound in bounds if bound is not None)
+        return " ".join(
+            f"{sign} {round(bound, 3):g}" for sign, bound in bounds if bound is not None
+        )
 
 
 class Benchmark(msgspec.Struct, frozen=True, kw_only=True):
