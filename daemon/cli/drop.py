@@ -56,7 +56,8 @@ def plan_drops(paths: Sequence[Path], columns: Iterable[str] = ()) -> list[Drop]
         raise CannotSubmit("submit.no_job")
     if loose and len(jobs) > 1:
         raise CannotSubmit("submit.many_jobs", names=", ".join(job.name for job in jobs))
-    return [*map(_folder_drop, folders), *(_job_drop(job, loose, known) for job in jobs)]
+    whole = [_folder_drop(folder, known) for folder in folders]
+    return [*whole, *(_job_drop(job, loose, known) for job in jobs)]
 
 
 def place(drop: Drop, inbox: Path) -> str:
@@ -87,16 +88,20 @@ def place(drop: Drop, inbox: Path) -> str:
     return name
 
 
-def _folder_drop(folder: Path) -> Drop:
+def _folder_drop(folder: Path, columns: frozenset[str]) -> Drop:
     folder = folder.absolute()
     members = tuple(
         (path, path.relative_to(folder))
         for path in sorted(folder.rglob("*"))
         if path.is_file() and not never_touched(path.name)
     )
-    if not any(len(at.parts) == 1 and at.suffix.lower() in JOB_SUFFIXES for _, at in members):
+    above = [(path, at) for path, at in members if len(at.parts) == 1]
+    jobs = [path for path, at in above if at.suffix.lower() in JOB_SUFFIXES]
+    if not jobs:
         raise CannotSubmit("submit.no_job")
-    return Drop(folder.resolve().name, members, folder=True)
+    rows = _rows_of(jobs[0], columns) if len(jobs) == 1 else ()
+    lines = frozenset(row.line for row in rows)
+    return Drop(folder.resolve().name, members, folder=True, lines=lines)
 
 
 def _job_drop(job: Path, loose: Sequence[Path], columns: frozenset[str]) -> Drop:

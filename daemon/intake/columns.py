@@ -16,6 +16,9 @@ _UNSURE_FROM = 2**53
 
 #: Columns that our own reports add; read back as if they were not there.
 REPORT_LINE, REPORT_REASON = "rowkeeper_line", "rowkeeper_reason"
+#: What stood there, where no columns could be read from it.
+REPORT_TEXT = "rowkeeper_text"
+REPORT_COLUMNS = (REPORT_LINE, REPORT_REASON, REPORT_TEXT)
 
 
 class WorkflowNeeds(msgspec.Struct, frozen=True):

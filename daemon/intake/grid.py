@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from daemon.intake.columns import REPORT_LINE, REPORT_REASON, key_of, shown, tidy
+from daemon.intake.columns import REPORT_COLUMNS, key_of, shown, tidy
 from daemon.intake.errors import Unreadable
 from daemon.intake.reasons import Reason, because
 from ledger.task import Json
@@ -16,7 +16,8 @@ MAX_COLUMNS = 500
 class RawRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One row as it stood in the file: cells by key, blank ones left out."""
 
-    line: int  # its place in the file: 1 = first row of data, blank rows not counted
+    line: int  # where it begins, as an editor or Excel counts; of a list of JSON, which item
+    ordinal: int  # 1 = first row of data, blank rows not counted
     values: dict[str, Json]
     problem: Reason | None = None  # why it cannot be read; then the values are what could be
 
@@ -32,6 +33,7 @@ class JobFile(msgspec.Struct, frozen=True, kw_only=True):
 class Line(msgspec.Struct, frozen=True):
     """One line of a grid, with what is wrong with its cells, if anything."""
 
+    number: int  # as an editor or Excel counts; of several lines, the first
     cells: Sequence[Json]
     problem: Reason | None = None
 
@@ -57,7 +59,9 @@ def read_grid(lines: Iterable[Line], known: frozenset[str]) -> JobFile:
             continue
         if len(rows) >= MAX_ROWS:
             raise Unreadable("many_rows", limit=str(MAX_ROWS))
-        rows.append(_read_row(len(rows) + 1, keys, cells, line.problem))
+        values, problem = _read_cells(keys, cells, line.problem)
+        row = RawRow(line=line.number, ordinal=len(rows) + 1, values=values, problem=problem)
+        rows.append(row)
     if keys is None:
         raise Unreadable("no_headings")
     return JobFile(rows=tuple(rows), headings=headings)
@@ -89,13 +93,15 @@ def _read_headings(cells: Sequence[Json]) -> tuple[list[str], dict[str, str]]:
     return keys, headings
 
 
-def _read_row(line: int, keys: list[str], cells: list[Json], problem: Reason | None) -> RawRow:
+def _read_cells(
+    keys: list[str], cells: list[Json], problem: Reason | None
+) -> tuple[dict[str, Json], Reason | None]:
     values: dict[str, Json] = {
         key: cell
         for key, cell in zip(keys, cells, strict=False)
-        if key and key not in (REPORT_LINE, REPORT_REASON) and cell not in (None, "")
+        if key and key not in REPORT_COLUMNS and cell not in (None, "")
     }
     nameless = [cell for key, cell in zip(keys, cells, strict=False) if not key]
     if not problem and any(c not in (None, "") for c in [*cells[len(keys) :], *nameless]):
         problem = because("no_heading")
-    return RawRow(line=line, values=values, problem=problem)
+    return values, problem

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 import msgspec
 import orjson
 
-from daemon.intake.columns import REPORT_LINE, REPORT_REASON, key_of, shown, tidy
+from daemon.intake.columns import REPORT_COLUMNS, REPORT_TEXT, key_of, shown, tidy
 from daemon.intake.errors import Unreadable
 from daemon.intake.grid import (
     MAX_ROWS,
@@ -28,6 +28,7 @@ from ledger.task import Json
 MAX_JOB_FILE_BYTES = 32 * 1024 * 1024  # reading takes some ten times that
 _MAX_LINE_CHARACTERS = 1_000_000
 _MAX_JSON_PARTS = 500_000  # small parts take far more memory than text
+_SHOWN_CHARACTERS = 2000  # of a line that cannot be read, in the report
 _HOPELESS_LINES = 1000  # so many lines of JSONL without a readable one are enough
 
 _LONG_NUMBER = re.compile(rb"[0-9]{19}")  # it may be a whole number beyond 64 bits
@@ -92,12 +93,13 @@ def _delimiter(text: str) -> str:
 
 def _csv_lines(text: str, delimiter: str) -> Iterator[Line]:
     reader = csv.reader(_short_lines(text, newline=""), delimiter=delimiter, strict=True)
+    number = 1
     try:
         for cells in reader:
-            yield Line(cells)
+            yield Line(number, cells)
+            number = reader.line_num + 1  # a cell may hold line breaks
     except csv.Error as error:
-        number = str(reader.line_num)
-        raise Unreadable("no_csv", line=number, said=str(error)) from error
+        raise Unreadable("no_csv", line=str(number), said=str(error)) from error
 
 
 def _short_lines(text: str, newline: str) -> Iterator[str]:
@@ -127,27 +129,33 @@ def _read_json(data: bytes, known: frozenset[str]) -> JobFile:
         raise Unreadable("json_shape")
     if len(content) > MAX_ROWS:
         raise Unreadable("many_rows", limit=str(MAX_ROWS))
-    rows = tuple(object_row(line, item) for line, item in enumerate(content, 1))
-    _refuse_strange_keys(rows, known)
-    return JobFile(rows=rows, options={str(k): tidy(v) for k, v in options.items()})
+    rows = tuple(object_row(number, item) for number, item in enumerate(content, 1))
+    headings = _headings_of(rows, known)
+    tidied = {str(k): tidy(v) for k, v in options.items()}
+    return JobFile(rows=rows, options=tidied, headings=headings)
 
 
 def _read_jsonl(data: bytes, known: frozenset[str]) -> JobFile:
     rows: list[RawRow] = []
-    for text in _short_lines(_decode(data), newline="\n"):
+    for line, text in enumerate(_short_lines(_decode(data), newline="\n"), 1):
         if not text.strip():
             continue
         if len(rows) >= MAX_ROWS:
             raise Unreadable("many_rows", limit=str(MAX_ROWS))
-        try:
-            rows.append(object_row(len(rows) + 1, _loads(text.encode())))
-        except Unreadable as error:
-            rows.append(RawRow(line=len(rows) + 1, values={}, problem=error.reason))
+        rows.append(_row_of_text(line, len(rows) + 1, text))
         if len(rows) == _HOPELESS_LINES:
             _refuse_hopeless(rows)
     _refuse_hopeless(rows)
-    _refuse_strange_keys(rows, known)
-    return JobFile(rows=tuple(rows))
+    return JobFile(rows=tuple(rows), headings=_headings_of(rows, known))
+
+
+def _row_of_text(line: int, ordinal: int, text: str) -> RawRow:
+    try:
+        item = _loads(text.encode())
+    except Unreadable as error:
+        found: dict[str, Json] = {REPORT_TEXT: text.strip()[:_SHOWN_CHARACTERS]}
+        return RawRow(line=line, ordinal=ordinal, values=found, problem=error.reason)
+    return msgspec.structs.replace(object_row(ordinal, item), line=line)
 
 
 def _refuse_hopeless(rows: Sequence[RawRow]) -> None:
@@ -156,12 +164,12 @@ def _refuse_hopeless(rows: Sequence[RawRow]) -> None:
         raise Unreadable("no_line", first=problems[0])
 
 
-def _refuse_strange_keys(rows: Sequence[RawRow], known: frozenset[str]) -> None:
-    """Raise Unreadable when no row that can be read has a known key."""
-    readable = [row.values for row in rows if row.problem is None]
-    keys = dict.fromkeys(key for values in readable for key in values)
-    if readable and keys:
+def _headings_of(rows: Sequence[RawRow], known: frozenset[str]) -> dict[str, str]:
+    """Return the keys of the rows that can be read; raises Unreadable when none is known."""
+    keys = dict.fromkeys(key for row in rows if row.problem is None for key in row.values)
+    if keys:
         refuse_strange_columns(keys, keys, known)
+    return {key: key for key in keys}
 
 
 def _loads(data: bytes) -> Json:
@@ -178,20 +186,25 @@ def _loads(data: bytes) -> Json:
     return exact
 
 
-def object_row(line: int, item: Json) -> RawRow:
-    """Return the row that a JSON object says; anything else makes a row with a problem."""
+def object_row(number: int, item: Json) -> RawRow:
+    """Return the row that the *number*-th JSON object says; anything else makes a problem."""
     if not isinstance(item, dict):
-        return RawRow(line=line, values={}, problem=because("no_object"))
+        found: dict[str, Json] = {REPORT_TEXT: _as_json(item)}
+        return RawRow(line=number, ordinal=number, values=found, problem=because("no_object"))
     values: dict[str, Json] = {}
     problem = None
     for name, value in item.items():
         key, value = key_of(str(tidy(name))), tidy(value)  # noqa: PLW2901 - the tidied one counts
-        if value in (None, "") or key in (REPORT_LINE, REPORT_REASON):
+        if value in (None, "") or key in REPORT_COLUMNS:
             continue
         if key in values and values[key] != value:
             problem = because("twice", column=shown(key))
         values[key] = value
-    return RawRow(line=line, values=values, problem=problem)
+    return RawRow(line=number, ordinal=number, values=values, problem=problem)
+
+
+def _as_json(item: Json) -> str:
+    return msgspec.json.encode(item).decode(errors="replace")[:_SHOWN_CHARACTERS]
 
 
 _READERS: dict[str, Callable[[bytes, frozenset[str]], JobFile]] = {

@@ -58,7 +58,7 @@ def new_tasks(
 ) -> list[Task]:
     """Return a task for each stage of the row; the second waits for the first one's picture."""
     types = row.wanted.workflow_types
-    row_id = f"{batch.batch_id}:{row.wanted.line}"
+    row_id = f"{batch.batch_id}:{row.wanted.ordinal}"
     tasks: list[Task] = []
     for stage, (workflow_type, task_id) in enumerate(zip(types, task_ids, strict=True)):
         columns = own_picture_columns(types, stage, needs)

@@ -12,7 +12,7 @@ import msgspec
 import orjson
 
 from daemon.durable import sync_folder
-from daemon.intake.columns import REPORT_LINE, REPORT_REASON
+from daemon.intake.columns import REPORT_COLUMNS, REPORT_LINE, REPORT_REASON, REPORT_TEXT
 from daemon.intake.rows import RefusedRow
 from daemon.words import Words
 
@@ -35,11 +35,12 @@ class ReportedRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 def rows_report(rows: Sequence[ReportedRow], headings: Mapping[str, str]) -> bytes:
     """Return *rows* as CSV that opens in Excel and can, once corrected, be dropped again.
 
-    The first two columns say where the row stood and why it did not run; read back, they are
-    ignored. *headings* are those of the file it came from, by key.
+    The first columns say where the row stood, why it did not run and, where no columns could be
+    read, what stood there; read back, they are ignored. *headings* are those of the file it came from, by key.
     """
     keys = list(dict.fromkeys([*headings, *(key for row in rows for key in row.values)]))
-    keys = [key for key in keys if key not in (REPORT_LINE, REPORT_REASON)]
+    texts = [REPORT_TEXT] if REPORT_TEXT in keys else []
+    keys = texts + [key for key in keys if key not in REPORT_COLUMNS]
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow([REPORT_LINE, REPORT_REASON, *(headings.get(key, key) for key in keys)])

@@ -49,7 +49,7 @@ class RowCheck:
                 if isinstance(values, Trouble):
                     refused.append((row, values))
                 else:
-                    raw.append(RawRow(line=line, values=values))
+                    raw.append(RawRow(line=line, ordinal=line, values=values))
             root = self._connection.table.pictures_in or self._folder
             good, bad = await self._door.check(raw, root, also_in=[self._folder])
         finally:

@@ -41,6 +41,7 @@ class WantedRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A row that can run once its pictures are proven."""
 
     line: int
+    ordinal: int
     values: dict[str, Json]  # as in the file
     workflow_types: tuple[str, ...]  # one, or two stages
     row_number: str | int
@@ -71,6 +72,7 @@ def plan_row(raw: RawRow, needs: Mapping[str, WorkflowNeeds]) -> WantedRow | Ref
         return RefusedRow(line=raw.line, values=dict(raw.values), reasons=tuple(problems))
     return WantedRow(
         line=raw.line,
+        ordinal=raw.ordinal,
         values=raw.values,
         workflow_types=types,
         row_number=_row_number(raw),
@@ -174,6 +176,6 @@ def _check_seed(
 def _row_number(raw: RawRow) -> str | int:
     text = as_text(raw.values.get("row_number"))
     if not text:
-        return raw.line
+        return raw.ordinal
     plain = text.isascii() and text.isdigit() and len(text) <= 15  # noqa: PLR2004 - below 2^53
     return int(text) if plain and str(int(text)) == text else text

@@ -85,7 +85,7 @@ def _lines(data: bytes, *, data_only: bool) -> Iterator[Sequence[object]]:
 
 def _without_formulas(values: Iterable[Sequence[object]]) -> Iterator[Line]:
     for number, cells in enumerate(values, 1):
-        yield Line([as_json(cell) for cell in cells], _error_in(cells, number))
+        yield Line(number, [as_json(cell) for cell in cells], _error_in(cells, number))
 
 
 def _with_formulas(
@@ -97,7 +97,7 @@ def _with_formulas(
             if cell is None and source is not None:
                 place = f"{get_column_letter(column)}{number}"
                 problem = because("no_result", cell=place)
-        yield Line([as_json(cell) for cell in cells], problem)
+        yield Line(number, [as_json(cell) for cell in cells], problem)
 
 
 def _error_in(cells: Sequence[object], number: int) -> Reason | None:

@@ -33,7 +33,7 @@ def refused(*paths: Path) -> str:
 
 def test_a_job_file_brings_the_pictures_that_its_rows_name_below_its_folder(job, tmp_path):
     (drop,) = plan_drops([job])
-    assert drop.lines == {1, 2, 3}
+    assert drop.lines == {2, 3, 4}
     assert place(drop, tmp_path / "inbox") == "spring"
     assert tree(tmp_path / "inbox") == {"spring/spring.csv", "spring/pics/a.png"}
 

@@ -80,6 +80,12 @@ async def test_the_verdict_of_a_running_daemon_is_told_row_by_row(command, job, 
         assert verdict["batch_id"] is None
         assert (verdict["duplicate_rows"], verdict["rejected_rows"]) == (1, 1)
 
+        folder = job(GOOD, NO_PICTURE).rename(tmp_path / "mine" / "rows.csv").parent
+        for _ in range(3):  # a report that lies there already still counts
+            verdict = await submit(folder, code=1)
+            assert (verdict["duplicate_rows"], verdict["rejected_rows"]) == (1, 1)
+        (folder / "rows.csv").unlink()
+
         verdict = await submit(job(GOOD, OTHER), code=0)
         assert (verdict["accepted_rows"], verdict["duplicate_rows"]) == (1, 1)
 

@@ -26,7 +26,7 @@ def rows(house):
 
 
 def drop(house, rows, name="spring.csv", **more) -> Drop:
-    raw = tuple(RawRow(line=n, values=dict(values)) for n, values in enumerate(rows, 1))
+    raw = tuple(RawRow(line=n, ordinal=n, values=dict(values)) for n, values in enumerate(rows, 1))
     return Drop(name=name, rows=raw, pictures_in=house.path, **more)
 
 

@@ -149,9 +149,19 @@ def test_a_bad_item_in_json_is_a_problem_of_that_row_only():
 def test_a_bad_line_in_jsonl_is_a_problem_of_that_row_only():
     data = b"\n".join([orjson.dumps(ROWS[0]), b"{oops", b"", orjson.dumps(ROWS[1])])
     rows = jobfile.read_job_file("a.jsonl", data, KNOWN).rows
-    assert [row.line for row in rows] == [1, 2, 3]
+    assert [(row.line, row.ordinal) for row in rows] == [(1, 1), (2, 2), (4, 3)]
     assert "no JSON" in rows[1].problem.text(EN)
     assert rows[2].values == ROWS[1]
+
+
+def test_a_row_s_line_is_the_one_that_an_editor_shows():
+    text = '\n产品名,提示词\n壶,"two\r\nlines"\n\n杯,c\n'
+    rows = jobfile.read_job_file("a.csv", text.encode(), KNOWN).rows
+    assert [(row.line, row.ordinal) for row in rows] == [(3, 1), (6, 2)]
+    sheet = book(["产品名"], ["壶"], [None], ["杯"])
+    rows = jobfile.read_job_file("a.xlsx", sheet, KNOWN).rows
+    assert [(row.line, row.ordinal) for row in rows] == [(2, 1), (4, 2)]
+    assert "line 3 is no CSV" in why("a.csv", '产品名,提示词\n杯,b\n壶,"a\n碗,c\n')
 
 
 def test_xlsx_cells_become_what_people_see():

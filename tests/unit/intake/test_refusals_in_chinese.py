@@ -75,7 +75,7 @@ def test_no_sentence_for_a_cell_is_english_where_it_should_be_chinese(key):
 
 @pytest.mark.parametrize("code", ROWS)
 def test_every_refusal_of_a_row_is_told_in_chinese(code):
-    refused = plan_row(RawRow(line=1, values=ROWS[code]), NEEDS)
+    refused = plan_row(RawRow(line=1, ordinal=1, values=ROWS[code]), NEEDS)
     assert isinstance(refused, RefusedRow)
     assert code in {reason.code for reason in refused.reasons}
     told = refused.text(ZH).replace("make it nice and bright", "…")

@@ -13,7 +13,7 @@ PICTURES = {"product_image": "p.png", "model_image": "m.png"}
 
 
 def plan(**values):
-    return plan_row(RawRow(line=4, values=values), NEEDS)
+    return plan_row(RawRow(line=4, ordinal=4, values=values), NEEDS)
 
 
 def why(**values) -> str:
@@ -96,7 +96,7 @@ def test_a_seed_that_would_not_keep_its_digits_is_refused_with_what_is_allowed(g
 
 def test_a_column_called_seed_that_no_workflow_of_the_row_takes_is_kept_as_it_is():
     needs = {"图片合成": WorkflowNeeds(frozenset(), frozenset()), "图生视频": NEEDS["图生视频"]}
-    row = plan_row(RawRow(line=1, values={"seed": "mustard"}), needs)
+    row = plan_row(RawRow(line=1, ordinal=1, values={"seed": "mustard"}), needs)
     assert isinstance(row, WantedRow)
 
 

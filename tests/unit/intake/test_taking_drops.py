@@ -63,7 +63,7 @@ async def test_rejected_rows_come_back_with_their_reason_and_can_be_corrected(ho
     await house.take_in()
     assert len(house.tasks()) == 1
     rows = house.report("spring.rejected.csv")
-    assert [row["rowkeeper_line"] for row in rows] == ["2", "3"]
+    assert [row["rowkeeper_line"] for row in rows] == ["3", "4"]
     assert "“画画” is unknown" in rows[0]["rowkeeper_reason"]
     assert "产品图" in rows[1]["rowkeeper_reason"]
     assert [row["产品名"] for row in rows] == ["杯", "碗"]
@@ -72,6 +72,24 @@ async def test_rejected_rows_come_back_with_their_reason_and_can_be_corrected(ho
     house.make("again/again.csv", report.replace("画画", "图片合成").replace(",,m", ",p.png,m"))
     await house.take_in()
     assert len(house.tasks()) == 3
+
+
+async def test_a_line_that_cannot_be_read_comes_back_with_its_text_and_the_file_s_columns(house):
+    house.draw("p.png")
+    good = '{"产品名": "壶", "产品图": "p.png", "模特图": "p.png"}'
+    house.make("a.jsonl", f"{good}\n\n{{bad\n{good}\n")
+    await house.take_in()
+    (row,) = house.report("a.jsonl.rejected.csv")
+    assert (row["rowkeeper_line"], row["rowkeeper_text"]) == ("3", "{bad")
+    report = (house.path / "rejected" / "a.jsonl.rejected.csv").read_text("utf-8-sig")
+    assert report.startswith(
+        "rowkeeper_line,rowkeeper_reason,rowkeeper_text,product_name,product_image,model_image"
+    )
+    house.make("again.csv", report.replace("{bad,,,", "{bad,杯,p.png,p.png"))
+    await house.take_in()
+    assert [task.product_name for task in house.tasks()] == ["壶", "壶", "杯"]
+    assert [task.metadata.source.line for task in house.tasks()] == [1, 4, 2]
+    assert "rowkeeper_text" not in house.tasks()[-1].row
 
 
 async def test_the_same_drop_again_runs_nothing_and_is_listed_as_duplicate(house):
