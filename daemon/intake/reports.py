@@ -36,7 +36,8 @@ def rows_report(rows: Sequence[ReportedRow], headings: Mapping[str, str]) -> byt
     """Return *rows* as CSV that opens in Excel and can, once corrected, be dropped again.
 
     The first columns say where the row stood, why it did not run and, where no columns could be
-    read, what stood there; read back, they are ignored. *headings* are those of the file it came from, by key.
+    read, what stood there; read back, they are ignored. *headings* are those of the file it came
+    from, by key.
     """
     keys = list(dict.fromkeys([*headings, *(key for row in rows for key in row.values)]))
     texts = [REPORT_TEXT] if REPORT_TEXT in keys else []
