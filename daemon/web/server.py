@@ -125,7 +125,7 @@ class WebServer:
                 return refuse(request, error)
 
         async def finish(_: web.Request, response: web.StreamResponse) -> None:
-            if response.headers["Server"] != SERVER:  # as aiohttp names it
+            if response.headers["Server"] != SERVER:  # else it was made of OF_JSON, which has all
                 for name, value in ALWAYS.items():
                     response.headers.setdefault(name, value)
                 response.headers["Server"] = SERVER
