@@ -6,7 +6,6 @@ from typing import Generic, TypeAlias, TypeVar
 
 import msgspec
 from aiohttp import web
-from multidict import MultiDict, MultiDictProxy, MultiMapping
 
 from daemon.web.auth import Access, actor_of, too_many
 from daemon.web.decoding import Nothing, decode_body, decode_query
@@ -32,7 +31,6 @@ ID_PATTERNS: dict[str, str] = {
     "file": r"[a-z0-9-]{1,60}\.(js|css|svg)",
 }
 _PATTERNS = {name: re.compile(pattern) for name, pattern in ID_PATTERNS.items()}
-_NO_QUERY: MultiMapping[str] = MultiDictProxy(MultiDict())
 _UNKNOWN = {
     "batch_id": "batch",
     "task_id": "task",
@@ -172,8 +170,8 @@ def language_of(request: web.Request) -> str:
 
 
 def _query_of(request: web.Request, kind: type[Q]) -> Q:
-    """Return the decoded query; most requests have none, and parsing nothing takes a while."""
-    return decode_query(request.query if "?" in request.raw_path else _NO_QUERY, kind)
+    """Return the decoded query; most requests have none, and every query may be left out."""
+    return decode_query(request.query, kind) if "?" in request.raw_path else kind()
 
 
 def _check_ids(request: web.Request) -> None:
