@@ -6,6 +6,7 @@ limits: 5,000 rows and 100 columns a write, 10 MB an answer, 50,000 characters a
 """
 
 import base64
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
@@ -20,8 +21,10 @@ _V3 = "/open-apis/sheets/v3/spreadsheets/{spreadsheet}"
 _SHEETS = Api("sheets.query", "GET", _V3 + "/sheets/query")
 _READ = Api("sheets.read", "GET", _V2 + "/values/{range}")
 _WRITE = Api("sheets.write", "POST", _V2 + "/values_batch_update")
+_FLOATING = Api("sheets.floating", "GET", _V3 + "/sheets/{sheet}/float_images/query")
 _IMAGE = Api("sheets.image", "POST", _V2 + "/values_image")
 
+_CORNER = re.compile(r"!([A-Z]+)(\d+)")
 #: Larger pictures are refused by the official command line; the server's own limit is not told.
 IMAGE_BYTES = 20 * 1024 * 1024
 #: More ranges than this in one write are sent in portions; the limit counts rows and columns.
@@ -48,6 +51,25 @@ class Sheet(msgspec.Struct, frozen=True):
 
 class _Sheets(msgspec.Struct, frozen=True):
     sheets: tuple[Sheet, ...] = ()
+
+
+class FloatingImage(msgspec.Struct, frozen=True):
+    """A picture that lies above the cells; the values of a sheet do not tell of it.
+
+    That *range* names the cell under its upper left corner is remembered, not verified.
+    """
+
+    float_image_token: str = ""
+    range: str = ""
+
+    def corner(self) -> tuple[int, int] | None:
+        """Return row (as on the screen) and column (0 = A) of its corner, None when not told."""
+        found = _CORNER.search(self.range)
+        return (int(found[2]), column_index(found[1])) if found else None
+
+
+class _Floating(msgspec.Struct, frozen=True):
+    items: tuple[FloatingImage, ...] = ()
 
 
 class ValueRange(msgspec.Struct, frozen=True):
@@ -94,6 +116,11 @@ class Spreadsheet:
         answer = await self._client.call(_READ, _Read, path=path)
         return answer.value_range.rows()
 
+    async def floating_images(self, sheet_id: str) -> tuple[FloatingImage, ...]:
+        """Return the pictures that float above the cells; at most 100 times a minute."""
+        path = {**self._path, "sheet": sheet_id}
+        return (await self._client.call(_FLOATING, _Floating, path=path)).items
+
     async def write(self, cells: Mapping[str, Json]) -> None:
         """Set single cells, given as range (``Q7PlXT!H12:H12``) and value; others stay."""
         places = list(cells)
@@ -115,6 +142,14 @@ class Spreadsheet:
         failpoint.reach("feishu.image.before")
         await self._client.call(_IMAGE, Nothing, path=self._path, body=body)
         failpoint.reach("feishu.image.after")
+
+
+def column_index(letters: str) -> int:
+    """Return the index of a column by its letters, A = 0, AA = 26."""
+    index = 0
+    for letter in letters:
+        index = index * 26 + ord(letter) - ord("A") + 1
+    return index - 1
 
 
 def column_letters(index: int) -> str:

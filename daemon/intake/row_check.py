@@ -11,6 +11,7 @@ from daemon.intake.columns import shown
 from daemon.intake.errors import Postponed
 from daemon.intake.grid import RawRow
 from daemon.intake.records import AcceptedRow
+from daemon.intake.rows import RefusedRow
 from daemon.intake.table_rows import inputs_of
 from daemon.tables.cells import Row
 from daemon.tables.connection import Connection
@@ -54,12 +55,28 @@ class RowCheck:
             good, bad = await self._door.check(raw, root, also_in=[self._folder])
         finally:
             await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
-        words = self._connection.words
-        refused += [
-            (rows[each.line - 1], Trouble(code="row_refused", values={"reason": each.text(words)}))
-            for each in bad
-        ]
+        refused += await self._reasons([(rows[each.line - 1], each) for each in bad])
         return [(rows[each.wanted.line - 1], each) for each in good], refused
+
+    async def _reasons(self, bad: Sequence[tuple[Row, RefusedRow]]) -> list[tuple[Row, Trouble]]:
+        """Return the rows with why they cannot run; a picture that floats above its cell is one."""
+        lacking = self._lacking if any(self._lacking(row) for row, _ in bad) else None
+        floating = await self._connection.table.floating() if lacking else {}
+        words = self._connection.words
+        told: list[tuple[Row, Trouble]] = []
+        for row, refused in bad:
+            over = self._lacking(row) & (floating.get(row.place) or floating.get("", frozenset()))
+            if over:
+                columns = "、".join(shown(column) for column in sorted(over))
+                why = Trouble(code="picture_floats", values={"column": columns})
+            else:
+                why = Trouble(code="row_refused", values={"reason": refused.text(words)})
+            told.append((row, why))
+        return told
+
+    def _lacking(self, row: Row) -> frozenset[str]:
+        """Return the picture columns in which a row holds nothing."""
+        return self._picture_columns() - set(row.files) - set(row.cells)
 
     async def _values(self, line: int, row: Row) -> dict[str, Json] | Trouble:
         """Return the row's cells as a job file would give them, or why it cannot run."""

@@ -35,7 +35,7 @@ def cells_of(
     families: Families,
     tasks: Sequence[Task],
     results: Mapping[str, tuple[ResultFile, ...]],
-    language: str,
+    words: Words,
 ) -> dict[str, Value]:
     """Return the cells of a row by column key; *tasks* as in ``row_status``, in their order.
 
@@ -46,8 +46,8 @@ def cells_of(
     started = [task.started_at for task in tasks if task.started_at]
     finished = [task.finished_at for task in tasks if task.finished_at]
     cells: dict[str, Value] = {
-        "status": status_word(status, language),
-        "error": _error(tasks, Words(language)) if over else None,
+        "status": status_word(status, words.language),
+        "error": _error(tasks, words) if over else None,
         "started_at": _local(min(started)) if started else None,
         "finished_at": _local(max(finished)) if over and finished else None,
         "retry_count": sum(task.retry_number + task.auto_retries for task in tasks),
@@ -55,7 +55,7 @@ def cells_of(
     cells |= results
     for task in tasks:
         key = "video_done" if task.task_id.startswith("vid_") else "image_done"
-        cells[key] = _STAGE_WORDS.get(task.stage, _NOT_YET)[language != "zh"]
+        cells[key] = _STAGE_WORDS.get(task.stage, _NOT_YET)[words.language != "zh"]
     return cells
 
 

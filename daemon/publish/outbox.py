@@ -73,8 +73,7 @@ class TableOutbox:
         self._connection = connection
         self._ledger = ledger
         self._clock = clock
-        language = connection.words.language
-        self._news = RowNews(ledger, connection.table.document, absolute, language, page)
+        self._news = RowNews(ledger, connection, absolute, page)
         self._uploads = Uploads(connection, ledger, self._news, clock)
         self._due: dict[str, Due] = {}
         self._told: dict[str, dict[str, Value]] = {}  # rows that go on: what their cells hold
@@ -91,10 +90,14 @@ class TableOutbox:
         waits_long = self._failures > 0 and self._not_before - now > HOPELESS_SECONDS
         return not urgent or waits_long or self._failures >= GIVEN_UP_AFTER
 
-    def load(self) -> None:
-        """Take in what earlier processes left to be told."""
-        for task_id in self._ledger.unpublished(self.name):
-            self._take_in(self._ledger.task(task_id))
+    async def load(self) -> None:
+        """Take in what earlier processes left to be told; what changes meanwhile counts."""
+        for number, task_id in enumerate(self._ledger.unpublished(self.name), start=1):
+            if number % _SLICE == 0:
+                await asyncio.sleep(0)
+            task = self._ledger.index.find_task(task_id)
+            if task is not None and not task.publish.is_settled:
+                self._take_in(task)
         for note in overwritten_rows(self._ledger, self.name):
             self._take_in_again(note)
 

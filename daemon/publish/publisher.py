@@ -32,7 +32,7 @@ class Publisher:
         """Tell until *stop*, then once more; what fails then is left to the next start."""
         unsubscribe = self._ledger.subscribe(self._follow)
         for outbox in self._outboxes:
-            outbox.load()
+            await outbox.load()
         self._loaded = True
         try:
             while not stop.is_set():

@@ -54,8 +54,7 @@ class Reconciliation:
         self._connection = connection
         self._ledger = ledger
         self._clock = clock
-        document, language = connection.table.document, connection.words.language
-        self._news = RowNews(ledger, document, absolute, language)
+        self._news = RowNews(ledger, connection, absolute)
 
     async def run(self) -> Reconciled:
         """Write what the ledger knows into every row of ours; returns what that changed.

@@ -1,13 +1,14 @@
 """What the ledger knows of one row of a table: its tasks, its cells, what was noted of them."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
 from daemon.publish.fields import cells_of, output_column
 from daemon.tables.cells import Outcome, Result, ResultFile, Value
+from daemon.tables.connection import Connection
 from daemon.words import Words
 from ledger.ledger import Ledger
 from ledger.status import OPEN_STAGES, Stage
@@ -26,22 +27,21 @@ class Placed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RowNews:
-    """Reads rows of tables that lie in one document."""
+    """Reads rows of one table."""
 
     def __init__(
         self,
         ledger: Ledger,
-        document: str,
+        connection: Connection,
         absolute: Callable[[str], Path],
-        language: str,
         page: str = "",
     ) -> None:
         """*page*: where people reach our page, "" when they cannot."""
         self._page = page.rstrip("/")
         self._ledger = ledger
-        self._document = document
+        self._table = connection.table
+        self._words = connection.words
         self._absolute = absolute
-        self._language = language
 
     def tasks(self, row_id: str, workflow_types: Sequence[str]) -> list[Task]:
         """Return the newest task of each stage of the row."""
@@ -53,7 +53,21 @@ class RowNews:
         files: dict[str, tuple[ResultFile, ...]] = {}
         for each in self._results(tasks):
             files[each.column] = (*files.get(each.column, ()), each.file)
-        return cells_of(self._ledger, tasks, files, self._language)
+        cells = cells_of(self._ledger, tasks, files, self._words)
+        if cells["error"] is None:
+            cells["error"] = self._left_out(files)
+        return cells
+
+    def _left_out(self, files: Mapping[str, Sequence[ResultFile]]) -> str | None:
+        """Return which columns are wanting for results that have no place in the row."""
+        names: list[str] = []
+        for column, own in files.items():
+            room = self._table.room(column)
+            heading = self._table.naming.heading_of(column)
+            names += [f"{heading}{n}" for n in range(1 + (room or len(own)), 1 + len(own))]
+        if not names:
+            return None
+        return self._words("table.results_left_out", columns="、".join(names))
 
     def uploads(self, tasks: Sequence[Task]) -> list[Placed]:
         """Return the results that must be put into the document before the cells are written."""
@@ -96,7 +110,7 @@ class RowNews:
         )
 
     def _token_key(self, sha256: str) -> str:
-        return f"{self._document}:{sha256}"
+        return f"{self._table.document}:{sha256}"
 
 
 def noted(task: Task, outcome: Outcome, *, at: str, attempts: int, words: Words) -> Task | None:

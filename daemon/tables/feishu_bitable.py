@@ -77,7 +77,7 @@ class FeishuBitable:
         with as_table_errors():
             known = await self._columns()
             records = await (await self._opened()).get(list(keys))
-        return await asyncio.to_thread(_rows, known, list(records.values()))
+        return await asyncio.to_thread(lambda: [known.row(each) for each in records.values()])
 
     async def write(self, changes: Sequence[Change]) -> Sequence[Outcome]:
         """Write all *changes* in one batch; when Feishu refuses it, each row on its own."""
@@ -85,7 +85,9 @@ class FeishuBitable:
             known = await self._columns()
             bitable = await self._opened()
             records = await self._found(bitable, [_key_of(change) for change in changes])
-            plans = await asyncio.to_thread(_plans, changes, records, known)
+            plans = await asyncio.to_thread(
+                lambda: [_plan(each, records, known) for each in changes]
+            )
             await self._carry_out(bitable, plans)
         return [each.outcome for each in plans]
 
@@ -117,6 +119,14 @@ class FeishuBitable:
             if field is None or field.type != FieldType.ATTACHMENT:
                 return ""
             return await self._uploaded(await self._opened(), file)
+
+    def room(self, column: str) -> int | None:
+        """Return None: an attachment cell takes a hundred."""
+        return None
+
+    async def floating(self) -> Mapping[str, frozenset[str]]:
+        """Return nothing: no picture floats where it cannot be read."""
+        return {}
 
     async def inspect(self, *, write_test: bool = False) -> Sequence[Finding]:
         """Return what `check` shows: document and rights, each column, a write on request."""
@@ -270,19 +280,9 @@ class FeishuBitable:
 
 def _reading(known: BitableColumns, records: Sequence[Record], *, is_whole: bool) -> Reading:
     """Return the records as rows; for thousands of them this takes long."""
-    rows = _rows(known, records)
+    rows = tuple(known.row(record) for record in records)
     revision = digest([list(known.fields), [row.mark for row in rows]])
     return Reading(revision=revision, columns=known.columns, rows=rows, is_whole=is_whole)
-
-
-def _rows(known: BitableColumns, records: Sequence[Record]) -> tuple[Row, ...]:
-    return tuple(known.row(record) for record in records)
-
-
-def _plans(
-    changes: Sequence[Change], records: Mapping[str, Record], known: BitableColumns
-) -> list[Plan]:
-    return [_plan(change, records, known) for change in changes]
 
 
 def _key_of(change: Change) -> str:

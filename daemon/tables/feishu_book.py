@@ -5,7 +5,7 @@ import asyncio
 from daemon.feishu.client import Client
 from daemon.feishu.errors import FeishuError
 from daemon.feishu.json import Json
-from daemon.feishu.sheets import Sheet, Spreadsheet, column_letters
+from daemon.feishu.sheets import FloatingImage, Sheet, Spreadsheet, column_letters
 from daemon.feishu.wiki import read_link, resolve
 from daemon.tables.columns import Columns, Naming, columns_of
 from daemon.tables.errors import Misconfigured
@@ -13,6 +13,8 @@ from daemon.tables.feishu_grid import SheetGrid, grid_of
 
 #: The list of sheets is asked for anew so often; it may be asked 100 times a minute.
 SHEETS_SECONDS = 600.0
+#: So is the list of floating pictures, and only while a picture is missing.
+FLOATING_SECONDS = 300.0
 _MOST_COLUMNS = 100
 _ROWS_AT_ONCE = 500
 
@@ -28,6 +30,8 @@ class SheetDocument:
         self._spreadsheet: Spreadsheet | None = None
         self._sheet: Sheet | None = None
         self._sheet_at: float | None = None
+        self._floating: tuple[FloatingImage, ...] = ()
+        self._floating_at: float | None = None
 
     async def opened(self) -> tuple[Spreadsheet, Sheet]:
         """Return the spreadsheet and the sheet in it."""
@@ -77,6 +81,22 @@ class SheetDocument:
             values = await self._in_portions(spreadsheet)
         grid = await asyncio.to_thread(grid_of, values)
         return grid, columns_of(grid.headings, self._naming)
+
+    async def floating(self, columns: Columns) -> dict[str, frozenset[str]]:
+        """Return the columns that pictures float over, by row; under "" for all rows if unknown."""
+        now = self._client.clock.monotonic()
+        if self._floating_at is None or now - self._floating_at > FLOATING_SECONDS:
+            spreadsheet, sheet = await self.opened()
+            self._floating = await spreadsheet.floating_images(sheet.sheet_id)
+            self._floating_at = now
+        keys = {place: key for key, place in columns.found.items()}
+        found: dict[str, set[str]] = {}
+        for image in self._floating:
+            if (corner := image.corner()) is None:
+                found.setdefault("", set()).update(columns.found)
+            elif corner[1] in keys:
+                found.setdefault(str(corner[0]), set()).add(keys[corner[1]])
+        return {row: frozenset(over) for row, over in found.items()}
 
     async def _in_portions(self, spreadsheet: Spreadsheet) -> list[list[Json]]:
         sheet = await self.listed()

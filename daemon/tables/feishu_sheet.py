@@ -6,7 +6,7 @@ to write to the document. Several pictures of one row go into columns of their o
 """
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -73,6 +73,7 @@ class FeishuSheet:
             spreadsheet, sheet = await self._sheet.opened()
             async with spreadsheet.writing():
                 grid, columns = await self._sheet.load()
+                self._columns = columns
                 plans = await asyncio.to_thread(self._plans, changes, grid, columns)
                 for each in plans:
                     await self._put_pictures(spreadsheet, sheet, each)
@@ -111,6 +112,7 @@ class FeishuSheet:
             spreadsheet, sheet = await self._sheet.opened()
             async with spreadsheet.writing():
                 grid, columns = await self._sheet.load()
+                self._columns = columns
                 index = Places(grid, columns).take(key)
                 places = picture_columns(column, columns, self.naming)
                 if index is None or len(places) < file.number:
@@ -119,6 +121,17 @@ class FeishuSheet:
                 spot = cell(sheet.sheet_id, line.number, column_at)
                 there = line.files.get(column_at, ())
                 return await self._put_picture(spreadsheet, spot, key, file, there)
+
+    def room(self, column: str) -> int | None:
+        """Return how many columns for pictures there are; videos are told in one cell."""
+        if column != "output_image" or column not in self._columns:
+            return None
+        return len(picture_columns(column, self._columns, self.naming))
+
+    async def floating(self) -> Mapping[str, frozenset[str]]:
+        """Return what the list of floating pictures tells; asked now and then."""
+        with as_table_errors():
+            return await self._sheet.floating(self._columns)
 
     async def inspect(self, *, write_test: bool = False) -> Sequence[Finding]:
         """Return what `check` shows: document and rights, columns, a write on request."""

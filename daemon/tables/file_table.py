@@ -103,6 +103,14 @@ class FileTable:
         """Raise NotImplementedError: results are told by their path."""
         raise NotImplementedError
 
+    def room(self, column: str) -> int | None:
+        """Return None: results are told by their paths."""
+        return None
+
+    async def floating(self) -> Mapping[str, frozenset[str]]:
+        """Return nothing: no picture floats where it cannot be read."""
+        return {}
+
     async def inspect(self, *, write_test: bool = False) -> Sequence[Finding]:
         """Return whether the file can be read, its columns are there, and it can be written."""
         return await asyncio.to_thread(lambda: list(self._inspect()))

@@ -1,6 +1,6 @@
 """The contract of a table, whatever its kind. One contract-test suite runs over all kinds."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -81,6 +81,18 @@ class Table(Protocol):
         before the token is noted leads to a second call: a kind that can see the file in its cell
         returns that one. Raises Refused when the document will never take it, OSError when it
         cannot be read here.
+        """
+        ...
+
+    def room(self, column: str) -> int | None:
+        """Return how many files a row takes under *column*, as last seen; None for any number."""
+        ...
+
+    async def floating(self) -> Mapping[str, frozenset[str]]:
+        """Return, by place of row, the columns over which pictures float that cannot be read.
+
+        Under "" the columns of which the row is not known. For a word to who put them there; asked
+        only when a picture is missing.
         """
         ...
 

@@ -20,6 +20,10 @@ ZH: dict[str, str] = {
     "table.status_reset": "这一行已有结果，改状态不会重新执行；请在 命令 填写 重跑",
     "table.row_refused": "不能执行：{reason}",
     "table.picture_is_text": "{column} 里是文字；请放入图片",
+    "table.picture_floats": "{column} 的图片浮在单元格上方，读不到；请右键图片 → 置于单元格内，"
+    "或删除后用“插入图片 → 单元格图片”放入",
+    "table.results_left_out": "还有结果图没有列可放：请在表头添加 {columns}，"
+    "然后运行 `tables reconcile`",
     "table.result_unreadable": "结果文件无法读取：{reason}",
     "table.xlsx_damaged": "工作簿已损坏，无法读取；请打开后重新保存",
     "table.no_sheet": "没有名为“{sheet}”的工作表；有：{sheets}；请修改 tables.sheet",
@@ -70,6 +74,10 @@ EN: dict[str, str] = {
     "table.status_reset": "the row has its result; to run it again write 重跑 (rerun) into 命令",
     "table.row_refused": "cannot run: {reason}",
     "table.picture_is_text": "{column} holds text; put a picture there",
+    "table.picture_floats": "the picture of {column} floats above its cell and cannot be read; "
+    "put it into the cell",
+    "table.results_left_out": "results lack a column: add {columns} to the headings, then run "
+    "`tables reconcile`",
     "table.result_unreadable": "the result cannot be read: {reason}",
     "table.xlsx_damaged": "the workbook cannot be read ({reason}); open it and save it anew",
     "table.no_sheet": "there is no sheet “{sheet}”, but: {sheets}; correct tables.sheet",

@@ -86,6 +86,7 @@ async def test_a_picture_is_put_into_its_cell_once_wherever_the_daemon_is_killed
         world = World(tmp_path / "world", simulator.url, more=user.toml)
         code, log = await world.run("run", "--once", ROWKEEPER_FAILPOINT=place)
         assert code == -signal.SIGKILL, log
+        assert user.rows()[0]["状态"] != "已完成"  # the picture may be there, the word is last
         code, log = await world.run("run", "--once")
         assert code == 0, log
     (row,) = user.rows()
@@ -144,3 +145,15 @@ async def until(condition, seconds: float = 40) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.05)
+
+
+async def test_a_sheet_says_in_its_row_that_a_picture_floats(tmp_path, pictures):
+    user = SheetUser(tmp_path / "document", SystemClock())
+    async with user.feishu, Simulator(tmp_path / "comfyui") as simulator:
+        user.fill(HEADINGS, [{"产品名": "浮动", "模特图": pictures["模特图"]}])
+        content = pictures["产品图"].read_bytes()
+        user.book.sheets[0].floating.append(("B2", user.book.picture(content, "x.png")))
+        world = World(tmp_path / "world", simulator.url, more=user.toml)
+        code, log = await world.run("run", "--once")
+        assert code == 0, log
+    assert "浮在单元格上方" in user.rows()[0]["错误信息"]

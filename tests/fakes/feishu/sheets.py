@@ -33,6 +33,7 @@ class Sheet:
     grid: list[list[Any]] = field(default_factory=list)
     sheet_id: str = field(default_factory=lambda: "S" + secrets.token_hex(3))
     resource_type: str = "sheet"
+    floating: list[tuple[str, Picture]] = field(default_factory=list)  # cell under its corner
 
 
 class Book:
@@ -46,6 +47,7 @@ class Book:
         self.revision = 1
         self.images = 0
         self.cuts_blanks = True  # trailing empty cells and rows are left out of answers
+        self.tells_float_ranges = True  # whether it does is not verified
         self._desk, self._drive = desk, drive
 
     def picture(self, content: bytes, name: str) -> Picture:
@@ -87,6 +89,7 @@ class SheetsDoor:
             "sheets.query": ("GET", v3 + "/sheets/query", self._query),
             "sheets.read": ("GET", v2 + "/values/{range}", self._read),
             "sheets.write": ("POST", v2 + "/values_batch_update", self._write),
+            "sheets.floating": ("GET", v3 + "/sheets/{sheet}/float_images/query", self._float),
             "sheets.image": ("POST", v2 + "/values_image", self._image),
         }
 
@@ -116,6 +119,16 @@ class SheetsDoor:
             for index, sheet in enumerate(book.sheets)
         ]
         return success({"sheets": sheets})
+
+    async def _float(self, request: web.Request) -> web.Response:
+        book = self._book(request)
+        sheet = book.sheet(request.match_info["sheet"])
+        items = [
+            {"float_image_id": f"f{n}", "float_image_token": picture.token}
+            | ({"range": f"{sheet.sheet_id}!{cell}:{cell}"} if book.tells_float_ranges else {})
+            for n, (cell, picture) in enumerate(sheet.floating)
+        ]
+        return success({"items": items})
 
     async def _read(self, request: web.Request) -> web.Response:
         book = self._book(request)

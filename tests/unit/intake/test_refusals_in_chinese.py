@@ -124,6 +124,6 @@ def test_every_kind_of_failure_is_told_in_chinese_before_the_servers_own_words(k
         def newest_of_family(self, *_: object) -> None:
             return None
 
-    told = str(cells_of(Families(), [task], {}, "zh")["error"])
+    told = str(cells_of(Families(), [task], {}, ZH)["error"])
     assert is_chinese(told), told
-    assert "<said>" in str(cells_of(Families(), [task], {}, "en")["error"])
+    assert "<said>" in str(cells_of(Families(), [task], {}, Words("en"))["error"])

@@ -3,21 +3,24 @@
 import asyncio
 
 import pytest
+from PIL import Image
 
 from config.settings import Settings
 from daemon import failpoint
 from daemon.publish.outbox import TableOutbox
 from daemon.tables.connection import connect
+from daemon.tables.overwritten import Overwritten
 from ledger.ledger import Ledger
 from ledger.memory import MemoryBackend
 from ledger.status import Stage
 from ledger.task import Metadata, OutputFile, Publish, TableRow, Task
 from tests.fakes.clock import JumpingClock
-from tests.fakes.feishu_users import BitableUser
+from tests.fakes.feishu_users import BitableUser, SheetUser
 from tests.fakes.records import AT, batch_record, task_record
 
 HEADINGS = ("产品名", "任务ID", "状态", "输出图片", "输出视频")
 PICTURE, VIDEO = "图片合成", "图生视频"
+TASK_ID = "img_20261121_000001"
 
 
 @pytest.fixture
@@ -67,7 +70,7 @@ async def test_a_task_that_ends_while_others_are_uploaded_is_told_with_its_resul
     (connection,) = connect([table], Settings(tables=(user.settings,)), ledger, clock)
     outbox = TableOutbox(connection, ledger, user.folder.joinpath, clock)
     ledger.subscribe(outbox.follow)
-    outbox.load()
+    await outbox.load()
     ends: list[asyncio.Task[None]] = []
 
     def first_upload(place: str) -> None:
@@ -87,3 +90,51 @@ async def test_a_task_that_ends_while_others_are_uploaded_is_told_with_its_resul
     assert {task.publish.state for task in ledger.tasks()} == {"published"}
     await table.close()
     await ledger.close()
+
+
+async def test_results_that_have_no_column_are_told_in_their_row_and_kept(tmp_path):
+    user = SheetUser(tmp_path / "document")
+    await user.start()
+    user.fill(("产品名", "任务ID", "状态", "错误信息", "输出图片"), [{"任务ID": TASK_ID}])
+    clock, ledger = JumpingClock(), Ledger(MemoryBackend())
+    await ledger.open()
+    pictures = [tmp_path / "document" / f"{n}.png" for n in range(3)]
+    for number, path in enumerate(pictures):
+        Image.new("RGB", (4, 4), (number, 0, 0)).save(path)
+    outputs = tuple(
+        OutputFile(
+            node="40", filename=n, subfolder="", type="output", path=n, sha256=n, size_bytes=1
+        )
+        for n in (path.name for path in pictures)
+    )
+    place = TableRow(table="table", key=TASK_ID, workflow_types=(PICTURE,))
+    task = task_record(
+        1,
+        Stage.DONE,
+        publish=Publish(state="pending"),
+        metadata=Metadata(table_row=place),
+        outputs=outputs,
+    )
+    await ledger.commit(batch_record(), task, op="batch.accepted")
+    table = user.open()
+    (connection,) = connect([table], Settings(tables=(user.settings,)), ledger, clock)
+    outbox = TableOutbox(connection, ledger, user.folder.joinpath, clock)
+    await outbox.load()
+    await outbox.tell(at_once=True)
+    (row,) = user.rows()
+    assert (row["状态"], row["输出图片"].startswith("0")) == ("已完成", True)
+    assert "输出图片2、输出图片3" in row["错误信息"]
+    user.rename("产品名", "输出图片2")
+    await table.read()
+    await ledger.commit(
+        Overwritten(table="table", key=TASK_ID, task_id=TASK_ID).as_meta(), op="row.overwritten"
+    )
+    again = TableOutbox(connection, ledger, user.folder.joinpath, clock)
+    await again.load()
+    await again.tell(at_once=True)
+    (row,) = user.rows()
+    assert row["输出图片2"].startswith("1")
+    assert "输出图片3" in row["错误信息"]
+    await table.close()
+    await ledger.close()
+    await user.stop()

@@ -239,3 +239,24 @@ async def test_check_writes_below_the_last_row_on_request_only_and_empties_it(ta
     (*_, last) = await table.inspect(write_test=True)
     assert "通过" in last.trouble.text(Words("zh"))
     assert not any(book.sheets[0].grid[3])
+
+
+@pytest.mark.parametrize("tells_ranges", [True, False])
+async def test_a_picture_that_floats_above_its_cell_is_told_as_such(tells_ranges, table, book):
+    content = io.BytesIO()
+    Image.new("RGB", (3, 3)).save(content, "PNG")
+    book.tells_float_ranges = tells_ranges
+    book.sheets[0].floating.append(("B3", book.picture(content.getvalue(), "x.png")))
+    await table.read()
+    floating = await table.floating()
+    if tells_ranges:
+        assert floating == {"3": frozenset({"product_image"})}
+    else:
+        assert "product_image" in floating[""]
+
+
+async def test_how_many_pictures_a_row_has_room_for_is_known_from_its_columns(table):
+    assert table.room("output_image") is None  # it was not read yet
+    await table.read()
+    assert table.room("output_image") == 2
+    assert table.room("output_video") is None
