@@ -10,8 +10,12 @@ _ID = re.compile(r"((?:img|vid)_\d{8})_(\d{6,})")
 
 def counter_of(workflow_type: str, at: str) -> str:
     """Return the name of the counter for a task of this type made at *at*: ``img_20261121``."""
-    moving = "视频" in workflow_type or "video" in workflow_type.lower()
-    return f"{'vid' if moving else 'img'}_{at[:10].replace('-', '')}"
+    return f"{'vid' if makes_videos(workflow_type) else 'img'}_{at[:10].replace('-', '')}"
+
+
+def makes_videos(workflow_type: str) -> bool:
+    """Say whether tasks of this type are called ``vid_``, by its name."""
+    return "视频" in workflow_type or "video" in workflow_type.lower()
 
 
 def task_id(counter: str, number: int) -> str:

@@ -8,6 +8,7 @@ import msgspec
 from daemon.clock import Clock
 from daemon.intake.columns import WorkflowNeeds, known_columns, tidy
 from daemon.intake.lost_rows import LostRows
+from daemon.intake.rows import DEFAULT_WORKFLOW_TYPE
 from daemon.tables.cells import Reading, Row
 from daemon.tables.columns import INPUT_HEADINGS, OUR_HEADINGS, STATUS_KEYS, Columns
 from daemon.tables.connection import Connection
@@ -16,6 +17,7 @@ from daemon.tables.status import STATUS_WORDS, RowStatus, read_status
 from ledger.index import Index
 from ledger.status import OPEN_STAGES, Stage
 from ledger.task import Json, Task
+from ledger.taskids import makes_videos
 
 #: Rows looked at before the loop may go on; each may cost the reading of a finished task.
 _SLICE = 200
@@ -41,6 +43,7 @@ class TableRows:
         self, connection: Connection, index: Index, needs: Mapping[str, WorkflowNeeds], clock: Clock
     ) -> None:
         self._table = connection.name
+        self._workflow_type = connection.settings.workflow_type
         self._index = index
         self._watched = known_columns(needs) - set(OUR_HEADINGS)
         self._marks: dict[str, str] = {}  # key → as it was when nothing was to be done
@@ -114,7 +117,7 @@ class TableRows:
         return copies
 
     def _sort_new(self, row: Row, columns: Columns, wants: Wants) -> None:
-        word = status_text(row, columns)
+        word = status_text(row, columns, self._workflow_type)
         status = read_status(word)
         if status is None:
             wants.reports.append((row, unknown_status(word)))
@@ -131,7 +134,7 @@ class TableRows:
         if self._marks.get(task_id) == row.mark:
             return
         task = self._index.find_task(task_id)
-        ready = read_status(status_text(row, columns)) is RowStatus.READY
+        ready = read_status(status_text(row, columns, self._workflow_type)) is RowStatus.READY
         if task is None or (own := task.metadata.table_row) is None or own.table != self._table:
             if row.text("command"):
                 wants.commands.append((row, None))
@@ -148,7 +151,7 @@ class TableRows:
     def _sort_ours(self, row: Row, task: Task, columns: Columns, wants: Wants, at: str) -> None:
         """Sort a row of ours that bears no command."""
         newest = self._newest(task)
-        status = read_status(status_text(row, columns))
+        status = read_status(status_text(row, columns, self._workflow_type))
         if any(each.stage in OPEN_STAGES for each in newest):
             self.leave(row)  # when they end the row is told, and so changes
         elif not all(each.publish.is_settled and each.updated_at < at for each in newest):
@@ -192,9 +195,14 @@ def inputs_of(row: Row) -> dict[str, Json]:
     return values
 
 
-def status_text(row: Row, columns: Columns) -> str:
-    """Return the word in the row's status; without 状态 that of the first stage column."""
-    key = next((key for key in STATUS_KEYS if key in columns), "status")
+def status_text(row: Row, columns: Columns, workflow_type: str) -> str:
+    """Return the word in the row's status; without 状态 that of its first stage's column.
+
+    *workflow_type*: of rows that say none.
+    """
+    first = (row.text("workflow_type") or workflow_type or DEFAULT_WORKFLOW_TYPE).partition("+")[0]
+    own = "video_done" if makes_videos(first) else "image_done"
+    key = next((key for key in ("status", own, *STATUS_KEYS) if key in columns), "status")
     return row.text(key)
 
 

@@ -18,7 +18,7 @@ _IN_CELL = "xl/cellimages.xml"
 #: What WPS puts into a cell: =DISPIMG("ID_0123",1), with or without a prefix.
 _DISPIMG = re.compile(rb'DISPIMG\((?:&quot;|")(\w+)(?:&quot;|")')
 _CELL = re.compile(
-    rb'<(?:\w+:)?c\b[^>]*\br="([A-Z]+)(\d+)"[^>]*>(?:(?!</(?:\w+:)?c>).)*?DISPIMG', re.DOTALL
+    rb'<(?:\w+:)?c\b[^>]*\br="([A-Z]+)(\d+)"[^>]*(?<!/)>(?:(?!</(?:\w+:)?c>).)*?DISPIMG', re.DOTALL
 )
 
 

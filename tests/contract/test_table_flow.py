@@ -10,6 +10,7 @@ from PIL import Image
 
 from daemon.clock import SystemClock
 from daemon.comfy.simulator import Simulator
+from daemon.comfy.simulator.executions import read_executions
 from tests.fakes.chinese import english_in
 from tests.fakes.table_user import TableUser
 from tests.fakes.world import World, executions, finish
@@ -196,3 +197,59 @@ async def test_commands_are_obeyed_once_and_their_cell_is_emptied(user, begin, r
         assert said(user, "命令") == ["", ""]
     assert [task.status for task in world.tasks()] == ["失败", "已完成", "已完成", "已取消"]
     assert [task.product_name for task in world.tasks()] == ["茶壶1", "茶壶1", "茶杯", "茶壶2"]
+
+
+async def test_a_table_of_an_older_tool_tells_each_stage_in_its_own_column(user, begin, row):
+    headings = ("产品名", "工作流类型", "产品图", "模特图", "图片", "任务ID", "图片是否已处理")
+    picture = row(1)["产品图"]
+    rows = [
+        {**row(1), "图片是否已处理": "否"},
+        {**row(2), "工作流类型": "图片合成+图生视频", "图片是否已处理": "否"},
+        {"产品名": "视频", "工作流类型": "图生视频", "图片": picture, "图片是否已处理": "已完成"},
+        {**row(4), "图片是否已处理": "已完成"},
+    ]
+    world = begin(rows)
+    user.fill((*headings, "视频是否已实现", "错误信息"), rows)
+    code, log = await world.run("run", "--once")
+    assert code == 0, log
+    assert said(user, "错误信息") == [""] * 4
+    assert said(user, "图片是否已处理") == ["已完成"] * 4
+    assert said(user, "视频是否已实现") == ["", "已完成", "已完成", ""]
+    assert [bool(said(user, "任务ID")[n]) for n in range(4)] == [True, True, True, False]
+    assert len(world.tasks()) == 4
+    before = user.rows()
+    code, log = await world.run("run", "--once")
+    assert (code, user.rows()) == (0, before), log
+
+
+@pytest.mark.timeout(240)  # many steps, each awaited in the real daemon
+async def test_a_row_is_put_first_and_its_batch_is_paused_and_resumed_from_the_table(
+    user, begin, row, simulator, tmp_path
+):
+    simulator.pace.seconds_per_job = 60
+    world = begin([row(n) for n in (1, 2, 3, 4)], "[dispatch]\naffinity = true\n")
+    world.config.write_text(
+        world.config.read_text("utf-8").replace("max_in_flight = 2", "max_in_flight = 1"), "utf-8"
+    )
+
+    def obeyed(number: int) -> bool:
+        return user.rows()[number]["命令"] == ""
+
+    async with running(world):
+        await until(lambda: executions(tmp_path / "comfyui").total() == 1)
+        await until(lambda: all(said(user, "任务ID")))
+        ids = said(user, "任务ID")
+        user.edit(1, "命令", "暂停")
+        await until(lambda: obeyed(1))
+        assert [batch.status for batch in world.batches()] == ["paused"]
+        user.edit(3, "命令", "优先")
+        await until(lambda: obeyed(3))
+        simulator.pace.seconds_per_job = 0.05
+        user.edit(0, "命令", "取消")
+        await until(lambda: said(user, "状态")[0] == "已取消")
+        assert executions(tmp_path / "comfyui").total() == 1
+        user.edit(1, "命令", "继续")
+        await until(lambda: said(user, "状态") == ["已取消", "已完成", "已完成", "已完成"])
+        await until(lambda: said(user, "命令") == [""] * 4)
+    order = [run.task_id for run in read_executions(tmp_path / "comfyui")]
+    assert order == [ids[0], ids[3], ids[1], ids[2]]

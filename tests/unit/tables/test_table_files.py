@@ -15,7 +15,7 @@ from PIL import Image
 from config.settings import Table as TableSettings
 from daemon import failpoint
 from daemon.tables.cells import Change, Result
-from daemon.tables.errors import Misconfigured
+from daemon.tables.errors import InUse, Misconfigured
 from daemon.tables.opening import open_tables
 from daemon.tables.table import Table
 
@@ -242,3 +242,69 @@ async def test_a_draft_that_a_kill_left_goes_and_somebodys_version_in_it_is_kept
     (kept,) = [each for each in tmp_path.iterdir() if each != path]
     assert kept.name.startswith("t.saved-")
     assert kept.read_text("utf-8") == "saved by somebody"
+
+
+@pytest.mark.parametrize("kind", ["csv", "xlsx"])
+@pytest.mark.parametrize(
+    ("lock", "content"),
+    [
+        ("~${name}", b"\x04Anna" + b" " * 40),  # Excel, WPS for Windows
+        (".~{name}", b"\x04Anna" + b" " * 40),  # WPS for Linux
+        (".~lock.{name}#", b",Anna,desk,25.11.2026 10:00,file:///tmp;"),  # LibreOffice
+    ],
+)
+async def test_while_a_spreadsheet_program_has_the_file_open_nothing_is_written(
+    tmp_path, kind, lock, content
+):
+    path = tmp_path / f"t.{kind}"
+    workbook(path) if kind == "xlsx" else path.write_text(f"{HEADINGS}\n茶壶,,\n", "utf-8")
+    before = path.read_bytes()
+    mark = tmp_path / lock.format(name=path.name)
+    mark.write_bytes(content)
+    table = table_of(path)
+    with pytest.raises(InUse, match="Anna"):
+        await tell(table, 0, status="失败")
+    assert path.read_bytes() == before
+    mark.unlink()
+    assert await tell(table, 0, status="失败") is Result.WRITTEN
+
+
+IN_CELLS = """<etc:cellImages xmlns:etc="http://www.wps.cn/officeDocument/2017/etCustomData"
+ xmlns:xdr="http://schemas.openxmlformats.org/drawingml/2006/spreadsheetDrawing"
+ xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main"
+ xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships"><etc:cellImage>
+<xdr:pic><xdr:nvPicPr><xdr:cNvPr id="2" name="ID_A1B2"/></xdr:nvPicPr><xdr:blipFill>
+<a:blip r:embed="rId1"/></xdr:blipFill></xdr:pic></etc:cellImage></etc:cellImages>"""
+IN_CELLS_RELS = """<Relationships
+ xmlns="http://schemas.openxmlformats.org/package/2006/relationships"><Relationship Id="rId1"
+ Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/image"
+ Target="media/cell.png"/></Relationships>"""
+
+
+def as_wps_saves(path: Path, picture: bytes) -> None:
+    """Put a picture into the cell C2, as WPS does, beside a blank cell that has a style."""
+    book = openpyxl.Workbook()
+    book.worksheets[0].append(["产品名", "模特图", "产品图", "状态", "任务ID"])
+    book.worksheets[0].append(["茶壶", None, '=_xlfn.DISPIMG("ID_A1B2",1)'])
+    book.worksheets[0]["B2"].font = Font(bold=True)
+    book.save(path)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("xl/cellimages.xml", IN_CELLS)
+        archive.writestr("xl/_rels/cellimages.xml.rels", IN_CELLS_RELS)
+        archive.writestr("xl/media/cell.png", picture)
+
+
+async def test_a_picture_that_wps_keeps_in_a_cell_is_read_and_stays_when_others_are_written(
+    tmp_path,
+):
+    path, content = tmp_path / "t.xlsx", io.BytesIO()
+    Image.new("RGB", (24, 24), "red").save(content, "png")
+    as_wps_saves(path, content.getvalue())
+    table = table_of(path)
+    assert await tell(table, 0, status="已完成", task_id="img_1") is Result.WRITTEN
+    (row,) = (await table.read_all()).rows
+    assert list(row.files) == ["product_image"]
+    assert (row.problem, row.text("status")) == (None, "已完成")
+    await table.fetch(row.files["product_image"][0], row, "product_image", tmp_path / "got.png")
+    assert (tmp_path / "got.png").read_bytes() == content.getvalue()
+    assert b'DISPIMG("ID_A1B2",1)' in parts(path)["xl/worksheets/sheet1.xml"]
