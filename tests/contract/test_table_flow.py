@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -52,9 +53,13 @@ async def simulator(tmp_path):
 def begin(tmp_path, simulator, user):
     """Fill the table, and return the world whose daemon works on it."""
 
-    def begin(rows: list[dict[str, str | Path]], more: str = "") -> World:
-        user.fill(HEADINGS, rows)
-        return World(tmp_path / "world", simulator.url, more=user.toml + more)
+    def begin(
+        rows: list[dict[str, str | Path]],
+        headings: Sequence[str] = HEADINGS,
+        max_in_flight: int = 2,
+    ) -> World:
+        user.fill(headings, rows)
+        return World(tmp_path / "world", simulator.url, max_in_flight=max_in_flight, more=user.toml)
 
     return begin
 
@@ -208,8 +213,7 @@ async def test_a_table_of_an_older_tool_tells_each_stage_in_its_own_column(user,
         {"产品名": "视频", "工作流类型": "图生视频", "图片": picture, "图片是否已处理": "已完成"},
         {**row(4), "图片是否已处理": "已完成"},
     ]
-    world = begin(rows)
-    user.fill((*headings, "视频是否已实现", "错误信息"), rows)
+    world = begin(rows, (*headings, "视频是否已实现", "错误信息"))
     code, log = await world.run("run", "--once")
     assert code == 0, log
     assert said(user, "错误信息") == [""] * 4
@@ -227,10 +231,7 @@ async def test_a_row_is_put_first_and_its_batch_is_paused_and_resumed_from_the_t
     user, begin, row, simulator, tmp_path
 ):
     simulator.pace.seconds_per_job = 60
-    world = begin([row(n) for n in (1, 2, 3, 4)], "[dispatch]\naffinity = true\n")
-    world.config.write_text(
-        world.config.read_text("utf-8").replace("max_in_flight = 2", "max_in_flight = 1"), "utf-8"
-    )
+    world = begin([row(n) for n in (1, 2, 3, 4)], max_in_flight=1)
 
     def obeyed(number: int) -> bool:
         return user.rows()[number]["命令"] == ""
