@@ -205,7 +205,16 @@ async def test_commands_are_obeyed_once_and_their_cell_is_emptied(user, begin, r
 
 
 async def test_a_table_of_an_older_tool_tells_each_stage_in_its_own_column(user, begin, row):
-    headings = ("产品名", "工作流类型", "产品图", "模特图", "图片", "任务ID", "图片是否已处理")
+    headings = (
+        "编号",
+        "产品名",
+        "工作流类型",
+        "产品图",
+        "模特图",
+        "图片",
+        "任务ID",
+        "图片是否已处理",
+    )
     picture = row(1)["产品图"]
     rows = [
         {**row(1), "图片是否已处理": "否"},
