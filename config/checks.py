@@ -2,13 +2,12 @@
 
 import unicodedata
 from collections.abc import Callable
-from string import Formatter
 from urllib.parse import urlsplit
+
+from config.output_name import faults_of
 
 #: Paths of ComfyUI itself, which people copy along with the address.
 _ENDPOINTS = {"api", "prompt", "queue", "history", "ws", "view", "object_info", "system_stats"}
-#: What every output name may use; any other name is a column of the row.
-_NUMBERS = {"row_number": 1, "index": 1}
 
 
 def has_control_characters(text: str) -> bool:
@@ -63,33 +62,8 @@ def check_node_input(target: str) -> str | None:
 
 
 def check_output_name(template: str) -> str | None:
-    """Check the name of a result, with placeholders in braces."""
-    try:
-        fields = [(name, conversion) for _, name, _, conversion in Formatter().parse(template)]
-    except ValueError as error:
-        return f"cannot be read: {error}; write {{{{ for a brace"
-    names = [name for name, _ in fields if name is not None]
-    if any(not name or set(name) & set(".[]!") for name in names) or any(c for _, c in fields):
-        return "placeholders must be plain names, such as {product_name} or a column of the row"
-    if "ext" not in names or not template.endswith("{ext}"):
-        return "must end with {ext}, the kind of file that the server made"
-    if template.startswith(("/", "\\")) or ".." in template.replace("\\", "/").split("/"):
-        return "must stay inside outputs.path: neither absolute nor with .."
-    if not _can_be_filled(template, names):
-        return "has a format that its value cannot take, such as :04d on a text"
-    return None
-
-
-def _can_be_filled(template: str, names: list[str]) -> bool:
-    for unknown in ("x", 1):  # a column of the row may be either
-        values = {name: _NUMBERS.get(name, unknown) for name in names}
-        values |= dict.fromkeys(("product_name", "model_name", "batch", "ext"), "x")
-        try:
-            template.format_map(values)
-        except ValueError:
-            continue
-        return True
-    return False
+    """Check the name of a result; says everything that is wrong with it."""
+    return "; ".join(faults_of(template)) or None
 
 
 CHECKS: dict[str, Callable[[str], str | None]] = {

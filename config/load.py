@@ -1,7 +1,7 @@
 """Reads the settings: file, then environment, then defaults; all problems at once."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -45,15 +45,31 @@ def load(path: Path | None, env: Mapping[str, str], cwd: Path | None = None) -> 
     reader = Reader(
         cwd if file is None else file.parent, Path(credentials) if credentials else None
     )
-    settings = reader.section(Settings, table | {"workflows": workflows})
+    table |= {"workflows": workflows}
+    settings = reader.section(Settings, table)
     problems += reader.problems
-    if isinstance(settings, Settings):
-        settings = _with_absolute_paths(settings, reader.base)
-        told = {problem.section for problem in problems}  # what is missing there is no news
-        problems += [p for p in find_contradictions(settings) if p.section not in told]
-    if problems or not isinstance(settings, Settings):
+    if not isinstance(settings, Settings):
         raise ConfigError(problems)
+    settings = _with_absolute_paths(settings, reader.base)
+    problems += _contradictions(settings, table, reader.base, problems)
+    if problems:
+        raise ConfigError(problems, readable=settings)
     return Loaded(settings=settings, file=file, origins=reader.origins)
+
+
+def _contradictions(
+    settings: Settings, table: Table, base: Path, problems: Sequence[Problem]
+) -> list[Problem]:
+    """Return contradictions, except of what was told to be wrong already."""
+    told = {problem.place for problem in problems}
+    secrets = "feishu.app_secret_file" in told or "feishu.app_secret" in told
+    return [
+        each
+        for each in find_contradictions(settings, table, base)
+        if each.place not in told
+        and each.section not in told
+        and not (secrets and "feishu.app_secret" in each.message)
+    ]
 
 
 def _find_file(path: Path | None, env: Mapping[str, str], cwd: Path) -> Path | None:

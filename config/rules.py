@@ -1,69 +1,122 @@
-"""Rules over several settings at once; each problem names the setting to change."""
+"""Rules over several settings at once; each problem names the setting to change.
 
-from collections.abc import Iterable, Iterator
+They look at the file as it was written: a server whose address is wrong has a name all the same,
+and that another bears it too is to be told in the same breath.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
 from config.errors import Problem
+from config.given import Given, Raw, Table, plain
 from config.sections import join
 from config.settings import Settings
+from config.values import NotAllowed, read_path
+
+_FILE_KINDS, _FEISHU_KINDS = ("csv", "xlsx"), ("feishu-sheet", "feishu-bitable")
 
 
-def find_contradictions(settings: Settings) -> Iterator[Problem]:
-    """Yield what single values cannot show: names used twice, folders inside each other."""
-    yield from _used_twice("servers", "name", (server.name for server in settings.servers))
-    yield from _used_twice("servers", "url", (server.url for server in settings.servers))
-    yield from _used_twice("tables", "name", (table.name for table in settings.tables))
-    if not settings.servers:
+def find_contradictions(settings: Settings, written: Table, base: Path) -> Iterator[Problem]:
+    """Yield what single values cannot show: names used twice, folders inside each other.
+
+    *settings* hold defaults where *written*, the file's tables with what the environment gave,
+    could not be used; relative paths start at *base*.
+    """
+    servers, tables = _items(written, "servers"), _items(written, "tables")
+    yield from _used_twice("servers", "name", servers, str)
+    yield from _used_twice("servers", "url", servers, lambda url: url.rstrip("/"))
+    yield from _used_twice("tables", "name", tables, str)
+    if "servers" in written and not servers:
         yield Problem(place="servers", value="[]", message="must name one server at least")
-    if not settings.workflows:
+    workflows = plain(written.get("workflows"))
+    types = [*workflows] if isinstance(workflows, dict) else [*settings.workflows]
+    if not types:
         yield Problem(place="workflows", message="must name one workflow type at least")
-    for name in settings.workflows:
+    for name in types:
         if not name.strip() or "+" in name:
             place = join("workflows", name)
             yield Problem(place=place, message="must not be empty, and + joins two types in a row")
-    yield from _tables(settings)
-    yield from _inside_inbox(settings)
+    paths = {number: _path(table, base) for number, table in tables}
+    yield from _tables(tables, paths, types, settings)
+    yield from _inside_inbox(settings, paths)
 
 
-def _tables(settings: Settings) -> Iterator[Problem]:
+def _items(written: Table, section: str) -> list[tuple[int, Table]]:
+    """Return the tables of the list *section* with their numbers."""
+    items = plain(written.get(section))
+    if not isinstance(items, list | tuple):
+        return []
+    numbered = ((number, plain(item)) for number, item in enumerate(items))
+    return [(number, item) for number, item in numbered if isinstance(item, dict)]
+
+
+def _text(item: Table, key: str) -> str:
+    value = plain(item.get(key))
+    return value if isinstance(value, str) else ""
+
+
+def _path(table: Table, base: Path) -> Path | None:
+    raw: Raw = table.get("path")
+    try:
+        return read_path(plain(raw), raw.base if isinstance(raw, Given) else base)
+    except NotAllowed:
+        return None
+
+
+def _tables(
+    tables: Iterable[tuple[int, Table]],
+    paths: dict[int, Path | None],
+    types: list[str],
+    settings: Settings,
+) -> Iterator[Problem]:
     seen: dict[tuple[str, str], int] = {}
-    for number, table in enumerate(settings.tables):
-        place = f"tables[{number}]"
-        if table.is_file and table.path is None:
-            message = f'is missing; a table of kind "{table.kind}" is a file'
-            yield Problem(place=f"{place}.path", message=message)
-            continue
-        if not table.is_file and not table.url:
-            message = "is missing; copy the document's address from the browser"
-            yield Problem(place=f"{place}.url", message=message)
-            continue
-        if not table.is_file and not (settings.feishu.app_id and settings.feishu.app_secret):
-            message = f'needs feishu.app_id and feishu.app_secret; it is a "{table.kind}"'
-            yield Problem(place=place, message=message)
-        where = (str(table.path or table.url), table.sheet)
-        if (earlier := seen.setdefault(where, number)) != number:
+    for number, table in tables:
+        place, kind = f"tables[{number}]", _text(table, "kind")
+        yield from _place_of(table, place, kind, settings)
+        where = str(paths[number] or "") if kind in _FILE_KINDS else _text(table, "url")
+        earlier = seen.setdefault((where, _text(table, "sheet")), number)
+        if where and earlier != number:
             yield Problem(place=place, message=f"is the same table as tables[{earlier}]")
-        if table.workflow_type and (unknown := _unknown_types(table.workflow_type, settings)):
-            known = ", ".join(settings.workflows)
-            message = f"names no workflow: {unknown}; known are: {known}"
+        if unknown := _unknown_types(_text(table, "workflow_type"), types):
+            message = f"names no workflow: {unknown}; known are: {', '.join(types)}"
             yield Problem(place=f"{place}.workflow_type", message=message)
 
 
-def _unknown_types(workflow_type: str, settings: Settings) -> str:
+def _place_of(table: Table, place: str, kind: str, settings: Settings) -> Iterator[Problem]:
+    """Yield what a table of this kind lacks to be found."""
+    if kind in _FILE_KINDS and "path" not in table:
+        message = f'is missing; a table of kind "{kind}" is a file'
+        yield Problem(place=f"{place}.path", message=message)
+    if kind not in _FEISHU_KINDS:
+        return
+    if not plain(table.get("url")):
+        message = "is missing; copy the document's address from the browser"
+        yield Problem(place=f"{place}.url", message=message)
+    elif not (settings.feishu.app_id and settings.feishu.app_secret):
+        message = f'needs feishu.app_id and feishu.app_secret; it is a "{kind}"'
+        yield Problem(place=place, message=message)
+
+
+def _unknown_types(workflow_type: str, known: Iterable[str]) -> str:
     types = [part.strip() for part in workflow_type.replace("＋", "+").split("+")]
-    return ", ".join(name for name in types if name not in settings.workflows)
+    return ", ".join(name for name in types if name and name not in known)
 
 
-def _used_twice(section: str, key: str, values: Iterable[str]) -> Iterator[Problem]:
+def _used_twice(
+    section: str, key: str, items: Iterable[tuple[int, Table]], same: Callable[[str], str]
+) -> Iterator[Problem]:
+    """Yield each value of *key* that an earlier item has; *same* makes like ones equal."""
     first: dict[str, int] = {}
-    for number, value in enumerate(values):
-        if (earlier := first.setdefault(value, number)) != number:
+    for number, item in items:
+        value = same(_text(item, key))
+        if value and (earlier := first.setdefault(value, number)) != number:
             place = f"{section}[{number}].{key}"
             yield Problem(
                 place=place, value=f'"{value}"', message=f"is that of {section}[{earlier}] already"
             )
 
 
-def _inside_inbox(settings: Settings) -> Iterator[Problem]:
+def _inside_inbox(settings: Settings, tables: dict[int, Path | None]) -> Iterator[Problem]:
     """Whatever lies in the inbox is taken for a job; our own files must not."""
     inbox = settings.inbox.path
     own = {
@@ -72,7 +125,7 @@ def _inside_inbox(settings: Settings) -> Iterator[Problem]:
         "inputs.path": settings.inputs.path,
         "web.admin_token_file": settings.web.admin_token_file,
     }
-    own |= {f"tables[{n}].path": t.path for n, t in enumerate(settings.tables) if t.path}
+    own |= {f"tables[{number}].path": path for number, path in tables.items() if path is not None}
     for place, path in own.items():
         if path.is_relative_to(inbox):
             message = f"must not lie in inbox.path ({inbox})"

@@ -4,8 +4,6 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from config.settings import Settings, Workflow
-from daemon.collect.naming import check_name_template
-from daemon.dispatch.templates import Problem, TemplateError
 from daemon.dispatch.workflow import Template, load_templates
 from daemon.intake.columns import WorkflowNeeds
 from daemon.settle.results import ResultNode
@@ -28,9 +26,6 @@ class Workflows:
     def load(self, settings: Settings) -> None:
         """Take over *settings*; raises TemplateError and keeps what there was."""
         templates = load_templates(settings.workflows)
-        if wrong := check_name_template(settings.outputs.name):
-            fix = "see the placeholders in `config example`"
-            raise TemplateError([Problem("outputs.name", what, fix) for what in wrong])
         _replace(self.settings, settings.workflows)
         _replace(self.templates, templates)
         _replace(

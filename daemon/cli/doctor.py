@@ -9,8 +9,10 @@ import click
 
 from config.errors import ConfigError
 from daemon.cli.commands import help_words, json_option
-from daemon.cli.doctor_machine import Finding, look_at_ledger, look_at_machine, look_at_names
+from daemon.cli.doctor_door import look_at_door
+from daemon.cli.doctor_machine import Finding, look_at_ledger, look_at_machine
 from daemon.cli.invocation import Invocation, pass_invocation
+from daemon.cli.run import with_templates
 from daemon.cli.views import hindered_tables
 from daemon.web.table_documents import table_documents
 from ledger.index import Index
@@ -39,7 +41,7 @@ def _look(invocation: Invocation, *, write_test: bool) -> Iterator[Finding]:
     try:
         loaded = invocation.loaded
     except ConfigError as error:
-        for problem in error.problems:
+        for problem in with_templates(error).problems:
             yield Finding(level="fail", name="config", message=str(problem), is_config=True)
         return
     import asyncio  # noqa: PLC0415 - only when there is something to ask
@@ -49,7 +51,7 @@ def _look(invocation: Invocation, *, write_test: bool) -> Iterator[Finding]:
 
     settings, words = loaded.settings, invocation.words
     yield from look_at_machine(loaded, words)
-    yield from look_at_names(settings)
+    yield from look_at_door(settings, words)
     state = read_state(settings.ledger.path)
     yield from look_at_ledger(state, settings, words)
     templates, found = remote.load_templates(settings, words)

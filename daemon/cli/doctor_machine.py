@@ -10,7 +10,6 @@ import msgspec
 
 from config.load import Loaded
 from config.settings import Settings
-from daemon.collect.naming import check_name_template
 from daemon.words import Words
 from daemon.words.values import size
 from ledger.jsondir.lock import read_holder
@@ -52,13 +51,6 @@ def look_at_machine(loaded: Loaded, words: Words) -> Iterator[Finding]:
     yield _lock(settings, words)
     for path in _one_of_each_disk(folders.values()):
         yield _disk(path, words)
-
-
-def look_at_names(settings: Settings) -> Iterator[Finding]:
-    """Yield what keeps results from being named; a start would be refused for it."""
-    for what in check_name_template(settings.outputs.name):
-        message = f"{what}; see the placeholders in `config example`"
-        yield Finding(level="fail", name="outputs.name", message=message, is_config=True)
 
 
 def look_at_ledger(state: State, settings: Settings, words: Words) -> Iterator[Finding]:

@@ -1,13 +1,15 @@
 """What `check` finds with the tables and the bot: rights, columns, and with a test, writing."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from config.settings import Settings
 from daemon.cli.doctor_machine import Finding
 from daemon.clock import SystemClock
 from daemon.feishu.errors import FeishuError
 from daemon.feishu.webhook import Webhook
+from daemon.tables import cells
+from daemon.tables.errors import Trouble
 from daemon.tables.feishu_troubles import trouble_of
 from daemon.tables.opening import open_feishu, open_tables
 from daemon.tables.table import Table
@@ -21,26 +23,42 @@ async def look_at_tables(settings: Settings, words: Words, *, write_test: bool) 
     feishu = open_feishu(settings, SystemClock())
     tables = open_tables(settings.tables, feishu)
     try:
-        found = await asyncio.gather(*(_table(each, words, write_test) for each in tables))
+        found = await asyncio.gather(*(_inspect(each, write_test) for each in tables))
     finally:
         for each in tables:
             await each.close()
-    findings = [finding for findings in found for finding in findings]
+    created = {table.name for table in settings.tables if table.create_columns}
+    findings = [
+        finding
+        for table, about in zip(tables, found, strict=True)
+        for finding in _findings(
+            f"table {table.name}", about, words, creates_columns=table.name in created
+        )
+    ]
     return [*findings, await _hook(settings, words, write_test=write_test)]
 
 
-async def _table(table: Table, words: Words, write_test: bool) -> Sequence[Finding]:  # noqa: FBT001 - private
-    name = f"table {table.name}"
+async def _inspect(table: Table, write_test: bool) -> Sequence[cells.Finding] | None:  # noqa: FBT001 - private
+    """Return what the table says of itself, None when it does not answer in time."""
     try:
         async with asyncio.timeout(_ANSWER_SECONDS):
-            found = await table.inspect(write_test=write_test)
+            return await table.inspect(write_test=write_test)
     except TimeoutError:
+        return None
+
+
+def _findings(
+    name: str, about: Sequence[cells.Finding] | None, words: Words, *, creates_columns: bool
+) -> Iterator[Finding]:
+    """Yield a table's findings; columns that the first look adds are no trouble."""
+    if about is None:
         message = words("check.no_answer", seconds=_ANSWER_SECONDS)
-        return [Finding(level="fail", name=name, message=message)]
-    return [
-        Finding(level=each.level.value, name=name, message=each.trouble.text(words))
-        for each in found
-    ]
+        yield Finding(level="fail", name=name, message=message)
+    for each in about or ():
+        level, trouble = each.level, each.trouble
+        if creates_columns and trouble.code == "missing":
+            level, trouble = cells.Level.OK, Trouble(code="columns_to_come", values=trouble.values)
+        yield Finding(level=level.value, name=name, message=trouble.text(words))
 
 
 async def _hook(settings: Settings, words: Words, *, write_test: bool) -> Finding:

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 @pass_invocation
 def run(invocation: Invocation, *, once: bool = False) -> int:
     """Run the daemon until a signal ends it, or with *once* until nothing is left to do."""
-    settings = invocation.settings  # before the slow imports: bad settings are told at once
+    try:
+        settings = invocation.settings  # before the slow imports: bad settings are told at once
+    except ConfigError as error:
+        raise with_templates(error) from error
     import asyncio  # noqa: PLC0415 - commands that only read must not pay for it
 
     from daemon import app, logs  # noqa: PLC0415 - likewise
@@ -41,6 +44,20 @@ def run(invocation: Invocation, *, once: bool = False) -> int:
         raise config_error(error) from error
     finally:
         manager.close()
+
+
+def with_templates(error: ConfigError) -> ConfigError:
+    """Return the error with what is wrong, besides, with the templates of the workflows."""
+    from daemon.dispatch.templates import TemplateError  # noqa: PLC0415 - only for bad settings
+    from daemon.dispatch.workflow import load_templates  # noqa: PLC0415 - likewise
+
+    if error.readable is None:
+        return error
+    try:
+        load_templates(error.readable.workflows)
+    except TemplateError as also:
+        return error.with_more(config_error(also).problems)
+    return error
 
 
 def config_error(error: "TemplateError") -> ConfigError:

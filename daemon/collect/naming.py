@@ -4,38 +4,19 @@ Whatever a row says, a name never leaves the outputs folder, fits every common f
 the same each time it is made for the same task.
 """
 
-import difflib
 import re
-import string
 import unicodedata
-from collections.abc import Iterator
-from functools import cache
 from pathlib import PurePosixPath
 
 import msgspec
 
+from config.output_name import SPEC, parts_of
 from ledger.task import Json, Task
 
 #: File systems allow 255; the rest is room for what a download adds (``.part`` and its note).
 MAX_COMPONENT_BYTES = 240
 
-#: Placeholders that always have a value; every other one means a column of the row.
-PLACEHOLDERS = frozenset(
-    {
-        "batch",
-        "task_id",
-        "row_id",
-        "row_number",
-        "product_name",
-        "model_name",
-        "workflow_type",
-        "attempt",
-        "index",
-        "ext",
-    }
-)
 _KEPT_WHOLE = frozenset({"index", "ext", "task_id"})
-_SPEC = re.compile(r"([<>^]?[0-9]{0,3}[ds]?)|(\.[0-9]{1,2}f)")
 #: What most values are made of: letters and digits, Chinese ones too, that NFC leaves alone.
 _HARMLESS = re.compile(r"[A-Za-z0-9_.\- \u4e00-\u9fff]*")
 _FORBIDDEN = frozenset('/\\:*?"<>|')
@@ -61,7 +42,7 @@ def output_path(template: str, task: Task, index: int, ext: str) -> PurePosixPat
     """
     known = _known_values(task, index, ext)
     components: list[list[Piece]] = [[]]
-    for literal, field, spec in _parsed(template):
+    for literal, field, spec in parts_of(template):
         first, *others = literal.split("/")
         components[-1].append(Piece(text=_safe(first)))
         components.extend([Piece(text=_safe(other))] for other in others)
@@ -82,51 +63,6 @@ def with_suffix(path: PurePosixPath, task_id: str) -> PurePosixPath:
         Piece(text=path.suffix, keep=True),
     ]
     return path.with_name(_fitted(pieces))
-
-
-def check_name_template(template: str) -> list[str]:
-    """Return what is wrong with the setting ``outputs.name``, in words for a person."""
-    try:
-        parts = _parsed(template)
-    except ValueError as error:
-        return [f"its braces do not fit: {error}"]
-    problems = [problem for part in parts for problem in _check_placeholder(*part[1:])]
-    fields = {field for _, field, _ in parts}
-    if "index" not in fields:
-        problems.append("it needs {index}: a task may have several files")
-    if not template.endswith("{ext}"):
-        problems.append("it must end with {ext}")
-    if not {"row_number", "row_id", "task_id"} & fields:
-        problems.append("it needs {row_number}, {row_id} or {task_id}: rows would share a name")
-    if template.startswith("/"):
-        problems.append("it must not begin with /: outputs.path says where the files lie")
-    if any(part.strip() in (".", "..") for part in template.split("/")):
-        problems.append("it must not contain . or .. as a folder")
-    return problems
-
-
-def _check_placeholder(field: str | None, spec: str) -> Iterator[str]:
-    if field is None:
-        return
-    if not field.strip() or field.strip().isdigit():
-        yield f"{{{field}}} has no name: name a column"
-    elif not _SPEC.fullmatch(spec):
-        yield f"{{{field}:{spec}}}: only a width such as :04d can follow the colon"
-    elif field not in PLACEHOLDERS and (
-        near := difflib.get_close_matches(field, PLACEHOLDERS, n=1, cutoff=0.85)
-    ):
-        yield f"{{{field}}} is unknown: did you mean {{{near[0]}}}?"
-
-
-@cache  # one template names all results
-def _parsed(template: str) -> tuple[tuple[str, str | None, str], ...]:
-    """Return literal texts, each with its placeholder; raises ValueError for unpaired braces."""
-    parts: list[tuple[str, str | None, str]] = []
-    for literal, field, spec, conversion in string.Formatter().parse(template):
-        if conversion:
-            raise ValueError(f"!{conversion} cannot be used")
-        parts.append((literal, field, spec or ""))
-    return tuple(parts)
 
 
 def _known_values(task: Task, index: int, ext: str) -> dict[str, Json]:
@@ -156,7 +92,7 @@ def _formatted(value: Json, spec: str) -> str:
         return ""
     if isinstance(value, str) and spec.endswith("d") and re.fullmatch(r"\s*\d{1,18}\s*", value):
         value = int(value)
-    if spec and _SPEC.fullmatch(spec) and isinstance(value, str | int | float):
+    if spec and SPEC.fullmatch(spec) and isinstance(value, str | int | float):
         try:
             return format(value, spec)
         except ValueError:

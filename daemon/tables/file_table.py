@@ -269,10 +269,13 @@ class FileTable:
         try:
             _, grid = self._load()
             columns = columns_of(grid.headings, self.naming)
-            insist_on_columns(columns, self.naming)
         except TableError as error:
             yield Finding(level=Level.FAIL, trouble=error.trouble)
             return
+        try:
+            insist_on_columns(columns, self.naming)
+        except Misconfigured as error:
+            yield Finding(level=Level.FAIL, trouble=error.trouble)
         found = Trouble(code="readable", values={"rows": str(len(grid.lines))})
         yield Finding(level=Level.OK, trouble=found)
         if not os.access(self._path, os.W_OK) or not os.access(self._path.parent, os.W_OK):

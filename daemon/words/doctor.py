@@ -21,6 +21,12 @@ ZH: dict[str, str] = {
     "check.ledger_ok": "{tasks} 个任务，{batches} 个批次",
     "check.ledger_absent": "还没有台账，首次启动时创建",
     "check.ledger_damaged": "{what}；请运行 `ledger verify`，再运行 `ledger repair`",
+    "check.port_any": "启动时自动选择空闲端口（web.port = 0）",
+    "check.port_ours": "本状态文件夹的守护进程正在端口 {port} 上服务",
+    "check.port_free": "端口 {port} 空闲",
+    "check.port_taken": "端口 {port} 已被别的程序占用，守护进程无法启动；请换一个 web.port，"
+    "或设为 0 使用任意空闲端口",
+    "check.port_denied": "无法在 {host} 端口 {port} 上监听：{reason}；请修改 web.host 或 web.port",
     "check.disk": "{path} 剩余 {free}",
     "check.disk_low": "{path} 只剩 {free}；请腾出空间",
     "check.server_ok": "{url} 有应答，ComfyUI {version}",
@@ -60,6 +66,13 @@ EN: dict[str, str] = {
     "check.ledger_ok": "{tasks} tasks, {batches} batches",
     "check.ledger_absent": "no ledger yet, it is made at the first start",
     "check.ledger_damaged": "{what}; run `ledger verify`, then `ledger repair`",
+    "check.port_any": "any free port is taken at the start (web.port = 0)",
+    "check.port_ours": "the daemon of this state folder serves the page at port {port}",
+    "check.port_free": "port {port} is free",
+    "check.port_taken": "another program listens at port {port}, so the daemon cannot start; "
+    "choose another web.port, or 0 for any free one",
+    "check.port_denied": "cannot listen at {host}, port {port}: {reason}; correct web.host or "
+    "web.port",
     "check.disk": "{free} free at {path}",
     "check.disk_low": "only {free} free at {path}; make room",
     "check.server_ok": "{url} answers, ComfyUI {version}",

@@ -34,6 +34,7 @@ ZH: dict[str, str] = {
     "table.cell_too_long": "内容超过单元格上限 {limit} 个字符",
     "table.changed_meanwhile": "{path} 在读取时被改动；会自动重试",
     "table.readable": "可读，{rows} 行",
+    "table.columns_to_come": "首次读取时会自动添加列：{columns}（create_columns = true）",
     "table.too_big": "文件超过 {limit}；请拆分",
     "table.empty": "没有表头；第一行需要写列名",
     "table.csv_quote": "第 {line} 行的引号没有闭合；请修正",
@@ -88,6 +89,8 @@ EN: dict[str, str] = {
     "table.cell_too_long": "the text is longer than a cell takes ({limit} characters)",
     "table.changed_meanwhile": "{path} was changed while it was read; tried again by itself",
     "table.readable": "can be read, {rows} rows",
+    "table.columns_to_come": "columns that the first look will add: {columns} "
+    "(create_columns = true)",
     "table.too_big": "the file is larger than {limit}; split it",
     "table.empty": "there are no headings; the first line must name the columns",
     "table.csv_quote": "a quote in line {line} is not closed; mend it",

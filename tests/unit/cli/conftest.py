@@ -20,14 +20,15 @@ class CommandLine:
 
     def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         self.config = folder / "rowkeeper.toml"
-        self.config.write_text('language = "en"\n', "utf-8")
+        self.configure("")
         self.state_dir = folder / "var"
         self.ledger = self.state_dir / "ledger"
         self._capsys = capsys
         self.err = ""
 
     def configure(self, text: str) -> None:
-        self.config.write_text('language = "en"\n' + text, "utf-8")
+        anywhere = "" if "[web]" in text else "web.port = 0\n"
+        self.config.write_text(f'language = "en"\n{anywhere}{text}', "utf-8")
 
     def __call__(self, *arguments: str, code: int = 0) -> str:
         """Run a command, expect its exit code, return its stdout."""

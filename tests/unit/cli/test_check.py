@@ -1,7 +1,9 @@
 """`check` says of everything a run needs how it is and what to do."""
 
 import asyncio
+import json
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -94,9 +96,19 @@ async def test_a_template_that_cannot_be_used_is_bad_configuration(command, tmp_
 
 async def test_names_that_a_start_would_refuse_are_bad_configuration(command):
     command.configure(server(f"http://127.0.0.1:{free_port()}") + '[outputs]\nname = "same{ext}"\n')
-    told = named(await checks(command, code=2), "outputs.name")
-    assert [level for level, _ in told] == ["fail", "fail"]
-    assert "{index}" in told[0][1]
+    ((level, message),) = named(await checks(command, code=2), "config")
+    assert level == "fail"
+    assert message.startswith('outputs.name = "same{ext}": it needs {index}')
+    assert "rows would share a name" in message
+
+
+async def test_templates_are_looked_at_even_when_settings_are_wrong(command):
+    command.configure('[web]\nport = 99999\n[workflows.mine]\ntemplate = "nofile.json"\n')
+    found = [message.split(" ")[0] for _, _, message in await checks(command, code=2)]
+    assert found == ["web.port", "workflows.mine.template:"]
+    assert command("run", code=2) == ""
+    assert "nofile.json" in command.err
+    assert "2 problem(s)" in command.err
 
 
 async def test_bad_settings_are_told_line_by_line(command):
@@ -104,6 +116,43 @@ async def test_bad_settings_are_told_line_by_line(command):
     assert await checks(command, code=2) == [
         ("fail", "config", "web.port = 70000: must be a whole number from 0 to 65535")
     ]
+
+
+async def test_a_port_that_another_program_has_is_told_and_one_of_our_own_daemon_is_fine(
+    command, tmp_path
+):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        async with Simulator(tmp_path / "comfyui") as simulator:
+            command.configure(server(simulator.url) + f"[web]\nport = {port}\n")
+            ((level, message),) = named(await checks(command, code=2), "web")
+            assert level == "fail"
+            assert f"listens at port {port}" in message
+            command.ledger.mkdir(parents=True)
+            lock = FolderLock(command.ledger, Disk())
+            lock.take(AT)
+            address = {"url": f"http://127.0.0.1:{port}", "pid": os.getpid()}
+            (command.state_dir / "web.json").write_text(json.dumps(address))
+            ((level, message),) = named(await checks(command), "web")
+            assert (level, "this state folder" in message) == ("ok", True)
+            lock.drop()
+    ((level, _),) = named(await checks(command, code=1), "web")  # the servers are gone
+    assert level == "ok"
+
+
+async def test_columns_that_the_first_look_adds_are_no_failure(command, tmp_path):
+    (tmp_path / "t.csv").write_text("产品名,产品图,模特图\n壶,a.png,b.png\n", "utf-8")
+    table = '[[tables]]\nname = "t"\nkind = "csv"\npath = "t.csv"\n'
+    async with Simulator(tmp_path / "comfyui") as simulator:
+        command.configure(server(simulator.url) + table)
+        assert named(await checks(command, code=1), "table t")[0][0] == "fail"
+        command.configure(server(simulator.url) + table + "create_columns = true\n")
+        first, second = named(await checks(command), "table t")
+    assert first == (
+        "ok",
+        "columns that the first look will add: 状态、任务ID (create_columns = true)",
+    )
+    assert second == ("ok", "can be read, 1 rows")
 
 
 async def test_waiting_rows_are_counted_by_what_they_lack(command, tmp_path):

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from config.output_name import faults_of
 from config.settings import Outputs
 from daemon.collect.naming import (
     MAX_COMPONENT_BYTES,
-    check_name_template,
     output_path,
     with_suffix,
 )
@@ -166,35 +166,6 @@ def test_no_row_can_make_a_harmful_name(product, model, number, index, ext):
 @given(st.text(st.sampled_from("ab{}/.: ~\\é"), max_size=30), anything)
 def test_a_template_is_refused_or_makes_harmless_names(template, product):
     whole = template + "/{row_id}{product_name}_{index}{ext}"
-    if not check_name_template(whole):
+    if not faults_of(whole):
         task = msgspec.structs.replace(TASK, product_name=product)
         assert_harmless(output_path(whole, task, 3, ".png"))
-
-
-# -- the setting --------------------------------------------------------------------------------
-
-
-def test_the_default_template_is_fine():
-    assert check_name_template(DEFAULT) == []
-
-
-@pytest.mark.parametrize(
-    ("template", "said"),
-    [
-        ("{row_id}_{index}{ext", "braces"),
-        ("{row_id}_{index}{}{ext}", "has no name"),
-        ("{row_id}_{index}{0}{ext}", "has no name"),
-        ("{row_id!r}_{index}{ext}", "!r"),
-        ("{row_id:>9999}_{index}{ext}", "width"),
-        ("{row_id:{index}}_{index}{ext}", "width"),
-        ("{row_id}_{index}{produt_name}{ext}", "did you mean {product_name}"),
-        ("{row_id}{ext}", "{index}"),
-        ("{row_id}_{index}", "end with {ext}"),
-        ("{product_name}_{index}{ext}", "{row_number}"),
-        ("/tmp/{row_id}_{index}{ext}", "not begin with /"),
-        ("a/../{row_id}_{index}{ext}", ".."),
-    ],
-)
-def test_a_template_that_cannot_work_is_refused_with_the_reason(template, said):
-    (problem,) = check_name_template(template)
-    assert said in problem

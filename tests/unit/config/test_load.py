@@ -254,17 +254,31 @@ def test_a_password_in_a_servers_address_is_refused_and_not_repeated(write):
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        ("{batch}/{index}{ext}", None),
-        ("{颜色}_{width:04d}_{index}{ext}", None),
-        ("{{x}}{ext}", None),
-        ("{batch", "cannot be read"),
-        ("{}{ext}", "placeholders must be plain names"),
-        ("{batch.__class__}{ext}", "placeholders must be plain names"),
-        ("{batch!r}{ext}", "placeholders must be plain names"),
-        ("{batch}", "must end with {ext}"),
-        ("/{batch}{ext}", "must stay inside outputs.path"),
-        ("../{batch}{ext}", "must stay inside outputs.path"),
-        ("{product_name:04d}{ext}", "has a format that its value cannot take"),
+        ("{row_id}/{index}{ext}", None),
+        ("{颜色}_{width:04d}_{row_id}_{index}{ext}", None),
+        ("{{x}}{row_number:04d}_{index}{ext}", None),
+        ("{row_id}_{index}{ext", "its braces do not fit"),
+        ("{row_id}_{index}{}{ext}", "{} has no name"),
+        ("{row_id}_{index}{0}{ext}", "{0} has no name"),
+        ("{row_id.__class__}_{task_id}{index}{ext}", "{row_id.__class__} is no plain name"),
+        ("{row_id!r}_{index}{ext}", "its braces do not fit: !r"),
+        ("{row_id:>9999}_{index}{ext}", "{row_id:>9999}: only a width"),
+        ("{row_id:{index}}_{index}{ext}", "{row_id:{index}}: only a width"),
+        ("{product_name:04d}_{row_id}{index}{ext}", "{product_name:04d}: product_name is text"),
+        ("{row_id}_{index}{produt_name}{ext}", "{produt_name} is unknown: did you mean {pr"),
+        ("{row_id}{ext}", "it needs {index}"),
+        ("{row_id}_{index}", "it must end with {ext}"),
+        ("{product_name}_{index}{ext}", "it needs {row_number}, {row_id} or {task_id}"),
+        ("/tmp/{row_id}_{index}{ext}", "it must not begin with /"),
+        ("a/../{row_id}_{index}{ext}", "it must not contain . or .. as a folder"),
+        (
+            "../x/{nope}",
+            (
+                "it needs {index}: a task may have several files; it must end with {ext}, the kind "
+                "of file that the server made; it needs {row_number}, {row_id} or {task_id}: rows "
+                "would share a name; it must not contain . or .. as a folder"
+            ),
+        ),
     ],
 )
 def test_the_name_of_results_is_checked(write, name, told):
@@ -273,6 +287,29 @@ def test_the_name_of_results_is_checked(write, name, told):
         assert load(path, {}).settings.outputs.name == name
     else:
         assert f'outputs.name = "{name}": {told}' in only_problem(path)
+
+
+def test_what_contradicts_is_told_beside_what_is_wrong_by_itself(write):
+    told = problems_of(
+        write(
+            """
+            servers = [{name = "a", url = "http://x"}, {url = "http://y"}, {name = "a", url = 3}]
+            tables = [{name = "t", kind = "csv", create_columns = 3}, {name = "t", kind = "no"}]
+            [web]
+            port = 99999
+            """
+        )
+    )
+    assert [each.split(":")[0] for each in told] == [
+        "servers[1].name",
+        "servers[2].url = 3",
+        "web.port = 99999",
+        "tables[0].create_columns = 3",
+        'tables[1].kind = "no"',
+        'servers[2].name = "a"',
+        'tables[1].name = "t"',
+        "tables[0].path",
+    ]
 
 
 def test_names_and_addresses_are_used_once(write):
