@@ -131,7 +131,6 @@ def write_whole(path: Path, chunks: list[bytes]) -> str:
 
     Without a note: what a crash leaves of it is thrown away.
     """
-    make_folder(path.parent)
     content = b"".join(chunks)
     with _open_empty(path) as file:
         rest = memoryview(content)
@@ -145,17 +144,24 @@ def write_whole(path: Path, chunks: list[bytes]) -> str:
 
 
 def _open_empty(path: Path) -> FileIO:
-    """Open *path* anew; mostly nothing is there, so only then is looked for what is."""
+    """Open *path* anew; mostly its folder is there and itself is not, so that is tried first."""
     try:
         return FileIO(path, "xb")
     except FileExistsError:
         discard(path)
-        return FileIO(path, "xb")
+    except FileNotFoundError:
+        make_folder(path.parent)
+    return FileIO(path, "xb")
 
 
 def discard(path: Path) -> None:
     """Remove a part and its note; missing ones are no error."""
     path.unlink(missing_ok=True)
+    discard_note(path)
+
+
+def discard_note(path: Path) -> None:
+    """Remove the note of a part; a missing one is no error."""
     _note_of(path).unlink(missing_ok=True)
 
 

@@ -1,5 +1,6 @@
 """Proves that a fetched file is what it should be, and puts it in its place; all of it blocks."""
 
+import contextlib
 import filecmp
 import os
 from pathlib import Path
@@ -9,9 +10,9 @@ import structlog
 from PIL import Image
 
 from daemon import failpoint
-from daemon.collect import containers
+from daemon.collect import containers, png
 from daemon.collect.file_type import FileType, expected_type, seen_type
-from daemon.collect.part import discard
+from daemon.collect.part import discard_note
 from daemon.durable import sync_folder
 
 log = structlog.get_logger()
@@ -64,6 +65,10 @@ def _look_into(file: BinaryIO, size_bytes: int, kind: FileType) -> str:
             return containers.check_glb(file, size_bytes)
         case FileType.FLAC | FileType.MP3 | FileType.OGG | FileType.SVG:
             return f"{kind.value}, {size_bytes} bytes"
+        case FileType.PNG:
+            with contextlib.suppress(png.Doubtful):
+                width, height = png.size_of_whole(file)
+                return _told(kind, width, height, frames=1)
         case FileType.GIF:
             containers.check_gif_end(file, size_bytes)
         case FileType.WEBP:
@@ -97,6 +102,10 @@ def _decode(file: BinaryIO, kind: FileType) -> str:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the disk's fault, not the file's
         raise containers.Broken(f"it cannot be decoded ({error})") from error
+    return _told(kind, width, height, frames)
+
+
+def _told(kind: FileType, width: int, height: int, frames: int) -> str:
     return f"{kind.value}, {width} x {height}, {frames} frame(s)"
 
 
@@ -110,8 +119,9 @@ def place(part: Path, final: Path) -> None:
     if os.path.lexists(final):
         if not final.exists() or not filecmp.cmp(part, final, shallow=False):
             raise FileExistsError(f"{final} exists and holds something else")
+        part.unlink()
     else:
         part.rename(final)
     failpoint.reach("download.after_rename")
-    discard(part)
+    discard_note(part)
     sync_folder(final.parent)
