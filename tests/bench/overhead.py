@@ -2,7 +2,7 @@
 
 import asyncio
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from random import Random
 
@@ -14,10 +14,26 @@ from ledger.jsondir.reader import read_state
 from ledger.timestamps import from_timestamp
 from tests.bench.benchmark import Benchmark, Size, Target
 from tests.bench.instant_comfy import instant_comfy
-from tests.bench.straight_line import StraightLine
+from tests.bench.straight_line import (
+    BareLines,
+    Keep,
+    RealLedger,
+    Rows,
+    StraightLine,
+    keep,
+    keep_proven,
+)
 from tests.fakes.world import World, small_rows, small_world
 
 IN_FLIGHT = 64
+#: Durable changes a row after its acceptance; the straight lines make as many.
+STEPS = 4
+#: Name, what it keeps, what it does with a file; see ``straight_line``.
+LINES: tuple[tuple[str, Callable[[Path], Rows], Keep], ...] = (
+    ("straight line", BareLines, keep),
+    ("straight line that proves its files", BareLines, keep_proven),
+    ("straight line with ledger and proof", RealLedger, keep_proven),
+)
 
 
 def _measure(folder: Path, rows: int, side: int) -> Mapping[str, float]:
@@ -27,19 +43,12 @@ def _measure(folder: Path, rows: int, side: int) -> Mapping[str, float]:
     Image.frombytes("RGB", (side, side), noise).save(picture, compress_level=1)
     with instant_comfy(picture) as url:
         daemon, appends, asked = _daemon(folder / "world", url, rows)
-    straight, proving = (
-        _straight(folder / name, picture, rows, appends, proves=proves)
-        for name, proves in (("straight", False), ("proving", True))
-    )
-    return {
-        "daemon, rows/s": daemon,
-        "straight line, rows/s": straight,
-        "daemon / straight line": daemon / straight,
-        "straight line that proves its files, rows/s": proving,
-        "daemon / straight line that proves": daemon / proving,
-        "durable changes a row": appends,
-        "requests a row": sum(asked.values()) / rows,
-    }
+    assert appends == STEPS, appends
+    figures = {"daemon, rows/s": daemon, "requests a row": sum(asked.values()) / rows}
+    for name, kept, how in LINES:
+        figures[f"{name}, rows/s"] = rate = _straight(folder / name, picture, rows, kept, how)
+        figures[f"daemon / {name}"] = daemon / rate
+    return figures
 
 
 def _daemon(folder: Path, url: str, rows: int) -> tuple[float, int, dict[str, int]]:
@@ -53,11 +62,13 @@ def _daemon(folder: Path, url: str, rows: int) -> tuple[float, int, dict[str, in
     return rate_of(world), _changes_a_row(world), asked
 
 
-def _straight(folder: Path, picture: Path, rows: int, appends: int, *, proves: bool) -> float:
-    """Return the rows per second of the straight line."""
+def _straight(
+    folder: Path, picture: Path, rows: int, kept: Callable[[Path], Rows], how: Keep
+) -> float:
+    """Return the rows per second of a straight line."""
     folder.mkdir()
     with instant_comfy(picture) as url:
-        line = StraightLine(url, folder, appends=appends, proves=proves)
+        line = StraightLine(url, folder, kept(folder), how)
         return asyncio.run(line.rate(rows, min(IN_FLIGHT, rows)))
 
 

@@ -1,9 +1,14 @@
-"""The floor under the daemon's rate: its HTTP calls and durable appends, and nothing else.
+"""Straight lines: what a row costs at the least, with less and with more of what is promised.
 
-The calls are those of ComfyUI's own example script (``websockets_api_example.py``): post, listen
-until the prompt has ended, read its history, fetch its file. No decisions, no checks, no index, no
-logs: what is left when all that makes the daemon one is taken away. Files are made durable as the
-daemon's are: written, synced, renamed, folder synced.
+All of them make the HTTP calls that the daemon makes for a row, in the way it makes them: the post
+on a connection of its own (see ``daemon.comfy.connection``: a kept one that died unnoticed would
+leave open whether the prompt arrived), one websocket for the news that a prompt has ended, one
+reading of its history, one of its file, both on kept connections. It is also what ComfyUI's own
+example does (``websockets_api_example.py``). All make a file durable as the daemon does: written,
+synced, renamed, folder synced. None decides anything, watches a timer, fills a template, checks
+a graph, follows a change, writes a log.
+
+They differ in what they keep (``Rows``) and in what they do with a file (``Keep``).
 """
 
 import asyncio
@@ -13,44 +18,82 @@ import queue
 import threading
 import time
 import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Protocol, TypeAlias
 
 import aiohttp
 import msgspec
 
+from daemon.clock import SystemClock
 from daemon.collect.part import part_of, write_whole
 from daemon.collect.proof import place, prove
 from daemon.comfy.connection import READ_BUFFER_BYTES
 from daemon.durable import sync_folder
+from ledger.jsondir.store import JsonDirBackend
+from ledger.ledger import Ledger
+from ledger.status import Stage
+from ledger.task import OutputFile
+from ledger.timestamps import to_timestamp
+from tests.bench.ledger_records import waiting_task
+from tests.fakes.records import batch_record
 
 RECORD_BYTES = 1650  # as the daemon's lines are here
 CLIENT_ID = "straight-line"
 
+#: Makes the bytes a durable file and returns its sha256, if that is wanted.
+Keep: TypeAlias = Callable[[Path, bytes], str]
 
-class Journal(threading.Thread):
-    """Appends with group commit: what arrives together shares one write and one sync."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(daemon=True)
-        self._file = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
-        self._inbox: queue.SimpleQueue[tuple[bytes, asyncio.Future[None]]] = queue.SimpleQueue()
+class Rows(Protocol):
+    """Where the steps of rows are kept; each step returns when it is on disk."""
+
+    async def open(self, rows: int) -> None:
+        """Take in so many rows, before the clock runs."""
+        ...
+
+    async def step(self, number: int, to: Stage, **fields: object) -> None:
+        """Keep that a row has come to the stage *to*."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of the files."""
+        ...
+
+
+class BareLines:
+    """Appends a line of the daemon's length a step, and knows nothing else.
+
+    With group commit: what arrives together shares one write and one sync.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._file = os.open(folder / "lines", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+        self._inbox: queue.SimpleQueue[asyncio.Future[None]] = queue.SimpleQueue()
+
+    async def open(self, rows: int) -> None:
+        """Begin to write."""
         self._loop = asyncio.get_running_loop()
+        threading.Thread(target=self._write, daemon=True).start()
 
-    async def append(self, record: bytes) -> None:
-        """Return when *record* is on disk."""
+    async def step(self, number: int, to: Stage, **fields: object) -> None:
+        """Append a line."""
         done: asyncio.Future[None] = self._loop.create_future()
-        self._inbox.put((record, done))
+        self._inbox.put(done)
         await done
 
-    def run(self) -> None:
-        """Write for ever."""
+    async def close(self) -> None:
+        """Leave the thread waiting: the process ends soon."""
+
+    def _write(self) -> None:
+        line = b"x" * RECORD_BYTES
         while True:
             group = [self._inbox.get()]
             while not self._inbox.empty():
                 group.append(self._inbox.get_nowait())
-            os.write(self._file, b"".join(record for record, _ in group))
+            os.write(self._file, line * len(group))
             os.fdatasync(self._file)
-            self._loop.call_soon_threadsafe(_resolve, [done for _, done in group])
+            self._loop.call_soon_threadsafe(_resolve, group)
 
 
 def _resolve(futures: list[asyncio.Future[None]]) -> None:
@@ -58,40 +101,64 @@ def _resolve(futures: list[asyncio.Future[None]]) -> None:
         future.set_result(None)
 
 
+class RealLedger:
+    """Commits a whole record a step to a ledger of ours, with all that this promises.
+
+    Checked against version and legal moves, encoded with its checksum, found by every index
+    afterwards, told to whoever listens (nobody does). What of it could be cheaper is measured by
+    the ledger's own benchmarks.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._ledger = Ledger(JsonDirBackend(folder / "ledger"))
+        self._clock = SystemClock()
+
+    async def open(self, rows: int) -> None:
+        """Accept the rows."""
+        await self._ledger.open()
+        self._tasks = [waiting_task(number) for number in range(rows)]
+        await self._ledger.commit(batch_record(), *self._tasks, op="rows.accepted")
+
+    async def step(self, number: int, to: Stage, **fields: object) -> None:
+        """Commit the task's next version."""
+        at = to_timestamp(self._clock.now())
+        self._tasks[number] = task = self._tasks[number].moved(to, at=at, **fields)
+        await self._ledger.commit(task, op=f"task.{to}")
+
+    async def close(self) -> None:
+        """Write the snapshot."""
+        await self._ledger.close()
+
+
 class StraightLine:
     """Brings rows through one server, so many at a time."""
 
-    def __init__(self, url: str, folder: Path, *, appends: int, proves: bool = False) -> None:
-        """*appends*: durable changes a row, as many as the daemon makes.
-
-        *proves*: each file is hashed and decoded before it gets its name, as the daemon promises.
-        """
+    def __init__(self, url: str, folder: Path, rows: Rows, keep: Keep) -> None:
         self._url = url
         self._folder = folder
-        self._appends = appends
-        self._keep = _keep_proven if proves else _keep
+        self._rows = rows
+        self._keep = keep
+        self._ended: dict[str, asyncio.Future[None]] = {}
 
     async def rate(self, rows: int, in_flight: int) -> float:
         """Return rows per second."""
-        self._journal = Journal(self._folder / "journal")
-        self._journal.start()
+        await self._rows.open(rows)
         left = iter(range(rows))
-        self._ended: dict[str, asyncio.Future[None]] = {}
         anew = aiohttp.TCPConnector(limit=0, force_close=True)
         async with (
             aiohttp.ClientSession(read_bufsize=READ_BUFFER_BYTES) as reading,
             aiohttp.ClientSession(connector=anew) as changing,
+            reading.ws_connect(self._url + f"/ws?clientId={CLIENT_ID}") as websocket,
         ):
-            async with reading.ws_connect(self._url + f"/ws?clientId={CLIENT_ID}") as websocket:
-                listening = asyncio.create_task(self._listen(websocket))
-                began = time.perf_counter()
-                workers = (self._work(left, reading, changing) for _ in range(in_flight))
-                await asyncio.gather(*workers)
-                seconds = time.perf_counter() - began
-                listening.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await listening
-            return rows / seconds
+            listening = asyncio.create_task(self._listen(websocket))
+            began = time.perf_counter()
+            await asyncio.gather(*(self._work(left, reading, changing) for _ in range(in_flight)))
+            seconds = time.perf_counter() - began
+            listening.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await listening
+        await self._rows.close()
+        return rows / seconds
 
     async def _listen(self, websocket: aiohttp.ClientWebSocketResponse) -> None:
         async for message in websocket:
@@ -106,25 +173,29 @@ class StraightLine:
         return self._ended[prompt_id]
 
     async def _work(
-        self, left: "iter", reading: aiohttp.ClientSession, changing: aiohttp.ClientSession
+        self, left: Iterator[int], reading: aiohttp.ClientSession, changing: aiohttp.ClientSession
     ) -> None:
-        record = b"x" * RECORD_BYTES
         for number in left:
-            before = self._appends // 2
-            for _ in range(before):
-                await self._journal.append(record)
             prompt_id = str(uuid.uuid4())
+            begun = {"comfyui_task_id": prompt_id, "server": "gpu-0", "attempt": 1}
+            await self._rows.step(number, Stage.SUBMITTING, **begun)
             async with changing.post(self._url + "/prompt", data=_prompt(prompt_id)) as answer:
                 await answer.read()
+            await self._rows.step(number, Stage.QUEUED)
             await self._end_of(prompt_id)
             del self._ended[prompt_id]
             async with reading.get(f"{self._url}/history/{prompt_id}") as answer:
-                file = msgspec.json.decode(await answer.read())[prompt_id]["outputs"]["40"]
-            async with reading.get(self._url + "/view", params=file["images"][0]) as answer:
+                told = msgspec.json.decode(await answer.read())
+            file = told[prompt_id]["outputs"]["40"]["images"][0]
+            path = self._folder / f"{number}.png"
+            output = OutputFile(node="40", path=str(path), **file)
+            await self._rows.step(number, Stage.COLLECTING, outputs=(output,))
+            async with reading.get(self._url + "/view", params=file) as answer:
                 content = await answer.read()
-            await asyncio.to_thread(self._keep, self._folder / f"{number}.png", content)
-            for _ in range(self._appends - before):
-                await self._journal.append(record)
+            sha256 = await asyncio.to_thread(self._keep, path, content)
+            output = msgspec.structs.replace(output, sha256=sha256, size_bytes=len(content))
+            done = {"outputs": (output,), "output_files": (str(path),)}
+            await self._rows.step(number, Stage.DONE, **done)
 
 
 def _prompt(prompt_id: str) -> bytes:
@@ -137,18 +208,22 @@ def _prompt(prompt_id: str) -> bytes:
     return msgspec.json.encode(request)
 
 
-def _keep(path: Path, content: bytes) -> None:
-    part = path.with_name(path.name + ".part")
+def keep(path: Path, content: bytes) -> str:
+    """Make a file durable."""
+    part = part_of(path)
     with part.open("wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
     part.rename(path)
     sync_folder(path.parent)
+    return ""
 
 
-def _keep_proven(path: Path, content: bytes) -> None:
+def keep_proven(path: Path, content: bytes) -> str:
+    """Make a file durable, hashed and decoded before it gets its name, as the daemon promises."""
     part = part_of(path)
-    write_whole(part, [content])
+    sha256 = write_whole(part, [content])
     prove(part)
     place(part, path)
+    return sha256
