@@ -38,6 +38,8 @@ class SystemClock:
         """Wait *seconds*, or less when one of the events *until* is set before."""
         if not until:
             await asyncio.sleep(seconds)
+        elif any(event.is_set() for event in until):
+            await asyncio.sleep(0)  # whoever is never left waiting lets the others go on
         elif len(until) == 1:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(seconds):

@@ -1,11 +1,13 @@
 """Logs: text for people on a terminal, one JSON object a line otherwise; always on stderr."""
 
+import json
 import logging
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache
 from typing import Protocol, cast
 
+import orjson
 import structlog
 from structlog.typing import EventDict, Processor
 
@@ -173,5 +175,13 @@ def _renderers(stream: Stream, *, as_text: bool) -> list[Processor]:
     without_locals = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
     return [
         structlog.processors.ExceptionRenderer(without_locals),
-        structlog.processors.JSONRenderer(ensure_ascii=False),
+        structlog.processors.JSONRenderer(_as_json),
     ]
+
+
+def _as_json(event: EventDict, default: Callable[[object], object]) -> str:
+    """Return *event* as JSON, also what orjson refuses, such as half a character."""
+    try:
+        return orjson.dumps(event, default).decode()
+    except TypeError:
+        return json.dumps(event, ensure_ascii=False, default=default)

@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path, PurePosixPath
 
@@ -81,6 +81,7 @@ async def open_file(
     """
     failpoint.reach("comfy.download.open")
     async with _view(connection, ref, offset) as response:
+        _must_be_there(connection, response, ref)
         if response.status != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             yield _download(connection, response, offset)
             return
@@ -89,27 +90,28 @@ async def open_file(
         yield FileDownload(connection, None, offset, total_bytes)
         return
     async with _view(connection, ref, 0) as response:
+        _must_be_there(connection, response, ref)
         yield _download(connection, response, 0)
 
 
-@asynccontextmanager
-async def _view(
+def _view(
     connection: Connection, ref: FileRef, offset: int
-) -> AsyncIterator[aiohttp.ClientResponse]:
+) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
     times = connection.timeouts
-    headers = _AS_STORED | ({"Range": f"bytes={offset}-"} if offset else {})
-    async with connection.response(
+    return connection.response(
         "GET",
         "/view",
         params=_params(ref),
-        headers=headers,
+        headers=_AS_STORED | ({"Range": f"bytes={offset}-"} if offset else {}),
         timeout=aiohttp.ClientTimeout(
             total=None, connect=times.connect_seconds, sock_read=times.idle_seconds
         ),
-    ) as response:
-        if _is_missing(response.status, ref):
-            raise FileNotFoundError(f"{connection.name} has no file {_shown(ref)}")
-        yield response
+    )
+
+
+def _must_be_there(connection: Connection, response: aiohttp.ClientResponse, ref: FileRef) -> None:
+    if _is_missing(response.status, ref):
+        raise FileNotFoundError(f"{connection.name} has no file {_shown(ref)}")
 
 
 def _download(

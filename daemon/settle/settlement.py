@@ -82,44 +82,55 @@ class Settlement:
         tickets = [ticket_of(task) for task in tasks]
         sightings = await server.look_up(tickets, ended)
         settled = Settled()
-        verdicts = await asyncio.gather(
-            *(self._judge(server, settings, task, sightings, settled) for task in tasks)
-        )
+        verdicts = [
+            self._judge(settings, task, sightings[ticket.prompt_id], settled)
+            for task, ticket in zip(tasks, tickets, strict=True)
+        ]
+        if any(verdict.decision is Decision.PROBE for verdict in verdicts):
+            verdicts = await asyncio.gather(
+                *(
+                    self._probed(server, task, sightings[ticket.prompt_id], verdict)
+                    for task, ticket, verdict in zip(tasks, tickets, verdicts, strict=True)
+                )
+            )
         await asyncio.gather(
             *(
                 self._act(task, verdict, sightings[ticket.prompt_id], settled, actor)
                 for task, ticket, verdict in zip(tasks, tickets, verdicts, strict=True)
+                if verdict.decision is not Decision.KEEP
             )
         )
         return settled
 
-    async def _judge(
-        self,
-        server: WorkflowServer,
-        settings: Server,
-        task: Task,
-        sightings: Mapping[str, Sighting],
-        settled: Settled,
-    ) -> Verdict:
-        prompt_id = task.comfyui_task_id or ""
-        sighting = sightings[prompt_id]
-        absent_seconds = self._absent_seconds(prompt_id, sighting)
+    def _judge(self, settings: Server, task: Task, sighting: Sighting, settled: Settled) -> Verdict:
+        """Return what is to be done, or that the output folder has to be asked first."""
+        absent_seconds = self._absent_seconds(task.comfyui_task_id or "", sighting)
         left_seconds = settings.settle_seconds - absent_seconds
-        probe: Probe | None = None
-        while True:
-            verdict = judge(
-                task,
-                sighting,
-                settled=left_seconds <= 0,
-                probe=probe,
-                ask_when_uncertain=self._asks_when_uncertain(task.workflow_type),
-            )
-            if verdict.decision is Decision.LOOK_AGAIN:
-                known = settled.look_again_in_seconds
-                settled.look_again_in_seconds = max(left_seconds, known or 0.0)
-            if verdict.decision is not Decision.PROBE:
-                return verdict
-            probe = await probe_outputs(server, task, self._results_of(task))
+        verdict = self._verdict(task, sighting, settled=left_seconds <= 0)
+        if verdict.decision is Decision.LOOK_AGAIN:
+            known = settled.look_again_in_seconds
+            settled.look_again_in_seconds = max(left_seconds, known or 0.0)
+        return verdict
+
+    async def _probed(
+        self, server: WorkflowServer, task: Task, sighting: Sighting, verdict: Verdict
+    ) -> Verdict:
+        """Return *verdict*, or the one that the output folder's evidence leads to."""
+        if verdict.decision is not Decision.PROBE:
+            return verdict
+        probe = await probe_outputs(server, task, self._results_of(task))
+        return self._verdict(task, sighting, settled=True, probe=probe)
+
+    def _verdict(
+        self, task: Task, sighting: Sighting, *, settled: bool, probe: Probe | None = None
+    ) -> Verdict:
+        return judge(
+            task,
+            sighting,
+            settled=settled,
+            probe=probe,
+            ask_when_uncertain=self._asks_when_uncertain(task.workflow_type),
+        )
 
     def _asks_when_uncertain(self, workflow_type: str) -> bool:
         """Say whether a person decides; so it is for a type that left the settings."""

@@ -2,8 +2,10 @@
 
 import asyncio
 import io
+import json
 import logging
 import secrets
+from pathlib import Path
 
 import orjson
 import pytest
@@ -46,6 +48,15 @@ def test_off_a_terminal_each_line_is_a_json_object():
     assert line["task"] == "图_1"
     assert str(line["timestamp"]).endswith("Z")
     assert "图_1" in stream.getvalue()
+
+
+def test_what_json_hardly_holds_is_shown_all_the_same():
+    stream = io.StringIO()
+    logs.set_up(Log(), stream)
+    structlog.get_logger().info("task.odd", half="\ud83d", huge=10**40, path=Path("a"))
+    (line,) = map(json.loads, stream.getvalue().splitlines())
+    assert (line["half"], line["huge"]) == ("\ud83d", 10**40)
+    assert "a" in line["path"]
 
 
 def test_on_a_terminal_it_is_text():
