@@ -6,6 +6,7 @@ All functions block; they run in threads.
 import hashlib
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
@@ -45,6 +46,7 @@ class Part:
         self._path = path
         make_folder(path.parent)
         self._lock = threading.Lock()
+        self._hashing = ThreadPoolExecutor(1, thread_name_prefix="hashing")
         kept = _is_resumable(path, head)
         if not kept:
             discard(path)
@@ -74,14 +76,16 @@ class Part:
 
     def write(self, chunks: list[bytes]) -> None:
         """Append the chunks."""
-        # In one piece: each call that lets go of the interpreter's lock may wait 5 ms to get it
-        # back from a busy event loop.
+        # In one piece: each call that lets go of the interpreter's lock may have to wait for it.
         piece = b"".join(chunks)
         with self._lock:
-            rest = memoryview(piece)
-            while rest:  # a write may take less than it was given
-                rest = rest[self._file.write(rest) :]
-            self._hash.update(piece)
+            hashed = self._hashing.submit(self._hash.update, piece)  # takes as long as the write
+            try:
+                rest = memoryview(piece)
+                while rest:  # a write may take less than it was given
+                    rest = rest[self._file.write(rest) :]
+            finally:
+                hashed.result()
             self.size_bytes += len(piece)
         failpoint.reach("download.in_the_middle")
 
@@ -111,6 +115,7 @@ class Part:
         """Let go of the file; its bytes stay for the next attempt."""
         with self._lock:
             self._file.close()
+            self._hashing.shutdown()  # nothing is under way: a write waits for its hash
 
 
 def part_of(final: Path) -> Path:
