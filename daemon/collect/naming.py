@@ -6,6 +6,8 @@ the same each time it is made for the same task.
 
 import re
 import unicodedata
+from collections.abc import Mapping
+from functools import cache
 from pathlib import PurePosixPath
 
 import msgspec
@@ -27,6 +29,13 @@ _RESERVED = re.compile(
 )
 
 
+class Placeholder(msgspec.Struct, frozen=True):
+    """Where a value goes, and how it is written."""
+
+    field: str
+    spec: str
+
+
 class Piece(msgspec.Struct, kw_only=True):
     """A stretch of a path component: the template's own text or a filled placeholder."""
 
@@ -41,18 +50,31 @@ def output_path(template: str, task: Task, index: int, ext: str) -> PurePosixPat
     MAX_COMPONENT_BYTES bytes; long values are cut, index and extension are kept.
     """
     known = _known_values(task, index, ext)
-    components: list[list[Piece]] = [[]]
+    names: list[str] = []
+    for parts in _components(template):
+        pieces = [part if isinstance(part, Piece) else _filled(part, known, task) for part in parts]
+        # A component with a placeholder has two pieces or more, and stays when all are empty.
+        if len(pieces) > 1 or pieces[0].text:
+            names.append(_fitted(pieces))
+    return PurePosixPath(*names)
+
+
+@cache  # one template names all results
+def _components(template: str) -> tuple[tuple[Piece | Placeholder, ...], ...]:
+    """Return what each path component is made of; only slashes of *template* itself part them."""
+    components: list[list[Piece | Placeholder]] = [[]]
     for literal, field, spec in parts_of(template):
         first, *others = literal.split("/")
         components[-1].append(Piece(text=_safe(first)))
         components.extend([Piece(text=_safe(other))] for other in others)
         if field is not None:
-            value = known[field] if field in known else _column(task, field)
-            text = _safe(_formatted(value, spec))
-            components[-1].append(Piece(text=text, keep=field in _KEPT_WHOLE))
-    # A component with a placeholder has two pieces or more, and stays when all are empty.
-    named = [pieces for pieces in components if len(pieces) > 1 or pieces[0].text]
-    return PurePosixPath(*(_fitted(pieces) for pieces in named))
+            components[-1].append(Placeholder(field, spec))
+    return tuple(map(tuple, components))
+
+
+def _filled(part: Placeholder, known: Mapping[str, Json], task: Task) -> Piece:
+    value = known[part.field] if part.field in known else _column(task, part.field)
+    return Piece(text=_safe(_formatted(value, part.spec)), keep=part.field in _KEPT_WHOLE)
 
 
 def with_suffix(path: PurePosixPath, task_id: str) -> PurePosixPath:
