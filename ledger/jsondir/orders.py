@@ -23,6 +23,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     journal_bytes_at_close: int = 1024 * 1024  # a longer one is not kept open for the next start
     snapshot_seconds: float = 1.0  # from a change to the snapshot that shows it, when it is cheap
     snapshot_share: float = 0.02  # of the time, at most, goes into snapshots
+    pressed_seconds: float = 1.0  # between two snapshots, also when the journals grow too long
     probe_bytes: int = 1024 * 1024  # must be free before writing begins again
 
 

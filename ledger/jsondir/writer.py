@@ -60,6 +60,7 @@ class Writer(threading.Thread):
         self._folding = ThreadPoolExecutor(1, thread_name_prefix="ledger-keeper")
         self._folding_now = False
         self._not_before = 0.0  # monotonic; the next snapshot
+        self._pressed_not_before = 0.0  # likewise, when the journals have grown too long
         self._compactions: list[Order] = []  # to be served by the next fold
         self._served: list[Order] = []  # by the one under way
         self._failure: LedgerClosed | None = None
@@ -253,7 +254,8 @@ class Writer(threading.Thread):
 
         Then what a snapshot writes is in proportion to what the changes wrote.
         """
-        return self._unfolded_bytes > max(self._limits.journal_bytes, self._keeper.snapshot_bytes)
+        limit_bytes = max(self._limits.journal_bytes, self._keeper.snapshot_bytes)
+        return self._unfolded_bytes > limit_bytes and time.monotonic() >= self._pressed_not_before
 
     def _fold(self) -> None:
         changes, self._changes = self._changes, Changes()
@@ -289,6 +291,7 @@ class Writer(threading.Thread):
             folded.changes.follow(self._changes)
             self._changes = folded.changes
         self._not_before = time.monotonic() + pause
+        self._pressed_not_before = time.monotonic() + self._limits.pressed_seconds
         for order in self._served:
             if folded.error is None:
                 order.done.set_result(None)

@@ -117,6 +117,21 @@ async def test_a_long_journal_is_closed_gzipped_and_indexed(folder):
     assert verify(folder) == []
 
 
+async def test_long_journals_press_for_a_snapshot_once_in_a_while_at_most(folder):
+    limits = Limits(journal_bytes=2000, snapshot_seconds=3600, pressed_seconds=3600)
+    ledger = in_folder(folder, limits=limits)
+    await ledger.open()
+    await ledger.commit(*map(task_record, range(1, 6)), op="a.b")
+    await until(lambda: list((folder / "archive").glob("*.gz")))
+    written = snapshot_seq(folder)
+    for number in range(6, 20):
+        await ledger.commit(task_record(number), op="a.b")
+    assert snapshot_seq(folder) == written
+    assert len(list(folder.glob("journal-*.jsonl"))) > 2
+    await ledger.close()
+    assert (verify(folder), snapshot_seq(folder)) == ([], 19)
+
+
 async def test_an_index_is_the_same_whether_the_lines_were_noted_or_are_read_again(folder):
     ledger = in_folder(folder)
     await ledger.open()
