@@ -22,7 +22,7 @@ PICTURES_SHOWN = """[...document.querySelectorAll("main img[src]")].every((image
   (image.complete && image.naturalWidth > 0) || image.getBoundingClientRect().top > innerHeight)"""
 
 
-async def until(page: Page, expression: str, seconds: float = 15) -> None:
+async def until(page: Page, expression: str, seconds: float = 20) -> None:
     """Wait until *expression* holds in the page, whose policy forbids it to wait by itself."""
     async with asyncio.timeout(seconds):
         while not await page.evaluate(expression):

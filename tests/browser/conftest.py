@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 ARGUMENTS = [
@@ -16,6 +16,9 @@ ARGUMENTS = [
     # a name of a foreign site that its maker points at this machine
     "--host-resolver-rules=MAP rebound.example 127.0.0.1",
 ]
+#: How long the page may take to show something: far longer than it does, on a machine that is busy.
+PATIENCE_MS = 20_000
+expect.set_options(timeout=PATIENCE_MS)
 DESKTOP = {"width": 1280, "height": 860}
 PHONE = {"width": 390, "height": 844}
 
@@ -43,7 +46,7 @@ class Opener:
         settings = {"locale": "zh-CN", "viewport": DESKTOP} | context
         opened = await self.browser.new_context(**settings)
         page = await opened.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(PATIENCE_MS)
         said: list[str] = []
         page.on(
             "console",

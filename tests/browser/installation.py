@@ -46,7 +46,7 @@ async def running(world: World) -> AsyncIterator[Running]:
             stderr=log,
         )
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while (url := url_in(address, process.pid)) is None:
                 assert process.returncode is None, (world.folder / "log").read_text("utf-8")
                 await asyncio.sleep(0.05)

@@ -21,7 +21,7 @@ EXAMPLE = ROOT / "config" / "examples" / "jobs" / "spring"
 async def test_a_job_dropped_on_the_page_asks_for_the_token_and_runs_to_its_end(
     tmp_path: Path, open_page: Opener
 ) -> None:
-    async with Simulator(tmp_path / "comfyui", seconds_per_job=0.3) as simulator:
+    async with Simulator(tmp_path / "comfyui", seconds_per_job=2) as simulator:
         world = World(tmp_path / "world", simulator.url)
         async with (
             running(world) as daemon,
@@ -40,6 +40,7 @@ async def test_a_job_dropped_on_the_page_asks_for_the_token_and_runs_to_its_end(
 
             done = page.locator(".row", has_text="完成")
             await expect(page.locator(".row .meter:visible").first).to_be_visible()
+            simulator.pace.seconds_per_job = 0.1  # it was seen at work
             await expect(done).to_have_count(8, timeout=30_000)
             await expect(page.locator(".title-line .pill")).to_have_text("已结束")
             await expect(page.locator(".row img").first).to_be_visible()

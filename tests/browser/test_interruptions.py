@@ -19,7 +19,7 @@ async def test_a_pause_outlives_a_restart_and_the_page_comes_back_by_itself(
     tmp_path: Path, open_page: Opener
 ) -> None:
     away = ("ERR_CONNECTION_REFUSED", "ERR_INCOMPLETE_CHUNKED_ENCODING", "ERR_CONNECTION_RESET")
-    async with Simulator(tmp_path / "comfyui", seconds_per_job=0.2) as simulator:
+    async with Simulator(tmp_path / "comfyui", seconds_per_job=2) as simulator:
         world = small_world(tmp_path / "world", simulator.url, max_in_flight=1)
         world.drop("spring", small_rows(12))
         async with running(world) as daemon:
@@ -40,6 +40,7 @@ async def test_a_pause_outlives_a_restart_and_the_page_comes_back_by_itself(
             assert waiting > 0
             await page.get_by_role("button", name="继续").click()
             assert (await facts(page))["待处理"] == waiting
+            simulator.pace.seconds_per_job = 0.1
             await confirm(page, "继续")  # the token is still in the page's memory
             await expect(page.locator(".batch .pill")).to_have_text("已结束", timeout=20_000)
             await opened.__aexit__(None, None, None)
