@@ -10,12 +10,26 @@ import { picture, thumbOf } from "./thumb.js";
 import { t, tr } from "./words.js";
 
 const OPEN_AT_FIRST = 3;
+const FIRST = 50; // batches; a year's worth of them at once would hold the page up
 const SHOWN = 20;
 
 export function failedView(root) {
   const empty = h("p", { class: "empty" }, t("failed.none"));
   const list = h("div", { class: "failed-list" });
   let made = 0;
+  let shown = FIRST;
+  const more = h(
+    "button",
+    {
+      class: "button",
+      type: "button",
+      onclick: () => {
+        shown += FIRST;
+        update();
+      },
+    },
+    t("more"),
+  );
   const show = keyed(
     list,
     (batch) => batch.batch_id,
@@ -33,6 +47,7 @@ export function failedView(root) {
     ),
     empty,
     list,
+    more,
   );
 
   function update() {
@@ -40,7 +55,8 @@ export function failedView(root) {
       .filter((batch) => batch.statistics.failed)
       .reverse();
     empty.hidden = batches.length > 0;
-    show(batches);
+    more.hidden = batches.length <= shown;
+    show(batches.slice(0, shown));
   }
 
   update();
