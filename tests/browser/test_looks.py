@@ -86,7 +86,7 @@ async def views(daemon: Running) -> dict[str, str]:
     tasks = (await daemon.get("/api/tasks?limit=1000"))["tasks"]
     failed = next(task for task in tasks if task["stage"] == "failed")
     done = next(task for task in tasks if task["stage"] == "done")
-    long = next(task for task in reversed(tasks) if len(task["product_name"]) > 50)
+    long = max(tasks, key=lambda task: len(task["product_name"]))
     return {
         "overview": "#/",
         "batches": "#/batches",
