@@ -122,7 +122,8 @@ async def test_long_journals_press_for_a_snapshot_once_in_a_while_at_most(folder
     ledger = in_folder(folder, limits=limits)
     await ledger.open()
     await ledger.commit(*map(task_record, range(1, 6)), op="a.b")
-    await until(lambda: list((folder / "archive").glob("*.gz")))
+    archive, writer = folder / "archive", ledger._backend._writer
+    await until(lambda: list(archive.glob("*.gz")) and not writer._folding_now)
     written = snapshot_seq(folder)
     for number in range(6, 20):
         await ledger.commit(task_record(number), op="a.b")
