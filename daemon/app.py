@@ -142,7 +142,8 @@ def _work(
     stuck = _stuck(ground, backups, followers)
     quota = ground.feishu.quota if ground.feishu else None
     alerts = make_alerts(settings, ledger, clock, lambda: stuck.stuck, quota)
-    desk = _desk(ground, door, tables, inbox, followers, stuck)
+    collector = Collector(ledger, ground.clients, ground.workflows.settings, ground.paths, clock)
+    desk = _desk(ground, door, tables, inbox, followers, stuck, collector)
     web = WebServer(desk)
     services: list[Service] = [
         inbox,
@@ -150,7 +151,7 @@ def _work(
         *tables.pushes,
         *_dispatch(ground),
         *(service for each in followers for service in (each, each.news)),
-        Collector(ledger, ground.clients, ground.workflows.settings, ground.paths, clock),
+        collector,
         *tables.publishers,
         BatchKeeper(ledger, clock, ground.streaks),
         LedgerWatch(ledger, clock),
@@ -185,6 +186,7 @@ def _desk(  # noqa: PLR0917 - what the page shows comes from everywhere
     inbox: Inbox,
     followers: Sequence[Follower],
     stuck: StuckTasks,
+    collector: Collector,
 ) -> Desk:
     run_times = RunTimes()
     run_times.load(ground.ledger)
@@ -209,6 +211,7 @@ def _desk(  # noqa: PLR0917 - what the page shows comes from everywhere
         input_path=ground.contents.path_of,
         output_path=ground.folder.absolute,
         inbox_drops=lambda: inbox.lying,
+        concerns=lambda: [*collector.concerns, *inbox.concerns],
     )
 
 

@@ -4,11 +4,13 @@ Only with ``--write-test`` a scratch cell of each table is written, and a messag
 """
 
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 
 import click
 
 from config.errors import ConfigError
 from daemon.cli.commands import help_words, json_option
+from daemon.cli.concerns import concerns_on_disk
 from daemon.cli.doctor_door import look_at_door
 from daemon.cli.doctor_machine import Finding, look_at_ledger, look_at_machine
 from daemon.cli.invocation import Invocation, pass_invocation
@@ -62,6 +64,8 @@ def _look(invocation: Invocation, *, write_test: bool) -> Iterator[Finding]:
     yield from remote.look_at_workflows(judged, words)
     yield from remote.look_at_rows(state, templates, judged, answers, words)
     yield from asyncio.run(look_at_tables(settings, words, write_test=write_test))
+    for concern in concerns_on_disk(settings, state.meta.get("drops", {}), datetime.now(UTC)):
+        yield Finding(level="warn", name="inbox", message=concern.text(words))
     for one in table_documents(Index(state), settings, words):
         for line in hindered_tables([one], words):
             yield Finding(level="warn", name=f"table {one.name}", message=line)

@@ -44,8 +44,25 @@ FAILED, BAD_USAGE, LEDGER_IN_USE = 1, 2, 3
 _DISK_TROUBLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
 
 
+class _Rowkeeper(LazyGroup):
+    """Tells trouble with the disk in words while it knows whose disk it is."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except OSError as error:
+            if not isinstance(ctx.obj, Invocation):
+                raise
+            from daemon.cli.disk_trouble import sentence_on  # noqa: PLC0415 - seldom wanted
+
+            if isinstance(error, BrokenPipeError) or (said := sentence_on(error, ctx.obj)) is None:
+                raise
+            click.echo(said, err=True)
+            return FAILED
+
+
 @click.group(
-    cls=LazyGroup,
+    cls=_Rowkeeper,
     invoke_without_command=True,
     help=help_words("help.main"),
     context_settings={"help_option_names": ["-h", "--help"]},

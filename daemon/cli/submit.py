@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
+import msgspec
 
 from daemon.cli.commands import help_words, json_option
 from daemon.cli.drop import CannotSubmit, Drop, place, plan_drops
@@ -14,6 +15,7 @@ from ledger.jsondir.lock import read_holder
 from ledger.jsondir.reader import read_state
 
 _LOOK_EVERY_SECONDS = 0.1
+_LEDGER_EVERY_SECONDS = 1.5  # reading it takes a while
 
 
 @click.command(help=help_words("help.submit"))
@@ -54,17 +56,38 @@ def _submit(
             invocation.say("submit.later", name=name)
             yield Verdict(name=name, pending=True)
         return
-    deadline = time.monotonic() + timeout_seconds
-    while any(watch.is_pending(name) for name in names) and time.monotonic() < deadline:
-        time.sleep(_LOOK_EVERY_SECONDS)  # another process decides; there is nothing to wait on
+    unmoved = _wait_for_verdicts(watch, names, settings.ledger.path, timeout_seconds)
     for name, drop in zip(names, drops, strict=True):
-        if watch.is_pending(name):
+        if watch.is_pending(name) and name not in unmoved:
             invocation.say("submit.undecided", name=name, seconds=timeout_seconds)
             yield Verdict(name=name, pending=True)
             continue
         verdict = watch.verdict(name, drop.lines, read_state(settings.ledger.path))
+        verdict = msgspec.structs.replace(verdict, unmoved=watch.is_pending(name))
         _tell(invocation, verdict)
         yield verdict
+
+
+def _wait_for_verdicts(
+    watch: Watch, names: Sequence[str], ledger: Path, timeout_seconds: float
+) -> set[str]:
+    """Wait until every drop is decided, or time is over; return those decided but not moved.
+
+    Another process decides: there is nothing to wait on. A drop is moved right after its verdict,
+    so one that lies there decided at two looks in a row may not be moved.
+    """
+    deadline = time.monotonic() + timeout_seconds
+    ledger_due = time.monotonic() + _LEDGER_EVERY_SECONDS
+    decided, unmoved = set[str](), set[str]()
+    while any(watch.is_pending(name) and name not in unmoved for name in names):
+        if (now := time.monotonic()) >= deadline:
+            break
+        if now >= ledger_due:
+            state, ledger_due = read_state(ledger), now + _LEDGER_EVERY_SECONDS
+            lying = {name for name in names if watch.is_unmoved(name, state)}
+            unmoved, decided = lying & decided, lying
+        time.sleep(_LOOK_EVERY_SECONDS)
+    return unmoved
 
 
 def _tell(invocation: Invocation, verdict: Verdict) -> None:
@@ -77,5 +100,7 @@ def _tell(invocation: Invocation, verdict: Verdict) -> None:
         invocation.say("submit.rejected", name=name, rows=verdict.rejected_rows, path=reports)
     if verdict.duplicate_rows:
         invocation.say("submit.duplicates", name=name, rows=verdict.duplicate_rows, path=reports)
+    if verdict.unmoved:
+        invocation.say("concern.unmoved", name=name)
     if verdict.unreadable is not None:
         invocation.say("submit.unreadable", name=name, reason=verdict.unreadable)

@@ -8,6 +8,7 @@ import msgspec
 
 from daemon.intake.columns import REPORT_LINE
 from daemon.intake.drops import DUPLICATES, REJECTED
+from daemon.intake.filing import SECTION, Filing, from_text
 from ledger.state import State
 
 _REJECTED, _DUPLICATES, _ERROR = ".rejected.csv", ".duplicates.csv", ".error.txt"
@@ -24,6 +25,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     accepted_rows: int = 0
     rejected_rows: int = 0
     duplicate_rows: int = 0
+    unmoved: bool = False  # decided, but the daemon may not move it out of the inbox
     unreadable: str | None = None  # why the whole drop was refused
     reports: tuple[str, ...] = ()  # files that say more
 
@@ -44,6 +46,11 @@ class Watch:
     def is_pending(self, name: str) -> bool:
         """Say whether the drop *name* still waits in the inbox."""
         return (self._inbox / name).exists()
+
+    def is_unmoved(self, name: str, state: State) -> bool:
+        """Say whether the drop *name* is decided, though it still lies in the inbox."""
+        filings = (msgspec.convert(each, Filing) for each in state.meta.get(SECTION, {}).values())
+        return self.is_pending(name) and any(from_text(each.name) == name for each in filings)
 
     def verdict(self, name: str, lines: frozenset[int], state: State) -> Verdict:
         """Return what became of the drop *name* that left the inbox; *lines* are those of its rows.

@@ -45,6 +45,8 @@ def status(report: Report, settings: Settings, words: Words) -> str:
         parts += ["", *lines]
     if report.stuck:
         parts += ["", words("stuck.some", count=report.stuck)]
+    if report.warnings:
+        parts += ["", *(printable(warning.message) for warning in report.warnings)]
     if report.damage:
         parts += ["", words("damage.some"), *(f"  {what}" for what in report.damage)]
     return "\n".join(parts)

@@ -1,18 +1,28 @@
 """`why ID`: the story of a task in plain sentences, from the journal."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import click
+import msgspec
 
+from daemon.cli.asking import asked
 from daemon.cli.commands import help_words, json_option
 from daemon.cli.invocation import Invocation, pass_invocation
 from daemon.cli.verb import Verb
 from daemon.story.telling import Event, tell, who
+from daemon.web.documents import WarningDocument
 from daemon.words import Words
 from daemon.words.values import local_time, printable
 from ledger.errors import UnknownRecord
 from ledger.jsondir.reader import find_task, history
+from ledger.status import OPEN_STAGES, Stage
 from ledger.task import Task
+
+
+class _Troubles(msgspec.Struct, frozen=True):
+    """What of `status` matters here."""
+
+    warnings: list[WarningDocument] = []
 
 
 @click.command(cls=Verb, help=help_words("help.why"))
@@ -31,6 +41,17 @@ def why(invocation: Invocation, task_id: str) -> None:
         invocation.answer(where | {"story": events})
     else:
         invocation.show(_as_text(task, events, invocation.words))
+        for message in _troubles(invocation, task):
+            invocation.show(printable(message))
+
+
+def _troubles(invocation: Invocation, task: Task) -> Iterator[str]:
+    """Yield what keeps the daemon from going on with an open task; it may be the disk."""
+    if task.stage not in OPEN_STAGES:
+        return
+    found = asked(invocation, "/api/status", _Troubles, _Troubles)
+    wanted = {"ledger", "outputs"} if task.stage is Stage.COLLECTING else {"ledger"}
+    yield from (each.message for each in found.warnings if each.code in wanted)
 
 
 def _as_text(task: Task, events: Sequence[Event], words: Words) -> str:

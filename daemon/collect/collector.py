@@ -13,6 +13,7 @@ from daemon.collect.part import discard, part_of
 from daemon.collect.paths import OutputPaths
 from daemon.collect.proof import BadOutput
 from daemon.comfy.server import AnswerLost, Unreachable, WorkflowServer
+from daemon.concern import Concern
 from daemon.logs import about
 from daemon.retrying import BAD_OUTPUT
 from daemon.running import Crew
@@ -52,8 +53,18 @@ class Collector:
         self._harvest = Harvest(ledger, servers, paths, clock)
         self._backlog = Backlog()
         self._begun: set[str] = set()  # tasks that an earlier look may have fetched something of
+        self._unstored: OSError | None = None  # why the last file could not be stored
         self._wake = asyncio.Event()
         self._crew = Crew(DOWNLOADS, freed=self._go_on)
+
+    @property
+    def concerns(self) -> list[Concern]:
+        """Whether results cannot be stored: the outputs' disk is full, or not ours to write."""
+        if self._unstored is None:
+            return []
+        reason = self._unstored.strerror or str(self._unstored)
+        path = str(self._paths.folder.path)
+        return [Concern("concern.outputs", {"path": path, "reason": reason})]
 
     async def run(self, stop: asyncio.Event) -> None:
         """Collect until *stop*; what is being fetched then is left, to be resumed."""
@@ -102,6 +113,7 @@ class Collector:
         """Bring a task's files in; returns False when it was put off."""
         try:
             await self._harvest.bring_in(task, begun=task.task_id in self._begun)
+            self._unstored = None
         except FileExistsError as error:  # somebody put a file there after the name was chosen
             return await self._choose_other_names(task.task_id, str(error))
         except (Unreachable, AnswerLost, OSError, LedgerClosed) as error:  # passes; it is safe
@@ -114,6 +126,8 @@ class Collector:
 
     def _postpone(self, task: Task, error: Exception) -> bool:
         self._begun.add(task.task_id)
+        if isinstance(error, OSError) and not isinstance(error, ConnectionError | TimeoutError):
+            self._unstored = error
         pause_seconds = self._backlog.postpone(task.task_id, self._clock.monotonic())
         log.warning(
             "task.collect_postponed",

@@ -2,7 +2,8 @@
 
 A job file in the inbox is a drop; pictures that lie beside it are shared by all job files there
 and stay when it moves. A sub-folder with a job file is a drop, and moves as a whole with all that
-is in it. A sub-folder without one is left alone: it may still be on its way, or hold pictures.
+is in it. A sub-folder without one is left alone: it may still be on its way, or hold pictures; one
+with a workbook of another kind is refused as that workbook alone would be.
 """
 
 import heapq
@@ -22,6 +23,8 @@ ACCEPTED, REJECTED, DUPLICATES = OUR_FOLDERS = ("accepted", "rejected", "duplica
 _UNFINISHED = (".tmp", ".part", ".crdownload", ".swp")
 #: Files that people take for job files; they get an answer instead of silence.
 _NEARLY_JOBS = frozenset({".xls", ".xlsm", ".xlsb", ".ods", ".et", ".numbers", ".tsv", ".txt"})
+#: Those that nobody puts beside a job file to come, as people do with notes.
+_NEARLY_JOBS_IN_FOLDERS = _NEARLY_JOBS - {".txt"}
 MAX_FILES_IN_A_DROP = 20_000
 #: Drops looked at closely in one look; the rest is counted. So memory does not grow with what
 #: lies there, and the next look comes as soon as these are taken.
@@ -38,11 +41,19 @@ class DropPlace(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     problem: Reason | None = None  # why it is refused unread
 
 
+class JoblessFolder(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A sub-folder of the inbox without a job file of its own."""
+
+    name: str
+    changed_at: float  # seconds since the epoch: when something in it last came or was written
+    job_below: str = ""  # a job file that lies deeper, relative to the folder
+
+
 class Found(msgspec.Struct, frozen=True, kw_only=True):
     """One look into the inbox."""
 
     places: tuple[DropPlace, ...]  # the longest unchanged first
-    waiting_folders: tuple[str, ...]  # sub-folders in which a job file may yet appear
+    waiting_folders: tuple["JoblessFolder", ...]  # in which a job file may yet appear
     beyond: int  # further entries, younger than ``places``, that may be drops
     inode: int  # of the inbox itself
 
@@ -59,13 +70,14 @@ def find_drops(
     candidates = _Candidates(inbox, known, beside)
     oldest = [entry for _, _, entry in heapq.nsmallest(at_most, candidates)]
     places: list[DropPlace] = []
-    waiting_folders: list[str] = []
+    waiting_folders: list[JoblessFolder] = []
     for entry in (*beside, *oldest):
         try:
-            if (place := _place(inbox, entry)) is not None:
-                places.append(place)
-            elif entry.is_dir(follow_symlinks=False):
-                waiting_folders.append(entry.name)
+            match _place(inbox, entry):
+                case DropPlace() as place:
+                    places.append(place)
+                case JoblessFolder() as folder:
+                    waiting_folders.append(folder)
         except FileNotFoundError:
             continue
     places.sort(key=lambda place: (place.sight.mtime_ns, place.name))
@@ -126,11 +138,11 @@ def _suffix(name: str) -> str:
     return name[dot:].lower() if dot > 0 else ""
 
 
-def _place(inbox: Path, entry: os.DirEntry[str]) -> DropPlace | None:
-    """Return the drop that *entry* is; None when it is none."""
+def _place(inbox: Path, entry: os.DirEntry[str]) -> DropPlace | JoblessFolder | None:
+    """Return the drop that *entry* is, or the folder that may become one; None for neither."""
     status = entry.stat(follow_symlinks=False)
     if stat.S_ISDIR(status.st_mode):
-        return _folder(inbox, entry.name, sight_of(status))
+        return _folder(inbox, entry.name, status)
     if stat.S_ISLNK(status.st_mode) and entry.is_dir():
         return _linked_folder(inbox, entry.name, sight_of(status))
     suffix, sight, problem = _suffix(entry.name), sight_of(status), None
@@ -155,13 +167,15 @@ def _linked_folder(inbox: Path, name: str, sight: Sight) -> DropPlace | None:
     return _hopeless(name, sight, because("folder_itself"))
 
 
-def _folder(inbox: Path, name: str, sight: Sight) -> DropPlace | None:
-    """Return the drop that the folder is; None while it holds no job file."""
+def _folder(inbox: Path, name: str, about: os.stat_result) -> DropPlace | JoblessFolder:
+    """Return the drop that the folder is, or what is known of it while it holds no job file."""
+    sight, changed_at = sight_of(about), about.st_ctime
     files: dict[Path, Sight] = {}
     jobs: list[tuple[Path, os.stat_result]] = []
     try:
         for path, status in _walk(inbox, Path(name)):
             files[path] = sight_of(status)
+            changed_at = max(changed_at, status.st_ctime)
             if path.parent == Path(name) and _suffix(path.name) in JOB_SUFFIXES:
                 jobs.append((path, status))
             if len(files) > MAX_FILES_IN_A_DROP:
@@ -170,7 +184,7 @@ def _folder(inbox: Path, name: str, sight: Sight) -> DropPlace | None:
     except PermissionError:
         return _hopeless(name, sight, because("folder_denied"))
     if not jobs:
-        return None
+        return _without_job(name, sight, files, changed_at)
     job, status = jobs[0]
     problem = None
     if len(jobs) > 1:
@@ -185,6 +199,23 @@ def _folder(inbox: Path, name: str, sight: Sight) -> DropPlace | None:
         files=files,
         problem=problem,
     )
+
+
+def _without_job(
+    name: str, sight: Sight, files: dict[Path, Sight], changed_at: float
+) -> DropPlace | JoblessFolder:
+    """Refuse a folder with what was taken for a job file; any other one may still get one."""
+    nearly = [
+        _suffix(path.name)
+        for path in files
+        if path.parent == Path(name) and _suffix(path.name) in _NEARLY_JOBS_IN_FOLDERS
+    ]
+    if nearly:
+        problem = because("nearly_a_job", suffix=nearly[0])
+        return DropPlace(name=name, job=None, sight=sight, files=files, problem=problem)
+    below = [path for path in files if _suffix(path.name) in JOB_SUFFIXES]
+    job_below = str(min(below).relative_to(name)) if below else ""
+    return JoblessFolder(name=name, changed_at=changed_at, job_below=job_below)
 
 
 def _hopeless(name: str, sight: Sight, problem: Reason) -> DropPlace:

@@ -87,6 +87,8 @@ class FilingClerk:
     def __init__(self, ledger: Ledger, inbox: Path) -> None:
         self._ledger = ledger
         self._inbox = inbox
+        #: What could not be put away when last tried, and why, by key.
+        self.unmoved: dict[str, tuple[Filing, OSError]] = {}
 
     def pending(self) -> dict[str, Filing]:
         """Return what is left to do, by key."""
@@ -127,8 +129,10 @@ class FilingClerk:
                 self._report(filing)
                 moved += self._move(filing)
             except OSError as error:
+                self.unmoved[key] = filing, error
                 log.warning("drop.not_moved", drop=filing.name, to=filing.goes_to, error=str(error))
             else:
+                self.unmoved.pop(key, None)
                 done.append(key)
         try:
             sync_moves(moved, self._inbox)

@@ -8,10 +8,12 @@ import structlog
 
 from config.settings import Inbox as InboxSettings
 from daemon.clock import Clock
+from daemon.concern import Concern
 from daemon.intake.accept import Door
 from daemon.intake.completeness import Completeness
-from daemon.intake.drops import OUR_FOLDERS, DropPlace, Found, find_drops
+from daemon.intake.drops import OUR_FOLDERS, DropPlace, Found, JoblessFolder, find_drops
 from daemon.intake.filing import from_text
+from daemon.intake.leftovers import jobless, unmoved
 from daemon.intake.settling import Sight
 from daemon.intake.taking import Taker
 from daemon.intake.watching import Watch
@@ -57,9 +59,19 @@ class Inbox:
         self._looking = asyncio.Lock()
         self._woken = asyncio.Event()
         self._old_moves_due = 0.0
-        self._waiting_folders: tuple[str, ...] = ()
+        self._waiting_folders: tuple[JoblessFolder, ...] = ()
+        self._jobless: list[Concern] = []
+        self._postponed: str | None = None  # why the last drops could not be stored
         self._last: Scan | None = None
         self.lying = 0  # drops that the last look saw and that were not decided since
+
+    @property
+    def concerns(self) -> list[Concern]:
+        """What stays in the inbox until a person does something about it."""
+        concerns = [*unmoved(list(self._taker.clerk.unmoved.values())), *self._jobless]
+        if self._postponed is not None:
+            concerns.append(Concern("concern.postponed", {"reason": self._postponed}))
+        return concerns
 
     @property
     def idle(self) -> bool:
@@ -104,6 +116,7 @@ class Inbox:
             log.warning("inbox.unreadable", path=str(self._settings.path), error=str(error))
             return Scan()
         self._waiting_folders = found.waiting_folders
+        self._look_at_jobless()
         self.lying = len(found.places) + found.beyond
         scan = await self._take(ready, stop)
         return msgspec.structs.replace(
@@ -127,8 +140,18 @@ class Inbox:
             taken += decided
             self.lying -= decided
             if postponed is not None:
+                self._postponed = str(postponed)
                 return Scan(taken=taken, postponed=True)
+        self._postponed = None
         return Scan(taken=taken)
+
+    def _look_at_jobless(self) -> None:
+        """Note which folders stand still without a job file; each is logged once."""
+        now, wait_seconds = self._clock.now(), self._settings.wait_for_pictures_seconds
+        known, self._jobless = self._jobless, jobless(self._waiting_folders, now, wait_seconds)
+        for concern in self._jobless:
+            if concern not in known:
+                log.warning("folder.no_job_file", folder=concern.values["name"], why=concern.code)
 
     async def _finish_old_moves(self) -> None:
         """Finish filings that a crash or a full disk interrupted, at start and now and then."""
@@ -140,7 +163,8 @@ class Inbox:
     def _look(self, decided: Mapping[str, Sight]) -> tuple[Found, list[DropPlace]]:
         for folder in ("", *OUR_FOLDERS):
             (self._settings.path / folder).mkdir(parents=True, exist_ok=True)
-        known = {*decided, *self._completeness.held, *self._waiting_folders}
+        waiting = (folder.name for folder in self._waiting_folders)
+        known = {*decided, *self._completeness.held, *waiting}
         found = find_drops(self._settings.path, known=known)
         places = tuple(p for p in found.places if decided.get(p.name) != p.sight)
         found = msgspec.structs.replace(found, places=places)

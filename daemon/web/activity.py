@@ -1,15 +1,17 @@
 """How busy the last hour was: rows made and failed by the minute, how much each GPU worked."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from itertools import islice
 
 from daemon.clock import Clock
+from daemon.concern import Concern
 from daemon.dispatch.servers import ServerState
 from daemon.upkeep.stuck import StuckTasks
-from daemon.web.documents import OverviewDocument, TaskRow
+from daemon.web.documents import BilingualWarning, OverviewDocument, TaskRow
 from daemon.web.views import task_row
+from daemon.words import Words
 from ledger.entry import Transaction
 from ledger.ledger import Ledger
 from ledger.status import Stage
@@ -24,14 +26,21 @@ SLOT_SECONDS = 10
 LATEST = 24
 #: Tasks looked at, at a start, to find the newest results.
 LOOKED_AT = 2000
+_ZH, _EN = Words("zh"), Words("en")
 
 
 class Activity:
     """Counts what ends, from the ledger's feed; memory is bounded by the hour's minutes."""
 
     def __init__(
-        self, ledger: Ledger, servers: Sequence[ServerState], stuck: StuckTasks, clock: Clock
+        self,
+        ledger: Ledger,
+        servers: Sequence[ServerState],
+        stuck: StuckTasks,
+        clock: Clock,
+        concerns: Callable[[], Sequence[Concern]] = lambda: (),
     ) -> None:
+        self._concerns = concerns
         self._ledger = ledger
         self._servers = servers
         self._stuck = stuck
@@ -57,6 +66,10 @@ class Activity:
             failed_per_minute=[failed for _, failed in counts],
             busy_shares={state.name: self._busy_share(state.name, now) for state in self._servers},
             stuck=self._stuck.stuck,
+            warnings=[
+                BilingualWarning(code=each.code, zh=each.text(_ZH), en=each.text(_EN))
+                for each in self._concerns()
+            ],
         )
 
     def latest(self) -> list[TaskRow]:

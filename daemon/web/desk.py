@@ -7,6 +7,7 @@ import msgspec
 
 from config.settings import Settings
 from daemon.clock import Clock
+from daemon.concern import Concern
 from daemon.dispatch.servers import ServerState
 from daemon.follow.news import News
 from daemon.intake.accept import Door
@@ -38,4 +39,5 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
     history: Callable[[str], Sequence[JournalLine]]  # blocks: reads the journal
     input_path: Callable[[str], Path]  # sha256 -> where the content store has it
     inbox_drops: Callable[[], int]  # how many lie there undecided, as last seen
+    concerns: Callable[[], Sequence[Concern]] = lambda: ()  # of inbox and outputs
     output_path: Callable[[str], Path]  # path in a record -> absolute path

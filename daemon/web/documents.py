@@ -136,6 +136,21 @@ class RowsPage(msgspec.Struct, frozen=True):
     next_cursor: str | None
 
 
+class WarningDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """What keeps work from going on, in a sentence that says what a person does about it."""
+
+    code: str
+    message: str
+
+
+class BilingualWarning(msgspec.Struct, frozen=True, kw_only=True):
+    """The same for all who listen, whatever the language of each."""
+
+    code: str
+    zh: str
+    en: str
+
+
 class OverviewDocument(msgspec.Struct, frozen=True, kw_only=True):
     """The last hour by the minute, oldest first; the last minutes' share in which GPUs worked."""
 
@@ -143,6 +158,7 @@ class OverviewDocument(msgspec.Struct, frozen=True, kw_only=True):
     failed_per_minute: list[int]
     busy_shares: dict[str, float]
     stuck: int  # as of the last sweep
+    warnings: list[BilingualWarning] = []
 
 
 class StoryEvent(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,6 +5,7 @@ from aiohttp import web
 
 from daemon.metrics import CONTENT_TYPE
 from daemon.web.auth import COOKIE, SESSION_SECONDS
+from daemon.web.concerns import concerns_of
 from daemon.web.decoding import Nothing
 from daemon.web.documents import Alive, BatchDocument
 from daemon.web.endpoint import Call, respond
@@ -32,7 +33,8 @@ async def status(call: Call[Nothing, Nothing]) -> Report:
     desk, index = call.desk, call.desk.ledger.index
     batches: list[BatchDocument] = []
     await in_slices(map(batches.append, batch_reports(index)))
-    return report(index, batches, desk.settings, desk.clock.now(), call.words)
+    now, concerns = desk.clock.now(), concerns_of(desk)
+    return report(index, batches, desk.settings, now, call.words, concerns=concerns)
 
 
 async def metrics(call: Call[Nothing, Nothing]) -> web.StreamResponse:

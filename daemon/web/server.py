@@ -8,7 +8,7 @@ import errno
 import os
 import secrets
 from collections.abc import Awaitable, Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import msgspec
 import structlog
@@ -22,6 +22,7 @@ from daemon.web import openapi, uploads
 from daemon.web.activity import Activity
 from daemon.web.address import Address, address_file
 from daemon.web.auth import BadTokenFile, Guard, read_or_make_token
+from daemon.web.concerns import concerns_of
 from daemon.web.desk import Desk
 from daemon.web.endpoint import language_of, respond
 from daemon.web.events import Teller
@@ -105,7 +106,9 @@ class WebServer:
             openapi=msgspec.json.encode(openapi.document(ENDPOINTS)),
             page=await asyncio.to_thread(read_page),
             thumbs=ThumbCache(desk.settings.state_dir / THUMBS),
-            activity=Activity(desk.ledger, desk.servers, desk.stuck, desk.clock),
+            activity=Activity(
+                desk.ledger, desk.servers, desk.stuck, desk.clock, partial(concerns_of, desk)
+            ),
         )
 
     def _application(self, room: Room) -> web.Application:

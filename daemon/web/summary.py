@@ -1,14 +1,15 @@
 """What the read commands tell: counts of a batch, tasks in flight, stuck ones. Pure."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
 import msgspec
 
 from config.settings import Settings, runtime_limit_minutes
+from daemon.concern import Concern
 from daemon.settle.server_memory import SECTION, memory_of
-from daemon.web.documents import BatchDocument
+from daemon.web.documents import BatchDocument, WarningDocument
 from daemon.web.standing import batch_document
 from daemon.web.table_documents import TableDocument, table_documents
 from daemon.words import Words
@@ -38,6 +39,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     tables: list[TableDocument]
     stuck: int
     damage: list[str]
+    warnings: list[WarningDocument] = []
 
 
 def report(
@@ -46,6 +48,8 @@ def report(
     settings: Settings,
     now: datetime,
     words: Words,
+    *,
+    concerns: Iterable[Concern] = (),
 ) -> Report:
     """Return what stands in the ledger at the moment *now*; *batches*: see ``batch_reports``."""
     in_flight = index.in_stage(*IN_FLIGHT_STAGES)
@@ -56,6 +60,7 @@ def report(
         tables=table_documents(index, settings, words),
         stuck=sum(_is_stuck(task, settings, now) for task in in_flight),
         damage=list(index.damage),
+        warnings=[WarningDocument(code=each.code, message=each.text(words)) for each in concerns],
     )
 
 

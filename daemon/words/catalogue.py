@@ -7,6 +7,7 @@ from daemon.words import (
     actions,
     alerts,
     cli,
+    concerns,
     control,
     doctor,
     failures,
@@ -22,6 +23,7 @@ from daemon.words import (
 SUBJECTS = (
     alerts,
     cli,
+    concerns,
     help,
     doctor,
     control,

@@ -13,6 +13,10 @@ ZH: dict[str, str] = {
     "unit.python_in_home": "服务用户必须能读取 {python}；虚拟环境最好用系统自带的 Python 建立。",
     "unit.state_dir": '请在 {file} 中写入 state_dir = "{path}"，使手动运行的命令读取同一个台账。',
     "config.fix": "设置中有 {count} 处问题，没有启动。",
+    "trouble.disk_full": "磁盘已满，写不进 {paths}；请腾出空间再试。",
+    "trouble.denied": "{path}：没有权限；请以守护进程的用户运行这条命令，或修改权限。",
+    "trouble.denied_owner": "{path}：没有权限；请以守护进程的用户运行（sudo -u {owner} …），"
+    "或修改权限。",
     "servers.title": "服务器",
     "servers.drained": "已停止派发",
     "servers.open": "接受任务",
@@ -107,6 +111,12 @@ EN: dict[str, str] = {
     "unit.state_dir": 'Write state_dir = "{path}" into {file}, so that the commands you type '
     "find the service's ledger.",
     "config.fix": "{count} problem(s) in the settings; nothing was started.",
+    "trouble.disk_full": "the disk is full: nothing can be written to {paths}; make room there "
+    "and try again.",
+    "trouble.denied": "{path}: permission denied; run this as the daemon's user, or correct the "
+    "rights.",
+    "trouble.denied_owner": "{path}: permission denied; run this as the daemon's user "
+    "(sudo -u {owner} …), or correct the rights.",
     "servers.title": "Servers",
     "servers.drained": "drained",
     "servers.open": "takes work",

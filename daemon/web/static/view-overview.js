@@ -10,13 +10,13 @@ import { serverCard } from "./server-card.js";
 import { on, store } from "./store.js";
 import { resultTile } from "./thumb.js";
 import { openViewer, outputItem } from "./viewer.js";
-import { t } from "./words.js";
+import { currentLanguage, t } from "./words.js";
 
 const SHOWN_BATCHES = 6;
 const WANTS_ATTENTION = new Set(["running", "paused", "failed", "stopped"]);
 
 export function overviewView(root) {
-  const parts = [headline(), figures(), stuckWarning(), servers(), latest(), batches()];
+  const parts = [headline(), warnings(), figures(), stuckWarning(), servers(), latest(), batches()];
   root.append(...parts.map((part) => part.node));
   const ends = parts.flatMap((part) => part.on.map((name) => on(name, part.update)));
   for (const part of parts) part.update();
@@ -53,6 +53,29 @@ function sentence() {
 }
 
 const sum = (ranges, key) => ranges.reduce((total, range) => total + range[key], 0);
+
+/** What keeps work from going on, in the server's own sentences. */
+function warnings() {
+  const list = h("ul", {});
+  const node = h(
+    "section",
+    { class: "warning", role: "alert", hidden: true },
+    icon("failed"),
+    h("div", {}, list),
+  );
+  return {
+    node,
+    on: ["overview"],
+    update() {
+      const found = store.overview?.warnings ?? [];
+      node.hidden = found.length === 0;
+      fill(
+        list,
+        found.map((each) => h("li", {}, each[currentLanguage()])),
+      );
+    },
+  };
+}
 
 function stuckWarning() {
   const words = h("strong", {});

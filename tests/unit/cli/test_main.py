@@ -1,5 +1,6 @@
 """Exit codes, what goes where, and what is not imported."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -7,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from daemon.cli.disk_trouble import sentence_on
+from daemon.cli.invocation import Invocation
 from daemon.cli.main import COMMANDS
 from ledger.jsondir.files import Disk
 from ledger.jsondir.lock import FolderLock
@@ -50,6 +53,18 @@ def test_a_full_disk_is_1_and_told_in_one_line(tmp_path):
             check=False,
         )
     assert (done.returncode, done.stderr) == (1, "No space left on device\n")
+
+
+def test_a_disk_that_takes_nothing_is_named_with_what_to_do(command, monkeypatch, tmp_path):
+    command.state_dir.mkdir()
+    invocation = Invocation(command.config, {}, as_json=False)
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "mine/a.png", None, "var/a.png")
+    assert sentence_on(full, invocation) is None  # it is another disk than ours, stdout's perhaps
+    monkeypatch.setattr("daemon.cli.disk_trouble._FULL_BELOW_BYTES", 2**63)
+    said = f"nothing can be written to {command.state_dir}; make room"
+    assert said in (sentence_on(full, invocation) or "")
+    denied = PermissionError(errno.EACCES, "Permission denied", str(tmp_path / "web.json"))
+    assert "run this as the daemon's user (sudo -u " in (sentence_on(denied, invocation) or "")
 
 
 def test_bad_settings_are_2_with_each_problem_on_a_line_of_its_own(command):

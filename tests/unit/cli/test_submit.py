@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import csv
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,24 @@ async def test_the_verdict_of_a_running_daemon_is_told_row_by_row(command, job, 
         text = await asyncio.to_thread(command, "submit", str(broken), code=1)
         assert text.startswith("broken.json: rejected: the content is no JSON")
         assert len((await asyncio.to_thread(command.json, "tasks"))["tasks"]) == 2
+
+
+async def test_a_verdict_is_told_of_a_drop_that_may_not_be_moved(command, job, tmp_path):
+    world = World(tmp_path / "world", DEAD_SERVER)
+    command.config = world.config
+    async with daemon(world):
+        (world.inbox / "accepted").mkdir(parents=True, exist_ok=True)
+        today = datetime.now(UTC)
+        for day in (today, today + timedelta(days=1)):
+            (world.inbox / "accepted" / f"{day:%Y-%m-%d}").write_text("in the way")
+        document = await asyncio.to_thread(command.json, "submit", str(job(GOOD)))
+        assert (document["submitted"][0]["accepted_rows"], document["submitted"][0]["unmoved"]) == (
+            1,
+            True,
+        )
+        assert "may not be moved" in command.err
+        (warning,) = (await asyncio.to_thread(command.json, "status"))["warnings"]
+        assert (warning["code"], "“spring”" in warning["message"]) == ("unfiled", True)
 
 
 async def test_a_verdict_that_takes_too_long_is_not_waited_for(command, tmp_path):

@@ -1,18 +1,24 @@
 """What the inbox answers to drops of every kind; each look is asked for, time is moved."""
 
 import os
+import shutil
 
 import pytest
+import structlog
 
+from config.settings import Inbox as InboxSettings
 from daemon import failpoint
 from daemon.intake.filing import SECTION, from_text, to_text
 from daemon.intake.jobfile import MAX_JOB_FILE_BYTES
+from daemon.intake.leftovers import lying_there
 from daemon.intake.moving import move_into
 from daemon.intake.reports import write_report
+from daemon.words import Words
 from ledger.entry import Meta
 from ledger.memory import MemoryBackend
 from tests.unit.intake.house import House
 
+EN = Words("en")
 GOOD = "壶,小美,图片合成,p.png,m.png"
 
 
@@ -90,6 +96,58 @@ async def test_a_line_that_cannot_be_read_comes_back_with_its_text_and_the_file_
     assert [task.product_name for task in house.tasks()] == ["壶", "壶", "杯"]
     assert [task.metadata.source.line for task in house.tasks()] == [1, 4, 2]
     assert "rowkeeper_text" not in house.tasks()[-1].row
+
+
+async def test_a_folder_that_gets_no_job_file_is_told_once_it_stands_still(house):
+    house.draw("pictures/a.png")
+    house.draw("deep/inside/b.png")
+    house.make("deep/inside/job.csv", "产品名\n壶\n")
+    await house.take_in()
+    assert house.inbox.concerns == []  # it may still be on its way
+    house.clock.passed += 60
+    with structlog.testing.capture_logs() as told:
+        await house.inbox.scan_once()
+        await house.inbox.scan_once()
+    deep, pictures = house.inbox.concerns
+    assert pictures.text(EN).startswith("The folder “pictures” in the inbox has no job file")
+    assert "job file inside/job.csv lies too deep" in deep.text(EN)
+    assert lying_there(InboxSettings(path=house.path), {}, house.clock.now()) == [deep, pictures]
+    assert [each["event"] for each in told].count("folder.no_job_file") == 2
+    shutil.move(house.path / "deep" / "inside" / "job.csv", house.path / "deep" / "job.csv")
+    await house.take_in()
+    assert house.inbox.concerns == [pictures]
+
+
+async def test_a_folder_with_a_workbook_of_another_kind_is_refused_as_the_workbook_would_be(house):
+    house.draw("spring/a.png")
+    house.make("spring/job.xls", "x")
+    house.make("spring/readme.txt", "x")
+    await house.take_in()
+    assert house.left() == []
+    assert "spring.error.txt" in house.filed("rejected")
+    assert ".xls is no job file" in (house.path / "rejected" / "spring.error.txt").read_text()
+
+
+async def test_a_drop_that_may_not_be_moved_is_told_until_it_is_gone(house):
+    day = house.clock.now().strftime("%Y-%m-%d")
+    (house.path / "accepted").mkdir(exist_ok=True)
+    house.make(f"accepted/{day}", "in the way")
+    house.folder_drop("spring", GOOD)
+    await house.take_in()
+    assert len(house.tasks()) == 1
+    (concern,) = house.inbox.concerns
+    assert "“spring” is decided but still lies in the inbox" in concern.text(EN)
+    assert "File exists" in concern.text(EN)
+    drops = house.ledger.meta(SECTION)
+    settings = InboxSettings(path=house.path)
+    house.clock.passed += 60
+    (seen,) = lying_there(settings, drops, house.clock.now())
+    assert "because it may not be moved: give the daemon's user" in seen.text(EN)
+    (house.path / "accepted" / day).unlink()
+    house.clock.passed += 600  # it is tried again now and then
+    await house.inbox.scan_once()
+    assert house.inbox.concerns == []
+    assert lying_there(settings, house.ledger.meta(SECTION), house.clock.now()) == []
 
 
 async def test_the_same_drop_again_runs_nothing_and_is_listed_as_duplicate(house):

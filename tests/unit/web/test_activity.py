@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from daemon.concern import Concern
 from daemon.web.activity import BUSY_SECONDS, LATEST, MINUTES, Activity
 from ledger.ledger import Ledger
 from ledger.memory import MemoryBackend
@@ -73,6 +74,17 @@ async def test_the_busy_share_counts_runs_that_ended_and_the_one_that_runs(ledge
     assert activity.overview().busy_shares["gpu-0"] == pytest.approx(0.5, abs=0.02)
     clock.advance(10 * BUSY_SECONDS)
     assert activity.overview().busy_shares["gpu-0"] == 1.0
+
+
+async def test_what_a_person_should_mend_is_told_in_both_languages_while_it_lasts(ledger):
+    troubles = [Concern("concern.ledger", {"path": "/var/ledger"})]
+    activity = Activity(ledger, [], Stuck(), FakeClock(), lambda: troubles)
+    (warning,) = activity.overview().warnings
+    assert warning.code == "ledger"
+    assert "make room at /var/ledger" in warning.en
+    assert "请为 /var/ledger 腾出空间" in warning.zh
+    troubles.clear()
+    assert activity.overview().warnings == []
 
 
 async def test_the_newest_results_are_kept_and_found_again_after_a_start(ledger):

@@ -1,0 +1,35 @@
+"""What lies in the inbox and stays there, as it is seen without asking a daemon."""
+
+import os
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from config.settings import Settings
+from daemon.concern import Concern
+from ledger.task import Json
+
+_OURS = frozenset({"accepted", "rejected", "duplicates"})
+
+
+def concerns_on_disk(
+    settings: Settings, drops: Mapping[str, Json], now: datetime
+) -> Sequence[Concern]:
+    """Return what a person should do about the inbox; *drops*: the ledger's section of that name.
+
+    Reading job files takes libraries that a command should not wait for; mostly there is no need.
+    """
+    if not drops and not _has_folders(settings.inbox.path):
+        return ()
+    from daemon.intake.leftovers import lying_there  # noqa: PLC0415 - see above
+
+    return lying_there(settings.inbox, drops, now)
+
+
+def _has_folders(inbox: Path) -> bool:
+    """Say whether there is a folder besides our own in the inbox."""
+    try:
+        with os.scandir(inbox) as entries:
+            return any(e.name not in _OURS and e.is_dir(follow_symlinks=False) for e in entries)
+    except OSError:
+        return False

@@ -1,0 +1,21 @@
+"""What keeps work from going on and a person can mend: told by `status`, `check` and the page."""
+
+import msgspec
+
+from daemon.words import Words
+
+
+class Concern(msgspec.Struct, frozen=True, gc=False):
+    """One sentence for whoever must act, not yet in a language; it goes when the trouble does."""
+
+    key: str  # of the catalogue: concern.…
+    values: dict[str, str] = {}
+
+    @property
+    def code(self) -> str:
+        """What programs tell it by."""
+        return self.key.partition(".")[2]
+
+    def text(self, words: Words) -> str:
+        """Return the sentence in the language of *words*."""
+        return words(self.key, **self.values)

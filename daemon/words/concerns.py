@@ -1,0 +1,38 @@
+"""What keeps work from going on, and what a person does about it."""
+
+ZH: dict[str, str] = {
+    "concern.ledger": "台账写不进去（多半是磁盘满了）：暂不接收也不派发新的行，已在服务器上的照常"
+    "做完；请为 {path} 腾出空间，之后会自动恢复。",
+    "concern.outputs": "结果存不进 {path}：{reason}；请腾出空间或修改权限。结果仍在服务器上，"
+    "之后会自动取回。",
+    "concern.postponed": "收件夹里的任务暂时收不进来：{reason}；请腾出空间或修改权限，"
+    "之后会自动接收。",
+    "concern.unmoved": "“{name}”已接收，但移不走，还在收件夹里：请给守护进程的用户写权限"
+    "（chmod -R g+w，或投放者用 umask 002），或自行移走；它的行照常运行。",
+    "concern.unfiled": "“{name}”已有结论，但还在收件夹里，因为写不了报告或移不走：{reason}；"
+    "请腾出空间或排除障碍，之后会自动移走。",
+    "concern.no_job_file": "收件夹里的文件夹“{name}”没有任务文件（.csv .xlsx .json .jsonl），"
+    "不会被接收：请把任务文件放进去；若它只是存放图片，可不必理会。",
+    "concern.job_file_below": "收件夹里的文件夹“{name}”不会被接收：任务文件 {job} 放深了一层；"
+    "请把它移到“{name}”里。",
+}
+
+EN: dict[str, str] = {
+    "concern.ledger": "The ledger cannot be written (most likely the disk is full): no row is "
+    "taken in or sent out, and what is on the servers is left to finish; make room at {path}, "
+    "and all goes on by itself.",
+    "concern.outputs": "Results cannot be stored in {path}: {reason}; make room or correct its "
+    "rights. They stay on the server and are fetched then.",
+    "concern.postponed": "What lies in the inbox cannot be taken in: {reason}; make room or "
+    "correct the rights, and it is taken then.",
+    "concern.unmoved": "“{name}” was taken in but still lies in the inbox, because it may not be "
+    "moved: give the daemon's user the right to write to it (chmod -R g+w, or umask 002 for "
+    "whoever drops), or move it away yourself; its rows run all the same.",
+    "concern.unfiled": "“{name}” is decided but still lies in the inbox, because its report could "
+    "not be written or it could not be moved: {reason}; make room or clear the way, and it goes.",
+    "concern.no_job_file": "The folder “{name}” in the inbox has no job file (.csv .xlsx .json "
+    ".jsonl) and is not taken in: put one into it, or leave it if it only holds pictures for "
+    "others.",
+    "concern.job_file_below": "The folder “{name}” in the inbox is not taken in: its job file "
+    "{job} lies too deep; move it into “{name}” itself.",
+}
