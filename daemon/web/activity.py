@@ -9,9 +9,9 @@ from daemon.clock import Clock
 from daemon.concern import Concern
 from daemon.dispatch.servers import ServerState
 from daemon.upkeep.stuck import StuckTasks
-from daemon.web.documents import BilingualWarning, OverviewDocument, TaskRow
+from daemon.web.documents import OverviewDocument, TaskRow
 from daemon.web.views import task_row
-from daemon.words import Words
+from daemon.web.warning import BilingualWarning
 from ledger.entry import Transaction
 from ledger.ledger import Ledger
 from ledger.status import Stage
@@ -26,7 +26,6 @@ SLOT_SECONDS = 10
 LATEST = 24
 #: Tasks looked at, at a start, to find the newest results.
 LOOKED_AT = 2000
-_ZH, _EN = Words("zh"), Words("en")
 
 
 class Activity:
@@ -66,10 +65,7 @@ class Activity:
             failed_per_minute=[failed for _, failed in counts],
             busy_shares={state.name: self._busy_share(state.name, now) for state in self._servers},
             stuck=self._stuck.stuck,
-            warnings=[
-                BilingualWarning(code=each.code, zh=each.text(_ZH), en=each.text(_EN))
-                for each in self._concerns()
-            ],
+            warnings=[BilingualWarning.of(each) for each in self._concerns()],
         )
 
     def latest(self) -> list[TaskRow]:

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from daemon.web.warning import BilingualWarning
 from ledger.statistics import BatchStatistics
 from ledger.status import Stage, Status
 from ledger.task import Json, Task
@@ -134,21 +135,6 @@ class RowsPage(msgspec.Struct, frozen=True):
 
     rows: list[TaskRow]
     next_cursor: str | None
-
-
-class WarningDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """What keeps work from going on, in a sentence that says what a person does about it."""
-
-    code: str
-    message: str
-
-
-class BilingualWarning(msgspec.Struct, frozen=True, kw_only=True):
-    """The same for all who listen, whatever the language of each."""
-
-    code: str
-    zh: str
-    en: str
 
 
 class OverviewDocument(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,9 +9,10 @@ import msgspec
 from config.settings import Settings, runtime_limit_minutes
 from daemon.concern import Concern
 from daemon.settle.server_memory import SECTION, memory_of
-from daemon.web.documents import BatchDocument, WarningDocument
+from daemon.web.documents import BatchDocument
 from daemon.web.standing import batch_document
 from daemon.web.table_documents import TableDocument, table_documents
+from daemon.web.warning import WarningDocument
 from daemon.words import Words
 from ledger.index import Index
 from ledger.status import IN_FLIGHT_STAGES, Stage
@@ -60,7 +61,7 @@ def report(
         tables=table_documents(index, settings, words),
         stuck=sum(_is_stuck(task, settings, now) for task in in_flight),
         damage=list(index.damage),
-        warnings=[WarningDocument(code=each.code, message=each.text(words)) for each in concerns],
+        warnings=[WarningDocument.of(each, words) for each in concerns],
     )
 
 
