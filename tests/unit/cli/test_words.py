@@ -17,6 +17,10 @@ DAEMON = Path(daemon.__file__).parent
 SOURCES = sorted(path for path in DAEMON.rglob("*.py") if "words" not in path.parts)
 
 
+#: Text of libraries and the system, which is English, and what stands for it in Chinese.
+FOREIGN = {"said", "error", "reason", "number", "task"}
+
+
 def placeholders(sentence: str) -> set[str]:
     return {name for _, name, _, _ in string.Formatter().parse(sentence) if name}
 
@@ -27,7 +31,9 @@ def test_both_languages_have_the_same_sentences_in_the_same_order():
 
 @pytest.mark.parametrize("key", CATALOGUE["en"])
 def test_both_languages_fill_the_same_placeholders(key):
-    assert placeholders(CATALOGUE["zh"][key]) == placeholders(CATALOGUE["en"][key])
+    apart = placeholders(CATALOGUE["zh"][key]) ^ placeholders(CATALOGUE["en"][key])
+    own = not key.startswith(("intake.", "failure.", "table.xlsx_damaged"))
+    assert apart == set() if own else apart <= FOREIGN
 
 
 def keys_in_code() -> set[str]:
@@ -46,7 +52,7 @@ def keys_in_code() -> set[str]:
 def test_every_sentence_is_said_somewhere():
     # put together from records
     made = {"action", "actor", "batch", "column", "error", "stage", "story", "stuck", "table"}
-    made |= {"trouble"}
+    made |= {"trouble", "intake", "failure"}
     said = keys_in_code()
     unsaid = {key for key in CATALOGUE["en"] if key.partition(".")[0] not in made} - said
     assert not unsaid
