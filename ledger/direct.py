@@ -3,6 +3,7 @@
 Loads neither an event loop nor a log: a command must be quick to start.
 """
 
+import contextlib
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,8 +14,11 @@ from ledger.entry import Record, Transaction, must_be_json
 from ledger.errors import LedgerClosed, LedgerDamaged
 from ledger.jsondir.files import Disk
 from ledger.jsondir.journal import encode
+from ledger.jsondir.leaping import forget_backup_note, take_over_by_hand
 from ledger.jsondir.loading import Loaded, load
 from ledger.jsondir.lock import FolderLock
+from ledger.jsondir.mark import HighWater
+from ledger.jsondir.replacing import finish_restore
 from ledger.jsondir.resuming import journal_to_write
 from ledger.pending import Claim, Pending
 from ledger.reading import Reading
@@ -54,6 +58,7 @@ class DirectLedger(Reading):
         self._writable = False
 
     def __enter__(self) -> Self:
+        finish_restore(self._path.resolve(), self._disk)
         self._disk.make_folder(self._path)
         self._lock.take(to_timestamp(self._now()))
         try:
@@ -68,6 +73,7 @@ class DirectLedger(Reading):
         self._loaded: Loaded = load(self._path, thorough=False)
         if damage := self._loaded.state.damage:
             raise LedgerDamaged("; ".join(damage))
+        take_over_by_hand(self._path, self._loaded, to_timestamp(self._now()))
         self._next_seq = self._loaded.next_seq
         self._index = self._loaded.index
         self._pending = Pending(self._index)
@@ -81,7 +87,14 @@ class DirectLedger(Reading):
         self._writable = False
         if self._journal is not None:
             self._journal.close()
+            self._note_given()
         self._lock.drop()
+
+    def _note_given(self) -> None:
+        given = HighWater(self._path, self._disk)
+        with contextlib.suppress(OSError):  # the next daemon writes it, and says if it cannot
+            given.reach(self._next_seq - 1, self._index.meta("counters"))
+            given.write()
 
     def commit(
         self,
@@ -124,6 +137,7 @@ class DirectLedger(Reading):
                     self._disk, self._path, self._loaded, at, damaged=False
                 )
                 self._next_seq = self._loaded.next_seq
+                forget_backup_note(self._path, self._disk)
             self._journal.append(encode(transaction, self._next_seq, at))
         except OSError as error:
             self._give_up()

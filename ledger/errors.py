@@ -7,6 +7,7 @@ LedgerError
 ├── LedgerLocked    another process writes this ledger; names the holder
 ├── LedgerClosed    writing has ended (disk full, failed sync, closed); nothing was written
 ├── LedgerDamaged   bytes on disk are not what was written; `ledger repair` mends it
+├── NotABackup      the folder that is to be restored holds no ledger
 └── LedgerTooNew    a newer rowkeeper wrote it; this one leaves it alone
 """
 
@@ -61,6 +62,16 @@ class LedgerDamaged(LedgerError):
     """Something in the ledger's files is not as it was written."""
 
     hint = "See `ledger verify`; `ledger repair` keeps all that is whole and lists the rest."
+
+
+class NotABackup(LedgerError):
+    """The folder holds neither a snapshot nor a journal with a change; nothing was touched."""
+
+    hint = "Name a folder of `ledger-backups`, or a copy of a ledger's folder."
+
+    def __init__(self, folder: str) -> None:
+        super().__init__(f"there is no ledger in {folder}")
+        self.folder = folder
 
 
 class LedgerTooNew(LedgerError):

@@ -1,6 +1,7 @@
-"""`ledger verify|export|history` read beside a running daemon; `compact|repair` take its lock."""
+"""`ledger verify|export|history` read beside a running daemon; the other verbs take its lock."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import click
 
@@ -8,7 +9,9 @@ from daemon.cli import views
 from daemon.cli.changes import as_documents
 from daemon.cli.commands import help_words, json_option
 from daemon.cli.invocation import Invocation, pass_invocation
-from ledger.errors import LedgerDamaged, UnknownRecord
+from daemon.cli.refusal import BAD_REQUEST, worded
+from daemon.cli.verb import Verb
+from ledger.errors import LedgerDamaged, NotABackup, UnknownRecord
 from ledger.jsondir.reader import history, read_state
 from ledger.timestamps import to_timestamp
 
@@ -107,3 +110,33 @@ def repair(invocation: Invocation) -> None:
     for name in done.kept_aside:
         invocation.say("repair.aside", name=name)
     invocation.say("repair.done" if done.lost or done.kept_aside else "repair.nothing")
+
+
+@ledger.command(cls=Verb, help=help_words("help.ledger.restore"))
+@click.argument("backup", metavar="BACKUP")
+@json_option
+@pass_invocation
+def restore(invocation: Invocation, backup: str) -> None:
+    """Put a backup in the ledger's place, and the ledger that was there aside."""
+    from ledger.jsondir.restore import restore as put_back  # noqa: PLC0415 - takes the lock
+
+    settings, words = invocation.settings, invocation.words
+    backups = settings.state_dir / "ledger-backups"
+    folder = backups / backup if (backups / backup).is_dir() else Path(backup)
+    try:
+        done = put_back(settings.ledger.path, folder, now=lambda: datetime.now(UTC))
+    except NotABackup as error:
+        there = sorted(path.name for path in backups.glob("*") if path.is_dir())
+        values = {"folder": error.folder, "there": ", ".join(there) or "-"}
+        raise worded("unknown_backup", words, values, status=BAD_REQUEST) from error
+    except LedgerDamaged as error:
+        raise worded("backup_damaged", words, {"reason": str(error)}, status=503) from error
+    if invocation.as_json:
+        invocation.answer(done)
+        return
+    invocation.say("restore.done", backup=folder.name, tasks=done.tasks, seq=done.last_seq)
+    if done.lost is not None:
+        invocation.say("restore.lost", first=done.lost[0], last=done.lost[1])
+    if done.kept_aside is not None:
+        invocation.say("restore.aside", path=done.kept_aside)
+    invocation.say("restore.next")

@@ -19,7 +19,7 @@ _UNFINISHED = ".unfinished"
 class LedgerBackups:
     """Makes backups and keeps the newest ``KEPT``.
 
-    To go back to one: stop the daemon, move the ledger's folder away, copy the backup in its place.
+    To go back to one: stop the daemon, `ledger restore`.
     """
 
     def __init__(self, folder: Path, copy: Callable[[Path], None], *, kept: int = KEPT) -> None:
@@ -49,7 +49,9 @@ class LedgerBackups:
         """Return the backups there are, oldest first."""
         if not self._folder.is_dir():
             return []
-        return sorted(path for path in self._folder.iterdir() if path.suffix != _UNFINISHED)
+        return sorted(
+            path for path in self._folder.iterdir() if path.is_dir() and path.suffix != _UNFINISHED
+        )
 
     def _free_name(self, now: datetime) -> Path:
         """Return a name that sorts behind all others of its moment."""

@@ -81,6 +81,10 @@ ZH: dict[str, str] = {
     "repair.aside": "损坏的文件另存为 {name}",
     "repair.nothing": "无需修复。",
     "repair.done": "已修复：所有完好的内容都保留了。",
+    "restore.done": "已从 {backup} 恢复：{tasks} 个任务，最后变更号 {seq}。",
+    "restore.lost": "变更 {first} 至 {last} 已丢失；这些变更号和当时给出的任务号不会再次使用。",
+    "restore.aside": "原来的台账另存于 {path}",
+    "restore.next": "备份之后接收的行不在其中：请把 inbox/accepted 中那些天的任务文件放回收件夹。",
     "submit.accepted": "{name}：已接收为批次 {batch}，共 {rows} 行",
     "submit.rejected": "{name}：有 {rows} 行被拒绝，详见 {path}",
     "submit.unreadable": "{name}：被拒绝：{reason}",
@@ -181,6 +185,12 @@ EN: dict[str, str] = {
     "repair.aside": "damaged file kept aside: {name}",
     "repair.nothing": "Nothing to repair.",
     "repair.done": "Repaired: all that was whole is kept.",
+    "restore.done": "Restored from {backup}: {tasks} tasks, last change {seq}.",
+    "restore.lost": "Changes {first} to {last} are lost; neither their numbers nor the task ids of "
+    "that time are given again.",
+    "restore.aside": "The ledger that was there: {path}",
+    "restore.next": "Rows accepted since the backup are not in it: put the job files of those days "
+    "back from inbox/accepted.",
     "submit.accepted": "{name}: accepted as batch {batch}, {rows} row(s)",
     "submit.rejected": "{name}: {rows} row(s) rejected, see {path}",
     "submit.unreadable": "{name}: rejected: {reason}",

@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from ledger.jsondir.files import Disk
+from ledger.jsondir.journal import first_seq_of
 from ledger.jsondir.journals import ARCHIVE
 from ledger.shelf import decode_task, encode_task
 from ledger.task import Task
@@ -110,6 +111,16 @@ def every_task(folder: Path) -> Iterator[Task]:
         for at, size in sorted(members):
             for line in _member(index, at, size).splitlines():
                 yield decode_task(line)
+
+
+def month_files(folder: Path) -> list[Path]:
+    """Return the files of the archived tasks: of each month its content, then its index.
+
+    Copied in this order while a writer is at work, an index never tells of more than is there.
+    """
+    archive = folder / ARCHIVE
+    content = [path for path in archive.glob("*.jsonl.gz") if first_seq_of(path) is None]
+    return [*sorted(content), *sorted(archive.glob("*.index.jsonl"))]
 
 
 def fingerprints(folder: Path) -> set[str]:

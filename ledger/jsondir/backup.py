@@ -7,17 +7,20 @@ from pathlib import Path
 from ledger.jsondir import snapshot
 from ledger.jsondir.files import PIECE_BYTES, Disk
 from ledger.jsondir.journals import live_journals
+from ledger.jsondir.leaping import BACKUP_NOTE
 
 #: A new snapshot may come in between; there is one a second at most, and a small one is copied
 #: in less.
 TRIES = 20
+_NOTE = b'{"is":"a copy; whoever opens it leaves the ids given since alone"}\n'
 
 
 def copy_ledger(path: Path, target: Path, disk: Disk | None = None) -> None:
     """Put a copy of the folder *path* into the new folder *target*, durably.
 
     It opens as the state after some whole transaction, not older than the call: ``ledger.json``
-    and the journals after it, the newest with a torn tail at most. The archive is not copied.
+    and the journals after it, the newest with a torn tail at most. The archive is not copied. A
+    note says that it is a copy; see ``leaping``.
     Raises OSError. A crash leaves an incomplete *target*.
     """
     disk = disk or Disk()
@@ -40,6 +43,9 @@ def _copied(path: Path, target: Path, disk: Disk) -> bool:
         for name in names:
             disk.write_whole("backup", target / name, _pieces(path / name))
             disk.take_place("backup", target / name)
+        if names:
+            disk.write_whole("backup", target / BACKUP_NOTE, [_NOTE])
+            disk.take_place("backup", target / BACKUP_NOTE)
     except FileNotFoundError:
         return False
     return _identity(current) == before  # journals leave only after a new snapshot has its name

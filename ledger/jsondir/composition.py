@@ -37,6 +37,9 @@ class Composition:
         self._crc = 0
         self._at = 0  # offset of the next piece
         self._separator = b""  # before the next line
+        self.counters = empty_sections()[
+            "counters"
+        ]  # as of this snapshot, once all pieces were taken
 
     def anew(self) -> Iterator[bytes]:
         """Yield the snapshot that the changes make of an empty ledger."""
@@ -94,6 +97,7 @@ class Composition:
 
     def _meta(self, sections: Sections) -> bytes:
         self._changes.apply_to_meta(sections)
+        self.counters = sections.get("counters", {})
         lines = (b"%b:%b" % (orjson.dumps(name), orjson.dumps(sections[name])) for name in sections)
         return SEPARATOR.join(lines) + b"}"
 

@@ -1,6 +1,8 @@
 """The journals of a ledger folder: live ones, and closed ones gzipped in ``archive/``."""
 
+import contextlib
 import gzip
+import sys
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,8 +11,22 @@ import msgspec
 
 from ledger.errors import LedgerDamaged
 from ledger.jsondir.journal import first_seq_of, journal_name
+from ledger.jsondir.scan import scan
 
 ARCHIVE = "archive"
+_UNREADABLE = sys.maxsize
+
+
+class ArchivedIndex(msgspec.Struct, frozen=True):
+    """What stands beside an archived journal, to answer without unpacking it."""
+
+    first_seq: int
+    last_seq: int
+    last_at: str
+    tasks: dict[str, list[int]]  # task id → its lines, the first line of the file is 1
+
+
+indexes = msgspec.json.Decoder(ArchivedIndex)
 
 
 class JournalPlace(msgspec.Struct, frozen=True):
@@ -63,6 +79,24 @@ def all_journals(folder: Path) -> list[JournalPlace]:
     live = list(folder.glob("journal-*.jsonl"))
     archived = list((folder / ARCHIVE).glob("journal-*.jsonl.gz"))
     return _places(folder, [*live, *archived])
+
+
+def archived_journals(
+    folder: Path, *, up_to: int = _UNREADABLE, beyond: int = -1
+) -> list[JournalPlace]:
+    """Return the archived journals whose last change is at most *up_to* and after *beyond*."""
+    paths = (folder / ARCHIVE).glob("journal-*.jsonl.gz")
+    return [place for place in _places(folder, paths) if beyond < last_seq_of(place) <= up_to]
+
+
+def last_seq_of(place: JournalPlace) -> int:
+    """Return the seq of an archived journal's last change; the greatest when nobody knows."""
+    with contextlib.suppress(FileNotFoundError, msgspec.MsgspecError):
+        return indexes.decode(place.index.read_bytes()).last_seq
+    try:
+        return scan(read_gzip(place.archived), place.archived.name).last_seq
+    except LedgerDamaged:
+        return _UNREADABLE
 
 
 def _places(folder: Path, paths: Iterable[Path]) -> list[JournalPlace]:

@@ -19,11 +19,20 @@ from ledger.jsondir import snapshot
 from ledger.jsondir.composition import Composition
 from ledger.jsondir.files import PIECE_BYTES, Disk, temporary
 from ledger.jsondir.journal import decode
-from ledger.jsondir.journals import ARCHIVE, JournalPlace, all_journals, live_journals
+from ledger.jsondir.journals import (
+    ARCHIVE,
+    ArchivedIndex,
+    JournalPlace,
+    all_journals,
+    indexes,
+    live_journals,
+)
 from ledger.jsondir.loading import load
+from ledger.jsondir.mark import HighWater
 from ledger.jsondir.open_journal import Told
 from ledger.jsondir.places import Places
 from ledger.jsondir.snapshot import Changes
+from ledger.task import Json
 from ledger.timestamps import to_timestamp
 
 log = structlog.get_logger()
@@ -31,16 +40,6 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 
-class ArchivedIndex(msgspec.Struct, frozen=True):
-    """What stands beside an archived journal, to answer without unpacking it."""
-
-    first_seq: int
-    last_seq: int
-    last_at: str
-    tasks: dict[str, list[int]]  # task id → its lines, the first line of the file is 1
-
-
-indexes = msgspec.json.Decoder(ArchivedIndex)
 #: How a line about a task begins to tell of it; records begin with their id.
 _TASK_MARK = b',"task":{"task_id":"'
 #: So many lines are read, or records written, in one go, or their ids looked at: each takes a tenth
@@ -60,6 +59,7 @@ class Keeper:
     def __init__(self, folder: Path, disk: Disk, places: Places | None = None) -> None:
         self.folder = folder
         self._disk = disk
+        self._given = HighWater(folder, disk)
         self._places = places  # of the tasks in ledger.json
         self.snapshot_bytes = _size_bytes(folder / snapshot.CURRENT)
 
@@ -88,6 +88,7 @@ class Keeper:
         else:
             pieces = composition.upon(current, self._places)
         self._disk.write_whole("snapshot", current, _giving_way(pieces))
+        self.note_given(last_seq, composition.counters)
         return composition.places_in(temporary(current))
 
     def _rewrite(self, current: Path, last_seq: int, at: str) -> Places:
@@ -98,6 +99,23 @@ class Keeper:
         if state.damage or state.last_seq != last_seq:
             raise LedgerDamaged("; ".join(state.damage) or "the newest changes are missing")
         return self._write(current, Changes.of(state), last_seq, at)
+
+    def note_given(self, last_seq: int, counters: Mapping[str, Json]) -> None:
+        """Have the mark beside the folder say, when it is due, how far ids and changes went.
+
+        Without the mark nothing that is here is lost.
+        """
+        try:
+            self._given.reach(last_seq, counters)
+        except OSError as error:
+            log.warning("mark.not_written", error=str(error))
+
+    def settle_mark(self) -> None:
+        """Have the mark say exactly what was noted: no more is given for the time being."""
+        try:
+            self._given.write()
+        except OSError as error:
+            log.warning("mark.not_written", error=str(error))
 
     def set_aside(self, path: Path, at: str) -> str:
         """Rename a damaged file to ``<name>.corrupt-<time>`` and return that name."""

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from ledger.batch import Batch
-from ledger.entry import ARCHIVED, Meta
+from ledger.entry import ARCHIVED, Meta, Transaction
 from ledger.errors import LedgerDamaged
 from ledger.index import Index
 from ledger.jsondir import snapshot
@@ -52,6 +52,7 @@ class Loaded(msgspec.Struct):
     unreadable: list[str] = msgspec.field(default_factory=list)
     lost_history: tuple[int, int] | None = None  # seqs the snapshot covers, the journal no longer
     next_seq: int = 1
+    leap: Transaction | None = None  # to be written before anything else; see ``leaping``
 
 
 def load(folder: Path, *, thorough: bool = True, up_to: int = sys.maxsize) -> Loaded:

@@ -7,7 +7,7 @@ import msgspec
 from ledger.entry import Meta, Transaction, transaction_of
 from ledger.jsondir.files import Disk
 from ledger.jsondir.journal import encode
-from ledger.jsondir.journals import live_journals
+from ledger.jsondir.journals import JournalPlace, archived_journals, live_journals
 from ledger.jsondir.loading import REPAIRS, Loaded, Repair
 from ledger.jsondir.open_journal import OpenJournal
 
@@ -17,10 +17,15 @@ def journal_to_write(
 ) -> OpenJournal:
     """Return the newest journal, its torn tail cut off; a new one after damage. Needs the lock.
 
-    That its end was cut off, or all of it removed, is recorded before anything else; after damage
-    that is left to the repair.
+    A leap, and that its end was cut off or all of it removed, are recorded before anything else;
+    after damage that is left to the repair.
     """
     journal = _journal_to_go_on_with(disk, folder, loaded, damaged=damaged)
+    if loaded.leap is not None:
+        for late in archived_journals(folder, beyond=loaded.state.last_seq):
+            _set_aside(late, disk, at)
+        write_down(journal, loaded, loaded.leap, at)
+        loaded.leap = None
     if loaded.lost_history is not None and not damaged:
         transaction = transaction_of(
             record_of(Repair(history=[loaded.lost_history]), at),
@@ -44,6 +49,13 @@ def _journal_to_go_on_with(
         journal.close()
         return OpenJournal.begin(disk, folder, loaded.next_seq)
     return journal
+
+
+def _set_aside(late: JournalPlace, disk: Disk, at: str) -> None:
+    """Keep a journal aside that tells of changes which this ledger never saw."""
+    for path in (late.archived, late.index):
+        if path.exists():
+            disk.set_aside(path, f"{path.name}.lost-{at.replace(':', '')}")
 
 
 def torn_tail(folder: Path, loaded: Loaded) -> tuple[str, int] | None:

@@ -15,9 +15,11 @@ from ledger.index import Index
 from ledger.jsondir import archive, snapshot
 from ledger.jsondir.files import Disk
 from ledger.jsondir.keeper import Keeper, forget_history
+from ledger.jsondir.leaping import forget_backup_note, spare_ids, take_over_by_hand
 from ledger.jsondir.loading import Loaded, load
 from ledger.jsondir.lock import FolderLock
 from ledger.jsondir.orders import Group, Limits
+from ledger.jsondir.replacing import finish_restore
 from ledger.jsondir.resuming import journal_to_write, torn_tail
 from ledger.jsondir.writer import Writer
 from ledger.kept import Kept
@@ -58,6 +60,7 @@ class JsonDirBackend:
         self._limits = limits or Limits()
         self._lock: FolderLock | None = None
         self._writer: Writer | None = None
+        self._keeper: Keeper | None = None
         self._gathering: list[Transaction] = []
         self._committed = committed
         self._written: Written = _tell_nobody
@@ -80,6 +83,7 @@ class JsonDirBackend:
         return index
 
     def _open(self, kept: Keep) -> Index:
+        finish_restore(self._path.resolve(), self._disk)
         self._disk.make_folder(self._path)
         lock = FolderLock(self._path, self._disk)
         lock.take(to_timestamp(self._now()))
@@ -97,13 +101,21 @@ class JsonDirBackend:
     def _begin(self, loaded: Loaded, kept: Keep) -> Writer:
         damaged = bool(loaded.state.damage)
         at = to_timestamp(self._now())
-        keeper = Keeper(self._path, self._disk, loaded.places)
+        keeper = self._keeper = Keeper(self._path, self._disk, loaded.places)
         if loaded.damaged_snapshot and not damaged:
             name = keeper.set_aside(self._path / snapshot.CURRENT, at)
             log.warning("snapshot.rebuilt", kept_aside=name, last_seq=loaded.state.last_seq)
         if not damaged and (torn := torn_tail(self._path, loaded)) is not None:
             log.warning("journal.tail_cut", file=torn[0], bytes=torn[1])
+        if damaged:
+            spare_ids(self._path, loaded)
+        if (leapt := take_over_by_hand(self._path, loaded, at)) is not None:
+            log.warning("ledger.older_copy_found", lost=leapt.lost, ids_go_on_after=leapt.counters)
         journal = journal_to_write(self._disk, self._path, loaded, at, damaged=damaged)
+        keeper.note_given(loaded.next_seq - 1, loaded.state.meta["counters"])
+        keeper.settle_mark()
+        if not damaged:
+            forget_backup_note(self._path, self._disk)
         if loaded.lost_history is not None and not damaged:
             first, last = loaded.lost_history
             log.warning("journal.history_lost", first_seq=first, last_seq=last)
@@ -180,6 +192,8 @@ class JsonDirBackend:
             await asyncio.wrap_future(closed)
         finally:
             await asyncio.to_thread(writer.join)
+            if self._keeper is not None:
+                await asyncio.to_thread(self._keeper.settle_mark)
             if self._lock is not None:
                 self._lock.drop()
                 self._lock = None

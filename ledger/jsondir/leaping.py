@@ -1,0 +1,139 @@
+"""A ledger that takes the place of a newer one goes on above everything that one may have given.
+
+Ids are written into tables and file names, and change numbers into archived journals: given twice,
+they would mean two things, and a row of a table would run a second time.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from ledger.entry import Meta, transaction_of
+from ledger.errors import LedgerTooNew
+from ledger.jsondir.files import Disk
+from ledger.jsondir.loading import Loaded, Repair, load
+from ledger.jsondir.mark import CHANGES_AHEAD, IDS_AHEAD, Mark, read_mark
+from ledger.jsondir.resuming import record_of
+
+#: Stands in every backup: a ledger that has it was put in its place by hand.
+BACKUP_NOTE = "backup.json"
+#: How far to leap when nothing is left of the ledger before: no day of this program saw as many
+#: ids (some 5 a second), and its numbers stay readable.
+IDS_UNKNOWN, CHANGES_UNKNOWN = 100_000, 1_000_000
+_COUNTERS = "counters"
+_NOTHING_ELSE = Repair()
+
+
+class Given(msgspec.Struct, frozen=True):
+    """What a ledger that is gone has given: all of *mark*, and at most so many more."""
+
+    mark: Mark
+    more_ids: int
+    more_changes: int
+
+
+class Leap(msgspec.Struct, frozen=True):
+    """Where a ledger goes on; the numbers between belong to the one that is gone."""
+
+    counters: dict[str, int]
+    lost: tuple[int, int] | None  # seqs, first and last
+
+
+def given_by(folder: Path, mark: Mark | None) -> Given:
+    """Return what the ledger in *folder* has given, by what can be read of it, and by its mark.
+
+    When all of it is whole it is known to the last one.
+    """
+    try:
+        loaded = load(folder)
+    except (OSError, LedgerTooNew):
+        return given_by_mark(mark)
+    seen = Mark().raised(loaded.next_seq - 1, loaded.state.meta.get(_COUNTERS, {}))
+    is_newest = mark is None or mark.last_seq < loaded.next_seq
+    if seen.last_seq and is_newest and not loaded.state.damage:
+        return Given(seen, 0, 0)
+    known = seen.raised(mark.last_seq, mark.counters) if mark is not None else seen
+    return _with_reserve(known, is_marked=mark is not None)
+
+
+def given_by_mark(mark: Mark | None) -> Given:
+    """Return what a ledger of which only its mark is left has given."""
+    return _with_reserve(mark or Mark(), is_marked=mark is not None)
+
+
+def _with_reserve(known: Mark, *, is_marked: bool) -> Given:
+    if is_marked:
+        return Given(known, IDS_AHEAD, CHANGES_AHEAD)
+    return Given(known, IDS_UNKNOWN, CHANGES_UNKNOWN)
+
+
+def given_elsewhere(folder: Path, loaded: Loaded) -> Given | None:
+    """Return what a newer ledger gave that this one was put in the place of by hand, or None.
+
+    It is one when the mark has seen later changes, or when it is a copy of a backup. A damaged
+    ledger is left to the repair.
+    """
+    mark = read_mark(folder)
+    is_older = mark is not None and mark.last_seq > loaded.state.last_seq
+    is_copy = (folder / BACKUP_NOTE).exists()
+    return given_by_mark(mark) if (is_older or is_copy) and not loaded.state.damage else None
+
+
+def leap(
+    loaded: Loaded, given: Given, at: str, *, why: str, record: Repair = _NOTHING_ELSE
+) -> Leap:
+    """Have *loaded* go on above all that is *given*, from now on; its next writer records it.
+
+    *at*: the present moment. Ids are only ever given for the present day, so the reserve is added
+    to the counters of today and later days alone. *record*: what else is to be known for ever.
+    """
+    counters = _counters_above(loaded.state.meta.get(_COUNTERS, {}), given, at)
+    first = loaded.state.last_seq + 1
+    loaded.next_seq = max(loaded.next_seq, given.mark.last_seq + given.more_changes + 1)
+    lost = (first, loaded.next_seq - 1) if first < loaded.next_seq else None
+    raised = [Meta(section=_COUNTERS, key=key, value=value) for key, value in counters.items()]
+    for counter in raised:
+        loaded.index.apply(counter, b"")
+    reason = f"{why}; changes {lost[0]} to {lost[1]} were lost or never made" if lost else why
+    repair = msgspec.structs.replace(record, lost=[lost] if lost else [])
+    loaded.leap = transaction_of(
+        record_of(repair, f"{at} restored"), *raised, op="ledger.restored", reason=reason
+    )
+    return Leap(counters, lost)
+
+
+def _counters_above(known: Mapping[str, object], given: Given, at: str) -> dict[str, int]:
+    today = at[:10].replace("-", "")
+    names = {*given.mark.counters, f"img_{today}", f"vid_{today}"}
+    above: dict[str, int] = {}
+    for name in sorted(names):
+        here = known.get(name, 0)
+        here = here if isinstance(here, int) else 0
+        number = max(here, given.mark.counters.get(name, 0))
+        if name.rpartition("_")[2] >= today:
+            number += given.more_ids
+        if number > here:
+            above[name] = number
+    return above
+
+
+def take_over_by_hand(folder: Path, loaded: Loaded, at: str) -> Leap | None:
+    """Leap when *folder* was put in the place of a newer one by hand; see ``leap``."""
+    given = given_elsewhere(folder, loaded)
+    if given is None:
+        return None
+    return leap(loaded, given, at, why="an older copy was put in the ledger's place by hand")
+
+
+def spare_ids(folder: Path, loaded: Loaded) -> None:
+    """Have a damaged ledger give none of the ids that its lost lines may have given."""
+    mark = read_mark(folder) or Mark()
+    for key, value in mark.raised(0, loaded.state.meta[_COUNTERS]).counters.items():
+        loaded.index.apply(Meta(section=_COUNTERS, key=key, value=value), b"")
+
+
+def forget_backup_note(folder: Path, disk: Disk) -> None:
+    """Note that the leap is on record: the folder is no copy any more."""
+    if (folder / BACKUP_NOTE).exists():
+        disk.remove("backup_note", folder / BACKUP_NOTE)
