@@ -39,6 +39,7 @@ from daemon.upkeep.gpu_time import GpuTime
 from daemon.upkeep.ledger_watch import LedgerWatch
 from daemon.upkeep.liveness import Liveness
 from daemon.upkeep.recovery import Recovery
+from daemon.upkeep.steady_time import SteadyTime
 from daemon.upkeep.stuck import StuckTasks
 from daemon.upkeep.sweeps import Sweeps, sweeps_of
 from daemon.web.desk import Desk
@@ -72,9 +73,10 @@ async def run(
     """Run the daemon until a signal, or with *once* until nothing is left to do.
 
     Returns the exit code: 0, or 1 when *once* leaves failed or blocked rows. Raises LedgerLocked,
-    TemplateError. The service that *observer* makes runs beside the others; *manager* is told how
-    the daemon stands. SIGTERM and SIGINT stop it (a second one at once), SIGHUP has *reload* read
-    workflows and alert settings anew.
+    TemplateError, and with *once* LedgerDamaged: nothing would ever be dispatched. The service
+    that *observer* makes runs beside the others; *manager* is told how the daemon stands. SIGTERM
+    and SIGINT stop it (a second one at once), SIGHUP has *reload* read workflows and alert
+    settings anew.
     """
     clock = clock or SystemClock()
     manager = manager or ServiceManager({})
@@ -85,7 +87,7 @@ async def run(
     for folder in (settings.inbox.path, settings.outputs.path, settings.inputs.path):
         folder.mkdir(parents=True, exist_ok=True)
     manager.status(words("liveness.opening"))
-    async with open_ground(settings, workflows, clock) as ground:
+    async with open_ground(settings, workflows, clock, must_be_whole=once) as ground:
         with signals(stop, lambda: _reload(reloaded, reload, manager)), loop_first():
             await _recover(ground, manager, words)
             door = Door(ground.ledger, ground.contents, workflows.needs, clock, settings.inputs)
@@ -155,7 +157,7 @@ def _work(
         *tables.publishers,
         BatchKeeper(ledger, clock, ground.streaks),
         LedgerWatch(ledger, clock),
-        Sweeps(sweeps_of(settings, ledger, stuck, backups, ground.folder.absolute), clock),
+        _sweeps(ground, stuck, backups),
         alerts,
         web,
         _liveness(ground, manager, words, web.opened),
@@ -164,6 +166,13 @@ def _work(
         ledger, [inbox, *tables.pollers, *tables.publishers], clock, tables.are_hindered
     )
     return Work(services=services, alerts=alerts, completion=completion, desk=desk)
+
+
+def _sweeps(ground: Ground, stuck: StuckTasks, backups: LedgerBackups) -> Sweeps:
+    settings, ledger, clock = ground.settings, ground.ledger, ground.clock
+    steady = SteadyTime(clock)
+    sweeps = sweeps_of(settings, ledger, stuck, backups, ground.folder.absolute, clock, steady)
+    return Sweeps(sweeps, clock, steady)
 
 
 def _stuck(ground: Ground, backups: LedgerBackups, followers: Sequence[Follower]) -> StuckTasks:

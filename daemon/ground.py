@@ -22,6 +22,7 @@ from daemon.settle.streaks import Streaks
 from daemon.tables.opening import open_feishu
 from daemon.upkeep.retention import archive_after_days
 from daemon.workflows import Workflows
+from ledger.errors import LedgerDamaged
 from ledger.jsondir.files import Disk
 from ledger.jsondir.store import JsonDirBackend
 from ledger.ledger import Ledger
@@ -80,15 +81,20 @@ def output_folder(settings: Settings) -> OutputFolder:
 
 @asynccontextmanager
 async def open_ground(
-    settings: Settings, workflows: Workflows, clock: Clock
+    settings: Settings, workflows: Workflows, clock: Clock, *, must_be_whole: bool = False
 ) -> AsyncIterator[Ground]:
-    """Open the ledger and all connections, and close them after the block; raises LedgerLocked."""
+    """Open the ledger and all connections, and close them after the block.
+
+    Raises LedgerLocked, and LedgerDamaged for a damaged ledger that *must_be_whole*.
+    """
     async with AsyncExitStack() as closing:
         metrics = Metrics()
         store = make_store(settings, metrics.histograms.commit_seconds.observe)
         ledger = Ledger(store)
         await ledger.open()
         closing.push_async_callback(ledger.close)
+        if ledger.damage and must_be_whole:
+            raise LedgerDamaged("; ".join(ledger.damage))
         if ledger.damage:
             log.error("ledger.damaged", damage=list(ledger.damage), hint="see `ledger repair`")
         if (feishu := open_feishu(settings, clock)) is not None:

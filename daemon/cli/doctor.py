@@ -54,7 +54,7 @@ def _look(invocation: Invocation, *, write_test: bool) -> Iterator[Finding]:
     settings, words = loaded.settings, invocation.words
     yield from look_at_machine(loaded, words)
     yield from look_at_door(settings, words)
-    state = read_state(settings.ledger.path)
+    state = read_state(settings.ledger.path, thorough=True)
     yield from look_at_ledger(state, settings, words)
     templates, found = remote.load_templates(settings, words)
     yield from found

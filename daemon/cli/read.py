@@ -32,7 +32,7 @@ def status(invocation: Invocation) -> None:
     settings = invocation.settings
 
     def from_disk() -> Report:
-        index = read_index(settings.ledger.path)
+        index = read_index(settings.ledger.path, thorough=True)
         batches, now = [*batch_reports(index)], datetime.now(UTC)
         concerns = concerns_on_disk(settings, index.meta("drops"), now)
         return report(index, batches, settings, now, invocation.words, concerns=concerns)

@@ -9,12 +9,13 @@ from config.sections import secrets_in
 from config.settings import Settings
 from daemon.cli.commands import help_words
 from daemon.cli.invocation import Invocation, pass_invocation
+from daemon.cli.verb import Verb
 
 if TYPE_CHECKING:
     from daemon.dispatch.templates import TemplateError
 
 
-@click.command(help=help_words("help.run"))
+@click.command(cls=Verb, help=help_words("help.run"))
 @click.option("--once", is_flag=True, help=help_words("option.once"))
 @pass_invocation
 def run(invocation: Invocation, *, once: bool = False) -> int:

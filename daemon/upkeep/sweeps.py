@@ -17,6 +17,7 @@ from daemon.clock import Clock
 from daemon.upkeep.backup import LedgerBackups
 from daemon.upkeep.retention import forget_inputs, forget_outputs
 from daemon.upkeep.schedule import Schedule
+from daemon.upkeep.steady_time import SteadyTime
 from daemon.upkeep.stuck import StuckTasks
 from daemon.words import Words
 from ledger.errors import LedgerError
@@ -26,9 +27,11 @@ log = structlog.get_logger()
 
 Act: TypeAlias = Callable[[datetime], Awaitable[object]]
 
-DAY_SECONDS = 86_400.0
-#: The daily sweeps begin so long after a start: a daemon that is restarted daily has them too.
+DAY_SECONDS, HOUR_SECONDS = 86_400.0, 3_600.0
+#: A backup is made so long after a start: a daemon that is restarted daily has them too.
 AFTER_START_SECONDS = 120.0
+#: How often the clocks are compared.
+LOOK_SECONDS = 60.0
 
 
 class Sweep(msgspec.Struct, frozen=True):
@@ -45,9 +48,10 @@ class Sweeps:
 
     name = "sweeps"
 
-    def __init__(self, sweeps: list[Sweep], clock: Clock) -> None:
+    def __init__(self, sweeps: list[Sweep], clock: Clock, steady: SteadyTime | None = None) -> None:
         self._sweeps = {sweep.name: sweep for sweep in sweeps}
         self._clock = clock
+        self._steady = steady or SteadyTime(clock)
         self._due: dict[str, None] = {}
         self._wake = asyncio.Event()
 
@@ -58,21 +62,30 @@ class Sweeps:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Carry out what is due until *stop*; a sweep at work is brought to its end."""
-        schedule = Schedule(self.wish)
-        for sweep in self._sweeps.values():
-            schedule.add(sweep.name, sweep.every_seconds, sweep.first_seconds)
-        schedule.start()
+        schedule, leaps = self._begin_schedule(), self._steady.leaps
         try:
             while not stop.is_set():
                 self._wake.clear()
+                self._steady.look()
+                if leaps != self._steady.leaps:  # its times are of a wall clock that is no more
+                    log.warning("clock.leapt", now=self._clock.now().isoformat())
+                    schedule.stop()
+                    schedule, leaps = self._begin_schedule(), self._steady.leaps
                 if self._due:
                     name = next(iter(self._due))
                     del self._due[name]
                     await self.carry_out(name)
                 else:
-                    await self._clock.pause(DAY_SECONDS, self._wake, stop)
+                    await self._clock.pause(LOOK_SECONDS, self._wake, stop)
         finally:
             schedule.stop()
+
+    def _begin_schedule(self) -> Schedule:
+        schedule = Schedule(self.wish)
+        for sweep in self._sweeps.values():
+            schedule.add(sweep.name, sweep.every_seconds, sweep.first_seconds)
+        schedule.start()
+        return schedule
 
     async def carry_out(self, name: str) -> None:
         """Run one sweep now; what hinders it is logged, the next time it is tried again."""
@@ -82,12 +95,35 @@ class Sweeps:
             log.warning("sweep.failed", sweep=name, error=str(error) or type(error).__name__)
 
 
-def sweeps_of(
+class Daily:
+    """Does once a day what removes by age, and only by a wall clock that can be trusted.
+
+    Asked for every hour: what the clock hinders, or an error, is done an hour later.
+    """
+
+    def __init__(self, act: Act, clock: Clock, steady: SteadyTime) -> None:
+        self._act = act
+        self._clock = clock
+        self._steady = steady
+        self._due_at = clock.monotonic()
+
+    async def __call__(self, now: datetime) -> None:
+        """Do it if a day has passed since it was done and the clock is steady."""
+        if not self._steady.look():
+            log.info("retention.put_off", reason="started, or clock set, not long ago")
+        elif self._clock.monotonic() >= self._due_at:
+            await self._act(now)
+            self._due_at = self._clock.monotonic() + DAY_SECONDS - HOUR_SECONDS / 2
+
+
+def sweeps_of(  # noqa: PLR0917 - what is swept comes from everywhere
     settings: Settings,
     ledger: Ledger,
     stuck: StuckTasks,
     backups: LedgerBackups,
     output_path: Callable[[str], Path],
+    clock: Clock,
+    steady: SteadyTime,
 ) -> list[Sweep]:
     """Return all periodic work of a daemon with these settings."""
     words = Words("en" if settings.language == "en" else "zh")
@@ -105,7 +141,7 @@ def sweeps_of(
     return [
         Sweep("stuck", every_seconds, every_seconds, look_after_stuck),
         Sweep("backup", DAY_SECONDS, AFTER_START_SECONDS, back_up),
-        Sweep("retention", DAY_SECONDS, AFTER_START_SECONDS, tidy),
+        Sweep("retention", HOUR_SECONDS, HOUR_SECONDS + LOOK_SECONDS, Daily(tidy, clock, steady)),
     ]
 
 

@@ -18,27 +18,28 @@ from ledger.task import Task
 TRIES = 3
 
 
-def read_state(path: Path) -> State:
+def read_state(path: Path, *, thorough: bool = False) -> State:
     """Return the state after some whole transaction, the newest that can be seen.
 
     A folder that is not there is an empty ledger. Raises LedgerTooNew. ``damage`` lists what
-    cannot be read; ``read_index`` answers all questions.
+    cannot be read; with *thorough* also in journals that the state needs no more, for which a
+    daemon would dispatch nothing. ``read_index`` answers all questions.
     """
-    return read_all(path).state
+    return read_all(path, thorough=thorough).state
 
 
-def read_index(path: Path) -> Index:
+def read_index(path: Path, *, thorough: bool = False) -> Index:
     """Return the same state with the ways into it."""
-    return read_all(path).index
+    return read_all(path, thorough=thorough).index
 
 
-def read_all(path: Path) -> Loaded:
+def read_all(path: Path, *, thorough: bool = False) -> Loaded:
     """Return the same, with what its files looked like."""
-    loaded = load(path, thorough=False)
+    loaded = load(path, thorough=thorough)
     for _ in range(1, TRIES):
         if not loaded.state.damage and loaded.lost_history is None:
             break
-        loaded = load(path, thorough=False)
+        loaded = load(path, thorough=thorough)
     return loaded
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import signal
 from pathlib import Path
 
@@ -99,3 +100,35 @@ async def test_a_damaged_ledger_dispatches_nothing_until_it_is_repaired(tmp_path
         await world.run("run", "--once")
         assert world.stages()[Stage.DONE] == len(world.tasks())
         assert simulator.executions.per_task().most_common(1)[0][1] == 1
+
+
+async def test_run_once_refuses_a_damaged_ledger_that_check_and_status_tell_of(
+    tmp_path: Path,
+) -> None:
+    async with Simulator(tmp_path / "comfyui") as simulator:
+        world = World(tmp_path / "world", simulator.url)
+        world.drop("spring", TWO_ROWS)
+        assert await world.run_here() == 0
+        (journal,) = world.ledger.glob("journal-*.jsonl")
+        content = bytearray(journal.read_bytes())
+        content[len(content) // 2] ^= 1  # the snapshot holds this change; a submission may be lost
+        journal.write_bytes(content)
+        drop, made = world.drop("summer", TWO_ROWS[:1]), len(world.tasks())
+        for _ in range(2):  # the journal that the first try began covers nothing up
+            code, told = await world.run("run", "--once")
+            assert code == 1, told
+            assert "are damaged" in told
+            assert "ledger repair" in told
+            assert "Traceback" not in told
+            assert drop.exists()
+            assert len(world.tasks()) == made
+            code, told = await world.run("check")
+            assert code == 1
+            assert re.search(r"fail ledger: .*damaged.*ledger repair", told), told
+            code, told = await world.run("status")
+            assert "ledger repair" in told
+        code, told = await world.run("ledger", "repair")
+        assert code == 0, told
+        assert await world.run_here() == 0
+        assert not drop.exists()
+        assert world.stages()[Stage.DONE] == len(world.tasks())
