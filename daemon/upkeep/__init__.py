@@ -3,6 +3,6 @@
 At a start: ``recovery``. While it runs: ``batches``, ``completion``, ``ledger_watch``; ``liveness``
 tells the service manager, ``alerts`` with ``alarms`` a person. Stuck tasks: ``findings`` (how one
 can stand), ``inspection`` (how each stands), ``diagnosis`` (told), ``remedy`` (what follows),
-``treatment`` and ``stuck`` (done). On times of ``schedule``: ``sweeps``, with ``retention`` and
-``backup``. For answers: ``eta``, ``gpu_time``.
+``treatment`` and ``stuck`` (done). On times of ``schedule``: ``sweeps``, with ``retention``,
+``backup`` and ``steady_time``. For answers: ``eta``, ``gpu_time``.
 """

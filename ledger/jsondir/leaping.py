@@ -11,6 +11,7 @@ import msgspec
 
 from ledger.entry import Meta, transaction_of
 from ledger.errors import LedgerTooNew
+from ledger.jsondir import snapshot
 from ledger.jsondir.files import Disk
 from ledger.jsondir.loading import Loaded, Repair, load
 from ledger.jsondir.mark import CHANGES_AHEAD, IDS_AHEAD, Mark, read_mark
@@ -18,19 +19,21 @@ from ledger.jsondir.resuming import record_of
 
 #: Stands in every backup: a ledger that has it was put in its place by hand.
 BACKUP_NOTE = "backup.json"
-#: How far to leap when nothing is left of the ledger before: no day of this program saw as many
-#: ids (some 5 a second), and its numbers stay readable.
-IDS_UNKNOWN, CHANGES_UNKNOWN = 100_000, 1_000_000
 _COUNTERS = "counters"
 _NOTHING_ELSE = Repair()
 
 
 class Given(msgspec.Struct, frozen=True):
-    """What a ledger that is gone has given: all of *mark*, and at most so many more."""
+    """What a ledger that is gone has given: all of *mark*, and at most so many more.
+
+    Whoever cannot read it to its end takes as many more as no day has seen yet: an id in front of
+    which a hundred thousand are missing reads as well as any other, one that is given twice has a
+    row run twice.
+    """
 
     mark: Mark
-    more_ids: int
-    more_changes: int
+    more_ids: int = IDS_AHEAD
+    more_changes: int = CHANGES_AHEAD
 
 
 class Leap(msgspec.Struct, frozen=True):
@@ -43,29 +46,18 @@ class Leap(msgspec.Struct, frozen=True):
 def given_by(folder: Path, mark: Mark | None) -> Given:
     """Return what the ledger in *folder* has given, by what can be read of it, and by its mark.
 
-    When all of it is whole it is known to the last one.
+    When all of it is whole, it is known to the last one.
     """
+    mark = mark or Mark()
     try:
         loaded = load(folder)
     except (OSError, LedgerTooNew):
-        return given_by_mark(mark)
+        return Given(mark)
     seen = Mark().raised(loaded.next_seq - 1, loaded.state.meta.get(_COUNTERS, {}))
-    is_newest = mark is None or mark.last_seq < loaded.next_seq
-    if seen.last_seq and is_newest and not loaded.state.damage:
+    is_whole = loaded.base == snapshot.CURRENT and not loaded.state.damage
+    if is_whole and seen.last_seq >= mark.last_seq:
         return Given(seen, 0, 0)
-    known = seen.raised(mark.last_seq, mark.counters) if mark is not None else seen
-    return _with_reserve(known, is_marked=mark is not None)
-
-
-def given_by_mark(mark: Mark | None) -> Given:
-    """Return what a ledger of which only its mark is left has given."""
-    return _with_reserve(mark or Mark(), is_marked=mark is not None)
-
-
-def _with_reserve(known: Mark, *, is_marked: bool) -> Given:
-    if is_marked:
-        return Given(known, IDS_AHEAD, CHANGES_AHEAD)
-    return Given(known, IDS_UNKNOWN, CHANGES_UNKNOWN)
+    return Given(seen.raised(mark.last_seq, mark.counters))
 
 
 def given_elsewhere(folder: Path, loaded: Loaded) -> Given | None:
@@ -77,7 +69,7 @@ def given_elsewhere(folder: Path, loaded: Loaded) -> Given | None:
     mark = read_mark(folder)
     is_older = mark is not None and mark.last_seq > loaded.state.last_seq
     is_copy = (folder / BACKUP_NOTE).exists()
-    return given_by_mark(mark) if (is_older or is_copy) and not loaded.state.damage else None
+    return Given(mark or Mark()) if (is_older or is_copy) and not loaded.state.damage else None
 
 
 def leap(

@@ -12,9 +12,11 @@ import msgspec
 from ledger.jsondir.files import Disk
 from ledger.task import Json
 
-#: More than so many ids of a day, or changes, have not been given since the mark was written. It
-#: is written when half of that is used up, with a snapshot: seldom, and never on a commit's way.
-IDS_AHEAD, CHANGES_AHEAD = 10_000, 100_000
+#: So many ids of a day, or changes, are taken to have been given beyond the mark, by whoever does
+#: not know better. A mark that was copied to another machine at night is behind by a day.
+IDS_AHEAD, CHANGES_AHEAD = 100_000, 1_000_000
+#: It is written anew, with a snapshot, when this part is used up: seldom, never on a commit's way.
+_DUE_SHARE = 0.1
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -33,9 +35,9 @@ class Mark(msgspec.Struct, frozen=True):
         return Mark(max(self.last_seq, last_seq), most)
 
     def is_far_behind(self, other: "Mark") -> bool:
-        """Say whether half of what may be given beyond this one has been."""
-        return other.last_seq - self.last_seq > CHANGES_AHEAD // 2 or any(
-            number - self.counters.get(name, 0) > IDS_AHEAD // 2
+        """Say whether *other* has seen so much more that it is to be written."""
+        return other.last_seq - self.last_seq > CHANGES_AHEAD * _DUE_SHARE or any(
+            number - self.counters.get(name, 0) > IDS_AHEAD * _DUE_SHARE
             for name, number in other.counters.items()
         )
 

@@ -25,7 +25,7 @@ from ledger.jsondir.journals import (
     live_journals,
     read_gzip,
 )
-from ledger.jsondir.leaping import Given, Leap, given_by, given_by_mark, leap
+from ledger.jsondir.leaping import Given, Leap, given_by, leap
 from ledger.jsondir.loading import Loaded, Repair, load
 from ledger.jsondir.lock import FolderLock
 from ledger.jsondir.mark import read_mark
@@ -75,7 +75,7 @@ def restore(
         _copy_backup(backup, new, disk)
         taken, lacking = _take_archive_over(path, new, loaded.state.last_seq, disk)
         aside = _free_name(path, at) if path.is_dir() else None
-        given = given_by_mark(mark) if aside is None else given_by(path, mark)
+        given = given_by(path, mark)
         record = Repair(history=lacking, kept_aside=[aside.name] if aside else [])
         leapt = _go_on(new, given, disk, at, f"restored from {backup.name}", record)
         take_place(path, new, aside, lock, disk)
