@@ -155,14 +155,18 @@ class Disk:
         finally:
             self.remove_if_there(path)
 
-    def write_note(self, path: Path, data: bytes) -> None:
-        """Write a small file that needs not survive a power cut, whole or not at all."""
+    def write_note(self, path: Path, data: bytes, *, durable: bool = False) -> None:
+        """Write a small file, whole or not at all; only a *durable* one survives a power cut."""
         fd = self.open(temporary(path), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         try:
             self.write(fd, data)
+            if durable:
+                self.sync(fd)
         finally:
             os.close(fd)
         self.rename(temporary(path), path)
+        if durable:
+            self.sync_folder(path.parent)
 
     # -- what a test's disk does otherwise -------------------------------------------------------
 

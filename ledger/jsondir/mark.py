@@ -80,6 +80,5 @@ class HighWater:
         """Write what was reached; raises OSError."""
         if self._seen == self._written:
             return
-        self._disk.write_whole("mark", self._path, [msgspec.json.encode(self._seen)])
-        self._disk.take_place("mark", self._path)
+        self._disk.write_note(self._path, msgspec.json.encode(self._seen), durable=True)
         self._written = self._seen

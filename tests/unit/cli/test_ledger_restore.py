@@ -21,7 +21,8 @@ def backup(command: CommandLine) -> Path:
     return backup
 
 
-def test_a_backup_is_restored_by_its_name_and_what_is_lost_is_told(command, backup):
+@pytest.mark.usefixtures("backup")
+def test_a_backup_is_restored_by_its_name_and_what_is_lost_is_told(command):
     told = command("ledger", "restore", NAME)
     assert f"Restored from {NAME}: 1 tasks, last change 2." in told
     assert "Changes 3 to 3 are lost" in told
@@ -39,13 +40,15 @@ def test_as_json_it_answers_what_it_did(command, backup):
     assert Path(done["kept_aside"]).is_dir()
 
 
-def test_nothing_is_restored_while_another_process_writes(command, backup):
+@pytest.mark.usefixtures("backup")
+def test_nothing_is_restored_while_another_process_writes(command):
     with DirectLedger(command.ledger):
         command("ledger", "restore", NAME, code=3)
     assert "in use by process" in command.err
 
 
-def test_an_unknown_backup_is_bad_usage_and_those_that_there_are_are_named(command, backup):
+@pytest.mark.usefixtures("backup")
+def test_an_unknown_backup_is_bad_usage_and_those_that_there_are_are_named(command):
     command("ledger", "restore", "2026-01-01", code=2)
     assert NAME in command.err
     assert command.json("ledger", "restore", "nothing", code=2)["error"]["code"] == "unknown_backup"
