@@ -20,6 +20,7 @@ from daemon.intake.grid import RawRow
 from daemon.intake.reasons import because
 from daemon.intake.records import AcceptedRow, new_batch, new_batch_id, new_tasks
 from daemon.intake.rows import RefusedRow
+from daemon.intake.superseding import superseded_tasks
 from ledger.entry import Meta, Record
 from ledger.errors import Conflict
 from ledger.ledger import Ledger
@@ -219,7 +220,7 @@ class Door:
         failpoint.reach("intake.after_commit")
         return verdict
 
-    async def take(self, claimed: Claimed, also: Sequence[Meta]) -> str:
+    async def take(self, claimed: Claimed, also: Sequence[Record]) -> str:
         """Record checked rows of a table under the ids they bear, and *also*; returns the batch.
 
         They join the table's batch until that is over, then a new one begins with them. Values
@@ -231,6 +232,8 @@ class Door:
                 at = to_timestamp(self._clock.now())
                 batch = batch_of_table(self._ledger, claimed.table, at)
                 tasks = [task for row in claimed.rows for task in row.tasks(batch, self._needs, at)]
+                for old, new in claimed.replaced.items():
+                    tasks += superseded_tasks(self._ledger.index, old, new, at)
                 failpoint.reach("claim.before_accept")
                 try:
                     await self._ledger.commit(

@@ -35,6 +35,7 @@ class Claimed(msgspec.Struct, frozen=True, kw_only=True):
 
     table: str
     rows: tuple[ClaimedRow, ...]
+    replaced: Mapping[str, str] = {}  # ids that these rows bore before → what they bear now
 
 
 def batch_of_table(ledger: Ledger, table: str, at: str) -> Batch:

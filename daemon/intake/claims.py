@@ -18,11 +18,12 @@ from daemon.intake.claimed import Claimed, ClaimedRow
 from daemon.intake.lost_rows import LostRows
 from daemon.intake.records import AcceptedRow
 from daemon.intake.row_check import CheckedRow, RowCheck
+from daemon.intake.superseding import superseded_tasks
 from daemon.intake.table_rows import inputs_of
 from daemon.tables.cells import Change, Row
 from daemon.tables.connection import Connection
 from daemon.tables.errors import Trouble
-from ledger.entry import CLAIMS, Meta
+from ledger.entry import CLAIMS, Meta, Record
 from ledger.ledger import Ledger
 from ledger.taskids import counter_of
 from ledger.timestamps import to_timestamp
@@ -37,6 +38,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     key: str  # by which the row will be found
     task_ids: tuple[str, ...]
     at: str
+    replaces: str | None = None  # the id that the row bore until then
 
     @property
     def task_id(self) -> str:
@@ -112,7 +114,13 @@ class Claims:
             ids = tuple(self._ledger.new_task_ids(name, at)[0] for name in types)
             own = row.key if self._connection.table.has_own_keys else None
             claims.append(
-                Claim(table=self._connection.name, key=own or ids[0], task_ids=ids, at=at)
+                Claim(
+                    table=self._connection.name,
+                    key=own or ids[0],
+                    task_ids=ids,
+                    at=at,
+                    replaces=row.text("task_id") or None,
+                )
             )
         await self._ledger.commit(
             *(claim.as_meta() for claim in claims),
@@ -151,11 +159,15 @@ class Claims:
             else:
                 back[claim.task_id] = None  # it is another type's row by now: read it anew
         await self._give_back([(found[key], trouble) for key, trouble in back.items()])
-        settled = [claim.as_meta(open_=False) for claim in claims]
+        settled: list[Record] = [claim.as_meta(open_=False) for claim in claims]
+        replaced = {c.replaces: c.task_id for c in claims if c.replaces and c.task_id in found}
         if not taken:
+            at = to_timestamp(self._clock.now())
+            for old, new in replaced.items():
+                settled += superseded_tasks(self._ledger.index, old, new, at)
             await self._ledger.commit(*settled, op="row.claims_void", actor=self._connection.actor)
             return
-        together = Claimed(table=self._connection.name, rows=tuple(taken))
+        together = Claimed(table=self._connection.name, rows=tuple(taken), replaced=replaced)
         batch_id = await self._door.take(together, settled)
         for claimed in taken:
             self._lost.expect(claimed.key)

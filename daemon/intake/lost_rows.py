@@ -60,7 +60,9 @@ class LostRows:
             if key not in seen and now - loss.at < LOST_SECONDS
         }
         for key in self._standing:
-            if key not in seen and (task := self._index.find_task(key)) is not None:
+            if key in seen or (task := self._index.find_task(key)) is None:
+                continue
+            if task.metadata.table_row and task.metadata.table_row.replaced_by is None:
                 self._lost[key] = _Loss(now, _told(task.metadata.feishu_row_data))
         self._standing = dict.fromkeys(seen)
         self._by_inputs = {}

@@ -112,6 +112,8 @@ class TablePoller:
         self._quiet = 0
         reading = await self._with_columns(reading)
         wants = await self._rows.sort(reading, self._claims.open(), at)
+        if wants.copies:
+            await self._connection.note_copies(wants.copies)
         await self._restoration.restore(wants)
         await self._commands.forget_emptied(reading)
         await self._commands.obey(wants.commands)

@@ -12,8 +12,11 @@ from daemon.intake.rows import DEFAULT_WORKFLOW_TYPE
 from daemon.tables.cells import Reading, Row
 from daemon.tables.columns import INPUT_HEADINGS, OUR_HEADINGS, STATUS_KEYS, Columns
 from daemon.tables.connection import Connection
+from daemon.tables.copies import SECTION as COPIES
+from daemon.tables.copies import Note, noted
 from daemon.tables.errors import Trouble
 from daemon.tables.status import STATUS_WORDS, RowStatus, read_status
+from ledger.entry import Meta
 from ledger.index import Index
 from ledger.status import OPEN_STAGES, Stage
 from ledger.task import Json, Task
@@ -34,6 +37,8 @@ class Wants(msgspec.Struct, kw_only=True):
     # … of their 任务ID, by an older copy saved over the table; each with its first task
     overwritten: list[tuple[Row, Task]] = msgspec.field(default_factory=list)
     # … rows that say less than they were told, likewise
+    copies: list[Meta] = msgspec.field(default_factory=list)
+    # … notes of rows that were seen to bear another one's id, and of those that do no longer
 
 
 class TableRows:
@@ -42,6 +47,7 @@ class TableRows:
     def __init__(
         self, connection: Connection, index: Index, needs: Mapping[str, WorkflowNeeds], clock: Clock
     ) -> None:
+        self._connection = connection
         self._table = connection.name
         self._workflow_type = connection.settings.workflow_type
         self._index = index
@@ -73,7 +79,7 @@ class TableRows:
         alike = self._alike(reading)
         if self._can_lose_ids and reading.is_whole:
             self.lost.look(alike)
-        copies = self._copies(alike)
+        copies = self._copies(alike, wants)
         seen: set[str] = set()
         for number, row in enumerate(reading.rows, start=1):
             if number % _SLICE == 0:
@@ -90,6 +96,7 @@ class TableRows:
             seen.add(task_id)
         if reading.is_whole:
             self._marks = {key: mark for key, mark in self._marks.items() if key in seen}
+            self._edited = {key: None for key in self._edited if key in seen}
         return wants
 
     def _alike(self, reading: Reading) -> dict[str, list[Row]]:
@@ -100,21 +107,34 @@ class TableRows:
                 alike.setdefault(task_id, []).append(row)
         return alike
 
-    def _copies(self, alike: Mapping[str, Sequence[Row]]) -> set[str]:
+    def _copies(self, alike: Mapping[str, Sequence[Row]], wants: Wants) -> set[str]:
         """Return the places of rows that are copies: of those with one 任务ID all but the row.
 
-        Where rows have keys of their own they tell; else the row is the first whose inputs are
-        those that its task was made with, or simply the first.
+        Where rows have keys of their own they tell; else see ``Original``.
         """
         copies: set[str] = set()
+        known = {note.key for note in noted(self._index.meta(COPIES), self._table)}
         for task_id, rows in alike.items():
-            if len(rows) > 1:
-                task = self._index.find_task(task_id)
-                own = task.metadata.table_row if task else None
-                ours = [row for row in rows if own is not None and row.key == own.key]
-                same = [row for row in ours if task is not None and self._is_unedited(row, task)]
-                copies |= {row.place for row in rows if row is not (same or ours or rows)[0]}
+            if len(rows) > 1 or task_id in known:
+                row = self._row_among(task_id, rows, wants)
+                copies |= {each.place for each in rows if each is not row}
+        wants.copies += [
+            Note(table=self._table, key=key, seen=None).as_meta() for key in known - alike.keys()
+        ]
         return copies
+
+    def _row_among(self, task_id: str, rows: Sequence[Row], wants: Wants) -> Row | None:
+        """Return which of the rows that bear an id is the row, and want what was seen noted."""
+        task = self._index.find_task(task_id)
+        own = task.metadata.table_row if task else None
+        ours = [row for row in rows if own is not None and row.key == own.key]
+        if task is None or not ours or not self._can_lose_ids:
+            return (ours or rows)[0]
+        original = self._connection.original(task)
+        row = original.among(ours)
+        if (seen := original.seen_in(ours, row)) != original.seen:
+            wants.copies.append(Note(table=self._table, key=task_id, seen=seen).as_meta())
+        return row
 
     def _sort_new(self, row: Row, columns: Columns, wants: Wants) -> None:
         word = status_text(row, columns, self._workflow_type)
@@ -141,9 +161,10 @@ class TableRows:
             elif ready and _is_filled(row):
                 wants.reports.append((row, Trouble(code="unknown_id", values={"task": task_id})))
             return
-        if row.key != own.key:
+        if row.key != own.key or own.replaced_by is not None:
             wants.reports.append((row, Trouble(code="copied", values={"task": task_id})))
         elif row.text("command"):
+            self._marks.pop(task_id, None)  # a copy of the row as it was may be left with the id
             wants.commands.append((row, task))
         else:
             self._sort_ours(row, task, columns, wants, at)

@@ -174,12 +174,15 @@ class TableOutbox:
 
     async def _tell(self, rows: dict[str, Due]) -> None:
         refused: dict[str, Outcome] = {}
+        rows = {key: due for key, due in rows.items() if not self._is_replaced(due)}
         async with self._connection.writing:
             if self._connection.table.takes_files:
                 refused = await self._uploads.put(rows)
             shown = await self._shown({k: due for k, due in rows.items() if k not in refused})
             changes = [
-                Change(row=key, cells=each.cells, like=each.tasks[0].metadata.feishu_row_data)
+                Change(
+                    row=key, cells=each.cells, among=self._connection.original(each.tasks[0]).among
+                )
                 for key, each in shown.items()
                 if each.cells != self._told.get(key)
             ]
@@ -212,6 +215,12 @@ class TableOutbox:
                 to_note = [self._ledger.task(task_id) for task_id in sorted(due.task_ids)]
                 shown[key] = _Shown(tasks, to_note, self._news.cells(tasks))
         return shown
+
+    def _is_replaced(self, due: Due) -> bool:
+        """Say whether the row bears the id of a later run, and its key is no row's any more."""
+        tasks = self._news.tasks(due.row_id, due.workflow_types)
+        places = [task.metadata.table_row for task in tasks]
+        return any(place is not None and place.replaced_by is not None for place in places)
 
     def _lacks_results(self, tasks: Sequence[Task]) -> bool:
         return self._connection.table.takes_files and bool(self._news.uploads(tasks))

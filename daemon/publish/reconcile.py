@@ -1,7 +1,7 @@
 """What a table shows against what the ledger knows: every cell that differs is put right."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -9,6 +9,7 @@ import msgspec
 from daemon.clock import Clock
 from daemon.publish.row_news import RowNews
 from daemon.tables.cells import Change, Outcome, Reading, Result, Row
+from daemon.tables.columns import OUR_HEADINGS, Columns
 from daemon.tables.connection import Connection
 from daemon.tables.errors import Refused
 from ledger.errors import Conflict
@@ -64,12 +65,13 @@ class Reconciliation:
         ours = await self._ours()
         async with self._connection.writing:
             before = await self._connection.table.read_all()
-            known = {row.key: row for row in before.rows if row.key in ours}
+            known = self._rows_of(ours, before)
             outcomes: dict[str, Outcome] = {}
             keys = [key for key in ours if key in known]
             for first in range(0, len(keys), PORTION):
                 outcomes |= await self._write({key: ours[key] for key in keys[first:][:PORTION]})
             after = await self._connection.table.read_all()
+            there = self._rows_of(ours, after)
         await self._note({key: ours[key] for key in keys}, outcomes)
         words = self._connection.words
         return Reconciled(
@@ -81,7 +83,12 @@ class Reconciliation:
                 for key, outcome in outcomes.items()
                 if outcome.trouble is not None
             },
-            differences=_differences(known, after),
+            differences=[
+                each
+                for key, outcome in outcomes.items()
+                if outcome.result is Result.WRITTEN and key in there
+                for each in _differences(known[key], there[key], after.columns)
+            ],
         )
 
     async def _ours(self) -> dict[str, list[Task]]:
@@ -91,7 +98,9 @@ class Reconciliation:
             if number % PORTION == 0:
                 await asyncio.sleep(0)
             row = task.metadata.table_row
-            if row is not None and row.table == self._connection.name:
+            if row is None or row.table != self._connection.name:
+                continue
+            if row.replaced_by is None:
                 rows[row.key] = task  # of several runs of a row the last counts
         types = {key: task.metadata.table_row for key, task in rows.items()}
         return {
@@ -100,20 +109,37 @@ class Reconciliation:
             if row is not None
         }
 
+    def _rows_of(self, ours: Mapping[str, Sequence[Task]], reading: Reading) -> dict[str, Row]:
+        """Return, by key, the rows of *reading* that are ours; copies are nobody's."""
+        bearing: dict[str, list[Row]] = {}
+        for row in reading.rows:
+            if row.key is not None and row.key in ours:
+                bearing.setdefault(row.key, []).append(row)
+        found = {
+            key: self._connection.original(ours[key][0]).among(rows)
+            for key, rows in bearing.items()
+        }
+        return {key: row for key, row in found.items() if row is not None}
+
     async def _write(self, rows: dict[str, list[Task]]) -> dict[str, Outcome]:
         if self._connection.table.takes_files:
             rows = {key: await self._uploaded(key, tasks) for key, tasks in rows.items()}
         changes = [
-            Change(row=key, cells=self._news.cells(own), like=own[0].metadata.feishu_row_data)
+            Change(
+                row=key,
+                cells=self._news.cells(own),
+                among=self._connection.original(own[0]).among,
+            )
             for key, own in rows.items()
         ]
         found = await self._connection.table.write(changes)
         return dict(zip(rows, found, strict=True))
 
     async def _uploaded(self, key: str, tasks: list[Task]) -> list[Task]:
+        table, among = self._connection.table, self._connection.original(tasks[0]).among
         for upload in self._news.uploads(tasks):
             try:
-                token = await self._connection.table.upload(upload.file, key, upload.column)
+                token = await table.upload(upload.file, key, upload.column, among)
             except (Refused, OSError):
                 continue  # the cell is told the path; the outbox says why
             at = to_timestamp(self._clock.now())
@@ -143,18 +169,18 @@ class Reconciliation:
                     continue  # whoever changed it has the outbox tell it
 
 
-def _differences(before: dict[str, Row], after: Reading) -> list[Difference]:
-    found: list[Difference] = []
-    for row in after.rows:
-        old = before.get(row.key or "")
-        if old is None:
-            continue
-        for key in after.columns.found:
-            was, now = _shown(old, key), _shown(row, key)
-            if was != now:
-                heading = after.columns.headings[key]
-                found.append(Difference(row=row.key or "", column=heading, was=was, now=now))
-    return found
+def _differences(before: Row, after: Row, columns: Columns) -> Iterator[Difference]:
+    """Yield what a row says otherwise in the cells that we write; others are people's."""
+    for key in (key for key in columns.found if key.rstrip("0123456789") in _written(columns)):
+        was, now = _shown(before, key), _shown(after, key)
+        if was != now:
+            heading = columns.headings[key]
+            yield Difference(row=after.key or "", column=heading, was=was, now=now)
+
+
+def _written(columns: Columns) -> set[str]:
+    """Return the keys of our columns; further pictures lie under 输出图片2 and so on."""
+    return {*OUR_HEADINGS, columns.headings.get("output_image", "")} - {"task_id", "command", ""}
 
 
 def _shown(row: Row, key: str) -> str:

@@ -19,7 +19,7 @@ class Uploads:
     """Puts results of one table into its document, each once: what was put is noted at once."""
 
     def __init__(self, connection: Connection, ledger: Ledger, news: RowNews, clock: Clock) -> None:
-        self._table = connection.table
+        self._connection = connection
         self._ledger = ledger
         self._news = news
         self._clock = clock
@@ -30,13 +30,15 @@ class Uploads:
         Raises TableError, LedgerError. A kill between an upload and its note leads to a second
         upload, where the document does not show the first.
         """
+        table = self._connection.table
         refused: dict[str, Outcome] = {}
         unwanted: dict[str, list[Placed]] = {}
         for key, due in rows.items():
             tasks = self._news.tasks(due.row_id, due.workflow_types)
+            among = self._connection.original(tasks[0]).among if tasks else None
             for result in self._news.uploads(tasks):
                 try:
-                    token = await self._table.upload(result.file, key, result.column)
+                    token = await table.upload(result.file, key, result.column, among)
                 except Refused as error:
                     refused[key] = Outcome(result=Result.REFUSED, trouble=error.trouble)
                 except OSError as error:

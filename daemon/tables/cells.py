@@ -1,6 +1,6 @@
 """What passes between the daemon and a table: rows as they were read, and cells to be written."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -77,14 +77,16 @@ def local_time(moment: datetime) -> str:
     return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
+#: Picks the row that is meant; None when it is none of these.
+Pick: TypeAlias = Callable[[Sequence[Row]], Row | None]
+
+
 class Change(msgspec.Struct, frozen=True, kw_only=True):
     """Cells to be written into one row."""
 
     row: Row | str  # as it was read, and still must be; or a key, whatever the row now holds
     cells: Mapping[str, Value]  # by column key; columns that the table lacks are left out
-    like: Mapping[
-        str, Json
-    ] = {}  # what people filled in when it was taken: of copies the one meant
+    among: Pick | None = None  # of the rows that bear the key the one that is meant, else the first
 
 
 class Result(StrEnum):

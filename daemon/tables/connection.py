@@ -1,14 +1,17 @@
 """A table of the settings with what its poller and its publisher share."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 import structlog
 
-from config.settings import Settings
+from config.settings import Settings, Workflow
 from config.settings import Table as TableSettings
 from daemon.clock import Clock
+from daemon.tables.columns import INPUT_HEADINGS, OUR_HEADINGS
+from daemon.tables.copies import SECTION as COPIES
+from daemon.tables.copies import Original, seen_of
 from daemon.tables.errors import TableError
 from daemon.tables.standing import SECTION, Hindrance, Standing, standing_of
 from daemon.tables.table import Table
@@ -16,6 +19,7 @@ from daemon.words import Words
 from ledger.entry import Meta
 from ledger.errors import LedgerError
 from ledger.ledger import Ledger
+from ledger.task import Task
 from ledger.timestamps import to_timestamp
 
 log = structlog.get_logger()
@@ -33,8 +37,9 @@ class Connection:
         ledger: Ledger,
         clock: Clock,
         words: Words,
+        workflows: Collection[Workflow],
     ) -> None:
-        """*words*: the language of what is written into the table."""
+        """*words*: the language of what is written into the table; *workflows*: what rows run."""
         self.words = words
         self.table = table
         self.settings = settings
@@ -42,6 +47,10 @@ class Connection:
         self._ledger = ledger
         self._clock = clock
         self._noting = asyncio.Lock()
+        mapped = {
+            table.naming.key_of(column) for workflow in workflows for column in workflow.inputs
+        }
+        self._inputs = ({*INPUT_HEADINGS} | mapped) - {*OUR_HEADINGS}
 
     @property
     def name(self) -> str:
@@ -52,6 +61,12 @@ class Connection:
     def actor(self) -> str:
         """Who the journal says wanted what came from the table."""
         return f"table:{self.name}"
+
+    def original(self, task: Task) -> Original:
+        """Return what tells the row of *task* from its copies."""
+        row, told = task.metadata.table_row, task.metadata.feishu_row_data
+        seen = seen_of(self._ledger.meta(COPIES), self.name, row.key) if row else None
+        return Original(inputs={key: told.get(key) for key in self._inputs}, seen=seen)
 
     @property
     def standing(self) -> Standing:
@@ -69,6 +84,10 @@ class Connection:
     async def note_rows(self, *, refused: int, edited: tuple[str, ...]) -> None:
         """Note how many rows cannot run, and which were edited after they had finished."""
         await self._note(refused=refused, edited=edited)
+
+    async def note_copies(self, notes: Sequence[Meta]) -> None:
+        """Note what was seen of rows and their copies; raises LedgerError."""
+        await self._ledger.commit(*notes, op="table.copies_seen", actor=self.actor)
 
     def _hindrance(
         self, doing: str, error: TableError | None, known: Hindrance | None
@@ -114,6 +133,7 @@ def connect(
             ledger=ledger,
             clock=clock,
             words=words,
+            workflows=settings.workflows.values(),
         )
         for table, own in zip(tables, settings.tables, strict=True)
     ]

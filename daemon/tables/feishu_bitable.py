@@ -112,7 +112,7 @@ class FeishuBitable:
             text = msgspec.json.encode(extra).decode()
             await self._media.download(file.token, into, extra=text, size_bytes=file.size_bytes)
 
-    async def upload(self, file: ResultFile, key: str, column: str) -> str:
+    async def upload(self, file: ResultFile, key: str, column: str, among: object = None) -> str:
         """Upload a result for an attachment column; for others nothing is uploaded."""
         with as_table_errors():
             field = (await self._columns()).field(column)

@@ -17,7 +17,17 @@ from daemon.feishu.media import Media
 from daemon.feishu.sheets import Sheet, Spreadsheet, cell
 from daemon.feishu.wiki import document_of
 from daemon.tables import feishu_looks
-from daemon.tables.cells import CellFile, Change, Finding, Outcome, Reading, Result, ResultFile, Row
+from daemon.tables.cells import (
+    CellFile,
+    Change,
+    Finding,
+    Outcome,
+    Pick,
+    Reading,
+    Result,
+    ResultFile,
+    Row,
+)
 from daemon.tables.columns import Columns, Naming
 from daemon.tables.errors import Misconfigured, Trouble, name_of
 from daemon.tables.feishu_book import SheetDocument
@@ -101,7 +111,9 @@ class FeishuSheet:
         with as_table_errors():
             await self._media.download(file.token, into, size_bytes=file.size_bytes)
 
-    async def upload(self, file: ResultFile, key: str, column: str) -> str:
+    async def upload(
+        self, file: ResultFile, key: str, column: str, among: Pick | None = None
+    ) -> str:
         """Put a picture into its cell and return its token there.
 
         "" for what is no picture and where there is no such row or column.
@@ -113,7 +125,7 @@ class FeishuSheet:
             async with spreadsheet.writing():
                 grid, columns = await self._sheet.load()
                 self._columns = columns
-                index = Places(grid, columns).take(key)
+                index = Places(grid, columns).take(key, among)
                 places = picture_columns(column, columns, self.naming)
                 if index is None or len(places) < file.number:
                     return ""
@@ -156,7 +168,7 @@ class FeishuSheet:
         return [self._plan(change, places, grid, columns) for change in changes]
 
     def _plan(self, change: Change, places: Places, grid: SheetGrid, columns: Columns) -> SheetPlan:
-        index = places.take(change.row, change.like)
+        index = places.take(change.row, change.among)
         if index is None:
             by_key = isinstance(change.row, str)
             return SheetPlan(change, Outcome(result=Result.GONE if by_key else Result.MOVED))

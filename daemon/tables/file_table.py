@@ -99,7 +99,7 @@ class FileTable:
         """Write a picture that lies in a cell to *into*."""
         await asyncio.to_thread(self._fetch, file, into)
 
-    async def upload(self, file: ResultFile, key: str, column: str) -> str:
+    async def upload(self, file: ResultFile, key: str, column: str, among: object = None) -> str:
         """Raise NotImplementedError: results are told by their path."""
         raise NotImplementedError
 
@@ -204,7 +204,7 @@ class FileTable:
         outcomes: list[Outcome] = []
         cells: dict[Spot, Plain] = {}
         for change in changes:
-            line = places.take(change.row, change.like)
+            line = places.take(change.row, change.among)
             if line is None:
                 moved = Result.GONE if isinstance(change.row, str) else Result.MOVED
                 outcomes.append(Outcome(result=moved))

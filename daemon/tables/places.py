@@ -1,10 +1,10 @@
 """Which line of a grid a change means, and a line as a row; pure."""
 
 from collections import defaultdict, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
-from daemon.tables.cells import CellFile, Row, as_text
+from daemon.tables.cells import CellFile, Pick, Row, as_text
 from daemon.tables.columns import Columns
 from daemon.tables.grid import GridLine, Plain
 from ledger.task import Json
@@ -32,17 +32,18 @@ class Places:
             if key:
                 self._by_key.setdefault(key, []).append(index)
 
-    def take(self, row: Row | str, like: Mapping[str, Json] | None = None) -> int | None:
+    def take(self, row: Row | str, among: Pick | None = None) -> int | None:
         """Return the index of the line that is meant, or None.
 
-        Of several that bear a key: the first whose cells are *like* these, else the first.
+        Of those that bear a key: the one that *among* picks, else the first.
         """
         if isinstance(row, str):
             bearing = self._by_key.get(row, ())
-            if like and len(bearing) > 1:
-                same = (index for index in bearing if self._is_like(index, like))
-                return next(same, bearing[0])
-            return bearing[0] if bearing else None
+            if among is None or not bearing:
+                return bearing[0] if bearing else None
+            rows = [row_of(self._grid.lines[index], self._columns) for index in bearing]
+            picked = among(rows)
+            return next((n for n, each in zip(bearing, rows, strict=True) if each is picked), None)
         alike = self._by_mark.get(row.mark)
         if not alike:
             return None
@@ -50,13 +51,6 @@ class Places:
         found = there[0] if there else alike[0]
         alike.remove(found)
         return found
-
-    def _is_like(self, index: int, like: Mapping[str, Json]) -> bool:
-        return all(
-            as_text(cell_of(self._grid.lines[index], self._columns.found[key])) == as_text(value)
-            for key, value in like.items()
-            if key in self._columns and not isinstance(value, list)  # a list: files, by token
-        )
 
 
 def row_of(line: GridLine, columns: Columns) -> Row:

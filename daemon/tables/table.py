@@ -4,7 +4,16 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from daemon.tables.cells import CellFile, Change, Finding, Outcome, Reading, ResultFile, Row
+from daemon.tables.cells import (
+    CellFile,
+    Change,
+    Finding,
+    Outcome,
+    Pick,
+    Reading,
+    ResultFile,
+    Row,
+)
 from daemon.tables.columns import Naming
 
 
@@ -54,11 +63,11 @@ class Table(Protocol):
         """Write all *changes* with as few writes as the kind allows; outcomes in their order.
 
         A row given as it was read is written only if it still is so (``mark``); a row given by
-        key is looked for anew, and of several that bear it (one was copied) the first that is
-        ``like`` it, else the first, is written. Cells that already hold the value are left alone:
-        the same changes again write nothing. No other cell is touched; what others wrote meanwhile
-        stays. A kill leaves all changes of one row or none of it. Files were uploaded before
-        (``ResultFile.token``), or lie on our disk.
+        key is looked for anew, and of those that bear it (one was copied) the one that ``among``
+        picks is written; it is gone when that is none. Cells that already hold the value are left
+        alone: the same changes again write nothing. No other cell is touched; what others wrote
+        meanwhile stays. A kill leaves all changes of one row or none of it. Files were uploaded
+        before (``ResultFile.token``), or lie on our disk.
         """
         ...
 
@@ -73,8 +82,12 @@ class Table(Protocol):
         """
         ...
 
-    async def upload(self, file: ResultFile, key: str, column: str) -> str:
+    async def upload(
+        self, file: ResultFile, key: str, column: str, among: Pick | None = None
+    ) -> str:
         """Put *file* into the document and return its token; for the row *key* and its *column*.
+
+        *among*: as in a ``Change``.
 
         Called only for a file whose token no record holds; the files of a cell in their order.
         Where a file is put by putting it into the cell (Sheets), it shows from then on. A kill

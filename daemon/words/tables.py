@@ -11,7 +11,8 @@ ZH: dict[str, str] = {
     "table.file_missing": "{path} 不存在；请放到那里，或修改 tables.path",
     "table.file_denied": "没有权限读写 {path}；请修改它或它所在文件夹的权限",
     "table.in_use": "{who} 正打开着 {path}；关闭后结果会自动写入",
-    "table.copied": "这是复制的行：任务ID {task} 属于另一行；要执行请清空这里的 任务ID",
+    "table.copied": "这是复制的行：任务ID {task} 及其结果属于另一行；"
+    "要执行请清空这里的 任务ID 和 状态",
     "table.unknown_status": "状态“{status}”不认识；可用：{known}",
     "table.unknown_command": "命令“{command}”不认识；可用：{known}",
     "table.unknown_id": "任务ID {task} 不在台账中；要执行请清空 任务ID",
@@ -66,7 +67,8 @@ EN: dict[str, str] = {
     "table.file_missing": "{path} is not there; put it there or correct tables.path",
     "table.file_denied": "no right to read or write {path}; change its mode or its folder's",
     "table.in_use": "{who} has {path} open; results are written as soon as it is closed",
-    "table.copied": "a copied row: 任务ID {task} is another row's; clear it here to run this row",
+    "table.copied": "a copied row: 任务ID {task} and its result are another row's; "
+    "to run this row clear its 任务ID and 状态",
     "table.unknown_status": "status “{status}” is unknown; known are: {known}",
     "table.unknown_command": "command “{command}” is unknown; known are: {known}",
     "table.unknown_id": "任务ID {task} is not in the ledger; clear it to run this row",

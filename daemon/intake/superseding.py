@@ -1,0 +1,38 @@
+"""A row that is run anew bears another id from then on: the one it bore is no row's any more."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from ledger.index import Index
+from ledger.task import Task
+
+
+def superseded_tasks(index: Index, replaced: str, by: str, at: str) -> Iterator[Task]:
+    """Yield what becomes of the tasks of a row that bore *replaced* and now bears *by*.
+
+    No table is told of them again, nor of their retries; of a copy that still bears the old id,
+    that it is one. Archived tasks are never told anyway.
+    """
+    first = index.find_task(replaced)
+    if first is None or (row := first.metadata.table_row) is None:
+        return
+    left = msgspec.structs.replace(row, replaced_by=by)
+    for row_id in _row_ids(index, first):
+        for task in map(index.task, index.row(row_id)):
+            yield task.changed(
+                at=at,
+                publish=msgspec.structs.replace(task.publish, state="none", error=None),
+                metadata=msgspec.structs.replace(task.metadata, table_row=left),
+            )
+
+
+def _row_ids(index: Index, first: Task) -> Iterator[str]:
+    """Yield the ids that the ledger gave the row: one more with each rerun of its batch."""
+    place = first.row_id.rpartition(":")[2]
+    yield first.row_id
+    batches = {first.batch_id}
+    for batch in index.batches():
+        if batch.rerun_of in batches:
+            batches.add(batch.batch_id)
+            yield f"{batch.batch_id}:{place}"

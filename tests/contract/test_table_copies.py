@@ -1,0 +1,141 @@
+"""One suite over every kind of table: a copied row is never told another row's result."""
+
+import pytest
+from PIL import Image
+
+from daemon.clock import SystemClock
+from daemon.comfy.simulator import Simulator
+from tests.fakes.world import World
+
+HEADINGS = (
+    *("编号", "产品名", "产品图", "模特图", "命令"),
+    *("任务ID", "状态", "错误信息", "输出图片", "备注"),
+)
+
+
+@pytest.fixture
+def table_clock() -> SystemClock:
+    """The daemon is a process of its own; its table must live in the same time."""
+    return SystemClock()
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    paths = [tmp_path / "document" / name for name in ("p0.png", "p1.png")]
+    paths[0].parent.mkdir(parents=True, exist_ok=True)
+    for number, path in enumerate(paths):
+        Image.new("RGB", (40, 32), (90 * number, 80, 90)).save(path)
+    return paths
+
+
+@pytest.fixture
+async def simulator(tmp_path):
+    async with Simulator(tmp_path / "comfyui") as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def cup(user, pictures, simulator, tmp_path):
+    """A table with one row, 红杯, and the installation that works on it."""
+    first, _ = pictures
+    user.fill(HEADINGS, [{"编号": "1", "产品名": "红杯", "产品图": first, "模特图": first}])
+    return World(tmp_path / "world", simulator.url, more=user.toml)
+
+
+@pytest.fixture
+def copy(user, pictures):
+    """Copy the first row as 蓝瓶 with another picture, above it."""
+
+    def copy() -> None:
+        user.copy(0)
+        user.edit(1, "编号", "0")
+        user.edit(1, "产品名", "蓝瓶")
+        user.edit(1, "产品图", pictures[1])
+        user.sort("编号")
+
+    return copy
+
+
+async def worked(world: World) -> int:
+    """Have a daemon, which knows no more than the ledger, do what the table wants."""
+    return await world.run_here()
+
+
+async def reconciled(world: World) -> dict:
+    code, answer = await world.asked("tables", "reconcile")
+    assert code == 0, answer
+    return answer["tables"][0]
+
+
+def place_of(user, name: str) -> int:
+    return said(user, "产品名").index(name)
+
+
+def said(user, heading: str) -> list[str]:
+    return [row[heading] for row in user.rows()]
+
+
+def row_of(user, name: str) -> dict[str, str]:
+    return user.rows()[place_of(user, name)]
+
+
+def is_told_to_be_a_copy(row: dict[str, str]) -> bool:
+    return all(word in row["错误信息"] for word in ("复制", "清空", "任务ID", "状态"))
+
+
+async def test_a_copy_of_a_row_that_was_run_anew_stays_a_copy_and_runs_once_it_is_cleared(
+    user, cup, copy
+):
+    assert await worked(cup) == 0
+    copy()
+    old = row_of(user, "红杯")
+    user.edit(place_of(user, "红杯"), "命令", "重跑")
+    assert await worked(cup) == 0
+    new = row_of(user, "红杯")
+    assert new["任务ID"] != old["任务ID"] == row_of(user, "蓝瓶")["任务ID"]
+    assert new["输出图片"] != old["输出图片"]
+    user.sort("编号", reverse=True)
+    assert await worked(cup) == 0
+    assert is_told_to_be_a_copy(row_of(user, "蓝瓶"))
+    before = user.rows()
+    answer = await reconciled(cup)
+    assert (answer["rows"], answer["gone"], answer["differences"]) == (1, [], [])
+    assert user.rows() == before
+    for heading in ("任务ID", "状态"):
+        user.edit(place_of(user, "蓝瓶"), heading, "")
+    assert await worked(cup) == 0
+    blue = row_of(user, "蓝瓶")
+    assert (blue["状态"], blue["错误信息"]) == ("已完成", "")
+    assert blue["任务ID"] not in (old["任务ID"], new["任务ID"])
+    assert "蓝瓶" in blue["输出图片"]
+    assert len(cup.tasks()) == 3
+    assert cup.verify() == []
+
+
+async def test_a_copy_is_told_nothing_of_its_original_that_is_retried_mended_and_deleted(
+    user, cup, copy, simulator
+):
+    simulator.faults.set("execution_error")
+    assert await worked(cup) == 1
+    copy()
+    await worked(cup)
+    assert is_told_to_be_a_copy(row_of(user, "蓝瓶"))
+    simulator.faults.clear()
+    for number in range(2):
+        user.edit(number, "命令", "重试")
+    blue = row_of(user, "蓝瓶")
+    assert await worked(cup) == 0
+    red = row_of(user, "红杯")
+    assert (red["状态"], red["错误信息"], red["命令"]) == ("已完成", "", "")
+    user.edit(place_of(user, "红杯"), "状态", "失败")
+    (cell,) = (await reconciled(cup))["differences"]
+    assert (cell["column"], cell["was"], cell["now"]) == ("状态", "失败", "已完成")
+    assert row_of(user, "红杯") == red
+    user.delete(place_of(user, "红杯"))
+    user.edit(0, "备注", "只剩它")  # known for a copy whatever is edited in it
+    assert await worked(cup) == 0
+    answer = await reconciled(cup)
+    assert (answer["rows"], answer["differences"], len(answer["gone"])) == (0, [], 1)
+    assert user.rows() == [blue | {"备注": "只剩它"}]
+    assert len(cup.tasks()) == 2
+    assert cup.verify() == []
