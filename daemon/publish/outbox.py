@@ -11,7 +11,7 @@ import structlog
 from daemon import failpoint
 from daemon.clock import Clock
 from daemon.publish.due import GATHER_SECONDS, PROGRESS_SECONDS, Due
-from daemon.publish.row_news import RowNews, noted
+from daemon.publish.row_news import RowNews, is_replaced, noted
 from daemon.publish.uploading import Uploads
 from daemon.tables.cells import Change, Outcome, Result, Value
 from daemon.tables.connection import Connection
@@ -174,7 +174,6 @@ class TableOutbox:
 
     async def _tell(self, rows: dict[str, Due]) -> None:
         refused: dict[str, Outcome] = {}
-        rows = {key: due for key, due in rows.items() if not self._is_replaced(due)}
         async with self._connection.writing:
             if self._connection.table.takes_files:
                 refused = await self._uploads.put(rows)
@@ -211,16 +210,10 @@ class TableOutbox:
             tasks = self._news.tasks(due.row_id, due.workflow_types)
             if complete and self._lacks_results(tasks):
                 self._merge(key, due)
-            elif tasks:
+            elif tasks and not is_replaced(tasks):
                 to_note = [self._ledger.task(task_id) for task_id in sorted(due.task_ids)]
                 shown[key] = _Shown(tasks, to_note, self._news.cells(tasks))
         return shown
-
-    def _is_replaced(self, due: Due) -> bool:
-        """Say whether the row bears the id of a later run, and its key is no row's any more."""
-        tasks = self._news.tasks(due.row_id, due.workflow_types)
-        places = [task.metadata.table_row for task in tasks]
-        return any(place is not None and place.replaced_by is not None for place in places)
 
     def _lacks_results(self, tasks: Sequence[Task]) -> bool:
         return self._connection.table.takes_files and bool(self._news.uploads(tasks))

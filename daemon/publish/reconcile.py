@@ -65,13 +65,13 @@ class Reconciliation:
         ours = await self._ours()
         async with self._connection.writing:
             before = await self._connection.table.read_all()
-            known = self._rows_of(ours, before)
+            known = await self._rows_of(ours, before)
             outcomes: dict[str, Outcome] = {}
             keys = [key for key in ours if key in known]
             for first in range(0, len(keys), PORTION):
                 outcomes |= await self._write({key: ours[key] for key in keys[first:][:PORTION]})
             after = await self._connection.table.read_all()
-            there = self._rows_of(ours, after)
+            there = await self._rows_of(ours, after)
         await self._note({key: ours[key] for key in keys}, outcomes)
         words = self._connection.words
         return Reconciled(
@@ -109,17 +109,22 @@ class Reconciliation:
             if row is not None
         }
 
-    def _rows_of(self, ours: Mapping[str, Sequence[Task]], reading: Reading) -> dict[str, Row]:
+    async def _rows_of(
+        self, ours: Mapping[str, Sequence[Task]], reading: Reading
+    ) -> dict[str, Row]:
         """Return, by key, the rows of *reading* that are ours; copies are nobody's."""
         bearing: dict[str, list[Row]] = {}
         for row in reading.rows:
             if row.key is not None and row.key in ours:
                 bearing.setdefault(row.key, []).append(row)
-        found = {
-            key: self._connection.original(ours[key][0]).among(rows)
-            for key, rows in bearing.items()
-        }
-        return {key: row for key, row in found.items() if row is not None}
+        found: dict[str, Row] = {}
+        for number, (key, rows) in enumerate(bearing.items(), start=1):
+            if number % PORTION == 0:
+                await asyncio.sleep(0)
+            row = self._connection.original(ours[key][0]).among(rows)
+            if row is not None:
+                found[key] = row
+        return found
 
     async def _write(self, rows: dict[str, list[Task]]) -> dict[str, Outcome]:
         if self._connection.table.takes_files:

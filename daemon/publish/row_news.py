@@ -113,6 +113,12 @@ class RowNews:
         return f"{self._table.document}:{sha256}"
 
 
+def is_replaced(tasks: Sequence[Task]) -> bool:
+    """Say whether the row of *tasks* bears the id of a later run: it is told of that one only."""
+    places = [task.metadata.table_row for task in tasks]
+    return any(place is not None and place.replaced_by is not None for place in places)
+
+
 def noted(task: Task, outcome: Outcome, *, at: str, attempts: int, words: Words) -> Task | None:
     """Return the task with the note of what the table was told; None when there is none to make.
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from daemon import failpoint
 from daemon.clock import Clock
 from daemon.publish.due import Due
-from daemon.publish.row_news import Placed, RowNews
+from daemon.publish.row_news import Placed, RowNews, is_replaced
 from daemon.tables.cells import Outcome, Result
 from daemon.tables.connection import Connection
 from daemon.tables.errors import Refused, Trouble, name_of
@@ -35,7 +35,9 @@ class Uploads:
         unwanted: dict[str, list[Placed]] = {}
         for key, due in rows.items():
             tasks = self._news.tasks(due.row_id, due.workflow_types)
-            among = self._connection.original(tasks[0]).among if tasks else None
+            if not tasks or is_replaced(tasks):
+                continue
+            among = self._connection.original(tasks[0]).among
             for result in self._news.uploads(tasks):
                 try:
                     token = await table.upload(result.file, key, result.column, among)
