@@ -121,9 +121,9 @@ class Reconciliation:
         for number, (key, rows) in enumerate(bearing.items(), start=1):
             if number % PORTION == 0:
                 await asyncio.sleep(0)
-            row = self._connection.original(ours[key][0]).among(rows)
-            if row is not None:
-                found[key] = row
+            own = self._connection.original(ours[key][0]).among(rows)
+            if own is not None:
+                found[key] = own
         return found
 
     async def _write(self, rows: dict[str, list[Task]]) -> dict[str, Outcome]:
