@@ -38,6 +38,7 @@ from daemon.upkeep.eta import RunTimes
 from daemon.upkeep.gpu_time import GpuTime
 from daemon.upkeep.ledger_watch import LedgerWatch
 from daemon.upkeep.liveness import Liveness
+from daemon.upkeep.outcome import Outcome
 from daemon.upkeep.recovery import Recovery
 from daemon.upkeep.steady_time import SteadyTime
 from daemon.upkeep.stuck import StuckTasks
@@ -69,14 +70,15 @@ async def run(
     reload: Reload | None = None,
     observer: Observer | None = None,
     manager: ServiceManager | None = None,
+    ended: Callable[[Outcome], None] | None = None,
 ) -> int:
     """Run the daemon until a signal, or with *once* until nothing is left to do.
 
     Returns the exit code: 0, or 1 when *once* leaves failed or blocked rows. Raises LedgerLocked,
     TemplateError, and with *once* LedgerDamaged: nothing would ever be dispatched. The service
-    that *observer* makes runs beside the others; *manager* is told how the daemon stands. SIGTERM
-    and SIGINT stop it (a second one at once), SIGHUP has *reload* read workflows and alert
-    settings anew.
+    that *observer* makes runs beside the others; *manager* is told how the daemon stands, *ended*
+    what *once* came to. SIGTERM and SIGINT stop it (a second one at once), SIGHUP has *reload*
+    read workflows and alert settings anew.
     """
     clock = clock or SystemClock()
     manager = manager or ServiceManager({})
@@ -104,6 +106,8 @@ async def run(
                 await run_services(services, stop, grace_seconds=GRACE_SECONDS)
             finally:
                 await tables.close()
+            if once and ended is not None:
+                ended(work.completion.outcome())
             return 1 if once and work.completion.left_undone else 0
 
 

@@ -93,9 +93,15 @@ class ForeignHandler(logging.Handler):
         """Tell *record*; one that cannot be told is shown as the library would show it."""
         try:
             event: EventDict = {"event": record.getMessage(), "logger": record.name}
-            if record.exc_info:
+            level = record.levelname.lower()
+            if _is_no_trouble(record):
+                level = "debug"
+            elif (why := _malformed(record)) is not None:
+                level, event["error"] = "info", why
+            elif record.exc_info:
                 event["exc_info"] = record.exc_info
-            self.log.tell(**_through(self._steps, record.levelname.lower(), event))
+            if logging.getLevelNamesMapping()[level.upper()] >= logging.root.level:
+                self.log.tell(**_through(self._steps, level, event))
         except Exception:  # noqa: BLE001 - as every handler of the standard library does
             self.handleError(record)
 
@@ -103,6 +109,19 @@ class ForeignHandler(logging.Handler):
         """Have *log* tell what it has only counted so far."""
         self.log.close()
         super().close()
+
+
+def _is_no_trouble(record: logging.LogRecord) -> bool:
+    """Say whether a library calls an error what is none: a watch that ends while it reads."""
+    return record.name.startswith("watchdog") and "thread is inactive" in record.getMessage()
+
+
+def _malformed(record: logging.LogRecord) -> str | None:
+    """Return what is wrong with a request that is no HTTP; that is its sender's trouble alone."""
+    error = record.exc_info[1] if record.exc_info else None
+    if error is None or not type(error).__module__.startswith("aiohttp.http_exceptions"):
+        return None
+    return " ".join(f"{type(error).__name__}: {error}".split())[:200]
 
 
 def mask_secrets(_: object, __: str, event: EventDict) -> EventDict:

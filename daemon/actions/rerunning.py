@@ -64,7 +64,7 @@ def _plan(old: Batch, wish: Wish, tasks: list[Task], left_out: int) -> Plan:
         "batch.rerun",
         Said(
             key="action.rerun_in_part" if left_out else "action.rerun",
-            values={"rows": stands.rows, "left_out": left_out},
+            values={"batch": batch.batch_id, "rows": stands.rows, "left_out": left_out},
         ),
         batch,
         *tasks,

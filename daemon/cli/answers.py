@@ -8,14 +8,14 @@ from daemon.cli.render import table
 from daemon.cli.stages import COUNTS
 from daemon.words import Words
 from daemon.words.values import local_time, printable
-from ledger.task import Json
+from ledger.task import Json, Task
 
 if TYPE_CHECKING:  # verbs need not know what a batch looks like
     from daemon.web.documents import BatchDocument
 
 
-def batch(report: "BatchDocument", words: Words) -> str:
-    """Return a batch with its counts, in all and by stage."""
+def batch(report: "BatchDocument", words: Words, *, last_failed: Task | None = None) -> str:
+    """Return a batch with its counts, in all and by stage; of a failed one also why it failed."""
     title = words(
         "batch.title",
         batch=report.batch_id,
@@ -28,6 +28,10 @@ def batch(report: "BatchDocument", words: Words) -> str:
         lines.append(words("batch.rerun_of", batch=report.rerun_of))
     if report.held is not None:
         lines.append(words("batch.held", held=report.held))
+    if report.status == "failed" and last_failed is not None:
+        error = last_failed.error_message or last_failed.error_kind or ""
+        why = words("batch.why_failed", task=last_failed.task_id, error=error)
+        lines += [printable(why), words("batch.after_failure", batch=report.batch_id)]
     counts = report.statistics
     heads = [words(f"column.{name}") for name in ("stage", *COUNTS)]
     rows = [

@@ -12,8 +12,10 @@ from daemon.cli.verb import Verb
 from daemon.web.documents import BatchDocument, BatchesDocument
 from daemon.web.standing import batch_document
 from daemon.web.summary import batch_reports
+from ledger.index import Index
 from ledger.jsondir.reader import read_index
 from ledger.statistics import GpuSeconds
+from ledger.status import Stage
 from ledger.task import Json
 
 VERBS = ("pause", "resume", "stop", "rerun", "retry-failed")
@@ -85,20 +87,23 @@ def batch(
         _show(invocation, given)
         return
     if verb == "rerun" and not yes:
-        _confirm_rerun(invocation, _report(invocation, given), stage)
+        index = read_index(invocation.settings.ledger.path)
+        _confirm_rerun(invocation, _report(index, given), stage)
     answers.tell(invocation, batch_verbs.do(invocation, given, verb, options))
 
 
 def _show(invocation: Invocation, given: str) -> None:
-    report = _report(invocation, given)
+    index = read_index(invocation.settings.ledger.path)
+    report = _report(index, given)
     if invocation.as_json:
         invocation.answer(report)
-    else:
-        invocation.show(answers.batch(report, invocation.words))
+        return
+    failed = [task for task in index.tasks(report.batch_id) if task.stage is Stage.FAILED]
+    last = max(failed, key=lambda task: task.finished_at or "", default=None)
+    invocation.show(answers.batch(report, invocation.words, last_failed=last))
 
 
-def _report(invocation: Invocation, given: str) -> BatchDocument:
-    index = read_index(invocation.settings.ledger.path)
+def _report(index: Index, given: str) -> BatchDocument:
     found = index.batch(batch_meant(index.batches(), given))
     gpu_seconds = GpuSeconds.of(index.tasks(found.batch_id)).by_product()
     return batch_document(index, found, gpu_seconds=gpu_seconds)

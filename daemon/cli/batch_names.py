@@ -1,4 +1,4 @@
-"""Which batch is meant: by its id, the unique beginning of it, or its name."""
+"""Which batch is meant: by its id, its name, or the unique beginning of its id."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -26,8 +26,8 @@ def batch_meant(batches: Sequence[Named], given: str) -> str:
     ids = [batch.batch_id for batch in batches]
     if given in ids:
         return given
-    found = [one for one in ids if given and one.startswith(given)]
-    found = found or [batch.batch_id for batch in batches if batch.name == given]
+    found = [batch.batch_id for batch in batches if given and batch.name == given]
+    found = found or [one for one in ids if given and one.startswith(given)]
     if not found:
         raise UnknownRecord("batch", given)
     if len(found) > 1:

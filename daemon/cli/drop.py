@@ -140,9 +140,10 @@ def _named_pictures(job: Path, rows: Iterable[RawRow]) -> list[Path]:
 def _texts(values: Iterable[object]) -> Iterable[str]:
     for value in values:
         if isinstance(value, str) and PurePath(value).suffix.lower() in _PICTURE_SUFFIXES:
-            path = PurePath(value)
+            written = value.replace("\\", "/")  # as Windows writes it; the inbox reads it so too
+            path = PurePath(written)
             if not path.is_absolute() and ".." not in path.parts and "\0" not in value:
-                yield value
+                yield written
 
 
 def _rename_to_free_name(hidden: Path, inbox: Path, wanted: str) -> str:

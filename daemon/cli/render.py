@@ -1,7 +1,7 @@
 """Plain text for terminals: tables whose columns stay straight with Chinese in them."""
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from daemon.words.values import printable
 
@@ -28,9 +28,14 @@ def cut(text: str, widest: int) -> str:
     return "".join(taken) + "…"
 
 
-def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Return *rows* below *heads*; numbers stand right, a column without any value is left out."""
-    cells = [[_cell(value) for value in row] for row in rows]
+def table(
+    heads: Sequence[str], rows: Sequence[Sequence[object]], *, whole: Collection[int] = ()
+) -> str:
+    """Return *rows* below *heads*; numbers stand right, a column without any value is left out.
+
+    Columns of the numbers *whole* are never cut: people copy from them.
+    """
+    cells = [[_cell(value, whole=n in whole) for n, value in enumerate(row)] for row in rows]
     used = [n for n in range(len(heads)) if not rows or any(row[n] for row in cells)]
     widths = [max(width(heads[n]), *(width(row[n]) for row in cells), 0) for n in used]
     right = [bool(rows) and all(isinstance(row[n], int | float) for row in rows) for n in used]
@@ -44,8 +49,10 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     )
 
 
-def _cell(value: object) -> str:
-    return "" if value is None else cut(str(value), _WIDEST_CELL)
+def _cell(value: object, *, whole: bool) -> str:
+    if value is None:
+        return ""
+    return printable(str(value)) if whole else cut(str(value), _WIDEST_CELL)
 
 
 def _padded(text: str, wide: int, *, to_right: bool) -> str:

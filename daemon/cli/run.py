@@ -10,9 +10,12 @@ from config.settings import Settings
 from daemon.cli.commands import help_words
 from daemon.cli.invocation import Invocation, pass_invocation
 from daemon.cli.verb import Verb
+from daemon.words import Words
+from daemon.words.values import printable
 
 if TYPE_CHECKING:
     from daemon.dispatch.templates import TemplateError
+    from daemon.upkeep.outcome import Outcome
 
 
 @click.command(cls=Verb, help=help_words("help.run"))
@@ -39,12 +42,44 @@ def run(invocation: Invocation, *, once: bool = False) -> int:
     observer = progress.observer_on_terminal(invocation.words)
     try:
         return asyncio.run(
-            app.run(settings, once=once, reload=reload, observer=observer, manager=manager)
+            app.run(
+                settings,
+                once=once,
+                reload=reload,
+                observer=observer,
+                manager=manager,
+                ended=lambda outcome: click.echo(summary(outcome, invocation.words), err=True),
+            )
         )
     except TemplateError as error:
         raise config_error(error) from error
     finally:
         manager.close()
+
+
+def summary(outcome: "Outcome", words: Words) -> str:
+    """Return in one line what became of the rows, and why some wait."""
+    parts = [
+        words(
+            "once.summary",
+            done=outcome.done,
+            failed=outcome.failed,
+            rejected=outcome.rejected,
+            waiting=sum(outcome.waiting.values()),
+        )
+    ]
+    for why, count in outcome.waiting.items():
+        match why.reason:
+            case "blocked":
+                parts.append(words("once.blocked", count=count))
+            case "batch":
+                status = words(f"batch.{why.status}")
+                parts.append(words("once.batch", count=count, batch=why.subject, status=status))
+            case _:
+                parts.append(words("once.error", count=count, error=printable(why.subject)))
+    if outcome.tables_hindered:
+        parts.append(words("once.tables"))
+    return words("once.and").join(parts)
 
 
 def with_templates(error: ConfigError) -> ConfigError:

@@ -82,7 +82,9 @@ def batches(reports: Sequence[BatchDocument], words: Words) -> str:
         n for n, head in enumerate(heads) if head not in counts[2:] or any(row[n] for row in rows)
     ]
     return table(
-        [words(f"column.{heads[n]}") for n in kept], [[row[n] for n in kept] for row in rows]
+        [words(f"column.{heads[n]}") for n in kept],
+        [[row[n] for n in kept] for row in rows],
+        whole=(0,),
     )
 
 

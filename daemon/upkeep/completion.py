@@ -7,8 +7,9 @@ from typing import Protocol
 import structlog
 
 from daemon.clock import Clock
+from daemon.upkeep.outcome import Outcome, reasons_of, rejected_in
 from ledger.batch import BatchStatus
-from ledger.entry import Transaction
+from ledger.entry import Meta, Transaction
 from ledger.ledger import Ledger
 from ledger.status import IN_PROCESS_STAGES, OPEN_STAGES, Stage
 from ledger.task import Task
@@ -48,6 +49,18 @@ class Completion:
         self._others = others
         self._clock = clock
         self._failed = 0
+        self._done = 0
+        self._rejected = 0
+
+    def outcome(self) -> Outcome:
+        """Return what became of all that we watched."""
+        return Outcome(
+            done=self._done,
+            failed=self._failed,
+            rejected=self._rejected,
+            waiting=reasons_of(self._ledger, self._open_tasks()),
+            tables_hindered=self._hindered(),
+        )
 
     @property
     def left_undone(self) -> bool:
@@ -104,10 +117,9 @@ class Completion:
         return task.retried_from is not None and task.created_at >= (batch.halted_at or "")
 
     def _follow(self, transaction: Transaction) -> None:
-        self._failed += sum(
-            1
-            for record in transaction.records
-            if isinstance(record, Task)
-            and record.stage is Stage.FAILED
-            and record.has_just_ended  # not one that is retried now
-        )
+        for record in transaction.records:
+            if isinstance(record, Meta):
+                self._rejected += rejected_in(record)
+            elif isinstance(record, Task) and record.has_just_ended:  # not one retried now
+                self._failed += record.stage is Stage.FAILED
+                self._done += record.stage is Stage.DONE

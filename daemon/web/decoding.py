@@ -7,6 +7,7 @@ from typing import TypeVar
 import msgspec
 from multidict import MultiMapping
 
+from daemon.web.allowed import problem_in
 from daemon.web.refusal import FieldProblem, Refusal
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -70,7 +71,7 @@ def problems_of(raw: object, kind: type[msgspec.Struct], *, strict: bool) -> lis
             try:
                 msgspec.convert(raw[name], field.type, strict=strict)
             except msgspec.ValidationError as error:
-                problems.append(FieldProblem(name, str(error)))
+                problems.append(FieldProblem(name, problem_in(error, field.type)))
         elif field.required:
             problems.append(FieldProblem(name, "is missing"))
     return problems

@@ -9,8 +9,8 @@ ZH: dict[str, str] = {
     "没有改动。",
     "action.stopped": "已停止：收回 {taken_back} 个已提交的任务，{pending} 行等待。",
     "action.already_stopped": "批次本来就是停止状态，没有改动。",
-    "action.rerun": "已建立新批次，{rows} 行从头执行。",
-    "action.rerun_in_part": "已建立新批次，{rows} 行从头执行；"
+    "action.rerun": "已建立新批次 {batch}，{rows} 行从头执行。",
+    "action.rerun_in_part": "已建立新批次 {batch}，{rows} 行从头执行；"
     "{left_out} 行没有第一阶段的图片，未包含。",
     "action.retried": "已重新提交为 {task}（第 {number} 次重试）。",
     "action.retried_beside_waiting": "已重新提交为 {task}（第 {number} 次重试）；"
@@ -79,9 +79,9 @@ EN: dict[str, str] = {
     "action.stopped": "Stopped: {taken_back} submitted tasks are being taken back, "
     "{pending} rows wait.",
     "action.already_stopped": "The batch was stopped already; nothing changed.",
-    "action.rerun": "A new batch runs {rows} rows from the beginning.",
-    "action.rerun_in_part": "A new batch runs {rows} rows from the beginning; {left_out} rows "
-    "have no picture of stage one and were left out.",
+    "action.rerun": "The new batch {batch} runs {rows} rows from the beginning.",
+    "action.rerun_in_part": "The new batch {batch} runs {rows} rows from the beginning; "
+    "{left_out} rows have no picture of stage one and were left out.",
     "action.retried": "Submitted again as {task} (retry {number}).",
     "action.retried_beside_waiting": "Submitted again as {task} (retry {number}); the batch does "
     "not run, so the other {waiting} rows go on waiting.",

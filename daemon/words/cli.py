@@ -13,6 +13,12 @@ ZH: dict[str, str] = {
     "unit.python_in_home": "服务用户必须能读取 {python}；虚拟环境最好用系统自带的 Python 建立。",
     "unit.state_dir": '请在 {file} 中写入 state_dir = "{path}"，使手动运行的命令读取同一个台账。',
     "config.fix": "设置中有 {count} 处问题，没有启动。",
+    "once.summary": "完成 {done}，失败 {failed}，被拒绝 {rejected}，等待 {waiting}",
+    "once.and": "；",
+    "once.blocked": "{count} 个因第一阶段没有完成而等待",
+    "once.batch": "{count} 个因批次 {batch} {status}而等待",
+    "once.error": "{count} 个等待：{error}",
+    "once.tables": "有表格读不了或写不了，见 `tables`",
     "trouble.disk_full": "磁盘已满，写不进 {paths}；请腾出空间再试。",
     "trouble.denied": "{path}：没有权限；请以守护进程的用户运行这条命令，或修改权限。",
     "trouble.denied_owner": "{path}：没有权限；请以守护进程的用户运行（sudo -u {owner} …），"
@@ -115,6 +121,12 @@ EN: dict[str, str] = {
     "unit.state_dir": 'Write state_dir = "{path}" into {file}, so that the commands you type '
     "find the service's ledger.",
     "config.fix": "{count} problem(s) in the settings; nothing was started.",
+    "once.summary": "{done} done, {failed} failed, {rejected} rejected, {waiting} waiting",
+    "once.and": "; ",
+    "once.blocked": "{count} wait because the stage before is not done",
+    "once.batch": "{count} wait because batch {batch} is {status}",
+    "once.error": "{count} wait: {error}",
+    "once.tables": "a table could not be read or told, see `tables`",
     "trouble.disk_full": "the disk is full: nothing can be written to {paths}; make room there "
     "and try again.",
     "trouble.denied": "{path}: permission denied; run this as the daemon's user, or correct the "

@@ -27,6 +27,9 @@ ZH: dict[str, str] = {
     "batch.strange_option": "{names} 不能用在这里；请看 `batch --help`",
     "batch.title": "{batch}（{name}）：{status}，{at} 接收",
     "batch.rerun_of": "重跑自 {batch}",
+    "batch.why_failed": "失败原因：连续失败的行太多；最后一个 {task}：{error}",
+    "batch.after_failure": "消除原因后用 `batch {batch} resume` 继续，"
+    "或用 `batch {batch} retry-failed` 重试失败的行",
     "batch.held": "在等：{held}",
     "batch.part_all": "全部阶段",
     "batch.part_1": "第 1 阶段",
@@ -80,6 +83,10 @@ EN: dict[str, str] = {
     "batch.strange_option": "{names} cannot be used here; see `batch --help`",
     "batch.title": "{batch} ({name}): {status}, accepted {at}",
     "batch.rerun_of": "a rerun of {batch}",
+    "batch.why_failed": "failed because too many rows in a row failed; the last one, {task}: "
+    "{error}",
+    "batch.after_failure": "once the cause is gone: `batch {batch} resume`, or `batch {batch} "
+    "retry-failed` for the failed rows",
     "batch.held": "waits for: {held}",
     "batch.part_all": "all stages",
     "batch.part_1": "stage 1",

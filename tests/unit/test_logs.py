@@ -10,6 +10,7 @@ from pathlib import Path
 import orjson
 import pytest
 import structlog
+from aiohttp.http_exceptions import BadStatusLine
 
 from config.sections import secrets_in
 from config.settings import Feishu, Log, Server, Settings
@@ -216,3 +217,16 @@ def test_news_is_never_held_back_and_what_was_counted_is_told_at_the_end():
     told = [(line["event"], line.get("repeated")) for line in lines_of(stream)]
     assert told.count(("task.submitted", None)) == 3
     assert told[-1] == ("server.slow", 2)
+
+
+def test_what_is_no_trouble_of_ours_is_not_logged_as_an_error():
+    stream = io.StringIO()
+    logs.set_up(Log(format="json"), stream)
+    logging.getLogger("watchdog.observers").error("X() called when the thread is inactive")
+    malformed = BadStatusLine("nonsense")
+    logging.getLogger("aiohttp.server").error("Error handling request", exc_info=malformed)
+    logging.getLogger("aiohttp.server").error("a real one")
+    told, real = lines_of(stream)
+    assert (told["level"], "exception" in told) == ("info", False)
+    assert told["error"] == "BadStatusLine: 400, message: Bad status line 'nonsense'"
+    assert real["level"] == "error"

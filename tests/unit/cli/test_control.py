@@ -100,6 +100,26 @@ def test_a_beginning_that_fits_several_is_bad_usage_and_names_them(filled):
     assert error["hint"] == "Give more of the id."
 
 
+def test_a_whole_name_means_its_batch_even_where_other_ids_begin_so(filled):
+    filled.record([batch_record("spring-abc234-2222aa", name="spring")])
+    assert filled.json("batch", "spring")["batch_id"] == "spring-abc234-2222aa"
+    assert filled.json("batch", BATCH)["batch_id"] == BATCH
+
+
+def test_a_failed_batch_says_why_and_its_whole_id_can_be_copied(command):
+    long = "a-name-of-more-than-sixty-letters-as-people-do-give-to-their-files-abc234"
+    error = {"error_kind": "execution_error", "error_message": "node 4: no such model"}
+    command.record(
+        [batch_record(long, status=BatchStatus.FAILED)],
+        [task_record(1, Stage.FAILED, batch_id=long, **error)],
+    )
+    text = command("batch", long)
+    assert "too many rows in a row failed; the last one, img_" in text
+    assert "no such model" in text
+    assert f"batch {long} resume" in text
+    assert long in command("status")
+
+
 def test_servers_are_told_as_the_ledger_knows_them(filled):
     (server,) = filled.json("servers")["servers"]
     assert (server["name"], server["drained"], server["in_flight"]) == ("gpu-a", False, 1)

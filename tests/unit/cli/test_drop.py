@@ -38,6 +38,13 @@ def test_a_job_file_brings_the_pictures_that_its_rows_name_below_its_folder(job,
     assert tree(tmp_path / "inbox") == {"spring/spring.csv", "spring/pics/a.png"}
 
 
+def test_pictures_named_with_backslashes_come_along_too(job, tmp_path):
+    job.write_text(job.read_text("utf-8").replace("pics/", "pics\\"), "utf-8")
+    (drop,) = plan_drops([job])
+    place(drop, tmp_path / "inbox")
+    assert tree(tmp_path / "inbox") == {"spring/spring.csv", "spring/pics/a.png"}
+
+
 def test_a_job_file_without_pictures_stays_a_file(tmp_path):
     job = tmp_path / "plain.json"
     job.write_text('[{"prompt": "x"}]')
