@@ -10,7 +10,7 @@ import msgspec
 from daemon.cli.commands import help_words, json_option
 from daemon.cli.drop import CannotSubmit, Drop, place, plan_drops
 from daemon.cli.invocation import Invocation, pass_invocation
-from daemon.cli.verdict import Verdict, Watch
+from daemon.cli.verdict import DUPLICATES_ENDING, REJECTED_ENDING, Verdict, Watch
 from ledger.jsondir.lock import read_holder
 from ledger.jsondir.reader import read_state
 
@@ -91,15 +91,17 @@ def _wait_for_verdicts(
 
 
 def _tell(invocation: Invocation, verdict: Verdict) -> None:
-    name, reports = verdict.name, ", ".join(verdict.reports)
+    name = verdict.name
     if verdict.batch_id is not None:
         invocation.say(
             "submit.accepted", name=name, batch=verdict.batch_id, rows=verdict.accepted_rows
         )
     if verdict.rejected_rows:
-        invocation.say("submit.rejected", name=name, rows=verdict.rejected_rows, path=reports)
+        path = verdict.report(REJECTED_ENDING)
+        invocation.say("submit.rejected", name=name, rows=verdict.rejected_rows, path=path)
     if verdict.duplicate_rows:
-        invocation.say("submit.duplicates", name=name, rows=verdict.duplicate_rows, path=reports)
+        path = verdict.report(DUPLICATES_ENDING)
+        invocation.say("submit.duplicates", name=name, rows=verdict.duplicate_rows, path=path)
     if verdict.unmoved:
         invocation.say("concern.unmoved", name=name)
     if verdict.unreadable is not None:

@@ -11,9 +11,9 @@ from daemon.intake.drops import DUPLICATES, REJECTED
 from daemon.intake.filing import SECTION, Filing, from_text
 from ledger.state import State
 
-_REJECTED, _DUPLICATES, _ERROR = ".rejected.csv", ".duplicates.csv", ".error.txt"
+REJECTED_ENDING, DUPLICATES_ENDING, _ERROR = ".rejected.csv", ".duplicates.csv", ".error.txt"
 #: Ending of a report's name -> the folder it lies in.
-_PLACES = {_REJECTED: REJECTED, _DUPLICATES: DUPLICATES, _ERROR: REJECTED}
+_PLACES = {REJECTED_ENDING: REJECTED, DUPLICATES_ENDING: DUPLICATES, _ERROR: REJECTED}
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,6 +28,10 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     unmoved: bool = False  # decided, but the daemon may not move it out of the inbox
     unreadable: str | None = None  # why the whole drop was refused
     reports: tuple[str, ...] = ()  # files that say more
+
+    def report(self, ending: str) -> str:
+        """Return the path of the report of this kind, empty when there is none."""
+        return next((path for path in self.reports if path.endswith(ending)), "")
 
     @property
     def is_bad(self) -> bool:
@@ -62,7 +66,7 @@ class Watch:
         reports = {ending: self._new_report(name, ending) for ending in _PLACES}
         error = reports[_ERROR]
         untold = lines.difference(accepted, *map(_lines_in, filter(None, reports.values())))
-        for ending in (_REJECTED, _DUPLICATES) if error is None else ():
+        for ending in (REJECTED_ENDING, DUPLICATES_ENDING) if error is None else ():
             old = self._inbox / _PLACES[ending] / (name + ending)
             if reports[ending] is None and old in self._known_reports:
                 spoken_of = _lines_in(old)
@@ -72,8 +76,8 @@ class Watch:
             name=name,
             batch_id=batch_id,
             accepted_rows=len(accepted),
-            rejected_rows=len(_lines_in(reports[_REJECTED])),
-            duplicate_rows=len(_lines_in(reports[_DUPLICATES])),
+            rejected_rows=len(_lines_in(reports[REJECTED_ENDING])),
+            duplicate_rows=len(_lines_in(reports[DUPLICATES_ENDING])),
             unreadable=None if error is None else _reason_in(error),
             reports=tuple(str(path) for path in reports.values() if path is not None),
         )

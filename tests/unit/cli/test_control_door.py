@@ -109,8 +109,9 @@ async def played(world: World) -> list[tuple[int, dict]]:
         assert answer.code == code, (words, answer)
         if code:
             assert answer.document["error"]["hint"] in answer.err
+        new_batch = str(answer.document.get("batch_id")) if "rerun" in words else ""
         document = {
-            key: value
+            key: value.replace(new_batch, "…") if new_batch and isinstance(value, str) else value
             for key, value in answer.document.items()
             if not (key == "batch_id" and "rerun" in words) and "new_task_id" not in key
         }
