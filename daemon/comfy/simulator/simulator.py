@@ -1,7 +1,6 @@
 """The life of one simulated server: start, stop, restart, refuse."""
 
 import asyncio
-import socket
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,11 +15,9 @@ from daemon.comfy.simulator.executor import Executor
 from daemon.comfy.simulator.faults import Faults
 from daemon.comfy.simulator.folders import make_folders
 from daemon.comfy.simulator.generation import Generation
+from daemon.comfy.simulator.listening import Listening
 from daemon.comfy.simulator.machine import Machine, Outage, Pace
 from daemon.comfy.simulator.routes import application
-
-#: Turns of the loop from an accepted socket to a connection: its task, and what that calls soon.
-TURNS_TO_BE_BORN = 3
 
 
 class Simulator:
@@ -156,9 +153,10 @@ class _Life:
         """Open the door and start working; returns the port."""
         app = application(self._machine)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.01)
+        self._listening = Listening(self._runner)
         await self._runner.setup()
         try:
-            await self.open_door(host, port)
+            port = await self.open_door(host, port)
         except OSError:
             await self._runner.cleanup()
             raise
@@ -166,19 +164,15 @@ class _Life:
             asyncio.create_task(self._executor.work(), name="simulator-executor"),
             asyncio.create_task(self._machine.sockets.publish(), name="simulator-sockets"),
         ]
-        address: tuple[str, int] = self._runner.addresses[0]
-        return address[1]
+        return port
 
-    async def open_door(self, host: str, port: int) -> None:
-        """Listen."""
-        self._door = socket.create_server((host, port))
-        self._site = web.SockSite(self._runner, self._door)
-        await self._site.start()
+    async def open_door(self, host: str, port: int) -> int:
+        """Listen; returns the port."""
+        return await self._listening.open(host, port)
 
     async def close_door(self) -> None:
         """Listen no more and break every open connection."""
-        await self._accept_no_more()
-        await self._site.stop()
+        await self._listening.close()
         self._break_connections()
 
     async def end(self) -> None:
@@ -186,8 +180,7 @@ class _Life:
         self._executor.kill()
         for task in self._tasks:
             task.cancel()
-        if self._runner.sites:
-            await self._accept_no_more()
+        await self._listening.close()
         self._break_connections()
         await self._runner.cleanup()
         ends = await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -195,16 +188,6 @@ class _Life:
         for end in ends:
             if isinstance(end, Exception):
                 raise end
-
-    async def _accept_no_more(self) -> None:
-        """Let every accepted connection become one that can be broken.
-
-        asyncio drops a connection that it accepted in the turn in which its server is closed, and
-        leaves its socket open (3.11, ``Server._attach``): the other side would wait for ever.
-        """
-        asyncio.get_running_loop().remove_reader(self._door)
-        for _ in range(TURNS_TO_BE_BORN):
-            await asyncio.sleep(0)
 
     def _break_connections(self) -> None:
         server = self._runner.server

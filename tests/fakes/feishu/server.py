@@ -8,6 +8,7 @@ from typing import Any, Self
 from aiohttp import web
 
 from daemon.clock import Clock, SystemClock
+from daemon.comfy.simulator.listening import Listening
 from daemon.feishu.frames import Frame, decode, encode
 from daemon.feishu.webhook import sign
 from tests.fakes.feishu.bitable import Base, BitableDoor, Column
@@ -86,16 +87,14 @@ class FakeFeishu(Desk):
         app.router.add_get("/ws", self._socket)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", port)
-        await site.start()
-        assert site._server is not None
-        host, bound = site._server.sockets[0].getsockname()[:2]
-        self.url = f"http://{host}:{bound}"
+        self._listening = Listening(self._runner)
+        self.url = f"http://127.0.0.1:{await self._listening.open('127.0.0.1', port)}"
 
     async def stop(self) -> None:
         for socket in self.sockets:
             await socket.close()
         if self._runner is not None:
+            await self._listening.close()
             await self._runner.cleanup()
 
     async def __aenter__(self) -> Self:
