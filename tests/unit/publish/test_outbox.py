@@ -14,7 +14,7 @@ from daemon.tables.opening import open_tables
 from ledger.ledger import Ledger
 from ledger.memory import MemoryBackend
 from ledger.status import Stage
-from ledger.task import Metadata, Publish, TableRow
+from ledger.task import Metadata, Publish, TableRow, Task
 from tests.fakes.clock import FakeClock
 from tests.fakes.file_users import CsvUser
 from tests.fakes.records import AT, batch_record, task_record
@@ -77,6 +77,18 @@ class House:
             self.clock.advance(step)
             await asyncio.sleep(0.01)  # a thread reads the real file meanwhile
 
+    def published(self) -> list[str]:
+        """Return a list that grows by each task whose results the table has been told."""
+        told: list[str] = []
+        self.ledger.subscribe(
+            lambda transaction: told.extend(
+                record.task_id
+                for record in transaction.records
+                if isinstance(record, Task) and record.publish.state == "published"
+            )
+        )
+        return told
+
     async def until(self, condition) -> None:
         """Let time pass until *condition* holds; how much, depends on how long a real write takes."""
         for _ in range(500):
@@ -100,10 +112,14 @@ async def house(tmp_path):
     await house.ledger.close()
 
 
-async def test_a_table_that_cannot_be_written_for_an_hour_holds_up_no_task_and_is_told_all(house):
+async def test_a_table_that_cannot_be_written_for_an_hour_holds_up_no_task_and_is_told_in_order(
+    house,
+):
     house.user.unwritable()
+    told = house.published()
     async with house.publishing():
         await house.move(1, *FLOW)
+        await house.pass_seconds(60)
         await house.move(2, *FLOW[:3], Stage.FAILED, error_message="没有内存")
         await house.pass_seconds(3600)
         assert [task.stage for task in house.ledger.tasks()][:2] == [Stage.DONE, Stage.FAILED]
@@ -118,6 +134,7 @@ async def test_a_table_that_cannot_be_written_for_an_hour_holds_up_no_task_and_i
         assert house.user.rows()[1]["错误信息"] == "没有内存"
         await house.until(lambda: house.connection.standing.writing is None)
     assert house.states() == ["published", "published", "pending"]  # the third goes on
+    assert told == ["img_20261121_000001", "img_20261121_000002"]
     assert 5 < house.ledger.task("img_20261121_000001").publish.attempts < 40
 
 
