@@ -61,7 +61,7 @@ async def test_a_task_that_hangs_bears_a_badge_and_is_recovered_with_one_click(
                 "/api/tasks", lambda d: any(task["stage"] == "running" for task in d["tasks"])
             )
             async with open_page(daemon.url) as page:
-                warning = page.locator(".warning")
+                warning = page.locator(".warning", has_text="卡住")
                 await expect(warning).to_contain_text("1 个任务卡住了")
                 await expect(page.locator(".server .badge")).to_have_text("卡住")
                 await page.goto(f"{daemon.url}/#/batch/{page_of['tasks'][0]['batch_id']}")
