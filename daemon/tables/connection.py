@@ -15,7 +15,7 @@ from daemon.tables.copies import Original, seen_of
 from daemon.tables.errors import TableError
 from daemon.tables.standing import SECTION, Hindrance, Standing, standing_of
 from daemon.tables.table import Table
-from daemon.words import Words
+from daemon.words import Words, words_of_tables
 from ledger.entry import Meta
 from ledger.errors import LedgerError
 from ledger.ledger import Ledger
@@ -124,7 +124,7 @@ def connect(
 ) -> list[Connection]:
     """Return a connection for each table; those in one document share its lock."""
     locks: dict[str, asyncio.Lock] = {}
-    words = Words("en" if settings.language == "en" else "zh")
+    words = words_of_tables(settings.language)
     return [
         Connection(
             table,

@@ -26,7 +26,7 @@ from daemon.upkeep.alarms import (
     stuck_alarms,
     table_alarms,
 )
-from daemon.words import Words
+from daemon.words import Words, words_of_tables
 from ledger.ledger import Ledger
 
 log = structlog.get_logger()
@@ -185,7 +185,7 @@ def make_alerts(
     quota: Quota | None,
 ) -> Alerts:
     """Return the alerts of a daemon; *stuck* tells how many tasks the last look found so."""
-    words = Words("en" if settings.language == "en" else "zh")
+    words = words_of_tables(settings.language)
     sources: list[Source] = [
         LedgerAlarms(ledger, [server.name for server in settings.servers], words),
         stuck_alarms(stuck, words),

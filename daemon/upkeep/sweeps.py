@@ -19,7 +19,7 @@ from daemon.upkeep.retention import forget_inputs, forget_outputs
 from daemon.upkeep.schedule import Schedule
 from daemon.upkeep.steady_time import SteadyTime
 from daemon.upkeep.stuck import StuckTasks
-from daemon.words import Words
+from daemon.words import Words, words_of_tables
 from ledger.errors import LedgerError
 from ledger.ledger import Ledger
 
@@ -126,7 +126,7 @@ def sweeps_of(  # noqa: PLR0917 - what is swept comes from everywhere
     steady: SteadyTime,
 ) -> list[Sweep]:
     """Return all periodic work of a daemon with these settings."""
-    words = Words("en" if settings.language == "en" else "zh")
+    words = words_of_tables(settings.language)
     every_seconds = settings.sweeps.stuck_every_seconds
 
     async def look_after_stuck(_now: datetime) -> None:

@@ -27,3 +27,8 @@ def language_of(env: Mapping[str, str], wanted: str = "auto") -> str:
     named = ("LC_ALL", "LC_MESSAGES", "LANG")
     locale = next((env[name] for name in named if env.get(name)), "")
     return "zh" if locale.lower().startswith("zh") else "en"
+
+
+def words_of_tables(wanted: str) -> Words:
+    """Return the words of tables and alerts: Chinese unless "en" is *wanted*."""
+    return Words("en" if wanted == "en" else "zh")
