@@ -64,7 +64,7 @@ def lost(folder, tmp_path) -> tuple[Path, list[str], int]:
     return tmp_path / "backup", since, read_state(folder).last_seq
 
 
-async def must_go_on(folder: Path, since: list[str], last_seq: int) -> list[str]:
+async def assert_goes_on(folder: Path, since: list[str], last_seq: int) -> list[str]:
     """Accept rows in the restored ledger and see that nothing of the lost one comes again."""
     assert verify(folder) == []
     assert repair(folder, now=now).lost == []
@@ -89,7 +89,7 @@ async def test_after_a_restore_neither_ids_nor_change_numbers_come_again(folder,
     aside = Path(done.kept_aside)
     assert set(read_state(aside).tasks) >= set(since)
     assert verify(aside) == []
-    ids = await must_go_on(folder, since, last_seq)
+    ids = await assert_goes_on(folder, since, last_seq)
     assert int(ids[0][-6:]) == int(since[-1][-6:]) + 1  # a whole ledger is known to the last id
     told = [line for place in all_journals(folder) if (line := told_in(place.read()))]
     assert told
@@ -116,7 +116,7 @@ async def test_a_backup_put_back_by_hand_gives_nothing_again_either(folder, lost
     by_hand(folder, backup, archive=archive)
     ids = await accept(folder, 1)
     assert int(ids[0][-6:]) == int(since[-1][-6:]) + IDS_AHEAD + 1
-    await must_go_on(folder, since, last_seq)
+    await assert_goes_on(folder, since, last_seq)
 
 
 async def test_a_command_sees_a_copy_put_back_by_hand_as_the_daemon_does(folder, lost):
@@ -126,7 +126,7 @@ async def test_a_command_sees_a_copy_put_back_by_hand_as_the_daemon_does(folder,
         (task_id,) = ledger.new_task_ids("图片合成", to_timestamp(now()))
         ledger.commit(task_record(9, task_id=task_id), op="task.accepted", actor="cli:anna")
     assert task_id > max(since)
-    await must_go_on(folder, since, last_seq)
+    await assert_goes_on(folder, since, last_seq)
 
 
 async def test_a_copy_of_the_folder_without_a_note_is_known_by_the_mark_alone(folder, tmp_path):
@@ -135,7 +135,7 @@ async def test_a_copy_of_the_folder_without_a_note_is_known_by_the_mark_alone(fo
     since = await accept(folder, 1)
     shutil.rmtree(folder)
     (tmp_path / "copy").rename(folder)
-    await must_go_on(folder, since, 0)
+    await assert_goes_on(folder, since, 0)
 
 
 async def test_without_anything_left_of_the_ledger_ids_leap_far(folder, lost):
@@ -144,7 +144,7 @@ async def test_without_anything_left_of_the_ledger_ids_leap_far(folder, lost):
     mark_path(folder).unlink()
     done = restore(folder, backup, now=now)
     assert done.kept_aside is None
-    assert int((await must_go_on(folder, since, last_seq))[0][-6:]) > 100_000
+    assert int((await assert_goes_on(folder, since, last_seq))[0][-6:]) > 100_000
 
 
 @pytest.mark.parametrize("marked", [True, False], ids=["with its mark", "without its mark"])
@@ -157,7 +157,7 @@ async def test_a_lost_ledger_of_which_only_pieces_are_readable_gives_nothing_aga
     if not marked:
         mark_path(folder).unlink()
     restore(folder, backup, now=now)
-    await must_go_on(folder, since, last_seq)
+    await assert_goes_on(folder, since, last_seq)
 
 
 async def test_a_damaged_ledger_gives_no_id_that_its_lost_lines_gave(folder):
@@ -220,7 +220,7 @@ async def test_killed_anywhere_a_restore_leaves_the_old_ledger_or_the_new_one(fo
         assert min(ids) > max(since), places[number - 1]
         assert verify(world) == [], places[number - 1]
         restore(world, tmp_path / "backup", now=now)
-        await must_go_on(world, [*since, *ids], last_seq)
+        await assert_goes_on(world, [*since, *ids], last_seq)
     assert outcomes == {5, 3}
 
 

@@ -217,3 +217,4 @@ async def test_sweeps_go_on_after_the_clock_leapt_back_from_a_far_year(clock: Wr
             await asyncio.sleep(0.01)
     stop.set()
     await running
+    assert seen[1] < seen[0] - timedelta(days=4_000)
