@@ -27,6 +27,7 @@ _TAKING_SECONDS = 1.75  # then we look again: what came meanwhile is to be seen
 _BURST_SECONDS = 0.1  # events that come together lead to one look
 _PULSE_SECONDS = 0.5  # how often we look at drops that settle, at most
 _UNWATCHED_SECONDS = 2.0  # how often we look where no event would tell
+_GLANCE_SECONDS = 2.0  # how often the folder itself is asked whether an event was lost
 
 
 class Scan(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,6 +64,7 @@ class Inbox:
         self._jobless: list[Concern] = []
         self._postponed: str | None = None  # why the last drops could not be stored
         self._last: Scan | None = None
+        self._seen: tuple[int, int] | None = None  # the folder as it was when we looked
         self.lying = 0  # drops that the last look saw and that were not decided since
 
     @property
@@ -164,6 +166,7 @@ class Inbox:
         for folder in ("", *OUR_FOLDERS):
             (self._settings.path / folder).mkdir(parents=True, exist_ok=True)
         waiting = (folder.name for folder in self._waiting_folders)
+        self._seen = self._glance()
         known = {*decided, *self._completeness.held, *waiting}
         found = find_drops(self._settings.path, known=known)
         places = tuple(p for p in found.places if decided.get(p.name) != p.sight)
@@ -177,9 +180,25 @@ class Inbox:
             seconds = min(seconds, _UNWATCHED_SECONDS)
         if scan.settling and not scan.postponed:
             seconds = min(seconds, _PULSE_SECONDS, max(0.05, self._settings.settle_seconds / 4))
-        await self._clock.pause(seconds, stop, self._woken)
-        if self._woken.is_set():
-            await self._clock.pause(_BURST_SECONDS, stop)
+        until = self._clock.monotonic() + seconds
+        while (left := until - self._clock.monotonic()) > 0 and not stop.is_set():
+            await self._clock.pause(min(left, _GLANCE_SECONDS), stop, self._woken)
+            if self._woken.is_set():
+                await self._clock.pause(_BURST_SECONDS, stop)
+                return
+            if await asyncio.to_thread(self._glance) != self._seen:
+                return
+
+    def _glance(self) -> tuple[int, int] | None:
+        """Return which folder the inbox is and when something last came or went in it.
+
+        Watches can die unnoticed: seen with watchdog 7.1 when the folder is removed and made anew.
+        """
+        try:
+            folder = self._settings.path.stat()
+        except OSError:
+            return None
+        return folder.st_ino, folder.st_mtime_ns
 
 
 def _taken_together(ready: list[DropPlace]) -> Iterator[list[DropPlace]]:

@@ -3,10 +3,12 @@
 import asyncio
 import os
 import shutil
+import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+from watchdog.observers.api import EventEmitter
 
 from config.settings import Inbox as InboxSettings
 from daemon.clock import SystemClock
@@ -98,3 +100,13 @@ async def test_an_inbox_that_is_removed_is_made_anew_and_watched_again(house, tm
     await until(lambda: house.filed("rejected") == ["a.json", "a.json.rejected.csv"])
     await until(lambda: house.inbox.idle)
     assert house.left() == []
+
+
+async def test_a_file_is_taken_also_when_the_watch_has_died_unnoticed(house):
+    emitters = [thread for thread in threading.enumerate() if isinstance(thread, EventEmitter)]
+    assert emitters
+    for emitter in emitters:
+        emitter.stop()
+        await asyncio.to_thread(emitter.join)
+    house.make("a.json", "[3]")
+    await until(lambda: house.filed("rejected") == ["a.json", "a.json.rejected.csv"])
