@@ -45,7 +45,7 @@ from daemon.upkeep.stuck import StuckTasks
 from daemon.upkeep.sweeps import Sweeps, sweeps_of
 from daemon.web.desk import Desk
 from daemon.web.server import WebServer
-from daemon.words import Words
+from daemon.words import Words, words_of_tables
 from daemon.workflows import Workflows
 from ledger.jsondir.backup import copy_ledger
 from ledger.jsondir.reader import history
@@ -137,7 +137,7 @@ def _work(
 ) -> Work:
     """Make the services, in the order of the flow; nothing begins yet."""
     settings, ledger, clock = ground.settings, ground.ledger, ground.clock
-    inbox = Inbox(settings.inbox, door, ledger, clock)
+    inbox = Inbox(settings.inbox, door, ledger, clock, words_of_tables(settings.language))
     followers = [
         Follower(state.client, state.settings, ledger, ground.settlement, clock)
         for state in ground.states

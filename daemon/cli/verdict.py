@@ -9,6 +9,7 @@ import msgspec
 from daemon.intake.columns import REPORT_LINE
 from daemon.intake.drops import DUPLICATES, REJECTED
 from daemon.intake.filing import SECTION, Filing, from_text
+from daemon.intake.reports import reason_in
 from ledger.state import State
 
 REJECTED_ENDING, DUPLICATES_ENDING, _ERROR = ".rejected.csv", ".duplicates.csv", ".error.txt"
@@ -112,6 +113,4 @@ def _lines_in(report: Path | None) -> frozenset[int]:
 
 
 def _reason_in(report: Path) -> str:
-    text = report.read_text("utf-8", errors="replace")
-    _, _, why = text.partition("Why: ")
-    return (why or text).strip().split("\n")[0]
+    return reason_in(report.read_text("utf-8", errors="replace"))

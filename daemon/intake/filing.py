@@ -20,6 +20,7 @@ from daemon.intake.drops import ACCEPTED, DUPLICATES, REJECTED, DropPlace, sight
 from daemon.intake.moving import move_into, sync_moves
 from daemon.intake.reports import ReportedRow, error_report, rows_report, write_report
 from daemon.intake.settling import Sight
+from daemon.words import Words
 from ledger.entry import Meta
 from ledger.errors import LedgerError
 from ledger.ledger import Ledger
@@ -84,9 +85,10 @@ def new_filing(
 class FilingClerk:
     """Does what the ``drops`` records ask for."""
 
-    def __init__(self, ledger: Ledger, inbox: Path) -> None:
+    def __init__(self, ledger: Ledger, inbox: Path, words: Words) -> None:
         self._ledger = ledger
         self._inbox = inbox
+        self._words = words
         #: What could not be put away when last tried, and why, by key.
         self.unmoved: dict[str, tuple[Filing, OSError]] = {}
 
@@ -143,7 +145,7 @@ class FilingClerk:
         return done
 
     def _report(self, filing: Filing) -> None:
-        for folder, ending, content in _reports(filing):
+        for folder, ending, content in _reports(filing, self._words):
             failpoint.reach(f"intake.before_report{ending}")
             name = clean_text(from_text(filing.name))
             write_report(self._inbox / folder, name, ending, content)
@@ -170,7 +172,7 @@ class FilingClerk:
             return False
 
 
-def _reports(filing: Filing) -> list[tuple[str, str, bytes]]:
+def _reports(filing: Filing, words: Words) -> list[tuple[str, str, bytes]]:
     """Return folder, ending of the name, and content of each report."""
     reports: list[tuple[str, str, bytes]] = []
     if filing.rejected:
@@ -181,7 +183,7 @@ def _reports(filing: Filing) -> list[tuple[str, str, bytes]]:
         reports.append((DUPLICATES, ".duplicates.csv", content))
     if filing.error:
         name = clean_text(from_text(filing.name))
-        content = error_report(name, filing.error, filing.decided_at)
+        content = error_report(name, filing.error, filing.decided_at, words)
         reports.append((REJECTED, ".error.txt", content))
     return reports
 

@@ -17,6 +17,7 @@ from daemon.intake.leftovers import jobless, unmoved
 from daemon.intake.settling import Sight
 from daemon.intake.taking import Taker
 from daemon.intake.watching import Watch
+from daemon.words import Words
 from ledger.ledger import Ledger
 
 log = structlog.get_logger()
@@ -52,11 +53,14 @@ class Inbox:
 
     name = "inbox"
 
-    def __init__(self, settings: InboxSettings, door: Door, ledger: Ledger, clock: Clock) -> None:
+    def __init__(
+        self, settings: InboxSettings, door: Door, ledger: Ledger, clock: Clock, words: Words
+    ) -> None:
+        """*words*: the language of the reports that come back."""
         self._settings = settings
         self._clock = clock
         self._completeness = Completeness(settings, door.allow, clock)
-        self._taker = Taker(settings.path, door, ledger, self._completeness, clock)
+        self._taker = Taker(settings.path, door, ledger, self._completeness, clock, words=words)
         self._looking = asyncio.Lock()
         self._woken = asyncio.Event()
         self._old_moves_due = 0.0

@@ -14,7 +14,7 @@ import orjson
 from daemon.durable import sync_folder
 from daemon.intake.columns import REPORT_COLUMNS, REPORT_LINE, REPORT_REASON, REPORT_TEXT
 from daemon.intake.rows import RefusedRow
-from daemon.words import Words
+from daemon.words import LANGUAGES, Words
 
 _MAX_NAME_BYTES = 200  # of 255, so that endings and numbers have room
 
@@ -27,9 +27,9 @@ class ReportedRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     reason: str
 
     @classmethod
-    def of(cls, row: RefusedRow) -> "ReportedRow":
-        """Return what the report says of *row*; reports are in English, as logs are."""
-        return cls(line=row.line, values=row.values, reason=row.text(Words("en")))
+    def of(cls, row: RefusedRow, words: Words) -> "ReportedRow":
+        """Return what the report says of *row*, in the language of *words*."""
+        return cls(line=row.line, values=row.values, reason=row.text(words))
 
 
 def rows_report(rows: Sequence[ReportedRow], headings: Mapping[str, str]) -> bytes:
@@ -50,12 +50,20 @@ def rows_report(rows: Sequence[ReportedRow], headings: Mapping[str, str]) -> byt
     return b"\xef\xbb\xbf" + text.getvalue().encode()
 
 
-def error_report(name: str, reason: str, at: str) -> bytes:
+def error_report(name: str, reason: str, at: str, words: Words) -> bytes:
     """Return the text that lies beside a drop of which nothing could be taken."""
-    return (
-        f"{name}: nothing of it was taken.\n\nWhy: {reason}.\nWhen: {at}\n\n"
-        "Correct it and put it into the inbox again.\n"
-    ).encode()
+    why = words("report.why", reason=reason)
+    return words("report.nothing_taken", name=name, why=why, at=at).encode()
+
+
+def reason_in(report: str) -> str:
+    """Return the reason that an ``error_report`` of either language gives; all of another text."""
+    for language in LANGUAGES:
+        before, after = Words(language)("report.why", reason="\n").split("\n")
+        for line in report.splitlines():
+            if line.startswith(before):
+                return line.removeprefix(before).removesuffix(after)
+    return report.strip()
 
 
 def write_report(folder: Path, name: str, ending: str, content: bytes) -> Path:

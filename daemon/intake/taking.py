@@ -19,6 +19,7 @@ from daemon.intake.filing import Filing, FilingClerk, new_filing
 from daemon.intake.reading import read_job
 from daemon.intake.records import new_batch_id
 from daemon.intake.reports import ReportedRow
+from daemon.words import Words
 from ledger.entry import Meta
 from ledger.errors import LedgerError
 from ledger.ledger import Ledger
@@ -41,7 +42,7 @@ class UnreadableJob(msgspec.Struct, frozen=True):
     """A drop of which nothing can be taken, and why."""
 
     place: DropPlace
-    reason: str
+    error: Unreadable
 
 
 Opened: TypeAlias = ReadJob | UnreadableJob
@@ -52,14 +53,23 @@ class Taker:
     """Decides complete drops, each in a transaction of its own, many of them together."""
 
     def __init__(
-        self, inbox: Path, door: Door, ledger: Ledger, completeness: Completeness, clock: Clock
+        self,
+        inbox: Path,
+        door: Door,
+        ledger: Ledger,
+        completeness: Completeness,
+        clock: Clock,
+        *,
+        words: Words,
     ) -> None:
+        """*words*: the language of reports."""
         self._inbox = inbox
         self._door = door
         self._ledger = ledger
         self._completeness = completeness
         self._clock = clock
-        self.clerk = FilingClerk(ledger, inbox)
+        self._words = words
+        self.clerk = FilingClerk(ledger, inbox, words)
 
     async def take(self, places: Sequence[DropPlace]) -> tuple[int, Postponed | None]:
         """Decide the drops, the first ones first, then put them away.
@@ -90,7 +100,7 @@ class Taker:
             try:
                 job, sha256 = read_job(self._inbox, place, known)
             except Unreadable as error:
-                opened.append(UnreadableJob(place, str(error)))
+                opened.append(UnreadableJob(place, error))
                 continue
             except Vanished:
                 log.info("drop.vanished", drop=place.name)
@@ -128,13 +138,13 @@ class Taker:
         if not jobs:
             return []
         at = self._now()
-        brought = [(candidates, _also(job, at)) for job, candidates in jobs]
+        brought = [(candidates, self._also(job, at)) for job, candidates in jobs]
         decided: list[tuple[str, Filing] | BaseException] = []
         for (job, _), verdict in zip(jobs, await self._door.record(brought), strict=True):
             if isinstance(verdict, BaseException):
                 decided.append(verdict)
                 continue
-            decided.append((verdict.batch_id, _filing_of(job, verdict, at)))
+            decided.append((verdict.batch_id, self._filing_of(job, verdict, at)))
             log.info(
                 "drop.decided",
                 drop=job.place.name,
@@ -152,10 +162,31 @@ class Taker:
 
     async def _refuse_one(self, job: UnreadableJob) -> tuple[str, Filing]:
         key = new_batch_id(clean_text(job.place.name))
-        filing = new_filing(job.place, self._now(), error=job.reason)
+        reason = job.error.reason.text(self._words)
+        filing = new_filing(job.place, self._now(), error=reason)
         await self._ledger.commit(filing.as_meta(key), op="drop.refused", actor="inbox")
-        log.warning("drop.refused", drop=job.place.name, reason=job.reason)
+        log.warning("drop.refused", drop=job.place.name, reason=str(job.error))
         return key, filing
+
+    def _also(self, job: ReadJob, at: str) -> Also:
+        """Return what writes down, with the verdict, that the drop is to be put away."""
+
+        def also(verdict: Verdict) -> tuple[Meta]:
+            return (self._filing_of(job, verdict, at).as_meta(verdict.batch_id),)
+
+        return also
+
+    def _filing_of(self, job: ReadJob, verdict: Verdict, at: str) -> Filing:
+        words = self._words
+        return new_filing(
+            job.place,
+            at,
+            sha256=job.sha256,
+            accepted_rows=verdict.accepted_rows,
+            headings=job.headings,
+            rejected=tuple(ReportedRow.of(row, words) for row in verdict.rejected),
+            duplicates=tuple(ReportedRow.of(row, words) for row in verdict.duplicates),
+        )
 
     def _now(self) -> str:
         return to_timestamp(self._clock.now())
@@ -163,24 +194,3 @@ class Taker:
 
 def _all_candidates(jobs: Sequence[ReadJob], kept: Sequence[Kept]) -> list[Candidates]:
     return [candidates_of(job.plan, pictures) for job, pictures in zip(jobs, kept, strict=True)]
-
-
-def _filing_of(job: ReadJob, verdict: Verdict, at: str) -> Filing:
-    return new_filing(
-        job.place,
-        at,
-        sha256=job.sha256,
-        accepted_rows=verdict.accepted_rows,
-        headings=job.headings,
-        rejected=tuple(map(ReportedRow.of, verdict.rejected)),
-        duplicates=tuple(map(ReportedRow.of, verdict.duplicates)),
-    )
-
-
-def _also(job: ReadJob, at: str) -> Also:
-    """Return what writes down, with the verdict, that the drop is to be put away."""
-
-    def also(verdict: Verdict) -> tuple[Meta]:
-        return (_filing_of(job, verdict, at).as_meta(verdict.batch_id),)
-
-    return also

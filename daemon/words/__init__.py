@@ -7,6 +7,8 @@ from collections.abc import Mapping
 
 from daemon.words.catalogue import CATALOGUE
 
+LANGUAGES = tuple(CATALOGUE)
+
 
 class Words:
     """The catalogue in one language."""

@@ -1,9 +1,13 @@
 """Why a row, a picture or a job file is not taken: parts of a sentence, without a full stop.
 
-``intake.a_<kind>`` is what something is, for the places that say that it is no file.
+``intake.a_<kind>`` is what something is, for the places that say that it is no file;
+``report.<part>`` is the text that lies beside a drop of which nothing was taken.
 """
 
 ZH: dict[str, str] = {
+    "report.nothing_taken": "{name}：没有接收其中任何内容。\n\n{why}\n时间：{at}\n\n"
+    "改正后请重新放入收件夹。\n",
+    "report.why": "原因：{reason}。",
     "intake.and": "；",
     "intake.a_file": "文件",
     "intake.a_folder": "文件夹",
@@ -86,6 +90,9 @@ ZH: dict[str, str] = {
 }
 
 EN: dict[str, str] = {
+    "report.nothing_taken": "{name}: nothing of it was taken.\n\n{why}\nWhen: {at}\n\n"
+    "Correct it and put it into the inbox again.\n",
+    "report.why": "Why: {reason}.",
     "intake.and": "; ",
     "intake.a_file": "a file",
     "intake.a_folder": "a folder",

@@ -91,9 +91,10 @@ async def test_the_verdict_of_a_running_daemon_is_told_row_by_row(command, job, 
         assert (verdict["accepted_rows"], verdict["duplicate_rows"]) == (1, 1)
 
         verdict = await submit(broken, code=1)
-        assert "no JSON" in str(verdict["unreadable"])
+        # reports speak the language of tables: Chinese, as this daemon is not told otherwise
+        assert verdict["unreadable"] == "内容不是 JSON"
         text = await asyncio.to_thread(command, "submit", str(broken), code=1)
-        assert text.startswith("broken.json: rejected: the content is no JSON")
+        assert text == "broken.json: rejected: 内容不是 JSON\n"
         assert len((await asyncio.to_thread(command.json, "tasks"))["tasks"]) == 2
 
 

@@ -12,6 +12,7 @@ from daemon.intake.accept import Door
 from daemon.intake.columns import WorkflowNeeds
 from daemon.intake.contents import ContentStore
 from daemon.intake.inbox import Inbox, Scan
+from daemon.words import Words
 from ledger.ledger import Ledger
 from ledger.memory import MemoryBackend
 from ledger.task import Task
@@ -45,7 +46,9 @@ class MovedClock:
 class House:
     """An inbox with everything behind it."""
 
-    def __init__(self, folder: Path, backend: MemoryBackend, **inputs) -> None:
+    def __init__(
+        self, folder: Path, backend: MemoryBackend, language: str = "en", **inputs
+    ) -> None:
         self.clock = MovedClock()
         self.path = folder / "inbox"
         self.path.mkdir(exist_ok=True)
@@ -57,7 +60,8 @@ class House:
         )
         self.door = Door(self.ledger, self.contents, NEEDS, self.clock, self.inputs)
         settings = InboxSettings(path=self.path)
-        self.inbox = Inbox(settings, self.door, self.ledger, self.clock)
+        self.words = Words(language)
+        self.inbox = Inbox(settings, self.door, self.ledger, self.clock, self.words)
 
     async def take_in(self) -> Scan:
         """Let everything settle and the wait for pictures pass, looking again and again."""

@@ -13,16 +13,18 @@ import daemon
 from daemon.intake.contents import ContentStore
 from daemon.intake.errors import BadPicture
 from daemon.intake.grid import RawRow
+from daemon.intake.reports import error_report, reason_in
 from daemon.intake.rows import RefusedRow, plan_row
 from daemon.intake.safeopen import reason_of
 from daemon.publish.fields import cells_of
 from daemon.retrying import FAILURE_CLASSES
-from daemon.words import Words
+from daemon.words import LANGUAGES, Words
 from daemon.words.catalogue import CATALOGUE
+from ledger.memory import MemoryBackend
 from ledger.status import Stage
 from tests.fakes.chinese import english_in
 from tests.fakes.records import task_record
-from tests.unit.intake.house import NEEDS
+from tests.unit.intake.house import NEEDS, House
 
 ZH = Words("zh")
 INTAKE = Path(daemon.__file__).parent / "intake"
@@ -114,6 +116,26 @@ async def test_every_refusal_of_a_picture_is_told_in_chinese(named, drop, tmp_pa
 @pytest.mark.parametrize("number", [errno.EIO, errno.ENOENT, errno.EACCES, errno.ELOOP])
 def test_what_the_system_refuses_is_told_in_chinese(number):
     assert is_chinese(told := reason_of(OSError(number, "x")).text(ZH)), told
+
+
+async def test_the_reports_of_an_inbox_are_told_in_chinese_but_for_the_names_of_columns(tmp_path):
+    house = House(tmp_path, MemoryBackend(), language="zh")
+    await house.ledger.open()
+    house.folder_drop("spring", "碗,小美,画画,p.png,m.png", "碗,小美,图片合成,gone.png,m.png")
+    house.make("broken.csv", "colour,size\nred,3\n")
+    await house.take_in()
+    rows = house.report("spring.rejected.csv")
+    assert [row["rowkeeper_line"] for row in rows] == ["2", "3"]
+    for told in (*(row["rowkeeper_reason"] for row in rows), house.error("broken.csv")):
+        assert is_chinese(told), told
+    assert reason_in(house.error("broken.csv")).startswith("没有认识的列：找到 “colour”, “size”；")
+    await house.ledger.close()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_reason_is_read_back_from_its_report_in_either_language(language):
+    report = error_report("spring.csv", "why: 原因：x", "2026-01-01T00:00:00.000Z", Words(language))
+    assert reason_in(report.decode()) == "why: 原因：x"
 
 
 @pytest.mark.parametrize("kind", FAILURE_CLASSES)
