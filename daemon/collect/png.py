@@ -8,6 +8,8 @@ import zlib
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from isal.isal_zlib import crc32
+
 #: Bytes read, or inflated, at a time: memory does not grow with the picture.
 PIECE_BYTES = 1 << 18
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -93,11 +95,11 @@ def _next(file: BinaryIO) -> tuple[bytes, int]:
 
 def _content(file: BinaryIO, name: bytes, length: int) -> Iterator[bytes]:
     """Yield a chunk's content in pieces, then hold it against its checksum."""
-    checksum = zlib.crc32(name)
+    checksum = crc32(name)
     while length:
         piece = _read(file, min(length, PIECE_BYTES))
         length -= len(piece)
-        checksum = zlib.crc32(piece, checksum)
+        checksum = crc32(piece, checksum)
         yield piece
     if checksum != int.from_bytes(_read(file, 4), "big"):
         raise Doubtful

@@ -4,12 +4,12 @@ Lines that did not change are copied in long stretches: what it costs beside the
 to the changes, needs no memory, and never holds the interpreter for long.
 """
 
-import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
 import orjson
+from isal.isal_zlib import crc32
 
 from ledger.errors import LedgerDamaged
 from ledger.jsondir.places import Places, end_of, moved, place_of
@@ -59,7 +59,7 @@ class Composition:
 
     def _sealed(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
         for piece in pieces:
-            self._crc = zlib.crc32(piece, self._crc)
+            self._crc = crc32(piece, self._crc)
             self._at += len(piece)
             yield piece
         yield b',"crc":"%08x"}\n' % self._crc

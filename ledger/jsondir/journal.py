@@ -4,11 +4,11 @@
 seq of its first line as ``tx``; its last line carries ``n``, the number of lines.
 """
 
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
+from isal.isal_zlib import crc32
 
 from ledger import encoding
 from ledger.batch import Batch
@@ -77,12 +77,12 @@ def encode_all(transactions: Sequence[Transaction], first_seq: int, at: str) -> 
 
 def sealed(body: bytes) -> bytes:
     """Return a line (or document) with its checksum and end; *body* lacks its closing brace."""
-    return b'%b,"crc":"%08x"}\n' % (body, zlib.crc32(body))
+    return b'%b,"crc":"%08x"}\n' % (body, crc32(body))
 
 
 def is_sealed(line: bytes | memoryview) -> bool:
     """Say whether a line without its newline bears the right checksum."""
-    crc = b',"crc":"%08x"}' % zlib.crc32(line[:-CRC_BYTES])
+    crc = b',"crc":"%08x"}' % crc32(line[:-CRC_BYTES])
     return len(line) > CRC_BYTES and line[-CRC_BYTES:] == crc
 
 

@@ -5,7 +5,6 @@ its name, the one before and the journals hold the state.
 """
 
 import time
-import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TypeVar
 
 import msgspec
 import structlog
+from isal import isal_zlib
 
 from ledger.errors import LedgerDamaged
 from ledger.jsondir import snapshot
@@ -47,9 +47,9 @@ _TASK_MARK = b',"task":{"task_id":"'
 _LINES_AT_ONCE, _IDS_AT_ONCE = 64, 512
 _REST_SECONDS = 0.0001
 #: What zlib takes for "the largest window, and a gzip header".
-_GZIP_WINDOW = 16 + zlib.MAX_WBITS
-#: Journals repeat themselves: 13 to 1 with the quickest level, 16 to 1 with one that takes three
-#: times as long from those who commit meanwhile.
+_GZIP_WINDOW = 16 + isal_zlib.MAX_WBITS
+#: Journals repeat themselves: 15 to 1, in a fifth of the time that zlib's quickest level takes from
+#: those who commit meanwhile; the levels above gain nothing.
 _GZIP_LEVEL = 1
 
 
@@ -123,7 +123,7 @@ class Keeper:
         self._disk.set_aside(path, name)
         return name
 
-    def archive_journals(self, active: JournalPlace, told: Mapping[int, Told]) -> None:
+    def archive_journals(self, active: JournalPlace, told: Mapping[int, Told | None]) -> None:
         """Gzip the journals before *active*; the snapshot holds everything of theirs.
 
         *told* is by their first seq; a journal that is missing there is read.
@@ -210,7 +210,7 @@ def _giving_way(steps: Iterable[T], at_once: int = _LINES_AT_ONCE) -> Iterator[T
 
 
 def _gzipped(path: Path) -> Iterator[bytes]:
-    packer = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_WINDOW)
+    packer = isal_zlib.compressobj(_GZIP_LEVEL, isal_zlib.DEFLATED, _GZIP_WINDOW)
     with path.open("rb") as file:
         while piece := file.read(PIECE_BYTES):
             yield packer.compress(piece)

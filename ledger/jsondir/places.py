@@ -1,10 +1,11 @@
 """Where each task lies in a snapshot's file: what a finished one costs in memory."""
 
 import os
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
+
+from isal.isal_zlib import crc32
 
 from ledger.errors import LedgerDamaged
 from ledger.kept import Kept
@@ -22,7 +23,7 @@ def place_of(stage: Stage, encoded: bytes, offset: int) -> int:
     """Return the place of a task that lies at *offset*, as one number."""
     return (
         _NUMBER_OF[stage]
-        | zlib.crc32(encoded) << _CRC_AT
+        | crc32(encoded) << _CRC_AT
         | len(encoded) << _LENGTH_AT
         | offset << _OFFSET_AT
     )
@@ -62,7 +63,7 @@ class Places(Kept):
     def __getitem__(self, task_id: str) -> bytes:
         place = self.places[task_id]
         encoded = os.pread(self._fd, place >> _LENGTH_AT & _32_BITS, place >> _OFFSET_AT)
-        if zlib.crc32(encoded) != place >> _CRC_AT & _32_BITS:
+        if crc32(encoded) != place >> _CRC_AT & _32_BITS:
             raise LedgerDamaged(f"task {task_id} is no more as it was written to the snapshot")
         return encoded
 

@@ -4,13 +4,14 @@ It bears a checksum like a journal line. A new one is made from the one before a
 since (``composition``).
 """
 
+from collections.abc import Iterable
 from typing import Self
 
 import msgspec
 
 from ledger.batch import Batch
 from ledger.encoding import encode
-from ledger.entry import ARCHIVED, Meta, Record
+from ledger.entry import ARCHIVED, Meta, Record, Transaction
 from ledger.errors import LedgerDamaged
 from ledger.jsondir.journal import is_sealed
 from ledger.shelf import decode_task
@@ -88,6 +89,15 @@ class Changes:
             self.meta[record.section, record.key] = record
             for task_id in claimed_ids(record):
                 self.claimed[task_id.rpartition("_")[0]] = task_id
+
+    def take(self, transactions: Iterable[Transaction]) -> None:
+        """Take in durable transactions, in their order."""
+        for transaction in transactions:
+            for record, encoded in zip(transaction.records, transaction.encoded, strict=True):
+                if isinstance(record, Task):
+                    self.tasks[record.task_id] = encoded
+                else:
+                    self.add(record, encoded)
 
     def follow(self, later: "Changes") -> None:
         """Take in the changes that came after these."""

@@ -2,13 +2,13 @@
 
 import os
 import re
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
 import msgspec
 import orjson
+from isal.isal_zlib import crc32
 
 from ledger.errors import LedgerDamaged
 from ledger.jsondir.files import PIECE_BYTES
@@ -75,7 +75,7 @@ class SnapshotFile:
         """Return the meta part; raises LedgerDamaged when anything is not as it was written."""
         rest = self._file.read()
         body = rest[: -CRC_BYTES - 1]
-        self.crc = zlib.crc32(body, self.crc)
+        self.crc = crc32(body, self.crc)
         if b',"crc":"%08x"}\n' % self.crc != rest[-CRC_BYTES - 1 :]:
             raise LedgerDamaged(f"{self.path.name}: the checksum does not fit")
         sections: Sections = orjson.loads(b"{" + body)
@@ -113,5 +113,5 @@ class SnapshotFile:
         return line
 
     def _passed(self, data: bytes) -> None:
-        self.crc = zlib.crc32(data, self.crc)
+        self.crc = crc32(data, self.crc)
         self.at += len(data)

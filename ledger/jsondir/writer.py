@@ -1,13 +1,12 @@
-"""The one thread that owns the journal: group commit, rotation, and when to write a snapshot.
+"""The one thread that owns the journal: group commit and rotation.
 
 It is told what to do through a queue and answers through callbacks, so nothing here is shared.
 """
 
 import queue
 import threading
-import time
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Future
 from datetime import datetime
 
 import structlog
@@ -16,19 +15,15 @@ from ledger.backend import Keep
 from ledger.entry import Transaction
 from ledger.errors import LedgerClosed, LedgerDamaged
 from ledger.jsondir.files import Disk
+from ledger.jsondir.folding import Folding
 from ledger.jsondir.journal import encode_all
-from ledger.jsondir.journals import JournalPlace
 from ledger.jsondir.keeper import Keeper
-from ledger.jsondir.open_journal import OpenJournal, Told
+from ledger.jsondir.open_journal import OpenJournal
 from ledger.jsondir.orders import Folded, Group, Limits, Message, Order, Verb
 from ledger.jsondir.snapshot import Changes
-from ledger.task import Task
 from ledger.timestamps import to_timestamp
 
 log = structlog.get_logger()
-
-#: A full disk makes snapshots fail; no use to try again at once.
-AFTER_FAILURE_SECONDS = 30.0
 
 
 class Writer(threading.Thread):
@@ -48,21 +43,14 @@ class Writer(threading.Thread):
         limits: Limits,
     ) -> None:
         super().__init__(name="ledger-writer", daemon=True)
-        self._disk, self._keeper, self._journal = disk, keeper, journal
+        self._disk, self._folder, self._journal = disk, keeper.folder, journal
         self._next_seq = next_seq
-        self._changes = changes  # durable, but not in ledger.json
-        self._unfolded_bytes = 0  # of the journals these are in
-        self._kept = kept
         self._damaged = damaged  # then the files stay as they are: they are the evidence
         self._now, self._limits = now, limits
-        self._closed: dict[int, Told] = {}  # journals to be archived; the rest is read again
         self._inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
-        self._folding = ThreadPoolExecutor(1, thread_name_prefix="ledger-keeper")
-        self._folding_now = False
-        self._not_before = 0.0  # monotonic; the next snapshot
-        self._pressed_not_before = 0.0  # likewise, when the journals have grown too long
-        self._compactions: list[Order] = []  # to be served by the next fold
-        self._served: list[Order] = []  # by the one under way
+        self._folding = Folding(
+            keeper, changes=changes, kept=kept, now=now, limits=limits, tell=self._inbox.put
+        )
         self._failure: LedgerClosed | None = None
 
     # -- called by other threads -----------------------------------------------------------------
@@ -97,7 +85,7 @@ class Writer(threading.Thread):
                 self._write_groups(groups)
                 groups = []
                 if isinstance(message, Folded):
-                    self._take_note(message)
+                    self._folding.take_note(message)
                 elif message.verb == "close":
                     closing = message
                 else:
@@ -109,9 +97,7 @@ class Writer(threading.Thread):
     def _arrived(self) -> list[Message]:
         """Return all that is in the inbox; wait for something, or until a snapshot is due."""
         messages: list[Message] = []
-        wait_seconds: float | None = None
-        if self._changes and self._may_fold():
-            wait_seconds = max(0.0, self._not_before - time.monotonic())
+        wait_seconds = self._folding.seconds_left() if self._may_fold() else None
         try:
             messages.append(self._inbox.get(timeout=wait_seconds))
             while True:
@@ -136,23 +122,15 @@ class Writer(threading.Thread):
 
     def _append(self, transactions: list[Transaction]) -> None:
         at = to_timestamp(self._now())
+        before_bytes = self._journal.size_bytes
         try:
             lines = encode_all(transactions, self._next_seq, at)
-            before_bytes = self._journal.size_bytes
             self._journal.append(lines)
         except Exception as error:  # noqa: BLE001 - whatever it was, nothing of the group counts
             self._fail(error)
             return
-        if not self._changes:
-            soon = time.monotonic() + self._limits.snapshot_seconds
-            self._not_before = max(self._not_before, soon)
-        self._unfolded_bytes += self._journal.size_bytes - before_bytes
-        task_ids: list[str | None] = []
-        for transaction in transactions:
-            for place, record in enumerate(transaction.records):
-                self._changes.add(record, transaction.encoded[place])
-                task_ids.append(record.task_id if isinstance(record, Task) else None)
-        self._journal.note(task_ids, at)
+        self._folding.take(transactions, self._journal.size_bytes - before_bytes)
+        self._journal.note(transactions, at)
         self._next_seq += len(lines)
 
     def _fail(self, error: Exception) -> None:
@@ -162,19 +140,16 @@ class Writer(threading.Thread):
             self._journal.cut_back()
         except OSError as again:
             log.warning("journal.not_cut_back", error=str(again))
-        for order in self._compactions:
-            order.done.set_exception(self._failure)
-        self._compactions = []
+        self._folding.refuse(self._failure)
 
     def _rotate(self) -> None:
         """Go on in a new journal; the one before is closed for ever."""
         try:
-            following = OpenJournal.begin(self._disk, self._keeper.folder, self._next_seq)
+            following = OpenJournal.begin(self._disk, self._folder, self._next_seq)
         except OSError as error:
             self._fail(error)
             return
-        if (told := self._journal.told) is not None:
-            self._closed[self._journal.place.first_seq] = told
+        self._folding.take_closed(self._journal.place, self._journal.told)
         self._journal.close()
         self._journal = following
 
@@ -188,16 +163,16 @@ class Writer(threading.Thread):
         elif self._failure is not None:
             order.done.set_exception(self._failure)
         else:
-            self._compactions.append(order)
+            self._folding.ask(order)
 
     def _reopen(self, order: Order) -> None:
         if self._failure is None:
             order.done.set_result(None)
             return
         try:
-            self._disk.probe(self._keeper.folder, self._limits.probe_bytes)
+            self._disk.probe(self._folder, self._limits.probe_bytes)
             self._journal.cut_back()
-            self._journal = OpenJournal.begin(self._disk, self._keeper.folder, self._next_seq)
+            self._journal = OpenJournal.begin(self._disk, self._folder, self._next_seq)
         except OSError as error:
             order.done.set_exception(LedgerClosed(f"writing is still not possible: {error}"))
             return
@@ -206,10 +181,10 @@ class Writer(threading.Thread):
 
     def _close(self, order: Order) -> None:
         """Leave a complete snapshot behind, as far as the disk allows."""
-        self._folding.shutdown(wait=True)
+        self._folding.wait()
         for message in self._arrived_late():
             if isinstance(message, Folded):
-                self._take_note(message)
+                self._folding.take_note(message)
             elif isinstance(message, Group):
                 message.answer(LedgerClosed("the ledger is closed"))
             else:
@@ -217,12 +192,11 @@ class Writer(threading.Thread):
         if self._failure is None and not self._damaged:
             if self._journal.size_bytes > self._limits.journal_bytes_at_close:
                 self._rotate()
-            self._fold_aside(self._changes, self._next_seq - 1, self._journal.place, self._closed)
+            self._folding.finish(self._next_seq - 1, self._journal.place)
             for message in self._arrived_late():
                 if isinstance(message, Folded):
-                    self._take_note(message)
-        for waiting in self._compactions:
-            waiting.done.set_exception(LedgerClosed("the ledger is closed"))
+                    self._folding.take_note(message)
+        self._folding.refuse(LedgerClosed("the ledger is closed"))
         self._journal.close()
         order.done.set_result(None)
 
@@ -235,66 +209,13 @@ class Writer(threading.Thread):
     # -- snapshots -------------------------------------------------------------------------------
 
     def _may_fold(self) -> bool:
-        return not (self._folding_now or self._damaged or self._failure is not None)
+        return not (self._folding.under_way or self._damaged or self._failure is not None)
 
     def _fold_if_due(self) -> None:
         if not self._may_fold():
             return
-        if self._journal.size_bytes > self._limits.journal_bytes or (
-            self._compactions and self._journal.size_bytes
-        ):
+        size_bytes = self._journal.size_bytes
+        if size_bytes > self._limits.journal_bytes or (self._folding.is_asked and size_bytes):
             self._rotate()
-        if not (self._compactions or self._must_fold() or time.monotonic() >= self._not_before):
-            return
-        if self._failure is None and (self._changes or self._compactions):
-            self._fold()
-
-    def _must_fold(self) -> bool:
-        """Whether the journals have grown so long that the share of time counts no more.
-
-        Then what a snapshot writes is in proportion to what the changes wrote.
-        """
-        limit_bytes = max(self._limits.journal_bytes, self._keeper.snapshot_bytes)
-        return self._unfolded_bytes > limit_bytes and time.monotonic() >= self._pressed_not_before
-
-    def _fold(self) -> None:
-        changes, self._changes = self._changes, Changes()
-        self._unfolded_bytes = 0
-        self._served, self._compactions = self._compactions, []
-        self._folding_now = True
-        closed, self._closed = self._closed, {}
-        last_seq, active = self._next_seq - 1, self._journal.place
-        self._folding.submit(self._fold_aside, changes, last_seq, active, closed)
-
-    def _fold_aside(
-        self, changes: Changes, last_seq: int, active: JournalPlace, closed: Mapping[int, Told]
-    ) -> None:
-        """Write the snapshot and archive the journals before *active*; the keeper's thread."""
-        began = time.monotonic()
-        failure: Exception | None = None
-        try:
-            if changes:
-                places = self._keeper.write_snapshot(changes, last_seq, to_timestamp(self._now()))
-                self._kept(places, changes.tasks)
-                changes = Changes()
-            self._keeper.archive_journals(active, closed)
-        except Exception as error:  # noqa: BLE001 - told to the writer, which decides
-            failure = error
-        self._inbox.put(Folded(changes, time.monotonic() - began, failure))
-
-    def _take_note(self, folded: Folded) -> None:
-        self._folding_now = False
-        pause = max(self._limits.snapshot_seconds, folded.seconds / self._limits.snapshot_share)
-        if folded.error is not None:
-            log.warning("snapshot.failed", error=str(folded.error))
-            pause = max(pause, AFTER_FAILURE_SECONDS)
-            folded.changes.follow(self._changes)
-            self._changes = folded.changes
-        self._not_before = time.monotonic() + pause
-        self._pressed_not_before = time.monotonic() + self._limits.pressed_seconds
-        for order in self._served:
-            if folded.error is None:
-                order.done.set_result(None)
-            else:
-                order.done.set_exception(folded.error)
-        self._served = []
+        if self._failure is None and self._folding.seconds_left() == 0:
+            self._folding.begin(self._next_seq - 1, self._journal.place)

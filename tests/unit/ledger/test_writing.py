@@ -103,7 +103,9 @@ async def test_after_a_clean_stop_the_snapshot_holds_everything(folder):
 
 
 async def test_a_long_journal_is_closed_gzipped_and_indexed(folder):
-    ledger = in_folder(folder, limits=Limits(journal_bytes=5000, snapshot_seconds=3600))
+    ledger = in_folder(
+        folder, limits=Limits(journal_bytes=5000, snapshot_seconds=3600, quiet_seconds=0)
+    )
     await ledger.open()
     await write_some(ledger)
     await until(lambda: list((folder / "archive").glob("*.gz")))
@@ -118,12 +120,14 @@ async def test_a_long_journal_is_closed_gzipped_and_indexed(folder):
 
 
 async def test_long_journals_press_for_a_snapshot_once_in_a_while_at_most(folder):
-    limits = Limits(journal_bytes=2000, snapshot_seconds=3600, pressed_seconds=3600)
+    limits = Limits(
+        journal_bytes=2000, snapshot_seconds=3600, pressed_seconds=3600, quiet_seconds=0
+    )
     ledger = in_folder(folder, limits=limits)
     await ledger.open()
     await ledger.commit(*map(task_record, range(1, 6)), op="a.b")
     archive, writer = folder / "archive", ledger._backend._writer
-    await until(lambda: list(archive.glob("*.gz")) and not writer._folding_now)
+    await until(lambda: list(archive.glob("*.gz")) and not writer._folding.under_way)
     written = snapshot_seq(folder)
     for number in range(6, 20):
         await ledger.commit(task_record(number), op="a.b")
@@ -131,6 +135,34 @@ async def test_long_journals_press_for_a_snapshot_once_in_a_while_at_most(folder
     assert len(list(folder.glob("journal-*.jsonl"))) > 2
     await ledger.close()
     assert (verify(folder), snapshot_seq(folder)) == ([], 19)
+
+
+async def test_closed_journals_wait_for_a_quiet_moment_unless_too_many_do(folder):
+    limits = Limits(journal_bytes=2000, quiet_seconds=3600, waiting_journals=4)
+    ledger = in_folder(folder, limits=limits)
+    await ledger.open()
+    for number in range(1, 4):  # each more than a journal holds
+        await ledger.commit(*(task_record(number * 10 + each) for each in range(5)), op="a.b")
+        await until(lambda: snapshot_seq(folder) == ledger.last_seq)
+    assert len(list(folder.glob("journal-*.jsonl"))) == 4
+    assert not list(folder.glob("archive/*"))
+    await ledger.commit(*map(task_record, range(1, 6)), op="a.b")
+    await until(lambda: len(list(folder.glob("journal-*.jsonl"))) == 1)
+    assert len(list(folder.glob("archive/*.gz"))) == 4
+    await ledger.close()
+    assert verify(folder) == []
+
+
+async def test_journals_that_wait_are_packed_once_it_is_quiet(folder):
+    limits = Limits(journal_bytes=2000, snapshot_seconds=0.01, quiet_seconds=0.5)
+    ledger = in_folder(folder, limits=limits)
+    await ledger.open()
+    await ledger.commit(*map(task_record, range(1, 6)), op="a.b")
+    await until(lambda: snapshot_seq(folder) == ledger.last_seq)
+    waited = not list(folder.glob("archive/*"))
+    await until(lambda: len(list(folder.glob("journal-*.jsonl"))) == 1)
+    assert waited
+    await ledger.close()
 
 
 async def test_an_index_is_the_same_whether_the_lines_were_noted_or_are_read_again(folder):

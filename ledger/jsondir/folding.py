@@ -1,0 +1,178 @@
+"""When the keeper works: snapshots, and closed journals put into the archive.
+
+All of it can wait and commits cannot, so it takes a small share of the time, and journals are
+packed in a quiet moment. Used by the writer's thread; the work is done in one of its own.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+
+import structlog
+
+from ledger.backend import Keep
+from ledger.entry import Transaction
+from ledger.jsondir.journals import JournalPlace
+from ledger.jsondir.keeper import Keeper
+from ledger.jsondir.open_journal import Told
+from ledger.jsondir.orders import Folded, Limits, Order
+from ledger.jsondir.snapshot import Changes
+from ledger.timestamps import to_timestamp
+
+log = structlog.get_logger()
+
+#: A full disk makes snapshots fail; no use to try again at once.
+AFTER_FAILURE_SECONDS = 30.0
+
+
+class Folding:
+    """Folds what is durable into ledger.json, and has journals that it covers archived.
+
+    *tell* gets the keeper's news in the keeper's thread; the writer hands them to ``take_note``.
+    """
+
+    def __init__(
+        self,
+        keeper: Keeper,
+        *,
+        changes: Changes,
+        kept: Keep,
+        now: Callable[[], datetime],
+        limits: Limits,
+        tell: Callable[[Folded], None],
+    ) -> None:
+        self._keeper = keeper
+        self._changes = changes  # durable, but not in ledger.json
+        self._kept, self._now, self._limits, self._tell = kept, now, limits, tell
+        self._unfolded_bytes = 0  # of the journals the changes are in
+        self._closed: dict[int, Told | None] = {}  # journals to be archived, by their first seq
+        self._closed_at = 0.0  # monotonic; the newest of them
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger-keeper")
+        self._under_way = False
+        self._not_before = 0.0  # monotonic; the next snapshot
+        self._pressed_not_before = 0.0  # likewise, when the journals have grown too long
+        self._asked: list[Order] = []  # compactions, to be served by the next fold
+        self._served: list[Order] = []  # by the one under way
+
+    # -- what there is to fold -------------------------------------------------------------------
+
+    def take(self, transactions: Sequence[Transaction], written_bytes: int) -> None:
+        """Count in transactions that are durable now, in so many bytes of the journal."""
+        if not self._changes:
+            soon = time.monotonic() + self._limits.snapshot_seconds
+            self._not_before = max(self._not_before, soon)
+        self._unfolded_bytes += written_bytes
+        self._changes.take(transactions)
+
+    def take_closed(self, place: JournalPlace, told: Told | None) -> None:
+        """Count in a journal that gets no more lines; without *told* it will be read."""
+        self._closed[place.first_seq] = told
+        self._closed_at = time.monotonic()
+
+    def ask(self, compaction: Order) -> None:
+        """Fold and archive at the next opportunity, and then tell who asked."""
+        self._asked.append(compaction)
+
+    # -- when ------------------------------------------------------------------------------------
+
+    @property
+    def under_way(self) -> bool:
+        """Whether the keeper is at work; it does one thing at a time."""
+        return self._under_way
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether somebody waits for a compaction."""
+        return bool(self._asked)
+
+    def seconds_left(self) -> float | None:
+        """Return how long nothing is due, None when nothing is to be done at all."""
+        if self._asked or self._is_pressed():
+            return 0.0
+        if self._changes:
+            due = self._not_before
+        elif self._closed:
+            due = self._closed_at + self._limits.quiet_seconds
+        else:
+            return None
+        return max(0.0, due - time.monotonic())
+
+    def _is_pressed(self) -> bool:
+        """Whether the journals have grown so long that the share of time counts no more.
+
+        Then what a snapshot writes is in proportion to what the changes wrote.
+        """
+        limit_bytes = max(self._limits.journal_bytes, self._keeper.snapshot_bytes)
+        return self._unfolded_bytes > limit_bytes and time.monotonic() >= self._pressed_not_before
+
+    def _may_archive(self) -> bool:
+        """Whether closed journals need not wait any longer for a quiet moment."""
+        quiet = time.monotonic() - self._closed_at >= self._limits.quiet_seconds
+        return quiet or bool(self._asked) or len(self._closed) >= self._limits.waiting_journals
+
+    # -- doing it --------------------------------------------------------------------------------
+
+    def begin(self, last_seq: int, active: JournalPlace) -> None:
+        """Have the keeper fold all up to *last_seq*, and archive journals before *active*."""
+        changes, self._changes = self._changes, Changes()
+        closed: Mapping[int, Told | None] | None = None
+        if self._may_archive():
+            closed, self._closed = self._closed, {}
+        self._unfolded_bytes = 0
+        self._served, self._asked = self._asked, []
+        self._under_way = True
+        self._thread.submit(self._fold, changes, last_seq, active, closed)
+
+    def _fold(
+        self,
+        changes: Changes,
+        last_seq: int,
+        active: JournalPlace,
+        closed: Mapping[int, Told | None] | None,
+    ) -> None:
+        """Write the snapshot, then archive unless *closed* is None; the keeper's thread."""
+        began = time.monotonic()
+        failure: Exception | None = None
+        try:
+            if changes:
+                places = self._keeper.write_snapshot(changes, last_seq, to_timestamp(self._now()))
+                self._kept(places, changes.tasks)
+                changes = Changes()
+            if closed is not None:
+                self._keeper.archive_journals(active, closed)
+        except Exception as error:  # noqa: BLE001 - told to the writer, which decides
+            failure = error
+        self._tell(Folded(changes, time.monotonic() - began, failure))
+
+    def take_note(self, folded: Folded) -> None:
+        """Go on after the keeper's news; what could not be folded is to be folded again."""
+        self._under_way = False
+        pause = max(self._limits.snapshot_seconds, folded.seconds / self._limits.snapshot_share)
+        if folded.error is not None:
+            log.warning("snapshot.failed", error=str(folded.error))
+            pause = max(pause, AFTER_FAILURE_SECONDS)
+            folded.changes.follow(self._changes)
+            self._changes = folded.changes
+        self._not_before = time.monotonic() + pause
+        self._pressed_not_before = time.monotonic() + self._limits.pressed_seconds
+        for order in self._served:
+            if folded.error is None:
+                order.done.set_result(None)
+            else:
+                order.done.set_exception(folded.error)
+        self._served = []
+
+    def refuse(self, error: Exception) -> None:
+        """Tell all who asked for a compaction that there will be none."""
+        for order in self._asked:
+            order.done.set_exception(error)
+        self._asked = []
+
+    def wait(self) -> None:
+        """Return when the keeper is done for good; its news are told by then."""
+        self._thread.shutdown(wait=True)
+
+    def finish(self, last_seq: int, active: JournalPlace) -> None:
+        """Fold and archive all there is, in this thread, after ``wait``."""
+        self._fold(self._changes, last_seq, active, self._closed)
