@@ -39,13 +39,15 @@ async def daemon(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Runn
             row={MARKUP: MARKUP},
             parameters={"prompt": MARKUP},
         )
+        again = {"not_before": "2999-01-01T00:00:00.000Z", "error_message": MARKUP}
+        waits = task_record(2, error_kind="out_of_memory", **again)
         batch = batch_record(status=BatchStatus.PAUSED, name=MARKUP)
-        ledger.commit(batch, task, task_record(2), op="batch.accepted", actor=f"cli:{MARKUP}")
+        ledger.commit(batch, task, waits, op="batch.accepted", actor=f"cli:{MARKUP}")
     async with running(world) as daemon:
         yield daemon
 
 
-async def test_markup_in_names_files_and_errors_is_shown_as_text(
+async def test_markup_in_names_files_and_errors_is_shown_as_text_behind_the_kind_of_failure(
     daemon: Running, open_page: Opener
 ) -> None:
     gone = "404 (Not Found)"  # the picture that the record names was never there
@@ -61,6 +63,13 @@ async def test_markup_in_names_files_and_errors_is_shown_as_text(
             await expect(page.get_by_text(MARKUP).first).to_be_visible()
             assert await page.evaluate("window.taken") is None, path
             assert await page.locator("img[src=x]").count() == 0, path
+        await page.goto(f"{daemon.url}/#/batch/spring-abc234")
+        for kind in ("执行出错", "显存不足"):  # what the server said comes after it
+            told = f"{kind}: {MARKUP}"
+            row = page.locator(".row", has_text=told)
+            await expect(row).to_have_count(1)
+            title = await row.locator(".row-link").get_attribute("title")
+            assert str(title).endswith(told)
         code = "document.body.innerHTML = '<b>x</b>'"
         assert "TrustedHTML" in await page.evaluate(
             f"(() => {{ try {{ {code} }} catch (e) {{ return e.message }} }})()"

@@ -74,6 +74,7 @@ export function rowItem(taskAt, view) {
       link.setAttribute("href", toTask(task.task_id));
       setText(link, rowName(task));
       setText(about, aboutOf(task, how));
+      setAttribute(link, "title", about.textContent); // the link lies over the whole row
       about.classList.toggle("bad", task.stage === "failed");
       bar.node.hidden = !running;
       if (running) bar.update(ratioOf(how));
@@ -100,12 +101,18 @@ function actionOf(task) {
 function aboutOf(task, how) {
   const parts = [task.workflow_type];
   if (task.retry_number) parts.push(t("row.retry", { n: task.retry_number }));
-  if (task.stage === "failed")
-    parts.push(`${tr(`kind.${task.error_kind}`, task.error_kind)}: ${task.error_message ?? ""}`);
-  else if (task.blocked_by) parts.push(task.blocked_by);
+  if (task.stage === "failed") parts.push(failureOf(task));
+  else if (task.blocked_by) parts.push(`${t("task.blocked")}: ${task.blocked_by}`);
   else if (task.stage === "running")
     parts.push(how?.node ? `${task.server} · ${t("task.node", { node: how.node })}` : task.server);
-  else if (task.stage === "waiting" && task.error_message) parts.push(task.error_message);
+  else if (task.stage === "waiting" && task.error_message) parts.push(failureOf(task));
   else if (task.server && task.stage !== "waiting") parts.push(task.server);
   return parts.join(" · ");
+}
+
+/** Which kind of failure it was, in the reader's words, then what the record says. */
+function failureOf(task) {
+  const kind = task.error_kind ?? "unknown";
+  const words = tr(`kind.${kind}`, kind);
+  return task.error_message ? `${words}: ${task.error_message}` : words;
 }
