@@ -4,7 +4,10 @@ import asyncio
 import contextlib
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Protocol
+
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Clock(Protocol):
@@ -21,6 +24,17 @@ class Clock(Protocol):
     async def pause(self, seconds: float, *until: asyncio.Event) -> None:
         """Wait *seconds*, or less when one of the events *until* is set before."""
         ...
+
+
+def boot_id() -> str:
+    """Return what names this start of the machine, "" where the system does not tell.
+
+    Until the next one ``SystemClock.monotonic`` means the same in every process.
+    """
+    try:
+        return _BOOT_ID.read_text().strip()
+    except OSError:
+        return ""
 
 
 class SystemClock:

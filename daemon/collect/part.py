@@ -7,19 +7,18 @@ import hashlib
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from io import FileIO
 from pathlib import Path
 
 import msgspec
 
 from daemon import failpoint
+from daemon.clock import boot_id
 from daemon.comfy.server import FileHead
 from daemon.durable import make_folder
 
 #: Bytes read or written at a time.
 PIECE_BYTES = 1 << 20
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Note(msgspec.Struct, frozen=True, kw_only=True):
@@ -175,10 +174,7 @@ def _note_of(path: Path) -> Path:
 
 
 def _note_for(head: FileHead) -> Note:
-    boot_id = ""
-    with suppress(OSError):
-        boot_id = _BOOT_ID.read_text().strip()
-    return Note(size_bytes=head.size_bytes, last_modified=head.last_modified, boot_id=boot_id)
+    return Note(size_bytes=head.size_bytes, last_modified=head.last_modified, boot_id=boot_id())
 
 
 def _write_note(path: Path, head: FileHead) -> None:

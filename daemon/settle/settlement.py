@@ -16,6 +16,7 @@ from daemon.clock import Clock
 from daemon.comfy.server import Sighting, State, Ticket, WorkflowServer
 from daemon.logs import about
 from daemon.retrying import EXECUTION_ERROR
+from daemon.settle.absences import Absences
 from daemon.settle.adoption import probe_outputs
 from daemon.settle.failure import after_failure, failed, waiting_again
 from daemon.settle.results import ResultNode, miscounts
@@ -61,7 +62,7 @@ class Settlement:
         self._results_of = results_of
         self._servers = servers
         self._name_outputs = name_outputs
-        self._absent_since: dict[str, float] = {}  # prompt id -> monotonic seconds
+        self.absences = Absences(clock)
 
     async def settle(
         self,
@@ -104,7 +105,8 @@ class Settlement:
 
     def _judge(self, settings: Server, task: Task, sighting: Sighting, settled: Settled) -> Verdict:
         """Return what is to be done, or that the output folder has to be asked first."""
-        absent_seconds = self._absent_seconds(task.comfyui_task_id or "", sighting)
+        absent = sighting.state is State.ABSENT
+        absent_seconds = self.absences.seconds(task.comfyui_task_id or "", absent=absent)
         left_seconds = settings.settle_seconds - absent_seconds
         verdict = self._verdict(task, sighting, settled=left_seconds <= 0)
         if verdict.decision is Decision.LOOK_AGAIN:
@@ -137,13 +139,6 @@ class Settlement:
         workflow = self._workflows.get(workflow_type)
         return workflow is None or workflow.on_uncertain == "ask"
 
-    def _absent_seconds(self, prompt_id: str, sighting: Sighting) -> float:
-        if sighting.state is not State.ABSENT:
-            self._absent_since.pop(prompt_id, None)
-            return 0.0
-        now = self._clock.monotonic()
-        return now - self._absent_since.setdefault(prompt_id, now)
-
     async def _act(
         self, task: Task, verdict: Verdict, sighting: Sighting, settled: Settled, actor: str
     ) -> None:
@@ -152,7 +147,7 @@ class Settlement:
             settled.submit_again.append(task)
         if changed is None:
             return
-        self._absent_since.pop(task.comfyui_task_id or "", None)
+        self.absences.end(task.comfyui_task_id or "")
         try:
             await self._ledger.commit(
                 changed,

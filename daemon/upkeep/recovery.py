@@ -4,6 +4,9 @@ Every task in submitting, queued and running gets its verdict from evidence (``S
 at a time, one read of the queue per server and portion. A server that is down postpones its own
 tasks only; they stay as they are and the steps settle them when it is back. Tasks in
 ``collecting`` need no verdict: their download resumes behind the opened doors.
+
+Each verdict is durable at once. What a server does not know has to be waited for; since when it
+does not is noted before, so that starts that are killed while they wait add up to one that is not.
 """
 
 import asyncio
@@ -17,7 +20,11 @@ import structlog
 from config.settings import Server
 from daemon.clock import Clock
 from daemon.comfy.server import AnswerLost, Unreachable, WorkflowServer
+from daemon.settle.absences import SECTION as ABSENCES
+from daemon.settle.absences import forgotten
 from daemon.settle.settlement import Settlement
+from ledger.entry import Meta
+from ledger.errors import LedgerClosed
 from ledger.ledger import Ledger
 from ledger.status import IN_FLIGHT_STAGES, Stage
 from ledger.task import Task
@@ -87,13 +94,15 @@ class Recovery:
             return 0
         server, settings = self._servers[name]
         ordered = sorted(tasks, key=lambda task: task.workflow_type)
+        self._settlement.absences.recall(self._ledger, name, ordered)
         settled = 0
         try:
             async with asyncio.timeout(PATIENCE_SECONDS + settings.settle_seconds):
-                absent = await self._look(server, settings, ordered, len(tasks))
+                absent, again_seconds = await self._look(server, settings, ordered, len(tasks))
                 settled = len(tasks) - len(absent)
                 if absent:
-                    await self._clock.pause(settings.settle_seconds)
+                    await self._note(self._settlement.absences.note(name, absent))
+                    await self._clock.pause(again_seconds)
                     await self._look(server, settings, absent, len(tasks))
         except (Unreachable, AnswerLost, TimeoutError) as error:
             log.warning(
@@ -103,17 +112,32 @@ class Recovery:
                 error=str(error) or "it does not answer",
             )
             return settled
+        await self._note(forgotten(name))
         return len(tasks)
+
+    async def _note(self, note: Meta) -> None:
+        """Write down what the next start, should this one be killed, need not wait for again."""
+        if self._ledger.meta(ABSENCES).get(note.key) == note.value:
+            return
+        try:
+            await self._ledger.commit(note, op="absences.noted")
+        except LedgerClosed:  # writing comes back by itself; without a note it only takes longer
+            log.debug("recovery.not_noted", server=note.key)
 
     async def _look(
         self, server: WorkflowServer, settings: Server, tasks: Sequence[Task], total: int
-    ) -> list[Task]:
-        """Settle *tasks*, of *total*, in portions; returns those that were absent at first."""
+    ) -> tuple[list[Task], float]:
+        """Settle *tasks*, of *total*, in portions.
+
+        Returns those that were absent at first, and when to look at them again.
+        """
         absent: list[Task] = []
+        again_seconds = 0.0
         for start in range(0, len(tasks), PORTION):
             portion = tasks[start : start + PORTION]
             settled = await self._settlement.settle(server, settings, portion)
             if settled.look_again_in_seconds is not None:
+                again_seconds = max(again_seconds, settled.look_again_in_seconds)
                 absent += [
                     task
                     for task in portion
@@ -122,7 +146,7 @@ class Recovery:
                 ]
             settled_before = total - len(tasks)
             self._tell(server.name, settled_before + start + len(portion) - len(absent), total)
-        return absent
+        return absent, again_seconds
 
     def _tell(self, server: str, settled: int, total: int) -> None:
         log.info("recovery.progress", server=server, settled=settled, tasks=total)
