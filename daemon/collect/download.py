@@ -38,14 +38,15 @@ class Patience(msgspec.Struct, frozen=True, kw_only=True):
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """A file of a server, and where its bytes go.
 
-    *accept* is given the synced part, in the thread that synced it: a small file costs one hop.
+    *accept* is given the synced part, in the thread that synced it: a small file costs one hop;
+    and what was written there, while that is in memory.
     """
 
     server: WorkflowServer
     ref: FileRef
     part: Path
     begun: bool = True  # False: surely nothing was fetched of it before
-    accept: Callable[[Path], None] = lambda _part: None
+    accept: Callable[[Path, bytes | None], None] = lambda _part, _content: None
 
 
 async def fetch(wanted: Wanted, *, patience: Patience | None = None) -> Fetched:
@@ -107,8 +108,9 @@ async def _begin(wanted: Wanted) -> Fetched:
 
 
 def _keep_whole(wanted: Wanted, chunks: list[bytes]) -> str:
-    sha256 = write_whole(wanted.part, chunks)
-    wanted.accept(wanted.part)
+    content = b"".join(chunks)
+    sha256 = write_whole(wanted.part, content)
+    wanted.accept(wanted.part, content)
     return sha256
 
 
@@ -193,7 +195,7 @@ async def _complete(
 
 def _finish(wanted: Wanted, part: Part) -> str:
     sha256 = part.finish()
-    wanted.accept(wanted.part)
+    wanted.accept(wanted.part, None)
     return sha256
 
 

@@ -94,9 +94,9 @@ class Harvest:
         final = self._paths.folder.absolute(output.path or "")
         part = part_of(final)
 
-        def accept(whole: Path) -> None:
-            prove(whole)
-            place(whole, final)
+        def accept(whole: Path, content: bytes | None) -> None:
+            prove(whole, content)
+            place(whole, final, noted=begun or content is None)
 
         wanted = Wanted(server=server, ref=ref, part=part, begun=begun, accept=accept)
         try:

@@ -130,12 +130,11 @@ def open_new(path: Path, head: FileHead) -> Part:
     return Part(path, head)
 
 
-def write_whole(path: Path, chunks: list[bytes]) -> str:
+def write_whole(path: Path, content: bytes) -> str:
     """Write a file that is here in one piece, make it durable and return its sha256.
 
     Without a note: what a crash leaves of it is thrown away.
     """
-    content = b"".join(chunks)
     with _open_empty(path) as file:
         rest = memoryview(content)
         while rest:

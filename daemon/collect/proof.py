@@ -2,6 +2,7 @@
 
 import contextlib
 import filecmp
+import io
 import os
 from pathlib import Path
 from typing import BinaryIO
@@ -27,16 +28,18 @@ class BadOutput(Exception):
     """A result is empty, cut off, or not what its name says; the text says which and why."""
 
 
-def prove(path: Path) -> str:
+def prove(path: Path, content: bytes | None = None) -> str:
     """Return what the file is once that was proven; raises BadOutput.
 
     Pictures are decoded to their last pixel and frame, videos are walked through box by box.
     Of a kind that nobody knows only that it is not empty is proven, and the log says so.
-    A ``.part`` at the end of the name is not looked at.
+    A ``.part`` at the end of the name is not looked at. *content* is what was just written there,
+    where that is still in memory.
     """
     name = path.name.removesuffix(".part")
-    with path.open("rb") as file:
-        size_bytes = os.fstat(file.fileno()).st_size
+    with path.open("rb") if content is None else io.BytesIO(content) as file:
+        size_bytes = file.seek(0, os.SEEK_END)
+        file.seek(0)
         if size_bytes == 0:
             raise BadOutput(f"{name} is empty")
         head = file.read(32)
@@ -109,11 +112,11 @@ def _told(kind: FileType, width: int, height: int, frames: int) -> str:
     return f"{kind.value}, {width} x {height}, {frames} frame(s)"
 
 
-def place(part: Path, final: Path) -> None:
+def place(part: Path, final: Path, *, noted: bool = True) -> None:
     """Give the synced *part* its final name, durably; a crash leaves one of the two.
 
     Never over another file: raises FileExistsError, unless *final* holds the same bytes (then an
-    earlier attempt came this far, and *part* is removed).
+    earlier attempt came this far, and *part* is removed). *noted* False: it surely has no note.
     """
     failpoint.reach("download.before_rename")
     if os.path.lexists(final):
@@ -123,5 +126,6 @@ def place(part: Path, final: Path) -> None:
     else:
         part.rename(final)
     failpoint.reach("download.after_rename")
-    discard_note(part)
+    if noted:
+        discard_note(part)
     sync_folder(final.parent)

@@ -223,7 +223,7 @@ def keep(path: Path, content: bytes) -> str:
 def keep_proven(path: Path, content: bytes) -> str:
     """Make a file durable, hashed and decoded before it gets its name, as the daemon promises."""
     part = part_of(path)
-    sha256 = write_whole(part, [content])
-    prove(part)
-    place(part, path)
+    sha256 = write_whole(part, content)
+    prove(part, content)
+    place(part, path, noted=False)
     return sha256
