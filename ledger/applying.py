@@ -38,12 +38,12 @@ class Applier:
         self._idle.set()
         self.last_seq = index.last_seq
 
-    def take(self, durable: Sequence[UnderWay], first_seq: int) -> None:
-        """Show durable transactions, the first line of which is *first_seq*, in their order.
+    def take(self, durable: Sequence[UnderWay], last_seq: int) -> None:
+        """Show durable transactions, the last line of which is *last_seq*, in their order.
 
         Each is shown, settled in its pending, and then its committer is woken.
         """
-        self.last_seq = first_seq - 1 + sum(len(each[0].records) for each in durable)
+        self.last_seq = last_seq
         self._durable.extend(durable)
         if not self._applying:
             self._apply()

@@ -13,7 +13,7 @@ from ledger.task import Task
 #: Told on the loop that tasks can be read from the store, and what changed since the last time.
 Keep: TypeAlias = Callable[[Kept, Mapping[str, bytes | None]], None]
 #: Told on the loop what became of the transactions that came next: durable, with the seq of their
-#: first line, or never written.
+#: last line, or never written.
 Written: TypeAlias = Callable[[Sequence[Transaction], int | LedgerClosed], None]
 
 

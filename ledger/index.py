@@ -27,7 +27,7 @@ class Index:
     def __init__(self, state: State) -> None:
         self._state = state
         self._acceptance = Acceptance(state.tasks)
-        self._open = OpenTasks()
+        self._open = OpenTasks(state.tasks)
         self._families = Families(state.tasks)
         self._counts: defaultdict[str, Counter[Stage]] = defaultdict(Counter)
         self._total: Counter[Stage] = Counter()
@@ -52,9 +52,9 @@ class Index:
         tasks = self._state.tasks
         before = tasks.open_task(task.task_id)
         if before is not None and stands_alike(before, task):
-            self._open.replace(task)
             tasks.replace(task)
-            self._note_outbox(task)
+            if task.metadata.table_row is not None:
+                self._note_outbox(task)
             return
         stage = self._leave(task.task_id)
         apply(self._state, task, encoded)

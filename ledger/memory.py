@@ -51,10 +51,9 @@ class MemoryBackend:
         if self._failed is not None or not self._held:
             written([transaction], LedgerClosed(str(self._failed or "the ledger is closed")))
             return
-        first_seq = self._last_seq + 1
         self.transactions.append(transaction)
         self._last_seq += len(transaction.records)
-        written([transaction], first_seq)
+        written([transaction], self._last_seq)
 
     def fail(self, error: Exception) -> None:
         """Refuse every transaction from now on, as a full disk does, until ``reopen``."""

@@ -3,19 +3,21 @@
 from collections.abc import Iterator
 
 from ledger.blocked import Blocked
+from ledger.shelf import Shelf
 from ledger.status import OPEN_STAGES, Stage
 from ledger.task import Task
 from ledger.waiting import Waiting
 
 
 class OpenTasks:
-    """The newest version of each open task, wherever it may be looked for."""
+    """Where each open task may be looked for; the shelf has its newest version."""
 
-    def __init__(self) -> None:
+    def __init__(self, tasks: Shelf) -> None:
+        self._tasks = tasks
         self._order: dict[str, int] = {}  # in which they came
         self._came = 0
-        self._by_stage: dict[Stage, dict[str, Task]] = {stage: {} for stage in OPEN_STAGES}
-        self._by_server: dict[tuple[Stage, str], dict[str, Task]] = {}
+        self._by_stage: dict[Stage, dict[str, None]] = {stage: {} for stage in OPEN_STAGES}
+        self._by_server: dict[tuple[Stage, str], dict[str, None]] = {}
         self._waiting = Waiting()
         self.blocked = Blocked()
 
@@ -25,9 +27,9 @@ class OpenTasks:
         if task_id not in self._order:
             self._came += 1
             self._order[task_id] = self._came
-        self._by_stage[task.stage][task_id] = task
+        self._by_stage[task.stage][task_id] = None
         if task.server is not None:
-            self._by_server.setdefault((task.stage, task.server), {})[task_id] = task
+            self._by_server.setdefault((task.stage, task.server), {})[task_id] = None
         self.blocked.enter(task)
         if task.stage is Stage.WAITING:
             self._waiting.add(task, self._order[task_id])
@@ -45,28 +47,22 @@ class OpenTasks:
         """Take note that a task that has left does not come again."""
         self._order.pop(task_id, None)
 
-    def replace(self, task: Task) -> None:
-        """Take in the next version of a task that ``stands_alike``; as ``leave`` and ``enter``."""
-        self._by_stage[task.stage][task.task_id] = task
-        if task.server is not None:
-            self._by_server[task.stage, task.server][task.task_id] = task
-
     def in_stage(self, *stages: Stage, server: str | None = None) -> list[Task]:
         """Return the tasks in these open stages (on one server), oldest first."""
-        found: list[Task] = []
+        found: list[str] = []
         for stage in stages:
             if stage not in OPEN_STAGES:
                 raise ValueError(f"in_stage is for open stages, not {stage}")
             held = self._by_stage[stage]
             if server is not None:
                 held = self._by_server.get((stage, server), {})
-            found.extend(held.values())
-        return sorted(found, key=lambda task: self._order[task.task_id])
+            found.extend(held)
+        return [self._tasks[task_id] for task_id in sorted(found, key=self._order.__getitem__)]
 
     def waiting(self, batch_id: str, workflow_type: str) -> Iterator[Task]:
         """Yield a batch's waiting tasks of a type in their order, also while some come and go."""
         for task_id in self._waiting.ids(batch_id, workflow_type):
-            yield self._by_stage[Stage.WAITING][task_id]
+            yield self._tasks[task_id]
 
     def waiting_types(self, batch_id: str) -> list[str]:
         """Return the workflow types that have waiting tasks in the batch."""

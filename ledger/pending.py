@@ -54,10 +54,10 @@ class Claim:
         if known is not None:
             if stage is not known.stage and stage not in MOVES[known.stage]:
                 raise IllegalMove(task.task_id, known.stage, stage)
-            if (task.row_id, task.workflow_type, task.batch_id) != (
-                known.row_id,
-                known.workflow_type,
-                known.batch_id,
+            if not (
+                task.row_id == known.row_id
+                and task.workflow_type == known.workflow_type
+                and task.batch_id == known.batch_id
             ):
                 raise Conflict(f"task {task.task_id} belongs to another row, type or batch")
         was_open = known is not None and known.stage in OPEN_STAGES

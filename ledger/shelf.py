@@ -159,7 +159,8 @@ class Shelf(Mapping[str, Task]):
 
     def find(self, task_id: str) -> Task | None:
         """Return the task, or None; raises LedgerDamaged."""
-        return self.open_task(task_id) or self.get(task_id)
+        held = self._here.get(task_id)
+        return held if isinstance(held, Task) else self.get(task_id)
 
     def __getitem__(self, task_id: str) -> Task:
         held = self._held(task_id)

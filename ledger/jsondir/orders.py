@@ -12,7 +12,7 @@ from ledger.jsondir.snapshot import Changes
 
 Verb: TypeAlias = Literal["compact", "reopen", "close"]
 
-#: For a group: the seq of its first line, or the error that ended writing.
+#: For a group: the seq of its last line, or the error that ended writing.
 Answer: TypeAlias = Callable[[int | LedgerClosed], None]
 
 
@@ -30,9 +30,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Group(msgspec.Struct, frozen=True):
-    """Transactions that arrived together."""
+    """Transactions that arrived together, with so many records."""
 
     transactions: Sequence[Transaction]
+    records_count: int
     answer: Answer
 
 

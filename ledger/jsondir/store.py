@@ -62,6 +62,7 @@ class JsonDirBackend:
         self._writer: Writer | None = None
         self._keeper: Keeper | None = None
         self._gathering: list[Transaction] = []
+        self._gathered_count = 0  # records in them
         self._committed = committed
         self._written: Written = _tell_nobody
 
@@ -139,9 +140,11 @@ class JsonDirBackend:
         if not self._gathering:
             asyncio.get_running_loop().call_soon(self._hand_over)
         self._gathering.append(transaction)
+        self._gathered_count += len(transaction.records)
 
     def _hand_over(self) -> None:
         gathered, self._gathering = self._gathering, []
+        records_count, self._gathered_count = self._gathered_count, 0
         if not gathered:
             return
         loop, began = asyncio.get_running_loop(), monotonic()
@@ -157,7 +160,7 @@ class JsonDirBackend:
         if self._writer is None:
             self._written(gathered, LedgerClosed("the ledger is closed"))
         else:
-            self._writer.write(Group(gathered, answer))
+            self._writer.write(Group(gathered, records_count, answer))
 
     async def compact(self) -> None:
         """Close the journal, fold it into the snapshot, archive it; see ``Backend.compact``."""

@@ -109,7 +109,7 @@ class Writer(threading.Thread):
         """Append what arrived together with one sync, and answer each group."""
         if not groups:
             return
-        seq = self._next_seq
+        seq = self._next_seq - 1
         if self._failure is None:
             self._append([each for group in groups for each in group.transactions])
         if self._failure is not None:
@@ -117,8 +117,8 @@ class Writer(threading.Thread):
                 group.answer(self._failure)
             return
         for group in groups:
+            seq += group.records_count
             group.answer(seq)
-            seq += sum(len(each.records) for each in group.transactions)
 
     def _append(self, transactions: list[Transaction]) -> None:
         at = to_timestamp(self._now())

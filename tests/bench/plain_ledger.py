@@ -13,7 +13,8 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeAlias
-from zlib import crc32
+
+from isal.isal_zlib import crc32
 
 from ledger.errors import Conflict
 from ledger.shelf import encode_task
