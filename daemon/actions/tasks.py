@@ -90,7 +90,9 @@ def retry_failed(
     return planned(
         TASK_RETRIED,
         Said(
-            key="action.all_retried",
+            key="action.all_retried"
+            + "_but_some" * bool(left_out)
+            + "_beside_waiting" * bool(waiting),
             values={"count": len(pairs), "waiting": waiting, "left_out": len(left_out)},
         ),
         *_written(view, batch, pairs, at),

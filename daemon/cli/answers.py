@@ -33,6 +33,8 @@ def batch(report: "BatchDocument", words: Words, *, last_failed: Task | None = N
         why = words("batch.why_failed", task=last_failed.task_id, error=error)
         lines += [printable(why), words("batch.after_failure", batch=report.batch_id)]
     counts = report.statistics
+    if not counts.rows:
+        return "\n".join([*lines, words("batch.all_archived")])
     heads = [words(f"column.{name}") for name in ("stage", *COUNTS)]
     rows = [
         [name, *(getattr(inside, count) for count in COUNTS)]

@@ -38,7 +38,7 @@ def table(
     cells = [[_cell(value, whole=n in whole) for n, value in enumerate(row)] for row in rows]
     used = [n for n in range(len(heads)) if not rows or any(row[n] for row in cells)]
     widths = [max(width(heads[n]), *(width(row[n]) for row in cells), 0) for n in used]
-    right = [bool(rows) and all(isinstance(row[n], int | float) for row in rows) for n in used]
+    right = [bool(rows) and all(_is_number(row[n]) for row in rows) for n in used]
     lines = [[heads[n] for n in used], *([row[n] for n in used] for row in cells)]
     return "\n".join(
         _GAP.join(
@@ -47,6 +47,10 @@ def table(
         ).rstrip()
         for line in lines
     )
+
+
+def _is_number(value: object) -> bool:
+    return value is None or isinstance(value, int | float)
 
 
 def _cell(value: object, *, whole: bool) -> str:

@@ -33,10 +33,7 @@ class Server(Protocol):
 def status(report: Report, settings: Settings, words: Words) -> str:
     """Return servers, batches and in-flight tasks below each other."""
     parts = [words("servers.title"), _servers(report.servers, words), ""]
-    if report.batches:
-        parts += [words("batches.title"), batches(report.batches, words), ""]
-    else:
-        parts += [words("batches.none", inbox=settings.inbox.path), ""]
+    parts += [*_batches(report.batches, settings, words), ""]
     if report.in_flight:
         parts += [words("in_flight.title"), tasks(report.in_flight, words)]
     else:
@@ -50,6 +47,21 @@ def status(report: Report, settings: Settings, words: Words) -> str:
     if report.damage:
         parts += ["", words("damage.some"), *(f"  {what}" for what in report.damage)]
     return "\n".join(parts)
+
+
+def _batches(reports: Sequence[BatchDocument], settings: Settings, words: Words) -> list[str]:
+    """Return the batches that have rows still, and how many have none any more."""
+    if not reports:
+        return [words("batches.none", inbox=settings.inbox.path)]
+    present = [report for report in reports if not is_archived(report)]
+    archived = len(reports) - len(present)
+    parts = [words("batches.title"), batches(present, words)] if present else []
+    return [*parts, words("batches.archived", count=archived)] if archived else parts
+
+
+def is_archived(report: BatchDocument) -> bool:
+    """Say whether all rows of a batch are in the archive: none is accepted without rows."""
+    return report.statistics.rows == 0
 
 
 def hindered_tables(found: Sequence[TableDocument], words: Words) -> list[str]:
@@ -66,14 +78,14 @@ def hindered_tables(found: Sequence[TableDocument], words: Words) -> list[str]:
 
 
 def batches(reports: Sequence[BatchDocument], words: Words) -> str:
-    """Return a line for each batch; counts that are 0 everywhere are left out."""
+    """Return a line for each batch; counts that are 0 everywhere, or not known, are left out."""
     counts = COUNTS
     heads = ["batch", "status", *counts, "held"]
     rows = [
         [
             report.batch_id,
-            words(f"batch.{report.status}"),
-            *(getattr(report.statistics, name) for name in counts),
+            words("batch.archived" if is_archived(report) else f"batch.{report.status}"),
+            *(None if is_archived(report) else getattr(report.statistics, name) for name in counts),
             report.held,
         ]
         for report in reports

@@ -15,8 +15,12 @@ ZH: dict[str, str] = {
     "action.retried": "已重新提交为 {task}（第 {number} 次重试）。",
     "action.retried_beside_waiting": "已重新提交为 {task}（第 {number} 次重试）；"
     "批次未在运行，其余 {waiting} 行继续等待。",
-    "action.all_retried": "已重新提交 {count} 行；{left_out} 行的文件已不在，未提交；"
-    "另有 {waiting} 行因批次未在运行而等待。",
+    "action.all_retried": "已重新提交 {count} 行。",
+    "action.all_retried_but_some": "已重新提交 {count} 行；{left_out} 行的文件已不在，未提交。",
+    "action.all_retried_beside_waiting": "已重新提交 {count} 行；"
+    "批次未在运行，其余 {waiting} 行继续等待。",
+    "action.all_retried_but_some_beside_waiting": "已重新提交 {count} 行；{left_out} 行的文件已不在"
+    "，未提交；批次未在运行，其余 {waiting} 行继续等待。",
     "action.none_failed": "没有失败的行，没有改动。",
     "action.cancelled": "任务 {task} 已取消。",
     "action.cancel_requested": "已请求取消任务 {task}；ComfyUI 放手后即为已取消，"
@@ -85,8 +89,14 @@ EN: dict[str, str] = {
     "action.retried": "Submitted again as {task} (retry {number}).",
     "action.retried_beside_waiting": "Submitted again as {task} (retry {number}); the batch does "
     "not run, so the other {waiting} rows go on waiting.",
-    "action.all_retried": "{count} rows submitted again; {left_out} left out because their files "
-    "are gone; {waiting} others wait because the batch does not run.",
+    "action.all_retried": "{count} row(s) submitted again.",
+    "action.all_retried_but_some": "{count} row(s) submitted again; {left_out} left out because "
+    "their files are gone.",
+    "action.all_retried_beside_waiting": "{count} row(s) submitted again; the batch does not run, "
+    "so the other {waiting} rows go on waiting.",
+    "action.all_retried_but_some_beside_waiting": "{count} row(s) submitted again; {left_out} left "
+    "out because their files are gone; the batch does not run, so the other {waiting} rows go on "
+    "waiting.",
     "action.none_failed": "No row has failed; nothing changed.",
     "action.cancelled": "Task {task} is cancelled.",
     "action.cancel_requested": "Cancelling task {task} was requested; it counts once ComfyUI has "

@@ -31,6 +31,7 @@ ZH: dict[str, str] = {
     "batch.after_failure": "消除原因后用 `batch {batch} resume` 继续，"
     "或用 `batch {batch} retry-failed` 重试失败的行",
     "batch.held": "在等：{held}",
+    "batch.all_archived": "它的行已全部归档；每个任务仍可用 `task 任务号` 和 `why 任务号` 查看。",
     "batch.part_all": "全部阶段",
     "batch.part_1": "第 1 阶段",
     "batch.part_2": "第 2 阶段",
@@ -88,6 +89,8 @@ EN: dict[str, str] = {
     "batch.after_failure": "once the cause is gone: `batch {batch} resume`, or `batch {batch} "
     "retry-failed` for the failed rows",
     "batch.held": "waits for: {held}",
+    "batch.all_archived": "All its rows are in the archive; `task ID` and `why ID` still tell of "
+    "each task.",
     "batch.part_all": "all stages",
     "batch.part_1": "stage 1",
     "batch.part_2": "stage 2",

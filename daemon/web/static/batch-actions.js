@@ -2,6 +2,7 @@
 
 import * as actions from "./actions.js";
 import { h, icon } from "./dom.js";
+import { isArchived } from "./status.js";
 import { t } from "./words.js";
 
 const BUTTONS = {
@@ -14,7 +15,9 @@ const BUTTONS = {
 };
 
 /** The buttons for a status; the first is the one most people want then. */
-function offered({ status, statistics }) {
+function offered(batch) {
+  if (isArchived(batch)) return [];
+  const { status, statistics } = batch;
   const names =
     {
       running: ["pause", "stop"],

@@ -4,7 +4,7 @@ import { batchButtons } from "./batch-actions.js";
 import { h, setText } from "./dom.js";
 import { count, eta, exactMoment, moment } from "./format.js";
 import { toBatch } from "./route.js";
-import { countsLine, pill, statusBar } from "./status.js";
+import { countsLine, isArchived, pill, statusBar } from "./status.js";
 import { t, tr } from "./words.js";
 
 export function batchCard() {
@@ -41,6 +41,7 @@ export function batchCard() {
       setText(when, moment(batch.created_at));
       held.hidden = !batch.held || batch.status !== "running";
       setText(held, heldSentence(batch));
+      bar.node.hidden = isArchived(batch);
       bar.update(batch.statistics);
       counts.update(batch.statistics);
       buttons.update(batch);
@@ -66,6 +67,7 @@ export const heldSentence = (batch) =>
 /** Rows, the stage of two-stage ones, and when they will be ready. */
 export function batchFacts(batch) {
   const { statistics } = batch;
+  if (isArchived(batch)) return t("batch.empty");
   const facts = [t("batch.rows", { n: count(statistics.rows) })];
   if (statistics.stages?.["2"]?.total) facts.push(t("batch.stage", { n: batch.stage }));
   if (batch.eta) facts.push(eta(batch.eta));

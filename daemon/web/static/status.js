@@ -13,6 +13,9 @@ export function groupOf(task) {
   return { done: "completed", failed: "failed", cancelled: "cancelled" }[task.stage];
 }
 
+/** Whether all rows of a batch are in the archive: none is accepted without rows. */
+export const isArchived = ({ statistics }) => statistics.rows === 0;
+
 export const GROUPS = ["completed", "processing", "pending", "blocked", "failed", "cancelled"];
 
 export function pill() {

@@ -8,6 +8,7 @@ import { count, eta, rowName } from "./format.js";
 import { toTask } from "./route.js";
 import { serverCard } from "./server-card.js";
 import { on, store } from "./store.js";
+import { isArchived } from "./status.js";
 import { resultTile } from "./thumb.js";
 import { openViewer, outputItem } from "./viewer.js";
 import { currentLanguage, t } from "./words.js";
@@ -177,10 +178,10 @@ function batches() {
     node,
     on: ["batches"],
     update() {
-      const all = [...store.batches.values()].reverse();
+      const all = [...store.batches.values()].filter((batch) => !isArchived(batch)).reverse();
       const wanted = all.filter((batch) => WANTS_ATTENTION.has(batch.status));
       const shown = (wanted.length ? wanted : all).slice(0, SHOWN_BATCHES);
-      empty.hidden = shown.length > 0;
+      empty.hidden = store.batches.size > 0;
       show(shown);
     },
   };

@@ -84,7 +84,7 @@ export const EN = {
   "batch.completed": "ended",
   "batch.rows": "{n} {n|row|rows}",
   "batch.stage": "stage {n}",
-  "batch.empty": "No rows.",
+  "batch.empty": "All rows are archived.",
   "batch.held": "Held up: {why}",
   "batch.rerun_of": "Runs again the rows of ",
   "batch.rows_label": "Rows of the batch",

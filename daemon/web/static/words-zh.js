@@ -83,7 +83,7 @@ export const ZH = {
   "batch.completed": "已结束",
   "batch.rows": "{n} 行",
   "batch.stage": "第 {n} 阶段",
-  "batch.empty": "没有行。",
+  "batch.empty": "行已全部归档。",
   "batch.held": "正在等待：{why}",
   "batch.rerun_of": "重新执行自 ",
   "batch.rows_label": "批次的行",

@@ -203,12 +203,13 @@ async def test_all_failed_rows_are_retried_and_only_those(house: House) -> None:
         done_again,
     )
     answer = await house.do(tasks.retry_failed(house.ledger, BATCH, at=LATER, **HERE))
-    assert answer["retried"] == 2
+    assert (answer["retried"], answer["message"]) == (2, "2 row(s) submitted again.")
     new = [house.ledger.task(task_id) for task_id in answer["new_task_ids"]]
     assert [task.retried_from for task in new] == [row(1).task_id, row(4).task_id]
     assert statistics(house.ledger, BATCH).failed == 0
     again = await house.do(tasks.retry_failed(house.ledger, BATCH, at=LATER, **HERE))
     assert (again["changed"], again["retried"]) == (False, 0)
+    assert again["message"] == "No row has failed; nothing changed."
 
 
 async def test_failed_rows_whose_files_are_gone_are_left_out_by_name(house: House) -> None:
@@ -217,6 +218,9 @@ async def test_failed_rows_whose_files_are_gone_are_left_out_by_name(house: Hous
     assert (answer["retried"], answer["files_gone"]) == (
         1,
         [{"task_id": row(1).task_id, "files": ["cup.png"]}],
+    )
+    assert answer["message"] == (
+        "1 row(s) submitted again; 1 left out because their files are gone."
     )
     assert "files_gone" in await house.refused(
         lambda: tasks.retry_failed(house.ledger, BATCH, at=LATER, **GONE)

@@ -79,6 +79,14 @@ def test_batches_lists_every_batch_with_its_counts(filled):
     assert "spring-abc234  running" in filled("batches")
 
 
+def test_a_batch_whose_rows_are_all_archived_is_said_to_be_so_and_status_leaves_it_out(filled):
+    assert filled("batches").splitlines()[2] == "summer-xyz987  archived"
+    shown = filled("status")
+    assert "summer-xyz987" not in shown
+    assert "1 older batch(es) have all their rows in the archive" in shown
+    assert "All its rows are in the archive" in filled("batch", "summer")
+
+
 def test_one_batch_is_shown_with_its_stages(filled):
     shown = filled.json("batch", BATCH)
     assert shown.pop("gpu_seconds") == {}
