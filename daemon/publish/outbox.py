@@ -31,6 +31,7 @@ PORTION, PORTION_WITH_FILES = 2000, 100
 #: Rows whose cells are put together before the loop goes on.
 _SLICE = 100
 #: Writing takes at most one part in so many of the time; a large file takes long to write.
+#: Uploads do not count: Feishu sets their pace, and no other result is to wait five times as long.
 PATIENCE = 5.0
 #: First and longest pause after a failure, and the one while only a person can mend it.
 BACKOFF_SECONDS = (2.0, 300.0)
@@ -136,13 +137,13 @@ class TableOutbox:
             return
         self._telling = True
         try:
-            await self._tell(rows)
+            began = await self._tell(rows)
         except (TableError, LedgerError) as error:
             self._put_back(rows)
             await self._postpone(error)
         else:
             self._failures = 0
-            self._not_before = (1 + PATIENCE) * self._clock.monotonic() - PATIENCE * now
+            self._not_before = (1 + PATIENCE) * self._clock.monotonic() - PATIENCE * began
             await self._connection.note_writing(None)
         finally:
             self._telling = False
@@ -172,11 +173,13 @@ class TableOutbox:
         for key, due in since.items():
             self._merge(key, due)
 
-    async def _tell(self, rows: dict[str, Due]) -> None:
+    async def _tell(self, rows: dict[str, Due]) -> float:
+        """Upload, write and note; returns when the writing began."""
         refused: dict[str, Outcome] = {}
         async with self._connection.writing:
             if self._connection.table.takes_files:
                 refused = await self._uploads.put(rows)
+            began = self._clock.monotonic()
             shown = await self._shown({k: due for k, due in rows.items() if k not in refused})
             changes = [
                 Change(
@@ -196,6 +199,7 @@ class TableOutbox:
                 self._told[key] = each.cells
             else:
                 self._told.pop(key, None)
+        return began
 
     async def _shown(self, rows: dict[str, Due], *, complete: bool = True) -> dict[str, _Shown]:
         """Return each row as it is shown now; a change from here on is news again.

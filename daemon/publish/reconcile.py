@@ -143,13 +143,16 @@ class Reconciliation:
     async def _uploaded(self, key: str, tasks: list[Task]) -> list[Task]:
         table, among = self._connection.table, self._connection.original(tasks[0]).among
         for upload in self._news.uploads(tasks):
+            ongoing = self._connection.ongoing(upload.task_id, upload.file.sha256)
             try:
-                token = await table.upload(upload.file, key, upload.column, among)
+                token = await table.upload(upload.file, key, upload.column, among, ongoing)
             except (Refused, OSError):
                 continue  # the cell is told the path; the outbox says why
             at = to_timestamp(self._clock.now())
             noted = self._news.with_token(token, at, upload)
-            await self._ledger.commit(noted, op="task.uploaded", actor=self._connection.actor)
+            await self._ledger.commit(
+                noted, *ongoing.removal(), op="task.uploaded", actor=self._connection.actor
+            )
         return [self._ledger.task(task.task_id) for task in tasks]
 
     async def _note(self, rows: dict[str, list[Task]], outcomes: dict[str, Outcome]) -> None:

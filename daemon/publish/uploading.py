@@ -9,6 +9,7 @@ from daemon.publish.row_news import Placed, RowNews, is_replaced
 from daemon.tables.cells import Outcome, Result
 from daemon.tables.connection import Connection
 from daemon.tables.errors import Refused, Trouble, name_of
+from ledger.entry import Meta
 from ledger.errors import Conflict
 from ledger.ledger import Ledger
 from ledger.task import Task
@@ -27,8 +28,8 @@ class Uploads:
     async def put(self, rows: Mapping[str, Due]) -> dict[str, Outcome]:
         """Put what the document lacks of *rows*; returns the rows of what it refuses.
 
-        Raises TableError, LedgerError. A kill between an upload and its note leads to a second
-        upload, where the document does not show the first.
+        Raises TableError, LedgerError. A kill between an upload in one call and its note leads to
+        a second upload, where the document does not show the first.
         """
         table = self._connection.table
         refused: dict[str, Outcome] = {}
@@ -39,8 +40,9 @@ class Uploads:
                 continue
             among = self._connection.original(tasks[0]).among
             for result in self._news.uploads(tasks):
+                ongoing = self._connection.ongoing(result.task_id, result.file.sha256)
                 try:
-                    token = await table.upload(result.file, key, result.column, among)
+                    token = await table.upload(result.file, key, result.column, among, ongoing)
                 except Refused as error:
                     refused[key] = Outcome(result=Result.REFUSED, trouble=error.trouble)
                 except OSError as error:
@@ -51,15 +53,18 @@ class Uploads:
                         unwanted.setdefault(result.task_id, []).append(result)
                         continue
                     failpoint.reach("publish.uploaded")
-                    await self._note([result], token)
+                    await self._note([result], token, ongoing.removal())
         await self._note_unwanted(list(unwanted.values()))
         return refused
 
-    async def _note(self, results: Sequence[Placed], token: str) -> None:
-        """Note the token of results of one task."""
+    async def _note(
+        self, results: Sequence[Placed], token: str, removal: Sequence[Meta] = ()
+    ) -> None:
+        """Note the token of results of one task; the note of the upload goes with it."""
         while True:
+            noted = self._noted(results, token)
             try:
-                await self._ledger.commit(self._noted(results, token), op="task.uploaded")
+                await self._ledger.commit(noted, *removal, op="task.uploaded")
             except Conflict:  # a lost note would mean a second upload
                 await self._clock.pause(0.01)
                 continue

@@ -13,6 +13,7 @@ from daemon.tables.columns import INPUT_HEADINGS, OUR_HEADINGS
 from daemon.tables.copies import SECTION as COPIES
 from daemon.tables.copies import Original, seen_of
 from daemon.tables.errors import TableError
+from daemon.tables.ongoing import Ongoing
 from daemon.tables.standing import SECTION, Hindrance, Standing, standing_of
 from daemon.tables.table import Table
 from daemon.words import Words, words_of_tables
@@ -67,6 +68,11 @@ class Connection:
         row, told = task.metadata.table_row, task.metadata.feishu_row_data
         seen = seen_of(self._ledger.meta(COPIES), self.name, row.key) if row else None
         return Original(inputs={key: told.get(key) for key in self._inputs}, seen=seen)
+
+    def ongoing(self, task_id: str, sha256: str) -> Ongoing:
+        """Return what is known of the upload of a result of a task into the document."""
+        key = f"{self.table.document}:{task_id}:{sha256}"
+        return Ongoing(self._ledger, key, self._clock, self.actor)
 
     @property
     def standing(self) -> Standing:

@@ -15,18 +15,20 @@ from config.settings import Table as TableSettings
 from daemon.feishu.bitable import Bitable, FieldType, Record, tables_of
 from daemon.feishu.client import Client
 from daemon.feishu.errors import FeishuError, Reaction
-from daemon.feishu.media import Media, ParentType, Place
+from daemon.feishu.media import Media
 from daemon.feishu.push import Changed
+from daemon.feishu.uploads import FileUploads, ParentType, Place
 from daemon.feishu.wiki import document_of, read_link, resolve
 from daemon.tables import feishu_looks
 from daemon.tables.cells import CellFile, Change, Finding, Outcome, Reading, Result, ResultFile, Row
 from daemon.tables.columns import OUR_HEADINGS, Columns, Naming
 from daemon.tables.errors import Misconfigured
-from daemon.tables.feishu_changes import Plan, plan
+from daemon.tables.feishu_changes import Plan, key_of, plan
 from daemon.tables.feishu_filter import open_rows
 from daemon.tables.feishu_rows import BitableColumns, digest
 from daemon.tables.feishu_troubles import as_table_errors, trouble_of
 from daemon.tables.feishu_values import our_name, type_for
+from daemon.tables.ongoing import Ongoing
 
 if TYPE_CHECKING:
     from ledger.task import Json
@@ -53,6 +55,7 @@ class FeishuBitable:
         self.naming = Naming.of(settings.columns)
         self._client = client
         self._media = Media(client)
+        self._uploads = FileUploads(client, always_in_parts=settings.uploads == "parts")
         self._url = settings.url
         self.document = document_of(settings.url)
         self._bitable: Bitable | None = None
@@ -84,9 +87,9 @@ class FeishuBitable:
         with as_table_errors():
             known = await self._columns()
             bitable = await self._opened()
-            records = await self._found(bitable, [_key_of(change) for change in changes])
+            records = await self._found(bitable, [key_of(change) for change in changes])
             plans = await asyncio.to_thread(
-                lambda: [_plan(each, records, known) for each in changes]
+                lambda: [plan(each, records, known) for each in changes]
             )
             await self._carry_out(bitable, plans)
         return [each.outcome for each in plans]
@@ -112,13 +115,20 @@ class FeishuBitable:
             text = msgspec.json.encode(extra).decode()
             await self._media.download(file.token, into, extra=text, size_bytes=file.size_bytes)
 
-    async def upload(self, file: ResultFile, key: str, column: str, among: object = None) -> str:
+    async def upload(
+        self,
+        file: ResultFile,
+        key: str,
+        column: str,
+        among: object = None,
+        ongoing: Ongoing | None = None,
+    ) -> str:
         """Upload a result for an attachment column; for others nothing is uploaded."""
         with as_table_errors():
             field = (await self._columns()).field(column)
             if field is None or field.type != FieldType.ATTACHMENT:
                 return ""
-            return await self._uploaded(await self._opened(), file)
+            return await self._uploaded(await self._opened(), file, ongoing)
 
     def room(self, column: str) -> int | None:
         """Return None: an attachment cell takes a hundred."""
@@ -230,7 +240,7 @@ class FeishuBitable:
         wanted = [each for each in plans if each.fields]
         cells: dict[str, dict[str, Json]] = {}
         for each in wanted:
-            cells.setdefault(_key_of(each.change), {}).update(each.fields)
+            cells.setdefault(key_of(each.change), {}).update(each.fields)
         if not cells:
             return
         try:
@@ -245,7 +255,7 @@ class FeishuBitable:
 
     async def _alone(self, bitable: Bitable, refused: Plan) -> Outcome:
         """Write one change of a batch that was refused, and say what became of it."""
-        key = _key_of(refused.change)
+        key = key_of(refused.change)
         try:
             try:
                 await bitable.update({key: refused.fields})
@@ -253,7 +263,7 @@ class FeishuBitable:
                 if error.about != "foreign_file":
                     raise
                 change = await self._with_new_files(bitable, refused.change)
-                again = _plan(change, await bitable.get([key]), await self._columns())
+                again = plan(change, await bitable.get([key]), await self._columns())
                 await bitable.update({key: again.fields})
         except FeishuError as error:
             if error.about == "row_gone":
@@ -271,11 +281,13 @@ class FeishuBitable:
                 cells[key] = tuple(
                     [replace(file, token=await self._uploaded(bitable, file)) for file in value]
                 )
-        return replace(change, row=_key_of(change), cells=cells)
+        return replace(change, row=key_of(change), cells=cells)
 
-    async def _uploaded(self, bitable: Bitable, file: ResultFile) -> str:
+    async def _uploaded(
+        self, bitable: Bitable, file: ResultFile, ongoing: Ongoing | None = None
+    ) -> str:
         place = Place(ParentType.BITABLE_FILE, bitable.app)
-        return await self._media.upload(file.path, our_name(file), place)
+        return await self._uploads.upload(file.path, our_name(file), place, ongoing)
 
 
 def _reading(known: BitableColumns, records: Sequence[Record], *, is_whole: bool) -> Reading:
@@ -283,17 +295,3 @@ def _reading(known: BitableColumns, records: Sequence[Record], *, is_whole: bool
     rows = tuple(known.row(record) for record in records)
     revision = digest([list(known.fields), [row.mark for row in rows]])
     return Reading(revision=revision, columns=known.columns, rows=rows, is_whole=is_whole)
-
-
-def _key_of(change: Change) -> str:
-    return change.row if isinstance(change.row, str) else change.row.key or ""
-
-
-def _plan(change: Change, records: Mapping[str, Record], known: BitableColumns) -> Plan:
-    record = records.get(_key_of(change))
-    if record is None:
-        by_key = isinstance(change.row, str)
-        return Plan(change, Outcome(result=Result.GONE if by_key else Result.MOVED))
-    if isinstance(change.row, Row) and known.row(record).mark != change.row.mark:
-        return Plan(change, Outcome(result=Result.MOVED))
-    return plan(change, record, known.columns, known.fields)

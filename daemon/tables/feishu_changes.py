@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from daemon.feishu.bitable import Field, FieldType, Record
-from daemon.tables.cells import Change, Outcome, Result
-from daemon.tables.columns import Columns
+from daemon.feishu.bitable import FieldType, Record
+from daemon.tables.cells import Change, Outcome, Result, Row
+from daemon.tables.feishu_rows import BitableColumns
 from daemon.tables.feishu_values import Unfit, attached, is_same, written
 from ledger.task import Json
 
@@ -19,17 +19,36 @@ class Plan:
     fields: dict[str, Json] = field(default_factory=dict)
 
 
-def plan(change: Change, record: Record, columns: Columns, fields: Mapping[str, Field]) -> Plan:
+def key_of(change: Change) -> str:
+    """Return the record id of the row that *change* is for."""
+    return change.row if isinstance(change.row, str) else change.row.key or ""
+
+
+def plan(change: Change, records: Mapping[str, Record], known: BitableColumns) -> Plan:
+    """Return what is to be sent to the record of *records* that *change* is for.
+
+    GONE or MOVED when there is none, or none that still is as it was read.
+    """
+    record = records.get(key_of(change))
+    if record is None:
+        by_key = isinstance(change.row, str)
+        return Plan(change, Outcome(result=Result.GONE if by_key else Result.MOVED))
+    if isinstance(change.row, Row) and known.row(record).mark != change.row.mark:
+        return Plan(change, Outcome(result=Result.MOVED))
+    return _cells(change, record, known)
+
+
+def _cells(change: Change, record: Record, known: BitableColumns) -> Plan:
     """Return the cells of *change* that *record* does not hold yet; columns it lacks are left out.
 
     Of a value that the column does not take the outcome is REFUSED, and nothing is sent.
     """
     cells: dict[str, Json] = {}
     for key, value in change.cells.items():
-        heading = columns.headings.get(key)
+        heading = known.columns.headings.get(key)
         if heading is None:
             continue
-        column, found = fields[heading], record.fields.get(heading)
+        column, found = known.fields[heading], record.fields.get(heading)
         if column.type == FieldType.ATTACHMENT and (value is None or isinstance(value, tuple)):
             if (files := attached(found, value or ())) is not None:
                 cells[heading] = files

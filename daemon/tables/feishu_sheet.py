@@ -37,6 +37,7 @@ from daemon.tables.feishu_rows import digest
 from daemon.tables.feishu_sheet_plan import PUT, SheetPlan, picture_columns, plan
 from daemon.tables.feishu_troubles import as_table_errors, trouble_of
 from daemon.tables.feishu_values import our_name
+from daemon.tables.ongoing import Ongoing
 from daemon.tables.places import Places, row_of
 
 
@@ -112,9 +113,14 @@ class FeishuSheet:
             await self._media.download(file.token, into, size_bytes=file.size_bytes)
 
     async def upload(
-        self, file: ResultFile, key: str, column: str, among: Pick | None = None
+        self,
+        file: ResultFile,
+        key: str,
+        column: str,
+        among: Pick | None = None,
+        ongoing: Ongoing | None = None,
     ) -> str:
-        """Put a picture into its cell and return its token there.
+        """Put a picture into its cell and return its token there; one call, never in parts.
 
         "" for what is no picture and where there is no such row or column.
         """

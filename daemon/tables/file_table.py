@@ -99,7 +99,14 @@ class FileTable:
         """Write a picture that lies in a cell to *into*."""
         await asyncio.to_thread(self._fetch, file, into)
 
-    async def upload(self, file: ResultFile, key: str, column: str, among: object = None) -> str:
+    async def upload(
+        self,
+        file: ResultFile,
+        key: str,
+        column: str,
+        among: object = None,
+        ongoing: object = None,
+    ) -> str:
         """Raise NotImplementedError: results are told by their path."""
         raise NotImplementedError
 

@@ -15,6 +15,7 @@ from daemon.tables.cells import (
     Row,
 )
 from daemon.tables.columns import Naming
+from daemon.tables.ongoing import Ongoing
 
 
 class Table(Protocol):
@@ -83,17 +84,23 @@ class Table(Protocol):
         ...
 
     async def upload(
-        self, file: ResultFile, key: str, column: str, among: Pick | None = None
+        self,
+        file: ResultFile,
+        key: str,
+        column: str,
+        among: Pick | None = None,
+        ongoing: Ongoing | None = None,
     ) -> str:
         """Put *file* into the document and return its token; for the row *key* and its *column*.
 
-        *among*: as in a ``Change``.
+        *among*: as in a ``Change``; *ongoing*: where an upload in parts is noted, to be gone on
+        with after a kill.
 
         Called only for a file whose token no record holds; the files of a cell in their order.
         Where a file is put by putting it into the cell (Sheets), it shows from then on. A kill
         before the token is noted leads to a second call: a kind that can see the file in its cell
         returns that one. Raises Refused when the document will never take it, OSError when it
-        cannot be read here.
+        cannot be read here, what *ongoing* raises.
         """
         ...
 

@@ -29,7 +29,10 @@ ROWS = 2
 TASKS = 3  # a picture, and a picture with its video
 FILE_USERS = {user.kind: user for user in (CsvUser, XlsxUser)}
 FEISHU_USERS = {user.kind: user for user in (BitableUser, SheetUser)}
-PUBLISHING = ("tables.", "publish.", "feishu.write", "feishu.image", "feishu.update")
+PUBLISHING = (
+    *("tables.", "publish."),
+    *("feishu.write", "feishu.image", "feishu.update", "feishu.upload"),
+)
 OURS = ("claim.", "command.", *PUBLISHING)
 
 
@@ -70,8 +73,8 @@ def assert_shown_once(world: World, user: TableUser, simulated: Path) -> None:
     assert {task.publish.state for task in world.tasks()} == {"published"}
     known = {task.task_id for task in world.tasks()}
     assert len({row["任务ID"] for row in rows} & known) == ROWS
-    assert all(row["输出图片"] for row in rows)
-    assert rows[1]["输出视频"]
+    shown = [row["输出图片"] for row in rows] + [rows[1]["输出视频"]]
+    assert [len(files.split(", ")) for files in shown if files] == [1] * TASKS
     assert world.verify() == []
 
 
@@ -90,8 +93,8 @@ async def expect_one_result_wherever_killed(kind: str, folder: Path, shard: int)
             assert code == 0, (place, log)
             try:
                 assert_shown_once(world, user, own / "comfyui")
-                if isinstance(user, BitableUser) and not place.startswith("publish.uploaded"):
-                    assert uploads(user) == TASKS
+                if isinstance(user, BitableUser):
+                    assert len(uploads(user)) == TASKS
             except AssertionError as error:
                 raise AssertionError(f"killed at {place}: {error}\n{log}") from error
         if isinstance(user, FileUser):
@@ -104,14 +107,16 @@ async def started(kind: str, folder: Path) -> TableUser:
     if kind in FILE_USERS:
         return FILE_USERS[kind](folder)
     user = FEISHU_USERS[kind](folder, SystemClock())
+    if isinstance(user, BitableUser):
+        user.uploads = "parts"
     await user.start()
     return user
 
 
-def uploads(user: BitableUser) -> int:
-    """Return how many results were put into the base; the pictures of the rows are not ours."""
-    names = [media.name for media in user.feishu.drive.media.values()]
-    return len([name for name in names if name not in ("pot.png", "mei.png")])
+def uploads(user: BitableUser) -> list[str]:
+    """Return what results were put into the base; the pictures of the rows are not ours."""
+    names = user.feishu.drive.uploaded(user.base.app)
+    return [name for name in names if name not in ("pot.png", "mei.png")]
 
 
 @pytest.mark.timeout(400)
@@ -121,6 +126,24 @@ async def test_killed_at_any_step_each_row_has_exactly_one_result(
     kind: str, shard: int, tmp_path: Path
 ) -> None:
     await expect_one_result_wherever_killed(kind, tmp_path, shard)
+
+
+@pytest.mark.parametrize("uploads_of", ["whole", "parts"])
+async def test_a_file_that_feishu_does_not_tell_of_again_goes_up_once_more_and_is_shown_once(
+    uploads_of: str, tmp_path: Path
+) -> None:
+    user = BitableUser(tmp_path / "document", SystemClock())
+    user.uploads, user.feishu.drive.repeats_finish = uploads_of, False
+    async with user.feishu, Simulator(tmp_path / "comfyui") as simulator:
+        fill(user, tmp_path / "document" / "pictures")
+        world = World(tmp_path / "world", simulator.url, more=user.toml)
+        code, log = await world.run("run", "--once", ROWKEEPER_FAILPOINT="feishu.upload.after")
+        assert code == -signal.SIGKILL, log
+        code, log = await world.run("run", "--once")
+        assert code == 0, log
+        assert_shown_once(world, user, tmp_path / "comfyui")
+    names = uploads(user)
+    assert (len(names), len(set(names))) == (TASKS + 1, TASKS)
 
 
 @pytest.mark.timeout(300)

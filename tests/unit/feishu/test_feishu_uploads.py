@@ -1,0 +1,203 @@
+"""Files go up whole, in order, and in parts that outlive the process."""
+
+import asyncio
+import hashlib
+import os
+
+import pytest
+
+from daemon import failpoint
+from daemon.feishu.errors import FeishuError, Reaction
+from daemon.feishu.media import Media
+from daemon.feishu.uploads import Begun, FileUploads, ParentType, Place
+from tests.fakes.feishu import Column
+
+MIB = 1024 * 1024
+
+
+class Kept:
+    """What a process noted of its upload; the next one is given it."""
+
+    def __init__(self):
+        self.noted = []
+
+    @property
+    def begun(self):
+        return self.noted[-1] if self.noted else None
+
+    async def note(self, begun):
+        self.noted.append(begun)
+
+
+class Killed(BaseException):
+    """The process is no more."""
+
+
+@pytest.fixture
+def place(feishu):
+    base = feishu.base([Column("图", 17)])
+    return Place(ParentType.BITABLE_FILE, base.app)
+
+
+@pytest.fixture
+def killed():
+    """Return what uploads in a process that dies when it comes to a place the N-th time."""
+
+    async def upload(client, where, number, *args):
+        left = number
+
+        def watch(reached):
+            nonlocal left
+            left -= reached == where
+            if not left:
+                raise Killed
+
+        failpoint.arm(watch)
+        with pytest.raises(Killed):
+            await FileUploads(client).upload(*args)
+        failpoint.arm(None)
+
+    yield upload
+    failpoint.arm(None)
+
+
+def written(path, size_bytes):
+    block = os.urandom(MIB)
+    with path.open("wb") as file:
+        for _ in range(size_bytes // MIB):
+            file.write(block)
+        file.write(block[: size_bytes % MIB])
+    return path
+
+
+async def test_a_small_file_goes_in_one_call(feishu, client, place, tmp_path):
+    token = await FileUploads(client).upload(written(tmp_path / "a.png", 1000), "图.png", place)
+    media = feishu.drive.media[token]
+    assert (media.content, media.name) == ((tmp_path / "a.png").read_bytes(), "图.png")
+    assert feishu.names() == {"auth.token": 1, "media.upload": 1}
+
+
+async def test_45_mib_go_in_parts_and_a_part_that_fails_is_sent_again(
+    feishu, client, place, tmp_path, clock
+):
+    path = written(tmp_path / "a.mp4", 45 * MIB)
+    feishu.fail("media.part", 1061045, status=400)
+    feishu.fail("media.part", 1062008, status=400)
+    feishu.fail("media.part", status=502, body=b"<html>")
+    token = await FileUploads(client).upload(path, "a.mp4", place)
+    sent = hashlib.sha256(feishu.drive.media[token].content).digest()
+    assert sent == hashlib.sha256(path.read_bytes()).digest()
+    assert feishu.count("media.part") == 12 + 3
+    assert clock.monotonic() >= (12 + 2) * 0.2
+
+
+async def test_an_upload_that_feishu_forgot_is_begun_anew_once(feishu, client, place, tmp_path):
+    path = written(tmp_path / "a.mp4", 21 * MIB)
+    feishu.fail("media.finish", 1061021, status=400)
+    assert await FileUploads(client).upload(path, "a.mp4", place)
+    feishu.fail("media.finish", 1061021, status=400, times=2)
+    with pytest.raises(FeishuError) as caught:
+        await FileUploads(client).upload(path, "a.mp4", place)
+    assert caught.value.reaction is Reaction.ROW
+
+
+async def test_many_files_at_once_keep_the_rule_of_five_a_second(feishu, client, place, tmp_path):
+    path = written(tmp_path / "a.png", 1000)
+    source = feishu.drive.put(b"x" * 1000, "b.png", place.document)
+    uploads = FileUploads(client)
+    downloads = [Media(client).download(source, tmp_path / f"{n}.png") for n in range(8)]
+    await asyncio.gather(*(uploads.upload(path, "a.png", place) for _ in range(8)), *downloads)
+    assert {call.code for call in feishu.calls} == {0}
+
+
+async def test_a_long_name_is_cut_and_keeps_its_suffix(feishu, client, place, tmp_path):
+    path = written(tmp_path / "a.png", 10)
+    token = await FileUploads(client).upload(path, "长" * 300 + ".png", place)
+    name = feishu.drive.media[token].name
+    assert len(name) == 250
+    assert name.endswith(".png")
+
+
+def content_of(feishu, token):
+    return hashlib.sha256(feishu.drive.media[token].content).digest()
+
+
+@pytest.mark.parametrize(
+    ("where", "number", "parts"),
+    [
+        ("feishu.upload.begun", 1, 6),  # the first upload was not noted, and holds nothing
+        ("feishu.upload.part", 3, 7),  # the part that was not noted is sent again
+        ("feishu.upload.after", 1, 6),
+    ],
+)
+async def test_an_upload_in_parts_goes_on_where_a_kill_ended_it_and_makes_one_file(
+    *, where, number, parts, feishu, client, place, tmp_path, killed
+):
+    path, kept = written(tmp_path / "a.mp4", 21 * MIB), Kept()
+    await killed(client, where, number, path, "a.mp4", place, kept)
+    token = await FileUploads(client).upload(path, "a.mp4", place, kept)
+    assert content_of(feishu, token) == hashlib.sha256(path.read_bytes()).digest()
+    assert feishu.drive.uploaded(place.document) == ["a.mp4"]
+    assert feishu.count("media.part") == parts
+    assert feishu.count("media.prepare") == (2 if where == "feishu.upload.begun" else 1)
+
+
+@pytest.mark.parametrize("code", [None, 1061021, 1061002, 1061003, 1062011, 1062007, 1069999])
+async def test_when_feishu_refuses_to_finish_twice_the_file_is_uploaded_anew(
+    *, code, feishu, client, place, tmp_path, killed
+):
+    path, kept = written(tmp_path / "a.mp4", 21 * MIB), Kept()
+    await killed(client, "feishu.upload.after", 1, path, "a.mp4", place, kept)
+    feishu.drive.repeats_finish = False
+    if code is not None:
+        feishu.fail("media.finish", code, status=400, times=2 if code == 1069999 else 1)
+    token = await FileUploads(client).upload(path, "a.mp4", place, kept)
+    assert content_of(feishu, token) == hashlib.sha256(path.read_bytes()).digest()
+    assert feishu.drive.uploaded(place.document) == ["a.mp4"] * 2
+    assert kept.begun.parts_sent == kept.begun.block_num == 6
+
+
+async def test_a_file_that_feishu_refuses_is_not_sent_twice(
+    feishu, client, place, tmp_path, killed
+):
+    path, kept = written(tmp_path / "a.mp4", 21 * MIB), Kept()
+    await killed(client, "feishu.upload.part", 6, path, "a.mp4", place, kept)
+    feishu.fail("media.finish", 1061113, status=400)
+    with pytest.raises(FeishuError) as caught:
+        await FileUploads(client).upload(path, "a.mp4", place, kept)
+    assert (caught.value.about, feishu.count("media.part")) == ("content_check", 7)
+
+
+async def test_a_lost_answer_to_the_finish_makes_no_second_file(feishu, client, place, tmp_path):
+    path, kept = written(tmp_path / "a.mp4", 21 * MIB), Kept()
+    feishu.fail("media.finish", drops=True, after=True, times=9)
+    with pytest.raises(FeishuError):
+        await FileUploads(client).upload(path, "a.mp4", place, kept)
+    feishu.mend()
+    await FileUploads(client).upload(path, "a.mp4", place, kept)
+    assert feishu.drive.uploaded(place.document) == ["a.mp4"]
+
+
+async def test_an_upload_that_is_a_day_old_is_begun_anew(feishu, client, place, tmp_path, clock):
+    path, kept = written(tmp_path / "a.mp4", 21 * MIB), Kept()
+    feishu.fail("media.part", 1061113, status=400)
+    with pytest.raises(FeishuError):
+        await FileUploads(client).upload(path, "a.mp4", place, kept)
+    await clock.pause(24 * 3600 + 1)
+    await FileUploads(client).upload(path, "a.mp4", place, kept)
+    assert feishu.drive.uploaded(place.document) == ["a.mp4"]
+    assert feishu.count("media.prepare") == 2
+
+
+@pytest.mark.parametrize("always_in_parts", [True, False])
+async def test_a_small_file_goes_up_twice_only_when_it_goes_whole(
+    always_in_parts, feishu, client, place, tmp_path
+):
+    path, kept = written(tmp_path / "a.png", 1000), Kept()
+    last = "media.finish" if always_in_parts else "media.upload"
+    feishu.fail(last, drops=True, after=True)
+    uploads = FileUploads(client, always_in_parts=always_in_parts)
+    await uploads.upload(path, "a.png", place, kept)
+    assert len(feishu.drive.uploaded(place.document)) == (1 if always_in_parts else 2)
+    (begun,) = feishu.drive.uploads or (None,)
+    assert kept.begun == (begun and Begun(begun, 4 * MIB, 1, 1))

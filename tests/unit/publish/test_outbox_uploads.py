@@ -1,0 +1,154 @@
+"""A video in parts: the outbox goes on with it after a kill, by what lies in the ledger on disk."""
+
+import pytest
+
+from config.settings import Settings
+from daemon import failpoint
+from daemon.feishu.uploads import Begun
+from daemon.publish.due import GATHER_SECONDS
+from daemon.publish.outbox import TableOutbox
+from daemon.tables.connection import connect
+from daemon.tables.ongoing import LIFE, SECTION, Ongoing
+from daemon.tables.overwritten import Overwritten
+from ledger.jsondir.store import JsonDirBackend
+from ledger.ledger import Ledger
+from ledger.memory import MemoryBackend
+from ledger.status import Stage
+from ledger.task import Metadata, OutputFile, Publish, TableRow
+from tests.fakes.clock import JumpingClock
+from tests.fakes.feishu_users import BitableUser
+from tests.fakes.records import batch_record, task_record
+
+MIB = 1024 * 1024
+VIDEO = "图生视频"
+
+
+class Killed(BaseException):
+    """The process is no more."""
+
+
+@pytest.fixture
+async def user(tmp_path):
+    user = BitableUser(tmp_path / "document")
+    await user.start()
+    user.fill(("产品名", "状态", "输出视频"), [{"产品名": "茶壶"}])
+    yield user
+    await user.stop()
+    failpoint.arm(None)
+
+
+async def accepted(user, folder, size_bytes: int) -> None:
+    """Have the ledger in *folder* know a video that no table was told of."""
+    (folder / "a.mp4").write_bytes(bytes(size_bytes))
+    output = OutputFile(
+        node="40",
+        filename="a.mp4",
+        subfolder="",
+        type="output",
+        path="a.mp4",
+        sha256="0" * 64,
+        size_bytes=size_bytes,
+    )
+    key = user.base.rows[0].record_id
+    place = TableRow(table="table", key=key, workflow_types=(VIDEO,))
+    task = task_record(
+        1,
+        Stage.DONE,
+        workflow_type=VIDEO,
+        publish=Publish(state="pending"),
+        metadata=Metadata(table_row=place),
+        outputs=(output,),
+    )
+    ledger = Ledger(JsonDirBackend(folder / "ledger"))
+    await ledger.open()
+    await ledger.commit(batch_record(), task, op="batch.accepted")
+    await ledger.close()
+
+
+async def told(user, folder, dies_at: str = "", number: int = 1) -> dict[str, object]:
+    """Tell the table in a process of its own, that may die; return what is noted of uploads."""
+    left = number
+
+    def watch(reached: str) -> None:
+        nonlocal left
+        left -= reached == dies_at
+        if not left:
+            raise Killed
+
+    ledger = Ledger(JsonDirBackend(folder / "ledger"))
+    await ledger.open()
+    table = user.open()
+    (connection,) = connect([table], Settings(tables=(user.settings,)), ledger, user.clock)
+    outbox = TableOutbox(connection, ledger, folder.joinpath, user.clock)
+    await outbox.load()
+    failpoint.arm(watch)
+    try:
+        await outbox.tell(at_once=True)
+    except Killed:
+        assert dies_at
+    finally:
+        failpoint.arm(None)
+        await table.close()
+        await ledger.close()
+    return dict(ledger.meta(SECTION))
+
+
+PLACES = [
+    *(("feishu.upload.begun", 1, 6), ("feishu.upload.part", 1, 6), ("feishu.upload.part", 25, 50)),
+    *(("feishu.upload.part", 6, 6), ("feishu.upload.after", 1, 6), ("publish.uploaded", 1, 6)),
+    *(("publish.upload_noted", 1, 6), ("publish.written", 1, 6)),
+]
+
+
+@pytest.mark.parametrize(("place", "number", "parts"), PLACES)
+async def test_a_large_video_is_sent_on_after_a_kill_and_no_part_but_the_last_twice(
+    *, place, number, parts, user, tmp_path
+):
+    await accepted(user, tmp_path, parts * 4 * MIB)
+    noted = await told(user, tmp_path, place, number)
+    is_under_way = place not in ("feishu.upload.begun", "publish.upload_noted", "publish.written")
+    assert len(noted) == is_under_way
+    assert await told(user, tmp_path) == {}
+    (row,) = user.rows()
+    assert (row["状态"], row["输出视频"].endswith(".mp4")) == ("已完成", True)
+    assert len(user.feishu.drive.uploaded(user.base.app)) == 1
+    sent = [call for call in user.feishu.calls if (call.name, call.code) == ("media.part", 0)]
+    assert len(sent) == parts + (place == "feishu.upload.part")
+
+
+async def test_a_long_upload_delays_only_its_own_row(user, tmp_path):
+    await accepted(user, tmp_path, 21 * MIB)
+    ledger = Ledger(JsonDirBackend(tmp_path / "ledger"))
+    await ledger.open()
+    table = user.open()
+    (connection,) = connect([table], Settings(tables=(user.settings,)), ledger, user.clock)
+    outbox = TableOutbox(connection, ledger, tmp_path.joinpath, user.clock)
+    await outbox.load()
+    began = user.clock.monotonic()
+    await outbox.tell(at_once=True)
+    assert user.clock.monotonic() - began > 1.0
+    (task,) = ledger.tasks()
+    note = Overwritten(table="table", key=user.base.rows[0].record_id, task_id=task.task_id)
+    ledger.subscribe(outbox.follow)
+    await ledger.commit(note.as_meta(), op="row.overwritten")
+    assert outbox.seconds_to_next() <= GATHER_SECONDS
+    await table.close()
+    await ledger.close()
+
+
+async def test_notes_of_uploads_that_never_ended_go_when_they_are_a_day_old():
+    clock, ledger = JumpingClock(), Ledger(MemoryBackend())
+    await ledger.open()
+    old, new = (Ongoing(ledger, key, clock, "table:table") for key in ("old", "new"))
+    await old.note(Begun("u1", 4 * MIB, 9))
+    clock.advance(LIFE.total_seconds() - 1)
+    await old.note(Begun("u1", 4 * MIB, 9, 1))  # it goes on, and grows no younger
+    await new.note(Begun("u2", 4 * MIB, 9))
+    assert (old.begun, new.begun) == (Begun("u1", 4 * MIB, 9, 1), Begun("u2", 4 * MIB, 9))
+    clock.advance(1)
+    assert old.begun is None
+    await new.note(Begun("u3", 4 * MIB, 9))
+    assert set(ledger.meta(SECTION)) == {"new"}
+    await ledger.commit(*new.removal(), op="task.uploaded")
+    assert (new.begun, new.removal(), dict(ledger.meta(SECTION))) == (None, (), {})
+    await ledger.close()
