@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from ledger.entry import Record, Transaction, must_be_json
+from ledger.entry import Record, Transaction, transaction_with
 from ledger.errors import LedgerClosed, LedgerDamaged
 from ledger.jsondir.files import Disk
 from ledger.jsondir.journal import encode
@@ -111,17 +111,11 @@ class DirectLedger(Reading):
         """
         if not records:
             raise ValueError("a transaction has at least one record")
-        must_be_json(op=op, actor=actor, reason=reason, evidence=evidence)
         claim = Claim(self._pending)
         for record in records:
             claim.add(record)
-        transaction = Transaction(
-            records=records,
-            encoded=tuple(claim.encoded),
-            op=op,
-            actor=actor,
-            reason=reason,
-            evidence=evidence,
+        transaction = transaction_with(
+            records, claim.encoded, op, actor, reason=reason, evidence=evidence
         )
         if not self._writable:
             raise LedgerClosed("the ledger takes no changes: it is not open, or a write failed")

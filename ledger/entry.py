@@ -1,6 +1,6 @@
 """One change to the ledger: what a commit is made of, and what a line of the journal says."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
 import msgspec
@@ -63,10 +63,28 @@ def as_json(value: object) -> bytes:
         raise ValueError(f"not to be written as JSON: {error}") from error
 
 
-def must_be_json(
-    *, op: str, actor: str, reason: str | None, evidence: Mapping[str, Json] | None
-) -> None:
-    """Raise ValueError, as ``as_json``, when a line could not say so of its change."""
+def transaction_of(
+    *records: Record,
+    op: str,
+    actor: str = "daemon",
+    reason: str | None = None,
+    evidence: Mapping[str, Json] | None = None,
+) -> Transaction:
+    """Return the transaction of these records; raises ValueError as ``as_json``."""
+    encoded = [as_json(record) for record in records]
+    return transaction_with(records, encoded, op, actor, reason=reason, evidence=evidence)
+
+
+def transaction_with(
+    records: tuple[Record, ...],
+    encoded: Iterable[bytes],
+    op: str,
+    actor: str,
+    *,
+    reason: str | None,
+    evidence: Mapping[str, Json] | None,
+) -> Transaction:
+    """Return the same of records that ``as_json`` has *encoded* already."""
     try:
         encode_word(op)
         encode_word(actor)
@@ -76,19 +94,9 @@ def must_be_json(
             encode_evidence(evidence)
     except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"not to be written as JSON: {error}") from error
-
-
-def transaction_of(
-    *records: Record,
-    op: str,
-    actor: str = "daemon",
-    reason: str | None = None,
-    evidence: Mapping[str, Json] | None = None,
-) -> Transaction:
-    """Return the transaction of these records; raises ValueError as ``as_json``."""
     return Transaction(
         records=records,
-        encoded=tuple(as_json(record) for record in records),
+        encoded=tuple(encoded),
         op=op,
         actor=actor,
         reason=reason,

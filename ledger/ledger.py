@@ -16,7 +16,7 @@ import structlog
 from ledger.applying import Applier, Done, Listener, UnderWay
 from ledger.archiving import rows_to_archive
 from ledger.backend import Backend
-from ledger.entry import ARCHIVED, Meta, Record, Transaction, must_be_json
+from ledger.entry import ARCHIVED, Meta, Record, Transaction, transaction_with
 from ledger.errors import LedgerClosed, UnknownRecord
 from ledger.index import Index
 from ledger.kept import Kept
@@ -108,7 +108,6 @@ class Ledger(Reading):
         """
         if not records:
             raise ValueError("a transaction has at least one record")
-        must_be_json(op=op, actor=actor, reason=reason, evidence=evidence)
         if len(records) > AT_ONCE or self._checking.locked():
             async with self._checking:  # others wait until all of a large one is checked
                 claim = Claim(self._pending)
@@ -117,13 +116,8 @@ class Ledger(Reading):
             claim = Claim(self._pending)
             for record in records:
                 claim.add(record)
-        transaction = Transaction(
-            records=records,
-            encoded=tuple(claim.encoded),
-            op=op,
-            actor=actor,
-            reason=reason,
-            evidence=evidence,
+        transaction = transaction_with(
+            records, claim.encoded, op, actor, reason=reason, evidence=evidence
         )
         await self._send(transaction, claim)
 
