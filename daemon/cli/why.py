@@ -9,7 +9,7 @@ from daemon.cli.asking import asked
 from daemon.cli.commands import help_words, json_option
 from daemon.cli.invocation import Invocation, pass_invocation
 from daemon.cli.verb import Verb
-from daemon.story.telling import Event, tell, who
+from daemon.story.telling import Event, story_of
 from daemon.web.warning import WarningDocument
 from daemon.words import Words
 from daemon.words.values import local_time, printable
@@ -35,12 +35,11 @@ def why(invocation: Invocation, task_id: str) -> None:
     task = find_task(path, task_id)
     if task is None:
         raise UnknownRecord("task", task_id)
-    events = tell(history(path, task_id), invocation.words)
+    story = story_of(task, history(path, task_id), invocation.words)
     if invocation.as_json:
-        where = {"task_id": task_id, "status": task.status, "stage": task.stage}
-        invocation.answer(where | {"story": events})
+        invocation.answer(story)
     else:
-        invocation.show(_as_text(task, events, invocation.words))
+        invocation.show(_as_text(task, story.story, invocation.words))
         for message in _troubles(invocation, task):
             invocation.show(printable(message))
 
@@ -66,8 +65,7 @@ def _as_text(task: Task, events: Sequence[Event], words: Words) -> str:
     lines = [printable(words("story.headline", **values))]
     for event in events:
         lines.append(
-            f"{local_time(event.at)}  {words('story.by', who=who(event.actor, words))}"
-            f"{printable(event.text)}"
+            f"{local_time(event.at)}  {words('story.by', who=event.who)}{printable(event.text)}"
         )
         lines += [f"    {printable(sentence)}" for sentence in event.because]
     return "\n".join([*lines, *_now(task, words)])

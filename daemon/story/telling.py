@@ -46,11 +46,27 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     seq: int
     at: str
     actor: str
+    who: str  # the actor as people call it
     op: str
     text: str
     because: tuple[str, ...] = ()
     reason: str | None = None
     evidence: Mapping[str, Json] | None = None
+
+
+class Story(msgspec.Struct, frozen=True, kw_only=True):
+    """How a task stands and how it came to that, oldest first: `why` and the HTTP door tell it."""
+
+    task_id: str
+    status: str
+    stage: str
+    story: list[Event]
+
+
+def story_of(task: Task, lines: Sequence[JournalLine], words: Words) -> Story:
+    """Return the story of *task*, whose journal has *lines*."""
+    told = tell(lines, words)
+    return Story(task_id=task.task_id, status=task.status, stage=task.stage, story=told)
 
 
 def tell(lines: Sequence[JournalLine], words: Words) -> list[Event]:
@@ -72,6 +88,7 @@ def tell(lines: Sequence[JournalLine], words: Words) -> list[Event]:
                 seq=line.seq,
                 at=line.at,
                 actor=line.actor,
+                who=who(line.actor, words),
                 op=line.op,
                 text=words(f"story.{happened.key}", **values),
                 because=tuple(_because(line, words)),

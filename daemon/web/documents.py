@@ -147,27 +147,6 @@ class OverviewDocument(msgspec.Struct, frozen=True, kw_only=True):
     warnings: list[BilingualWarning] = []
 
 
-class StoryEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """One change of a task, in a sentence, with who made it and from what evidence."""
-
-    seq: int
-    at: str
-    actor: str
-    who: str  # the actor as people call it
-    op: str
-    text: str
-    because: tuple[str, ...] = ()
-
-
-class StoryDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """The story of a task in plain sentences, oldest first."""
-
-    task_id: str
-    status: str
-    stage: str
-    story: list[StoryEvent]
-
-
 class Change(msgspec.Struct, frozen=True, kw_only=True):
     """One change of a task, as the journal holds it."""
 

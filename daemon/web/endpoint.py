@@ -77,6 +77,12 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     takes_key: bool = False  # an Idempotency-Key
     streams: bool = False  # the handler reads the body itself: JSON as ``body``, or multipart
 
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """All methods that ``run`` answers: of what ends, HEAD gives the headers alone."""
+        ends = self.method == "GET" and self.media != "text/event-stream"
+        return ("GET", "HEAD") if ends else (self.method,)
+
 
 def get(
     path: str,

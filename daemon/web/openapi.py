@@ -53,7 +53,10 @@ def document(endpoints: Sequence[Endpoint]) -> Object:
     by_kind = dict(zip(ordered, schemas, strict=True))
     paths: dict[str, Object] = {}
     for each in endpoints:
-        paths.setdefault(each.path, {})[each.method.lower()] = _operation(each, by_kind, components)
+        operation = _operation(each, by_kind, components)
+        paths.setdefault(each.path, {})[each.method.lower()] = operation
+        if "HEAD" in each.methods:
+            paths[each.path]["head"] = _without_bodies(operation)
     queries = {each.query.__name__ for each in endpoints}
     return {
         "openapi": "3.1.0",
@@ -86,6 +89,20 @@ def _operation(
     if endpoint.body is not None:
         operation["requestBody"] = _body(endpoint, by_kind[endpoint.body])
     return operation
+
+
+def _without_bodies(operation: Object) -> Object:
+    """Return what HEAD answers where *operation* is GET's."""
+    responses = operation["responses"]
+    assert isinstance(responses, dict)  # noqa: S101 - see ``_responses``
+    told: Object = {
+        status: {"description": response["description"]}
+        for status, response in responses.items()
+        if isinstance(response, dict)
+    }
+    name = str(operation["operationId"]).replace("get", "head", 1)
+    summary = f"{operation['summary']} The headers alone."
+    return operation | {"summary": summary, "operationId": name, "responses": told}
 
 
 def _name(endpoint: Endpoint) -> str:

@@ -1,5 +1,6 @@
 """Every path of the door: who may call it, what it takes and what it answers."""
 
+from daemon.story.telling import Story
 from daemon.upkeep.diagnosis import StatusCheck
 from daemon.upkeep.stuck import RecoveryResult
 from daemon.web import (
@@ -44,7 +45,6 @@ from daemon.web.documents import (
     ServerDone,
     ServersDocument,
     SessionDone,
-    StoryDocument,
     TaskDocument,
     TaskDone,
     TaskPage,
@@ -98,7 +98,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     get("/api/tasks/{task_id}/history", tasks.show_history, "Every change of a task.",
         query=Nothing, answer=HistoryDocument),
     get("/api/tasks/{task_id}/story", tasks.tell_story, "What happened to it, in sentences.",
-        query=Nothing, answer=StoryDocument),
+        query=Nothing, answer=Story),
     post("/api/tasks/{task_id}/retry", tasks.retry, "Run a failed or cancelled row again.",
          query=Nothing, body=RetryBody, answer=RetryDone, takes_key=True),
     post("/api/tasks/{task_id}/cancel", tasks.cancel, "End a task; exactly this one.",

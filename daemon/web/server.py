@@ -138,7 +138,8 @@ class WebServer:
         application[ROOM] = room
         # paths are tried one by one, in this order: changes come by the thousand, so they go first
         for endpoint in sorted(ENDPOINTS, key=lambda endpoint: endpoint.method != "POST"):
-            application.router.add_route(endpoint.method, endpoint.path, endpoint.run)
+            for method in endpoint.methods:
+                application.router.add_route(method, endpoint.path, endpoint.run)
         application.on_response_prepare.append(finish)
         return application
 

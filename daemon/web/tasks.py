@@ -4,14 +4,12 @@ import asyncio
 from collections.abc import Mapping
 
 from daemon.actions import tasks
-from daemon.story.telling import tell, who
+from daemon.story.telling import Story, story_of
 from daemon.web.asked import RetryBody, TaskQuery
 from daemon.web.decoding import Nothing
 from daemon.web.documents import (
     Change,
     HistoryDocument,
-    StoryDocument,
-    StoryEvent,
     TaskDocument,
     TaskPage,
 )
@@ -54,23 +52,11 @@ async def show_history(call: Call[Nothing, Nothing]) -> HistoryDocument:
     return HistoryDocument(await _history(call))
 
 
-async def tell_story(call: Call[Nothing, Nothing]) -> StoryDocument:
+async def tell_story(call: Call[Nothing, Nothing]) -> Story:
     """Answer what happened to a task, in sentences of the asked language."""
     task, words = await call.desk.ledger.task_or_archived(call.id("task_id")), call.words
     lines = await asyncio.to_thread(call.desk.history, task.task_id)
-    story = [
-        StoryEvent(
-            seq=event.seq,
-            at=event.at,
-            actor=event.actor,
-            who=who(event.actor, words),
-            op=event.op,
-            text=event.text,
-            because=event.because,
-        )
-        for event in tell(lines, words)
-    ]
-    return StoryDocument(task_id=task.task_id, status=task.status, stage=task.stage, story=story)
+    return story_of(task, lines, words)
 
 
 async def retry(call: Call[Nothing, RetryBody]) -> Mapping[str, Json]:

@@ -1,5 +1,6 @@
 """The OpenAPI document describes the door as it is: every answer is one that it announces."""
 
+import http.client
 import json
 import re
 import subprocess
@@ -134,6 +135,37 @@ def with_known_ids(case: schemathesis.Case) -> None:
     if hash(str(case.path_parameters)) % 2:
         for name in case.path_parameters or {}:
             case.path_parameters[name] = known.get(name, "img_20261121_000007")
+
+
+def headers_of(door: Running, method: str, path: str) -> tuple[int, dict[str, str]]:
+    """Return status and headers of an answer; what follows on the same connection must be one, too."""
+    connection = http.client.HTTPConnection(door.url.removeprefix("http://"), timeout=10)
+    try:
+        for _ in range(2):
+            connection.request(method, path)
+            answer = connection.getresponse()
+            assert (method == "GET") == bool(answer.read()), (method, path)
+        return answer.status, dict(answer.headers)
+    finally:
+        connection.close()
+
+
+def test_head_answers_what_get_would_without_a_body_where_the_document_says_so(
+    door: Running,
+) -> None:
+    known = {"{batch_id}": "spring-abc234", "{task_id}": "img_20261121_000007"}
+    known |= {"{index}": "0", "{column}": "image", "{file}": "main.js"}
+    for path, operations in DOCUMENT["paths"].items():
+        asked = re.sub(r"\{\w+\}", lambda found: known.get(found[0], "gpu-0"), path)
+        status, headers = headers_of(door, "HEAD", asked)
+        if "head" not in operations:
+            assert "get" not in operations or path in LEFT_OUT
+            assert (status, "HEAD" in headers["Allow"]) == (405, False), path
+            continue
+        wanted_status, wanted = headers_of(door, "GET", asked)
+        assert status == wanted_status, path
+        assert headers["Content-Type"] == wanted["Content-Type"], path
+        assert str(status) in operations["head"]["responses"], path
 
 
 def test_every_path_of_the_contract_is_in_the_document() -> None:
