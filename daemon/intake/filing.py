@@ -97,6 +97,11 @@ class FilingClerk:
         records = self._ledger.meta(SECTION)
         return {key: msgspec.convert(value, Filing) for key, value in records.items()}
 
+    @property
+    def left(self) -> frozenset[str]:
+        """The keys of what is left to do."""
+        return frozenset(self._ledger.meta(SECTION))
+
     async def finish_all(self) -> None:
         """Finish all that is pending; what cannot be moved now stays pending, logged."""
         pending = list(self.pending().items())

@@ -28,6 +28,7 @@ _TAKING_SECONDS = 1.75  # then we look again: what came meanwhile is to be seen
 _BURST_SECONDS = 0.1  # events that come together lead to one look
 _PULSE_SECONDS = 0.5  # how often we look at drops that settle, at most
 _UNWATCHED_SECONDS = 2.0  # how often we look where no event would tell
+_MOVE_AGAIN_SECONDS = 1.0  # after a move that failed; doubled up to a rescan
 _GLANCE_SECONDS = 2.0  # how often the folder itself is asked whether an event was lost
 
 
@@ -64,6 +65,8 @@ class Inbox:
         self._looking = asyncio.Lock()
         self._woken = asyncio.Event()
         self._old_moves_due = 0.0
+        self._move_again_seconds = _MOVE_AGAIN_SECONDS
+        self._left: frozenset[str] = frozenset()  # drops that are decided and not put away
         self._waiting_folders: tuple[JoblessFolder, ...] = ()
         self._jobless: list[Concern] = []
         self._postponed: str | None = None  # why the last drops could not be stored
@@ -125,6 +128,7 @@ class Inbox:
         self._look_at_jobless()
         self.lying = len(found.places) + found.beyond
         scan = await self._take(ready, stop)
+        self._note_left()
         return msgspec.structs.replace(
             scan,
             settling=self.lying,
@@ -160,11 +164,21 @@ class Inbox:
                 log.warning("folder.no_job_file", folder=concern.values["name"], why=concern.code)
 
     async def _finish_old_moves(self) -> None:
-        """Finish filings that a crash or a full disk interrupted, at start and now and then."""
-        now = self._clock.monotonic()
+        """Finish filings that a crash or a full disk interrupted: at start, and when it is due."""
+        now, longest_seconds = self._clock.monotonic(), self._settings.rescan_seconds
         if now >= self._old_moves_due:
-            self._old_moves_due = now + self._settings.rescan_seconds
             await self._taker.clerk.finish_all()
+            again_seconds = self._move_again_seconds if self._taker.clerk.left else longest_seconds
+            self._old_moves_due = now + min(again_seconds, longest_seconds)
+            self._move_again_seconds = min(2 * self._move_again_seconds, longest_seconds)
+
+    def _note_left(self) -> None:
+        """Have a move that failed just now tried again soon: most obstacles are short."""
+        before, self._left = self._left, self._taker.clerk.left
+        if self._left - before:
+            self._move_again_seconds = _MOVE_AGAIN_SECONDS
+            soon = self._clock.monotonic() + _MOVE_AGAIN_SECONDS
+            self._old_moves_due = min(self._old_moves_due, soon)
 
     def _look(self, decided: Mapping[str, Sight]) -> tuple[Found, list[DropPlace]]:
         for folder in ("", *OUR_FOLDERS):
@@ -184,7 +198,7 @@ class Inbox:
             seconds = min(seconds, _UNWATCHED_SECONDS)
         if scan.settling and not scan.postponed:
             seconds = min(seconds, _PULSE_SECONDS, max(0.05, self._settings.settle_seconds / 4))
-        until = self._clock.monotonic() + seconds
+        until = min(self._clock.monotonic() + seconds, self._old_moves_due)
         while (left := until - self._clock.monotonic()) > 0 and not stop.is_set():
             await self._clock.pause(min(left, _GLANCE_SECONDS), stop, self._woken)
             if self._woken.is_set():

@@ -1,5 +1,6 @@
 """What the inbox answers to drops of every kind; each look is asked for, time is moved."""
 
+import itertools
 import os
 import shutil
 
@@ -148,6 +149,27 @@ async def test_a_drop_that_may_not_be_moved_is_told_until_it_is_gone(house):
     await house.inbox.scan_once()
     assert house.inbox.concerns == []
     assert lying_there(settings, house.ledger.meta(SECTION), house.clock.now()) == []
+
+
+async def test_a_move_that_failed_is_tried_again_soon_and_then_ever_more_seldom(house):
+    day = house.clock.now().strftime("%Y-%m-%d")
+    (house.path / "accepted").mkdir(exist_ok=True)
+    house.make(f"accepted/{day}", "in the way")
+    house.folder_drop("spring", GOOD)
+    await house.take_in()
+    tried_at = []
+    for second in range(1000):
+        with structlog.testing.capture_logs() as told:
+            await house.inbox.scan_once()
+        if any(each["event"] == "drop.not_moved" for each in told):
+            tried_at.append(second)
+        house.clock.passed += 1
+    waits = [after - before for before, after in itertools.pairwise(tried_at)]
+    assert waits == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300]
+    (house.path / "accepted" / day).unlink()
+    house.clock.passed += 300
+    await house.inbox.scan_once()
+    assert house.left() == []
 
 
 async def test_the_same_drop_again_runs_nothing_and_is_listed_as_duplicate(house):
