@@ -54,11 +54,18 @@ async def test_a_job_dropped_on_the_page_asks_for_the_token_and_runs_to_its_end(
             await page.keyboard.press("Escape")
             await expect(page.locator(".viewer")).to_have_count(0)
 
-            await drop_files(page, *sorted(EXAMPLE.iterdir()))
-            await dialog.get_by_role(
-                "button", name="提交", exact=True
-            ).click()  # the token is known
-            await expect(dialog).to_contain_text("以前已接收的行")
+            again = tmp_path / "spring.csv"
+            bad = "7,青瓷杯,安娜,图片合成,missing.png,anna.png,,,\n"
+            again.write_text((EXAMPLE / "spring.csv").read_text("utf-8") + bad, "utf-8")
+            await drop_files(page, again, *sorted(EXAMPLE.glob("*.[jp][pn]g")))
+            send = dialog.get_by_role("button", name="提交", exact=True)
+            await send.click()  # the token is known
+            told = dialog.locator(".verdict-rows")
+            await expect(told.filter(has_text="以前已接收的行").locator("li")).to_have_count(6)
+            refused = told.filter(has_text="拒绝的行").locator("li")
+            await expect(refused).to_have_text(
+                ["第 8 行 产品图 (product_image) “missing.png”：文件不存在"]
+            )
         assert world.verify() == []
 
 

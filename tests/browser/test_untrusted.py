@@ -1,5 +1,6 @@
 """What others wrote is text, and pages of others get nothing."""
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from ledger.batch import BatchStatus
 from ledger.direct import DirectLedger
 from ledger.status import Stage
 from ledger.task import InputFile
-from tests.browser.acts import give_token
+from tests.browser.acts import drop_files, give_token
 from tests.browser.conftest import Opener
 from tests.browser.installation import Running, running
 from tests.fakes.records import batch_record, task_record
@@ -75,6 +76,26 @@ async def test_markup_in_names_files_and_errors_is_shown_as_text_behind_the_kind
         assert "TrustedHTML" in await page.evaluate(
             f"(() => {{ try {{ {code} }} catch (e) {{ return e.message }} }})()"
         )
+
+
+async def test_rows_that_are_all_refused_are_told_by_line_with_what_was_wrong_in_them(
+    daemon: Running, open_page: Opener, tmp_path: Path
+) -> None:
+    job = tmp_path / "bad.json"
+    rows = [{"工作流类型": MARKUP}, {"产品名": "壶", "优先级": "high"}]
+    job.write_text(json.dumps({"rows": rows}), "utf-8")
+    async with open_page(daemon.url, expected=("400 (Bad Request)",)) as page:
+        await drop_files(page, job)
+        dialog = page.locator("dialog", has_text="提交任务")
+        await dialog.get_by_role("button", name="提交", exact=True).click()
+        await give_token(page, daemon.token)
+        lines = dialog.locator(".verdict-rows li")
+        await expect(lines).to_have_count(2)
+        await expect(lines.nth(0)).to_contain_text(f"第 1 行 工作流类型 (workflow_type) “{MARKUP}”")
+        await expect(lines.nth(1)).to_contain_text("第 2 行 缺少 模特图 (model_image)")
+        await expect(lines.nth(1)).to_contain_text("优先级 (priority) “high”不是十亿以内的整数")
+        assert await page.evaluate("window.taken") is None
+    assert len((await daemon.get("/api/batches"))["batches"]) == 2
 
 
 FOREIGN = """async (base) => {
