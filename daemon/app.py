@@ -25,7 +25,7 @@ from daemon.dispatch.templates import TemplateError
 from daemon.follow.follower import Follower
 from daemon.follow.news import silence_seconds
 from daemon.ground import Ground, open_ground
-from daemon.intake.accept import Door
+from daemon.intake.accept import Intake
 from daemon.intake.inbox import Inbox
 from daemon.notify import ServiceManager
 from daemon.running import Service, loop_first, run_services, signals
@@ -92,9 +92,9 @@ async def run(
     async with open_ground(settings, workflows, clock, must_be_whole=once) as ground:
         with signals(stop, lambda: _reload(reloaded, reload, manager)), loop_first():
             await _recover(ground, manager, words)
-            door = Door(ground.ledger, ground.contents, workflows.needs, clock, settings.inputs)
-            tables = make_table_work(ground, door)
-            work = _work(ground, door, tables, manager, words)
+            intake = Intake(ground.ledger, ground.contents, workflows.needs, clock, settings.inputs)
+            tables = make_table_work(ground, intake)
+            work = _work(ground, intake, tables, manager, words)
             reloaded += [lambda anew: work.alerts.replace(anew.alerts)]
             reloaded += [lambda _: workflows.replaced()]
             services = list(work.services)
@@ -133,11 +133,11 @@ class Work:
 
 
 def _work(
-    ground: Ground, door: Door, tables: TableWork, manager: ServiceManager, words: Words
+    ground: Ground, intake: Intake, tables: TableWork, manager: ServiceManager, words: Words
 ) -> Work:
     """Make the services, in the order of the flow; nothing begins yet."""
     settings, ledger, clock = ground.settings, ground.ledger, ground.clock
-    inbox = Inbox(settings.inbox, door, ledger, clock, words_of_tables(settings.language))
+    inbox = Inbox(settings.inbox, intake, ledger, clock, words_of_tables(settings.language))
     followers = [
         Follower(state.client, state.settings, ledger, ground.settlement, clock)
         for state in ground.states
@@ -149,7 +149,7 @@ def _work(
     quota = ground.feishu.quota if ground.feishu else None
     alerts = make_alerts(settings, ledger, clock, lambda: stuck.stuck, quota)
     collector = Collector(ledger, ground.clients, ground.workflows.settings, ground.paths, clock)
-    desk = _desk(ground, door, tables, inbox, followers, stuck, collector)
+    desk = _desk(ground, intake, tables, inbox, followers, stuck, collector)
     web = WebServer(desk)
     services: list[Service] = [
         inbox,
@@ -194,7 +194,7 @@ def _stuck(ground: Ground, backups: LedgerBackups, followers: Sequence[Follower]
 
 def _desk(  # noqa: PLR0917 - what the page shows comes from everywhere
     ground: Ground,
-    door: Door,
+    intake: Intake,
     tables: TableWork,
     inbox: Inbox,
     followers: Sequence[Follower],
@@ -210,7 +210,7 @@ def _desk(  # noqa: PLR0917 - what the page shows comes from everywhere
         settings=ground.settings,
         ledger=ground.ledger,
         clock=ground.clock,
-        door=door,
+        intake=intake,
         servers=ground.states,
         tables=tables.connections,
         news=[follower.news for follower in followers],

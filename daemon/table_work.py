@@ -9,7 +9,7 @@ from daemon.actions.row_commands import RowCommands
 from daemon.clock import SystemClock
 from daemon.feishu.push import Changed, Push
 from daemon.ground import Ground, make_store, output_folder
-from daemon.intake.accept import Door
+from daemon.intake.accept import Intake
 from daemon.intake.claims import Claims
 from daemon.intake.command_column import CommandColumn
 from daemon.intake.restoring import Restoration
@@ -49,11 +49,11 @@ class TableWork:
             await connection.table.close()
 
 
-def make_table_work(ground: Ground, door: Door) -> TableWork:
+def make_table_work(ground: Ground, intake: Intake) -> TableWork:
     """Return the services of all tables; nothing is read yet."""
     tables = open_tables(ground.settings.tables, ground.feishu)
     connections = connect(tables, ground.settings, ground.ledger, ground.clock)
-    pollers = [_poller(ground, door, each) for each in connections]
+    pollers = [_poller(ground, intake, each) for each in connections]
     return TableWork(
         connections=connections,
         pollers=pollers,
@@ -85,12 +85,12 @@ async def _reconcile(settings: Settings, words: Words) -> ReconciliationDone:
     return reconciled(found, words)
 
 
-def _poller(ground: Ground, door: Door, connection: Connection) -> TablePoller:
+def _poller(ground: Ground, intake: Intake, connection: Connection) -> TablePoller:
     ledger, clock = ground.ledger, ground.clock
     fetched = ground.settings.state_dir / "tables" / connection.name
-    rows = TableRows(connection, ledger.index, door.needs, clock)
-    check = RowCheck(connection, door, fetched)
-    claims = Claims(connection, check, door, ledger, clock, lost=rows.lost)
+    rows = TableRows(connection, ledger.index, intake.needs, clock)
+    check = RowCheck(connection, intake, fetched)
+    claims = Claims(connection, check, intake, ledger, clock, lost=rows.lost)
     commands = RowCommands(
         ledger, clock, input_path=ground.contents.path_of, output_path=ground.folder.absolute
     )

@@ -24,7 +24,7 @@ _STRANGE = re.compile(r"[^A-Za-z0-9._@-]")
 
 if TYPE_CHECKING:
     from daemon.actions.plan import Plan
-    from daemon.cli.door import Door
+    from daemon.cli.daemon_client import DaemonClient
     from ledger.direct import DirectLedger
 
 T = TypeVar("T")
@@ -45,15 +45,17 @@ def act(
 ) -> Mapping[str, Json]:
     """Have the planned action done by whoever may write, and return its answer; see ``perform``."""
 
-    def through(door: "Door") -> Mapping[str, Json]:
+    def through(daemon: "DaemonClient") -> Mapping[str, Json]:
         wanted = request()
-        return door.post(wanted.path, wanted.body)
+        return daemon.post(wanted.path, wanted.body)
 
     return perform(invocation, lambda: _under_the_lock(invocation, plan), through)
 
 
-def perform(invocation: Invocation, directly: Callable[[], T], through: "Callable[[Door], T]") -> T:
-    """Return what *directly* returns, or what *through* the door of the lock's holder returns.
+def perform(
+    invocation: Invocation, directly: Callable[[], T], through: "Callable[[DaemonClient], T]"
+) -> T:
+    """Return what *directly* returns, or what *through* gets from the lock's holder.
 
     *directly* takes the lock, or raises LedgerLocked. Raises Refusal when the holder of the lock
     neither lets go nor opens a door, and what the two raise.
@@ -63,8 +65,8 @@ def perform(invocation: Invocation, directly: Callable[[], T], through: "Callabl
         try:
             return directly()
         except LedgerLocked as locked:
-            if (door := door_of_holder(invocation)) is not None:
-                return through(door)
+            if (daemon := client_of_holder(invocation)) is not None:
+                return through(daemon)
             if time.monotonic() > deadline:
                 values: dict[str, Json] = {"holder": locked.holder}
                 raise worded("no_door", invocation.words, values, status=LOCKED) from None
@@ -87,18 +89,18 @@ def _under_the_lock(invocation: Invocation, plan: Planner) -> Mapping[str, Json]
         return planned.told(invocation.words)
 
 
-def door_of_holder(invocation: Invocation) -> "Door | None":
-    """Return the door of the process that holds the ledger, None when there is none (yet)."""
+def client_of_holder(invocation: Invocation) -> "DaemonClient | None":
+    """Return a client of the daemon that holds the ledger, None when it answers nobody (yet)."""
     if not address_file(invocation.settings.state_dir).exists():
         return None
-    from daemon.cli.door import through_daemon  # noqa: PLC0415 - HTTP is slow to import
+    from daemon.cli.daemon_client import client_of  # noqa: PLC0415 - HTTP is slow to import
     from ledger.jsondir.lock import read_holder  # noqa: PLC0415 - likewise
 
     settings = invocation.settings
     holder = read_holder(settings.ledger.path)
     if holder is None:
         return None
-    return through_daemon(settings, holder.pid, actor(), invocation.words)
+    return client_of(settings, holder.pid, actor(), invocation.words)
 
 
 def actor() -> str:

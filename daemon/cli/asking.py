@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from daemon.actions.plan import at_once
-from daemon.cli.acting import door_of_holder
+from daemon.cli.acting import client_of_holder
 from daemon.cli.invocation import Invocation
 from daemon.cli.refusal import Refusal
 from daemon.web.documents import BatchDocument, BatchesDocument, TaskPage
@@ -33,8 +33,8 @@ def asked(invocation: Invocation, path: str, kind: type[T], from_disk: Callable[
     Raises Refusal for what the daemon refuses, and what *from_disk* raises.
     """
     try:
-        if (door := door_of_holder(invocation)) is not None:
-            return msgspec.convert(door.get(path), kind)
+        if (daemon := client_of_holder(invocation)) is not None:
+            return msgspec.convert(daemon.get(path), kind)
     except Refusal as error:
         if error.code not in _NOBODY_THERE:
             raise

@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 import click
 
 from config.errors import ConfigError
+from daemon.cli.check_line import CheckLine
 from daemon.cli.commands import help_words, json_option
 from daemon.cli.concerns import concerns_on_disk
-from daemon.cli.doctor_door import look_at_door
-from daemon.cli.doctor_machine import Finding, look_at_ledger, look_at_machine
+from daemon.cli.doctor_machine import look_at_ledger, look_at_machine
+from daemon.cli.doctor_web import look_at_web
 from daemon.cli.invocation import Invocation, pass_invocation
 from daemon.cli.run import with_templates
 from daemon.cli.views import hindered_tables
@@ -29,22 +30,22 @@ FINE, FAILED, BAD_CONFIG = 0, 1, 2
 @pass_invocation
 def check(invocation: Invocation, *, write_test: bool) -> int:
     """Print a line for each thing looked at; 2 for bad settings or templates, 1 for the rest."""
-    findings = list[Finding]()
-    for finding in _look(invocation, write_test=write_test):
-        findings.append(finding)
+    lines = list[CheckLine]()
+    for line in _look(invocation, write_test=write_test):
+        lines.append(line)
         if not invocation.as_json:
-            invocation.show(str(finding))
+            invocation.show(str(line))
     if invocation.as_json:
-        invocation.answer({"ok": _exit_code(findings) == FINE, "checks": findings})
-    return _exit_code(findings)
+        invocation.answer({"ok": _exit_code(lines) == FINE, "checks": lines})
+    return _exit_code(lines)
 
 
-def _look(invocation: Invocation, *, write_test: bool) -> Iterator[Finding]:
+def _look(invocation: Invocation, *, write_test: bool) -> Iterator[CheckLine]:
     try:
         loaded = invocation.loaded
     except ConfigError as error:
         for problem in with_templates(error).problems:
-            yield Finding(level="fail", name="config", message=str(problem), is_config=True)
+            yield CheckLine(level="fail", name="config", message=str(problem), is_config=True)
         return
     import asyncio  # noqa: PLC0415 - only when there is something to ask
 
@@ -53,26 +54,26 @@ def _look(invocation: Invocation, *, write_test: bool) -> Iterator[Finding]:
 
     settings, words = loaded.settings, invocation.words
     yield from look_at_machine(loaded, words)
-    yield from look_at_door(settings, words)
+    yield from look_at_web(settings, words)
     state = read_state(settings.ledger.path, thorough=True)
     yield from look_at_ledger(state, settings, words)
     templates, found = remote.load_templates(settings, words)
     yield from found
     answers = asyncio.run(remote.ask_servers(settings, words))
-    yield from (answer.finding for answer in answers.values())
+    yield from (answer.line for answer in answers.values())
     judged = remote.judge(templates, answers)
     yield from remote.look_at_workflows(judged, words)
     yield from remote.look_at_rows(state, templates, judged, answers, words)
     yield from asyncio.run(look_at_tables(settings, words, write_test=write_test))
     for concern in concerns_on_disk(settings, state.meta.get("drops", {}), datetime.now(UTC)):
-        yield Finding(level="warn", name="inbox", message=concern.text(words))
+        yield CheckLine(level="warn", name="inbox", message=concern.text(words))
     for one in table_documents(Index(state), settings, words):
-        for line in hindered_tables([one], words):
-            yield Finding(level="warn", name=f"table {one.name}", message=line)
+        for hindrance in hindered_tables([one], words):
+            yield CheckLine(level="warn", name=f"table {one.name}", message=hindrance)
 
 
-def _exit_code(findings: Sequence[Finding]) -> int:
-    failed = [finding for finding in findings if finding.level == "fail"]
-    if any(finding.is_config for finding in failed):
+def _exit_code(lines: Sequence[CheckLine]) -> int:
+    failed = [line for line in lines if line.level == "fail"]
+    if any(line.is_config for line in failed):
         return BAD_CONFIG
     return FAILED if failed else FINE

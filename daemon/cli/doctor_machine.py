@@ -4,12 +4,10 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Literal, TypeAlias
-
-import msgspec
 
 from config.load import Loaded
 from config.settings import Settings
+from daemon.cli.check_line import CheckLine, Level
 from daemon.words import Words
 from daemon.words.values import size
 from ledger.jsondir.lock import read_holder
@@ -19,26 +17,11 @@ from ledger.state import State
 _NO_SPACE_BYTES, _LITTLE_SPACE_BYTES = 200 * 2**20, 2 * 2**30
 
 
-Level: TypeAlias = Literal["ok", "warn", "fail"]
-
-
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of the report: what was looked at, how it is, what to do."""
-
-    level: Level
-    name: str
-    message: str
-    is_config: bool = False  # a person must change the settings or a template
-
-    def __str__(self) -> str:
-        return f"{self.level:<4} {self.name}: {self.message}"
-
-
-def look_at_machine(loaded: Loaded, words: Words) -> Iterator[Finding]:
+def look_at_machine(loaded: Loaded, words: Words) -> Iterator[CheckLine]:
     """Yield what can be said of settings, folders, lock, ledger and disk; changes nothing."""
     settings = loaded.settings
     file = words("check.settings", file=loaded.file) if loaded.file else words("check.no_file")
-    yield Finding(level="ok", name="config", message=file)
+    yield CheckLine(level="ok", name="config", message=file)
     folders = {
         "state_dir": settings.state_dir,
         "inbox": settings.inbox.path,
@@ -53,20 +36,20 @@ def look_at_machine(loaded: Loaded, words: Words) -> Iterator[Finding]:
         yield _disk(path, words)
 
 
-def look_at_ledger(state: State, settings: Settings, words: Words) -> Iterator[Finding]:
+def look_at_ledger(state: State, settings: Settings, words: Words) -> Iterator[CheckLine]:
     """Yield what is wrong with the ledger, or that nothing is."""
     for what in state.damage:
         message = words("check.ledger_damaged", what=what)
-        yield Finding(level="fail", name="ledger", message=message)
+        yield CheckLine(level="fail", name="ledger", message=message)
     if not state.damage:
         known = settings.ledger.path.is_dir()
         message = words("check.ledger_absent")
         if known:
             message = words("check.ledger_ok", tasks=len(state.tasks), batches=len(state.batches))
-        yield Finding(level="ok", name="ledger", message=message)
+        yield CheckLine(level="ok", name="ledger", message=message)
 
 
-def _folder(name: str, path: Path, words: Words) -> Finding:
+def _folder(name: str, path: Path, words: Words) -> CheckLine:
     if path.is_dir():
         above, key = path, "check.folder"
     else:
@@ -78,25 +61,27 @@ def _folder(name: str, path: Path, words: Words) -> Finding:
         reason = words("check.no_right")
     if reason:
         message = words("check.folder_bad", path=path, reason=reason)
-        return Finding(level="fail", name=name, message=message)
-    return Finding(level="ok", name=name, message=words(key, path=path))
+        return CheckLine(level="fail", name=name, message=message)
+    return CheckLine(level="ok", name=name, message=words(key, path=path))
 
 
-def _lock(settings: Settings, words: Words) -> Finding:
+def _lock(settings: Settings, words: Words) -> CheckLine:
     holder = read_holder(settings.ledger.path)
     message = words("check.lock_free")
     if holder is not None:
         message = words("check.lock_held", pid=holder.pid, host=holder.host, since=holder.since)
-    return Finding(level="ok", name="lock", message=message)
+    return CheckLine(level="ok", name="lock", message=message)
 
 
-def _disk(path: Path, words: Words) -> Finding:
+def _disk(path: Path, words: Words) -> CheckLine:
     free_bytes = shutil.disk_usage(path).free
     free = size(free_bytes)
     if free_bytes >= _LITTLE_SPACE_BYTES:
-        return Finding(level="ok", name="disk", message=words("check.disk", path=path, free=free))
+        return CheckLine(level="ok", name="disk", message=words("check.disk", path=path, free=free))
     level: Level = "fail" if free_bytes < _NO_SPACE_BYTES else "warn"
-    return Finding(level=level, name="disk", message=words("check.disk_low", path=path, free=free))
+    return CheckLine(
+        level=level, name="disk", message=words("check.disk_low", path=path, free=free)
+    )
 
 
 def _one_of_each_disk(paths: Iterable[Path]) -> list[Path]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from config.settings import Server, Settings
-from daemon.cli.doctor_machine import Finding, Level
+from daemon.cli.check_line import CheckLine, Level
 from daemon.clock import SystemClock
 from daemon.comfy.client import ComfyClient
 from daemon.comfy.server import AnswerLost, Json, Refused, Unreachable
@@ -25,25 +25,25 @@ _REASONS_SHOWN = 5
 class Answer(msgspec.Struct, frozen=True):
     """What a server said; without *node_classes* it can get no work."""
 
-    finding: Finding
+    line: CheckLine
     node_classes: Mapping[str, Json] | None = None
 
 
-def load_templates(settings: Settings, words: Words) -> tuple[dict[str, Template], list[Finding]]:
-    """Return the templates that can be used, and a finding for each workflow or its problems."""
-    templates, findings = dict[str, Template](), list[Finding]()
+def load_templates(settings: Settings, words: Words) -> tuple[dict[str, Template], list[CheckLine]]:
+    """Return the templates that can be used, and a line for each workflow or its problems."""
+    templates, lines = dict[str, Template](), list[CheckLine]()
     for name, workflow in settings.workflows.items():
         try:
             templates[name] = Template.load(name, workflow)
         except TemplateError as error:
-            findings += [
-                Finding(level="fail", name=key, message=f"{what}; {fix}", is_config=True)
+            lines += [
+                CheckLine(level="fail", name=key, message=f"{what}; {fix}", is_config=True)
                 for key, what, fix in error.problems
             ]
         else:
             message = words("check.workflow_ok", path=workflow.template)
-            findings.append(Finding(level="ok", name=f"workflow {name}", message=message))
-    return templates, findings
+            lines.append(CheckLine(level="ok", name=f"workflow {name}", message=message))
+    return templates, lines
 
 
 async def ask_servers(settings: Settings, words: Words) -> dict[str, Answer]:
@@ -61,16 +61,16 @@ async def _ask(server: Server, words: Words) -> Answer:
             if not health.usable:
                 reason = health.why_not or health.version
                 message = words("check.server_old", url=server.url, reason=reason)
-                return Answer(Finding(level="fail", name=name, message=message))
+                return Answer(CheckLine(level="fail", name=name, message=message))
             node_classes = await client.node_classes()
     except (Unreachable, AnswerLost, Refused, TimeoutError) as error:
         reason = str(error) or words("check.no_answer", seconds=_ANSWER_SECONDS)
         message = words("check.server_down", url=server.url, reason=reason)
-        return Answer(Finding(level="fail", name=name, message=message))
+        return Answer(CheckLine(level="fail", name=name, message=message))
     finally:
         await client.close()
     message = words("check.server_ok", url=server.url, version=health.version)
-    return Answer(Finding(level="ok", name=name, message=message), node_classes)
+    return Answer(CheckLine(level="ok", name=name, message=message), node_classes)
 
 
 def judge(
@@ -97,19 +97,19 @@ def _classes_by_server(answers: Mapping[str, Answer]) -> dict[str, Mapping[str, 
 
 def look_at_workflows(
     judged: Mapping[str, Mapping[str, Sequence[preflight.Finding]]], words: Words
-) -> Iterator[Finding]:
+) -> Iterator[CheckLine]:
     """Yield for each workflow who can run it; that nobody can is a failure."""
     for workflow_type, by_server in judged.items():
         name = f"workflow {workflow_type}"
         for server, reasons in by_server.items():
             if not reasons:
                 message = words("check.server_runs", server=server)
-                yield Finding(level="ok", name=name, message=message)
+                yield CheckLine(level="ok", name=name, message=message)
             for each in reasons:
                 message = words("check.server_cannot", server=server, reason=each.message)
-                yield Finding(level="warn", name=name, message=message)
+                yield CheckLine(level="warn", name=name, message=message)
         if by_server and all(by_server.values()):
-            yield Finding(level="fail", name=name, message=words("check.nobody_runs"))
+            yield CheckLine(level="fail", name=name, message=words("check.nobody_runs"))
 
 
 def look_at_rows(
@@ -118,11 +118,11 @@ def look_at_rows(
     judged: Mapping[str, Mapping[str, Sequence[preflight.Finding]]],
     answers: Mapping[str, Answer],
     words: Words,
-) -> Iterator[Finding]:
+) -> Iterator[CheckLine]:
     """Yield how many waiting rows could run, and what keeps the others from it."""
     waiting = [task for task in state.tasks.values() if task.stage is Stage.WAITING]
     if not waiting:
-        yield Finding(level="ok", name="rows", message=words("check.rows_none"))
+        yield CheckLine(level="ok", name="rows", message=words("check.rows_none"))
         return
     report = check_rows(waiting, templates, judged, _classes_by_server(answers))
     parts = [words("check.rows", ready=report.ready, total=report.total)]
@@ -131,6 +131,6 @@ def look_at_rows(
         for trouble, count in report.troubles.items()
     ]
     level: Level = "ok" if report.ready == report.total else "warn"
-    yield Finding(level=level, name="rows", message=words("check.comma").join(parts))
+    yield CheckLine(level=level, name="rows", message=words("check.comma").join(parts))
     for reason, count in list(report.reasons.items())[:_REASONS_SHOWN]:
-        yield Finding(level="warn", name="rows", message=f"{count} × {reason}")
+        yield CheckLine(level="warn", name="rows", message=f"{count} × {reason}")

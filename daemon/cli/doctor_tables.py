@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 
 from config.settings import Settings
-from daemon.cli.doctor_machine import Finding
+from daemon.cli.check_line import CheckLine
 from daemon.clock import SystemClock
 from daemon.feishu.errors import FeishuError
 from daemon.feishu.webhook import Webhook
@@ -18,7 +18,7 @@ from daemon.words import Words
 _ANSWER_SECONDS = 90.0
 
 
-async def look_at_tables(settings: Settings, words: Words, *, write_test: bool) -> list[Finding]:
+async def look_at_tables(settings: Settings, words: Words, *, write_test: bool) -> list[CheckLine]:
     """Return the findings on all tables and on the alert hook; writes only for *write_test*."""
     feishu = open_feishu(settings, SystemClock())
     tables = open_tables(settings.tables, feishu)
@@ -49,25 +49,25 @@ async def _inspect(table: Table, write_test: bool) -> Sequence[cells.Finding] | 
 
 def _findings(
     name: str, about: Sequence[cells.Finding] | None, words: Words, *, creates_columns: bool
-) -> Iterator[Finding]:
+) -> Iterator[CheckLine]:
     """Yield a table's findings; columns that the first look adds are no trouble."""
     if about is None:
         message = words("check.no_answer", seconds=_ANSWER_SECONDS)
-        yield Finding(level="fail", name=name, message=message)
+        yield CheckLine(level="fail", name=name, message=message)
     for each in about or ():
         level, trouble = each.level, each.trouble
         if creates_columns and trouble.code == "missing":
             level, trouble = cells.Level.OK, Trouble(code="columns_to_come", values=trouble.values)
-        yield Finding(level=level.value, name=name, message=trouble.text(words))
+        yield CheckLine(level=level.value, name=name, message=trouble.text(words))
 
 
-async def _hook(settings: Settings, words: Words, *, write_test: bool) -> Finding:
+async def _hook(settings: Settings, words: Words, *, write_test: bool) -> CheckLine:
     """Return whether alerts are sent; a message is sent only for *write_test*."""
     alerts = settings.alerts
     if not alerts.feishu_webhook:
-        return Finding(level="ok", name="alerts", message=words("check.no_hook"))
+        return CheckLine(level="ok", name="alerts", message=words("check.no_hook"))
     if not write_test:
-        return Finding(level="ok", name="alerts", message=words("check.hook_untried"))
+        return CheckLine(level="ok", name="alerts", message=words("check.hook_untried"))
     hook = Webhook(
         alerts.feishu_webhook,
         SystemClock(),
@@ -77,7 +77,7 @@ async def _hook(settings: Settings, words: Words, *, write_test: bool) -> Findin
     try:
         await hook.send(words("check.hook_test"))
     except FeishuError as error:
-        return Finding(level="fail", name="alerts", message=trouble_of(error).text(words))
+        return CheckLine(level="fail", name="alerts", message=trouble_of(error).text(words))
     finally:
         await hook.close()
-    return Finding(level="ok", name="alerts", message=words("check.hook_ok"))
+    return CheckLine(level="ok", name="alerts", message=words("check.hook_ok"))

@@ -10,7 +10,7 @@ import msgspec
 from daemon.actions import servers as actions
 from daemon.actions.plan import ActionError, Plan
 from daemon.cli import answers
-from daemon.cli.acting import Request, act, door_of_holder
+from daemon.cli.acting import Request, act, client_of_holder
 from daemon.cli.commands import help_words, json_option
 from daemon.cli.invocation import Invocation, pass_invocation
 from daemon.cli.render import table
@@ -70,8 +70,8 @@ def _show(invocation: Invocation, found: Sequence[ServerDocument]) -> None:
 
 
 def _servers(invocation: Invocation) -> list[ServerDocument]:
-    if (door := door_of_holder(invocation)) is not None:
-        return msgspec.convert(door.get("/api/servers"), ServersDocument).servers
+    if (daemon := client_of_holder(invocation)) is not None:
+        return msgspec.convert(daemon.get("/api/servers"), ServersDocument).servers
     index = read_index(invocation.settings.ledger.path)
     limits = {each.name: each.max_in_flight for each in invocation.settings.servers}
     return [

@@ -9,8 +9,8 @@ import msgspec
 
 from daemon.cli.commands import help_words, json_option
 from daemon.cli.drop import CannotSubmit, Drop, place, plan_drops
+from daemon.cli.drop_outcome import DUPLICATES_ENDING, REJECTED_ENDING, DropOutcome, OutcomeWatch
 from daemon.cli.invocation import Invocation, pass_invocation
-from daemon.cli.verdict import DUPLICATES_ENDING, REJECTED_ENDING, Verdict, Watch
 from ledger.jsondir.lock import read_holder
 from ledger.jsondir.reader import read_state
 
@@ -38,42 +38,42 @@ def submit(invocation: Invocation, files: Sequence[Path], *, timeout_seconds: fl
         drops = plan_drops(files, columns)
     except CannotSubmit as error:
         raise click.UsageError(invocation.words(error.word, **error.values)) from error
-    verdicts = list(_submit(invocation, drops, timeout_seconds))
+    outcomes = list(_submit(invocation, drops, timeout_seconds))
     if invocation.as_json:
-        invocation.answer({"submitted": verdicts})
-    return 1 if any(verdict.is_bad for verdict in verdicts) else 0
+        invocation.answer({"submitted": outcomes})
+    return 1 if any(outcome.is_bad for outcome in outcomes) else 0
 
 
 def _submit(
     invocation: Invocation, drops: Sequence[Drop], timeout_seconds: float
-) -> Iterator[Verdict]:
+) -> Iterator[DropOutcome]:
     settings = invocation.settings
     known_batches = frozenset(read_state(settings.ledger.path).batches)
-    watch = Watch(settings.inbox.path, known_batches)
+    watch = OutcomeWatch(settings.inbox.path, known_batches)
     names = [place(drop, settings.inbox.path) for drop in drops]
     if read_holder(settings.ledger.path) is None:
         for name in names:
             invocation.say("submit.later", name=name)
-            yield Verdict(name=name, pending=True)
+            yield DropOutcome(name=name, pending=True)
         return
-    unmoved = _wait_for_verdicts(watch, names, settings.ledger.path, timeout_seconds)
+    unmoved = _wait_for_outcomes(watch, names, settings.ledger.path, timeout_seconds)
     for name, drop in zip(names, drops, strict=True):
         if watch.is_pending(name) and name not in unmoved:
             invocation.say("submit.undecided", name=name, seconds=timeout_seconds)
-            yield Verdict(name=name, pending=True)
+            yield DropOutcome(name=name, pending=True)
             continue
-        verdict = watch.verdict(name, drop.lines, read_state(settings.ledger.path))
-        verdict = msgspec.structs.replace(verdict, unmoved=watch.is_pending(name))
-        _tell(invocation, verdict)
-        yield verdict
+        outcome = watch.outcome(name, drop.lines, read_state(settings.ledger.path))
+        outcome = msgspec.structs.replace(outcome, unmoved=watch.is_pending(name))
+        _tell(invocation, outcome)
+        yield outcome
 
 
-def _wait_for_verdicts(
-    watch: Watch, names: Sequence[str], ledger: Path, timeout_seconds: float
+def _wait_for_outcomes(
+    watch: OutcomeWatch, names: Sequence[str], ledger: Path, timeout_seconds: float
 ) -> set[str]:
     """Wait until every drop is decided, or time is over; return those decided but not moved.
 
-    Another process decides: there is nothing to wait on. A drop is moved right after its verdict,
+    Another process decides: there is nothing to wait on. A drop is moved right after its outcome,
     so one that lies there decided at two looks in a row may not be moved.
     """
     deadline = time.monotonic() + timeout_seconds
@@ -90,19 +90,19 @@ def _wait_for_verdicts(
     return unmoved
 
 
-def _tell(invocation: Invocation, verdict: Verdict) -> None:
-    name = verdict.name
-    if verdict.batch_id is not None:
+def _tell(invocation: Invocation, outcome: DropOutcome) -> None:
+    name = outcome.name
+    if outcome.batch_id is not None:
         invocation.say(
-            "submit.accepted", name=name, batch=verdict.batch_id, rows=verdict.accepted_rows
+            "submit.accepted", name=name, batch=outcome.batch_id, rows=outcome.accepted_rows
         )
-    if verdict.rejected_rows:
-        path = verdict.report(REJECTED_ENDING)
-        invocation.say("submit.rejected", name=name, rows=verdict.rejected_rows, path=path)
-    if verdict.duplicate_rows:
-        path = verdict.report(DUPLICATES_ENDING)
-        invocation.say("submit.duplicates", name=name, rows=verdict.duplicate_rows, path=path)
-    if verdict.unmoved:
+    if outcome.rejected_rows:
+        path = outcome.report(REJECTED_ENDING)
+        invocation.say("submit.rejected", name=name, rows=outcome.rejected_rows, path=path)
+    if outcome.duplicate_rows:
+        path = outcome.report(DUPLICATES_ENDING)
+        invocation.say("submit.duplicates", name=name, rows=outcome.duplicate_rows, path=path)
+    if outcome.unmoved:
         invocation.say("concern.unmoved", name=name)
-    if verdict.unreadable is not None:
-        invocation.say("submit.unreadable", name=name, reason=verdict.unreadable)
+    if outcome.unreadable is not None:
+        invocation.say("submit.unreadable", name=name, reason=outcome.unreadable)

@@ -59,8 +59,8 @@ def _reconcile(invocation: Invocation) -> int:
     done = perform(
         invocation,
         directly,
-        lambda door: msgspec.convert(
-            door.post("/api/tables/reconcile", wait_seconds=RECONCILE_SECONDS), ReconciliationDone
+        lambda daemon: msgspec.convert(
+            daemon.post("/api/tables/reconcile", wait_seconds=RECONCILE_SECONDS), ReconciliationDone
         ),
     )
     if invocation.as_json:

@@ -1,6 +1,6 @@
 """From files in the inbox to waiting tasks.
 
-Read in this order: ``accept`` (the one door: rows become tasks), ``rows`` and ``records`` (what a
+Read in this order: ``accept`` (the one way in: rows become tasks), ``rows`` and ``records`` (what a
 row wants, and what the ledger holds of it), ``jobfile`` with ``grid`` and ``workbook`` (bytes to
 rows), ``contents`` with ``safeopen`` and ``picture`` (copies of input pictures); then the folder:
 ``drops``, ``completeness`` with ``settling`` and ``lease`` (what can be taken), ``taking``,

@@ -1,4 +1,4 @@
-"""The one door: rows become tasks here, whoever brings them (inbox, table, HTTP)."""
+"""The one way in: rows become tasks here, whoever brings them (inbox, table, HTTP)."""
 
 import asyncio
 from collections import Counter
@@ -11,7 +11,14 @@ import msgspec
 from config.settings import Inputs
 from daemon import failpoint
 from daemon.clock import Clock
-from daemon.intake.candidates import Candidates, Drop, Plan, candidates_of, plan_rows, refused
+from daemon.intake.candidates import (
+    Candidates,
+    Drop,
+    PlannedDrop,
+    candidates_of,
+    plan_rows,
+    refused,
+)
 from daemon.intake.claimed import Claimed, batch_of_table
 from daemon.intake.columns import WorkflowNeeds, clean_text
 from daemon.intake.contents import ContentStore
@@ -34,7 +41,7 @@ _ATTEMPTS = 20
 _OVERTAKEN_SECONDS = 0.02
 
 
-class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a drop's rows."""
 
     batch_id: str  # of the batch; without accepted rows there is none of this id
@@ -44,18 +51,18 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     duplicates: tuple[RefusedRow, ...] = ()
 
 
-#: What is to be written in the same transaction as a verdict.
-Also: TypeAlias = Callable[[Verdict], Sequence[Meta]]
+#: What is to be written in the same transaction as a receipt.
+Also: TypeAlias = Callable[[Receipt], Sequence[Meta]]
 
 
-class Decision(msgspec.Struct, frozen=True):
-    """A verdict, and the records of the rows that run."""
+class Decided(msgspec.Struct, frozen=True):
+    """A receipt, and the records of the rows that run."""
 
-    verdict: Verdict
+    receipt: Receipt
     records: Sequence[Record]
 
 
-class Door:
+class Intake:
     """Decides over rows and records the good ones."""
 
     def __init__(
@@ -95,33 +102,33 @@ class Door:
         candidates = await self._candidates(drop, also_in)
         return candidates.good, candidates.rejected
 
-    async def accept(self, drop: Drop, also: Also = lambda _: ()) -> Verdict:
+    async def accept(self, drop: Drop, also: Also = lambda _: ()) -> Receipt:
         """Record every good row of *drop* in one transaction and say what became of each row.
 
-        What *also* returns for the verdict is written in the same transaction. On return the
+        What *also* returns for the receipt is written in the same transaction. On return the
         rows are safe. A crash before leaves nothing but copies of pictures; so do Postponed
         (our disk) and LedgerError, after which the drop may be brought again.
         """
-        (decided,) = await self.record([(await self._candidates(drop), also)])
-        if isinstance(decided, BaseException):
-            raise decided
-        return decided
+        (receipt,) = await self.record([(await self._candidates(drop), also)])
+        if isinstance(receipt, BaseException):
+            raise receipt
+        return receipt
 
     async def _candidates(self, drop: Drop, also_in: Sequence[Path] = ()) -> Candidates:
-        plan = await asyncio.to_thread(plan_rows, drop, self._needs)
-        kept = await self.keep_pictures(plan, also_in)
-        return await asyncio.to_thread(candidates_of, plan, kept)
+        planned = await asyncio.to_thread(plan_rows, drop, self._needs)
+        kept = await self.keep_pictures(planned, also_in)
+        return await asyncio.to_thread(candidates_of, planned, kept)
 
     async def keep_pictures(
-        self, plan: Plan, also_in: Sequence[Path] = ()
+        self, planned: PlannedDrop, also_in: Sequence[Path] = ()
     ) -> dict[str, InputFile | BadPicture]:
         """Copy the pictures that rows name; returns what became of each, by its path there.
 
         Raises Postponed when our own disk will not take one.
         """
         kept: dict[str, InputFile | BadPicture] = {}
-        root, allow = plan.drop.pictures_in, (*self._allow, *also_in)
-        for named in plan.pictures():
+        root, allow = planned.drop.pictures_in, (*self._allow, *also_in)
+        for named in planned.pictures():
             try:
                 kept[named] = await self._contents.keep(named, root, allow)
             except BadPicture as error:
@@ -131,21 +138,21 @@ class Door:
 
     async def record(
         self, brought: Sequence[tuple[Candidates, Also]]
-    ) -> list[Verdict | BaseException]:
+    ) -> list[Receipt | BaseException]:
         """Record what several drops brought, each in a transaction of its own, side by side.
 
-        Of equal rows the first one counts. Returns for each its verdict, or why it could not be
+        Of equal rows the first one counts. Returns for each its receipt, or why it could not be
         recorded.
         """
         async with self._deciding:
             new = await self._new_rows([candidates for candidates, _ in brought])
             ids = [self._task_ids(rows) for rows in new]
             drops = [candidates for candidates, _ in brought]
-            decisions = await asyncio.to_thread(self._decide_all, drops, new, ids)
+            decided = await asyncio.to_thread(self._decide_all, drops, new, ids)
             failpoint.reach("intake.before_commit")
             commits = (
-                self._commit(decision, candidates.drop, also)
-                for decision, (candidates, also) in zip(decisions, brought, strict=True)
+                self._commit(each, candidates.drop, also)
+                for each, (candidates, also) in zip(decided, brought, strict=True)
             )
             return await asyncio.gather(*commits, return_exceptions=True)
 
@@ -178,7 +185,7 @@ class Door:
         brought: Sequence[Candidates],
         new: Sequence[Sequence[AcceptedRow]],
         ids: Sequence[Mapping[str, Iterator[str]]],
-    ) -> list[Decision]:
+    ) -> list[Decided]:
         return [
             self._decide(candidates, rows, own)
             for candidates, rows, own in zip(brought, new, ids, strict=True)
@@ -189,7 +196,7 @@ class Door:
         candidates: Candidates,
         new: Sequence[AcceptedRow],
         ids: Mapping[str, Iterator[str]],
-    ) -> Decision:
+    ) -> Decided:
         drop = candidates.drop
         at = to_timestamp(self._clock.now())
         source = Source(kind=drop.kind, name=clean_text(drop.name))
@@ -199,7 +206,7 @@ class Door:
             own = [next(ids[workflow_type]) for workflow_type in row.wanted.workflow_types]
             tasks += new_tasks(row, own, batch, self._needs, at)
         running = {row.wanted.line for row in new}
-        verdict = Verdict(
+        receipt = Receipt(
             batch_id=batch.batch_id,
             accepted_rows=len(new),
             task_ids=tuple(task.task_id for task in tasks),
@@ -210,15 +217,15 @@ class Door:
                 if row.wanted.line not in running
             ),
         )
-        return Decision(verdict, [batch, *tasks] if tasks else [])
+        return Decided(receipt, [batch, *tasks] if tasks else [])
 
-    async def _commit(self, decision: Decision, drop: Drop, also: Also) -> Verdict:
-        verdict = decision.verdict
-        if records := (*decision.records, *also(verdict)):
-            op = "batch.accepted" if verdict.accepted_rows else "drop.refused"
+    async def _commit(self, decided: Decided, drop: Drop, also: Also) -> Receipt:
+        receipt = decided.receipt
+        if records := (*decided.records, *also(receipt)):
+            op = "batch.accepted" if receipt.accepted_rows else "drop.refused"
             await self._ledger.commit(*records, op=op, actor=drop.kind)
         failpoint.reach("intake.after_commit")
-        return verdict
+        return receipt
 
     async def take(self, claimed: Claimed, also: Sequence[Record]) -> str:
         """Record checked rows of a table under the ids they bear, and *also*; returns the batch.

@@ -37,7 +37,7 @@ class Drop(msgspec.Struct, frozen=True, kw_only=True):
         return ".rerun." in self.name.lower() or self.options.get("rerun") is True
 
 
-class Plan(msgspec.Struct, frozen=True):
+class PlannedDrop(msgspec.Struct, frozen=True):
     """What the rows of a drop want, their pictures unseen."""
 
     drop: Drop
@@ -57,22 +57,22 @@ class Candidates(msgspec.Struct, frozen=True):
     rejected: list[RefusedRow]
 
 
-def plan_rows(drop: Drop, needs: Mapping[str, WorkflowNeeds]) -> Plan:
+def plan_rows(drop: Drop, needs: Mapping[str, WorkflowNeeds]) -> PlannedDrop:
     """Return what each row of *drop* wants; pure, and slow for very many rows."""
     planned = [plan_row(_tidied(row), needs) for row in drop.rows]
-    return Plan(
+    return PlannedDrop(
         drop,
         wanted=[row for row in planned if isinstance(row, WantedRow)],
         refused=[row for row in planned if isinstance(row, RefusedRow)],
     )
 
 
-def candidates_of(plan: Plan, kept: Mapping[str, InputFile | BadPicture]) -> Candidates:
+def candidates_of(planned: PlannedDrop, kept: Mapping[str, InputFile | BadPicture]) -> Candidates:
     """Part the rows whose pictures are all good, with their fingerprints, from the others."""
     good: list[AcceptedRow] = []
     bad: list[RefusedRow] = []
     seen: Counter[str] = Counter()
-    for row in plan.wanted:
+    for row in planned.wanted:
         inputs, problems = _inputs_of(row, kept)
         if problems:
             bad.append(refused(row, *problems))
@@ -81,7 +81,7 @@ def candidates_of(plan: Plan, kept: Mapping[str, InputFile | BadPicture]) -> Can
         seen[alike] += 1
         mark = fingerprint(alike, seen[alike])
         good.append(AcceptedRow(wanted=row, inputs=inputs, fingerprint=mark))
-    return Candidates(plan.drop, good, sorted(plan.refused + bad, key=lambda row: row.line))
+    return Candidates(planned.drop, good, sorted(planned.refused + bad, key=lambda row: row.line))
 
 
 def refused(row: WantedRow, *reasons: Reason) -> RefusedRow:

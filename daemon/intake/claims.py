@@ -13,7 +13,7 @@ import structlog
 
 from daemon import failpoint
 from daemon.clock import Clock
-from daemon.intake.accept import Door
+from daemon.intake.accept import Intake
 from daemon.intake.claimed import Claimed, ClaimedRow
 from daemon.intake.lost_rows import LostRows
 from daemon.intake.records import AcceptedRow
@@ -63,7 +63,7 @@ class Claims:
         self,
         connection: Connection,
         check: RowCheck,
-        door: Door,
+        intake: Intake,
         ledger: Ledger,
         clock: Clock,
         *,
@@ -71,7 +71,7 @@ class Claims:
     ) -> None:
         self._connection = connection
         self._check = check
-        self._door = door
+        self._intake = intake
         self._ledger = ledger
         self._clock = clock
         self._lost = lost
@@ -168,7 +168,7 @@ class Claims:
             await self._ledger.commit(*settled, op="row.claims_void", actor=self._connection.actor)
             return
         together = Claimed(table=self._connection.name, rows=tuple(taken), replaced=replaced)
-        batch_id = await self._door.take(together, settled)
+        batch_id = await self._intake.take(together, settled)
         for claimed in taken:
             self._lost.expect(claimed.key)
         log.info(

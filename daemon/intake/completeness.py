@@ -10,7 +10,7 @@ from pathlib import Path
 
 from config.settings import Inbox
 from daemon.clock import Clock
-from daemon.intake.candidates import Plan
+from daemon.intake.candidates import PlannedDrop
 from daemon.intake.drops import DropPlace, sight_of
 from daemon.intake.errors import BadPicture
 from daemon.intake.lease import Writers, writers_of
@@ -44,9 +44,9 @@ class Completeness:
         self._named = {name: known for name, known in self._named.items() if name in names}
         return ready
 
-    def has_pictures(self, place: DropPlace, plan: Plan) -> bool:
-        """Say whether all pictures that *plan* names are there and at rest; if not, it waits."""
-        pictures = self._pictures_of(plan)
+    def has_pictures(self, place: DropPlace, planned: PlannedDrop) -> bool:
+        """Say whether all pictures that *planned* names are there and at rest; if not, it waits."""
+        pictures = self._pictures_of(planned)
         if not pictures or place.name in self._named:  # they are there, or were waited for
             return True
         self._named[place.name] = (place.sight, self._clock.monotonic(), pictures)
@@ -102,9 +102,9 @@ class Completeness:
         except OSError:
             return None
 
-    def _pictures_of(self, plan: Plan) -> tuple[Path, ...]:
+    def _pictures_of(self, planned: PlannedDrop) -> tuple[Path, ...]:
         """Return the pictures that rows name and that may lie where they say."""
-        return tuple(dict.fromkeys(self._places_of(plan.pictures(), plan.drop.pictures_in)))
+        return tuple(dict.fromkeys(self._places_of(planned.pictures(), planned.drop.pictures_in)))
 
     def _places_of(self, pictures: Iterable[str], root: Path) -> Iterable[Path]:
         for named in pictures:

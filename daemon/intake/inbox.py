@@ -9,7 +9,7 @@ import structlog
 from config.settings import Inbox as InboxSettings
 from daemon.clock import Clock
 from daemon.concern import Concern
-from daemon.intake.accept import Door
+from daemon.intake.accept import Intake
 from daemon.intake.completeness import Completeness
 from daemon.intake.drops import OUR_FOLDERS, DropPlace, Found, JoblessFolder, find_drops
 from daemon.intake.filing import from_text
@@ -55,13 +55,13 @@ class Inbox:
     name = "inbox"
 
     def __init__(
-        self, settings: InboxSettings, door: Door, ledger: Ledger, clock: Clock, words: Words
+        self, settings: InboxSettings, intake: Intake, ledger: Ledger, clock: Clock, words: Words
     ) -> None:
         """*words*: the language of the reports that come back."""
         self._settings = settings
         self._clock = clock
-        self._completeness = Completeness(settings, door.allow, clock)
-        self._taker = Taker(settings.path, door, ledger, self._completeness, clock, words=words)
+        self._completeness = Completeness(settings, intake.allow, clock)
+        self._taker = Taker(settings.path, intake, ledger, self._completeness, clock, words=words)
         self._looking = asyncio.Lock()
         self._woken = asyncio.Event()
         self._old_moves_due = 0.0

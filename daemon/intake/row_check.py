@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import TypeAlias
 
-from daemon.intake.accept import Door
+from daemon.intake.accept import Intake
 from daemon.intake.columns import shown
 from daemon.intake.errors import Postponed
 from daemon.intake.grid import RawRow
@@ -23,12 +23,12 @@ CheckedRow: TypeAlias = tuple[Row, AcceptedRow]
 
 
 class RowCheck:
-    """Checks rows of one table through the door; nothing is recorded."""
+    """Checks rows of one table as the intake does; nothing is recorded."""
 
-    def __init__(self, connection: Connection, door: Door, folder: Path) -> None:
+    def __init__(self, connection: Connection, intake: Intake, folder: Path) -> None:
         """*folder*: where pictures that lie in cells are put until the store has them."""
         self._connection = connection
-        self._door = door
+        self._intake = intake
         self._folder = folder
 
     async def check(
@@ -52,7 +52,7 @@ class RowCheck:
                 else:
                     raw.append(RawRow(line=line, ordinal=line, values=values))
             root = self._connection.table.pictures_in or self._folder
-            good, bad = await self._door.check(raw, root, also_in=[self._folder])
+            good, bad = await self._intake.check(raw, root, also_in=[self._folder])
         finally:
             await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
         refused += await self._reasons([(rows[each.line - 1], each) for each in bad])
@@ -98,7 +98,7 @@ class RowCheck:
         return values
 
     def _picture_columns(self) -> frozenset[str]:
-        columns = (needs.picture_columns for needs in self._door.needs.values())
+        columns = (needs.picture_columns for needs in self._intake.needs.values())
         return frozenset().union(*columns)
 
     async def _fetch(self, line: int, row: Row, column: str) -> Path:

@@ -1,4 +1,4 @@
-"""Taking complete drops: read, decide through the door, put away."""
+"""Taking complete drops: read, decided by the intake, put away."""
 
 import asyncio
 from collections.abc import Sequence
@@ -9,8 +9,8 @@ import msgspec
 import structlog
 
 from daemon.clock import Clock
-from daemon.intake.accept import Also, Door, Verdict
-from daemon.intake.candidates import Candidates, Drop, Plan, candidates_of, plan_rows
+from daemon.intake.accept import Also, Intake, Receipt
+from daemon.intake.candidates import Candidates, Drop, PlannedDrop, candidates_of, plan_rows
 from daemon.intake.columns import clean_text, known_columns
 from daemon.intake.completeness import Completeness
 from daemon.intake.drops import DropPlace
@@ -33,7 +33,7 @@ class ReadJob(msgspec.Struct, frozen=True):
     """A drop whose job file was read: what its rows want, and what its reports will need."""
 
     place: DropPlace
-    plan: Plan
+    planned: PlannedDrop
     headings: dict[str, str]
     sha256: str
 
@@ -55,7 +55,7 @@ class Taker:
     def __init__(
         self,
         inbox: Path,
-        door: Door,
+        intake: Intake,
         ledger: Ledger,
         completeness: Completeness,
         clock: Clock,
@@ -64,7 +64,7 @@ class Taker:
     ) -> None:
         """*words*: the language of reports."""
         self._inbox = inbox
-        self._door = door
+        self._intake = intake
         self._ledger = ledger
         self._completeness = completeness
         self._clock = clock
@@ -94,7 +94,7 @@ class Taker:
 
     def _open(self, places: Sequence[DropPlace]) -> list[Opened]:
         """Read the job files; those that are gone, or whose pictures are missing, are left out."""
-        known = known_columns(self._door.needs)
+        known = known_columns(self._intake.needs)
         opened: list[Opened] = []
         for place in places:
             try:
@@ -107,9 +107,9 @@ class Taker:
                 continue
             folder = (self._inbox / (place.job or place.name)).parent
             drop = Drop(name=place.name, rows=job.rows, pictures_in=folder, options=job.options)
-            plan = plan_rows(drop, self._door.needs)
-            if self._completeness.has_pictures(place, plan):
-                opened.append(ReadJob(place, plan, job.headings, sha256))
+            planned = plan_rows(drop, self._intake.needs)
+            if self._completeness.has_pictures(place, planned):
+                opened.append(ReadJob(place, planned, job.headings, sha256))
         return opened
 
     async def _with_pictures(
@@ -123,7 +123,7 @@ class Taker:
             if isinstance(job, UnreadableJob):
                 continue
             try:
-                kept.append(await self._door.keep_pictures(job.plan))
+                kept.append(await self._intake.keep_pictures(job.planned))
             except Postponed as error:
                 postponed = error
                 break
@@ -140,18 +140,18 @@ class Taker:
         at = self._now()
         brought = [(candidates, self._also(job, at)) for job, candidates in jobs]
         decided: list[tuple[str, Filing] | BaseException] = []
-        for (job, _), verdict in zip(jobs, await self._door.record(brought), strict=True):
-            if isinstance(verdict, BaseException):
-                decided.append(verdict)
+        for (job, _), receipt in zip(jobs, await self._intake.record(brought), strict=True):
+            if isinstance(receipt, BaseException):
+                decided.append(receipt)
                 continue
-            decided.append((verdict.batch_id, self._filing_of(job, verdict, at)))
+            decided.append((receipt.batch_id, self._filing_of(job, receipt, at)))
             log.info(
                 "drop.decided",
                 drop=job.place.name,
-                batch=verdict.batch_id,
-                accepted=verdict.accepted_rows,
-                rejected=len(verdict.rejected),
-                duplicates=len(verdict.duplicates),
+                batch=receipt.batch_id,
+                accepted=receipt.accepted_rows,
+                rejected=len(receipt.rejected),
+                duplicates=len(receipt.duplicates),
             )
         return decided
 
@@ -169,23 +169,23 @@ class Taker:
         return key, filing
 
     def _also(self, job: ReadJob, at: str) -> Also:
-        """Return what writes down, with the verdict, that the drop is to be put away."""
+        """Return what writes down, with the receipt, that the drop is to be put away."""
 
-        def also(verdict: Verdict) -> tuple[Meta]:
-            return (self._filing_of(job, verdict, at).as_meta(verdict.batch_id),)
+        def also(receipt: Receipt) -> tuple[Meta]:
+            return (self._filing_of(job, receipt, at).as_meta(receipt.batch_id),)
 
         return also
 
-    def _filing_of(self, job: ReadJob, verdict: Verdict, at: str) -> Filing:
+    def _filing_of(self, job: ReadJob, receipt: Receipt, at: str) -> Filing:
         words = self._words
         return new_filing(
             job.place,
             at,
             sha256=job.sha256,
-            accepted_rows=verdict.accepted_rows,
+            accepted_rows=receipt.accepted_rows,
             headings=job.headings,
-            rejected=tuple(ReportedRow.of(row, words) for row in verdict.rejected),
-            duplicates=tuple(ReportedRow.of(row, words) for row in verdict.duplicates),
+            rejected=tuple(ReportedRow.of(row, words) for row in receipt.rejected),
+            duplicates=tuple(ReportedRow.of(row, words) for row in receipt.duplicates),
         )
 
     def _now(self) -> str:
@@ -193,4 +193,4 @@ class Taker:
 
 
 def _all_candidates(jobs: Sequence[ReadJob], kept: Sequence[Kept]) -> list[Candidates]:
-    return [candidates_of(job.plan, pictures) for job, pictures in zip(jobs, kept, strict=True)]
+    return [candidates_of(job.planned, pictures) for job, pictures in zip(jobs, kept, strict=True)]

@@ -10,7 +10,7 @@ from daemon.clock import Clock
 from daemon.concern import Concern
 from daemon.dispatch.servers import ServerState
 from daemon.follow.news import News
-from daemon.intake.accept import Door
+from daemon.intake.accept import Intake
 from daemon.metrics import Metrics
 from daemon.story.telling import JournalLine
 from daemon.tables.connection import Connection
@@ -26,7 +26,7 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
     settings: Settings
     ledger: Ledger
     clock: Clock
-    door: Door
+    intake: Intake
     servers: Sequence[ServerState]
     tables: Sequence[Connection]
     news: Sequence[News]

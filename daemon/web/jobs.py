@@ -1,4 +1,4 @@
-"""Rows by HTTP: the same door as the inbox."""
+"""Rows by HTTP: the same intake as the inbox has."""
 
 import asyncio
 import shutil
@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 from aiohttp import web
 
-from daemon.intake.accept import Verdict
+from daemon.intake.accept import Receipt
 from daemon.intake.candidates import Drop
 from daemon.intake.columns import known_columns
 from daemon.intake.errors import Postponed, Unreadable
@@ -78,11 +78,11 @@ def _from_json(raw: bytes, folder: Path) -> Upload:
 async def _decide(
     call: Call[Nothing, Nothing], upload: Upload, key: str | None
 ) -> Mapping[str, Json]:
-    answers, door, words = call.room.answers, call.desk.door, call.words
+    answers, intake, words = call.room.answers, call.desk.intake, call.words
     asked = fingerprint("POST", call.request.path, upload.name, upload.sha256)
     if (given := answers.find(key, asked)) is not None:
         return given
-    known = known_columns(door.needs)
+    known = known_columns(intake.needs)
     try:
         job = await asyncio.to_thread(read_job_file, upload.name, upload.job, known)
     except Unreadable as error:
@@ -96,36 +96,36 @@ async def _decide(
         options=job.options,
     )
 
-    def also(verdict: Verdict) -> Sequence[Meta]:
-        if not verdict.accepted_rows:
+    def also(receipt: Receipt) -> Sequence[Meta]:
+        if not receipt.accepted_rows:
             return ()
-        return answers.records(key, asked, _told(verdict, words))
+        return answers.records(key, asked, _told(receipt, words))
 
-    verdict = await door.accept(drop, also)
-    answer = _told(verdict, words)
-    if verdict.rejected and not (verdict.accepted_rows or verdict.duplicates):
+    receipt = await intake.accept(drop, also)
+    answer = _told(receipt, words)
+    if receipt.rejected and not (receipt.accepted_rows or receipt.duplicates):
         listed = answer["rejected"]
-        raise Refusal("no_good_row", 400, count=len(verdict.rejected), rejected=listed)
+        raise Refusal("no_good_row", 400, count=len(receipt.rejected), rejected=listed)
     return answer
 
 
-def _told(verdict: Verdict, words: Words) -> Mapping[str, Json]:
+def _told(receipt: Receipt, words: Words) -> Mapping[str, Json]:
     counts = {
-        "accepted": verdict.accepted_rows,
-        "rejected": len(verdict.rejected),
-        "duplicates": len(verdict.duplicates),
+        "accepted": receipt.accepted_rows,
+        "rejected": len(receipt.rejected),
+        "duplicates": len(receipt.duplicates),
     }
     document = JobDone(
         success=True,
-        changed=verdict.accepted_rows > 0,
+        changed=receipt.accepted_rows > 0,
         message=words("web.job_decided", **counts),
-        batch_id=verdict.batch_id if verdict.accepted_rows else None,
-        accepted_rows=verdict.accepted_rows,
+        batch_id=receipt.batch_id if receipt.accepted_rows else None,
+        accepted_rows=receipt.accepted_rows,
         rejected_rows=counts["rejected"],
         duplicate_rows=counts["duplicates"],
-        task_ids=list(verdict.task_ids[:LISTED]),
-        rejected=_listed(verdict.rejected, words),
-        duplicates=_listed(verdict.duplicates, words),
+        task_ids=list(receipt.task_ids[:LISTED]),
+        rejected=_listed(receipt.rejected, words),
+        duplicates=_listed(receipt.duplicates, words),
     )
     told: Mapping[str, Json] = msgspec.to_builtins(document)
     return told

@@ -32,7 +32,7 @@ async def _take_in(folder: Path) -> None:
     house = House(folder, JsonDirBackend(folder / "ledger"))
     await house.ledger.open()
     settings = InboxSettings(path=house.path, settle_seconds=0, wait_for_pictures_seconds=0)
-    house.inbox = Inbox(settings, house.door, house.ledger, house.clock, house.words)
+    house.inbox = Inbox(settings, house.intake, house.ledger, house.clock, house.words)
     while (await house.inbox.scan_once()).settling:
         pass
     await house.ledger.close()

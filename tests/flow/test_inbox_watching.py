@@ -30,7 +30,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
         path=made.path, settle_seconds=0.2, rescan_seconds=3600, wait_for_pictures_seconds=0.5
     )
     await made.ledger.open()
-    made.inbox = Inbox(settings, made.door, made.ledger, made.clock, made.words)
+    made.inbox = Inbox(settings, made.intake, made.ledger, made.clock, made.words)
     stop = asyncio.Event()
     service = asyncio.ensure_future(run_services([made.inbox], stop, grace_seconds=5))
     await until(lambda: made.inbox.idle)

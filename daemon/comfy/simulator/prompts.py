@@ -10,7 +10,7 @@ from daemon.comfy.simulator.answers import Broken, broken_answer, hang_up, json_
 from daemon.comfy.simulator.faults import Fault
 from daemon.comfy.simulator.machine import Machine, Outage
 from daemon.comfy.simulator.prompt import Prompt
-from daemon.comfy.simulator.validation import Validator, Verdict
+from daemon.comfy.simulator.validation import Validation, Validator
 
 _NO_PROMPT: dict[str, Json] = {
     "type": "no_prompt",
@@ -44,18 +44,21 @@ class Prompts:
         if machine.generation.modern and not _canonical(prompt_id):
             return json_answer({"error": _BAD_ID, "node_errors": {}}, 400)
         graph = self._graph(body["prompt"])
-        verdict = Validator(machine.generation, machine.types, machine.folder).check(graph)
-        if verdict.error is not None:
-            answer: dict[str, Json] = {"error": verdict.error, "node_errors": verdict.node_errors}
+        validation = Validator(machine.generation, machine.types, machine.folder).check(graph)
+        if validation.error is not None:
+            answer: dict[str, Json] = {
+                "error": validation.error,
+                "node_errors": validation.node_errors,
+            }
             return json_answer(answer, 400)
         prompt = Prompt(
             number=number,
             prompt_id=str(prompt_id),
             graph=graph,
             extra_data=self._extra_data(body),
-            outputs=verdict.outputs,
+            outputs=validation.outputs,
         )
-        return await self._accept(request, prompt, verdict)
+        return await self._accept(request, prompt, validation)
 
     async def get_prompt(self, request: web.Request) -> web.Response:
         """Tell how many prompts remain."""
@@ -120,7 +123,9 @@ class Prompts:
             self._machine.cache.clear()
         return web.Response()
 
-    async def _accept(self, request: web.Request, prompt: Prompt, verdict: Verdict) -> web.Response:
+    async def _accept(
+        self, request: web.Request, prompt: Prompt, validation: Validation
+    ) -> web.Response:
         machine, targets = self._machine, prompt.targets
         strike = machine.faults.strike
         if rule := strike(Fault.REFUSE, *targets):
@@ -130,7 +135,7 @@ class Prompts:
             return broken_answer()
         if rule := strike(Fault.SLOW_ACCEPT, *targets):
             await machine.clock.pause(rule.seconds)
-        node_errors = verdict.node_errors
+        node_errors = validation.node_errors
         if strike(Fault.NODE_ERRORS_IN_200, *targets):
             dropped, *kept = prompt.outputs
             prompt = msgspec.structs.replace(prompt, outputs=tuple(kept))

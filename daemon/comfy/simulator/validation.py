@@ -13,7 +13,7 @@ from daemon.comfy.simulator.prompt import inputs, link, running_order
 _WIDGETS = {"INT": int, "FLOAT": float, "STRING": str, "BOOLEAN": bool}
 
 
-class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+class Validation(msgspec.Struct, frozen=True, kw_only=True):
     """The outputs that may run; *error* is set when none of them may."""
 
     outputs: tuple[str, ...] = ()
@@ -35,18 +35,18 @@ class Validator:
     def __init__(self, generation: Generation, types: NodeTypes, folder: Path) -> None:
         self._generation, self._types, self._folder = generation, types, folder
 
-    def check(self, graph: Graph) -> Verdict:
-        """Return the verdict; converts widget values in *graph* in place, as the real one does."""
+    def check(self, graph: Graph) -> Validation:
+        """Return what may run; converts widget values in *graph* in place, as the real one does."""
         for node_id, node in graph.items():
             class_name = node.get("class_type")
             if not isinstance(class_name, str) or class_name not in self._types:
-                return Verdict(error=self._unknown(node_id, node, class_name))
+                return Validation(error=self._unknown(node_id, node, class_name))
         wanted = [n for n, node in graph.items() if self._types[str(node["class_type"])].saves]
         if not wanted:
-            return Verdict(error=_error("prompt_no_outputs", "Prompt has no outputs"))
-        return self._verdict(graph, wanted)
+            return Validation(error=_error("prompt_no_outputs", "Prompt has no outputs"))
+        return self._validation(graph, wanted)
 
-    def _verdict(self, graph: Graph, wanted: list[str]) -> Verdict:
+    def _validation(self, graph: Graph, wanted: list[str]) -> Validation:
         good: list[str] = []
         node_errors: dict[str, Json] = {}
         details: list[str] = []
@@ -79,11 +79,11 @@ class Validator:
             try:
                 running_order(graph, good, ())
             except ValueError as circle:
-                return Verdict(error=_error("exception_during_validation", str(circle)))
-            return Verdict(outputs=tuple(good), node_errors=node_errors)
+                return Validation(error=_error("exception_during_validation", str(circle)))
+            return Validation(outputs=tuple(good), node_errors=node_errors)
         kind = "prompt_outputs_failed_validation"
         error = _error(kind, "Prompt outputs failed validation", "\n".join(details))
-        return Verdict(error=error, node_errors=node_errors)
+        return Validation(error=error, node_errors=node_errors)
 
     def _inspect(
         self, graph: Graph, node_id: str, found: dict[str, list[Json]], seen: set[str]

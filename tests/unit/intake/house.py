@@ -1,4 +1,4 @@
-"""A door, an inbox and a memory ledger in a fresh folder; pictures drawn on demand."""
+"""An intake, an inbox and a memory ledger in a fresh folder; pictures drawn on demand."""
 
 import csv
 from datetime import UTC, datetime, timedelta
@@ -8,7 +8,7 @@ from PIL import Image
 
 from config.settings import Inbox as InboxSettings
 from config.settings import Inputs
-from daemon.intake.accept import Door
+from daemon.intake.accept import Intake
 from daemon.intake.columns import WorkflowNeeds
 from daemon.intake.contents import ContentStore
 from daemon.intake.inbox import Inbox, Scan
@@ -58,10 +58,10 @@ class House:
         self.contents = ContentStore(
             self.inputs.path, max_picture_megapixels=self.inputs.max_picture_megapixels
         )
-        self.door = Door(self.ledger, self.contents, NEEDS, self.clock, self.inputs)
+        self.intake = Intake(self.ledger, self.contents, NEEDS, self.clock, self.inputs)
         settings = InboxSettings(path=self.path)
         self.words = Words(language)
-        self.inbox = Inbox(settings, self.door, self.ledger, self.clock, self.words)
+        self.inbox = Inbox(settings, self.intake, self.ledger, self.clock, self.words)
 
     async def take_in(self) -> Scan:
         """Let everything settle and the wait for pictures pass, looking again and again."""

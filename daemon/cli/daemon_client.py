@@ -1,4 +1,4 @@
-"""The way into a running daemon: its local HTTP door, as ``<state_dir>/web.json`` describes it."""
+"""A client of the running daemon: its HTTP door stands where ``<state_dir>/web.json`` says."""
 
 import http.client
 import os
@@ -36,7 +36,7 @@ _answers = msgspec.json.Decoder(dict[str, Json])
 _wrong = msgspec.json.Decoder(_WrongAnswer)
 
 
-class Door:
+class DaemonClient:
     """Asks the daemon; what it refuses is raised as Refusal, in its words."""
 
     def __init__(self, address: Address, token: str, actor: str, words: Words) -> None:
@@ -99,8 +99,8 @@ class Door:
         return worded(code, self._words, values)
 
 
-def through_daemon(settings: Settings, holder_pid: int, actor: str, words: Words) -> Door | None:
-    """Return the door of the daemon that holds the ledger, None when it has not opened it.
+def client_of(settings: Settings, holder_pid: int, actor: str, words: Words) -> DaemonClient | None:
+    """Return a client of the daemon that holds the ledger, None while it listens nowhere.
 
     *holder_pid* is the lock's holder: what an earlier process left in ``web.json`` is not
     believed, and no stranger at its port is shown the token. Raises Refusal for a token that
@@ -116,7 +116,7 @@ def through_daemon(settings: Settings, holder_pid: int, actor: str, words: Words
         reason = os.strerror(error.errno or 0) if isinstance(error, OSError) else str(error)
         values: dict[str, Json] = {"path": str(path), "reason": reason}
         raise worded("door_token", words, values) from None
-    return Door(address, token, actor, words)
+    return DaemonClient(address, token, actor, words)
 
 
 def with_query(path: str, **values: Json) -> str:

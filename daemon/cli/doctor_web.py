@@ -7,20 +7,20 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from config.settings import Settings, Web
-from daemon.cli.doctor_machine import Finding
+from daemon.cli.check_line import CheckLine
 from daemon.web.address import address_in
 from daemon.words import Words
 from ledger.jsondir.lock import read_holder
 
 
-def look_at_door(settings: Settings, words: Words) -> Iterator[Finding]:
+def look_at_web(settings: Settings, words: Words) -> Iterator[CheckLine]:
     """Yield whether a start could listen at ``web.host`` and ``web.port``; nothing stays open."""
     port = settings.web.port
     if port == 0:
-        yield Finding(level="ok", name="web", message=words("check.port_any"))
+        yield CheckLine(level="ok", name="web", message=words("check.port_any"))
         return
     if _is_ours(settings):
-        yield Finding(level="ok", name="web", message=words("check.port_ours", port=port))
+        yield CheckLine(level="ok", name="web", message=words("check.port_ours", port=port))
         return
     try:
         _try_to_listen(settings.web)
@@ -29,9 +29,9 @@ def look_at_door(settings: Settings, words: Words) -> Iterator[Finding]:
         key = "check.port_taken" if taken else "check.port_denied"
         reason = error.strerror or os.strerror(error.errno or 0)
         message = words(key, host=settings.web.host, port=port, reason=reason)
-        yield Finding(level="fail", name="web", message=message, is_config=True)
+        yield CheckLine(level="fail", name="web", message=message, is_config=True)
     else:
-        yield Finding(level="ok", name="web", message=words("check.port_free", port=port))
+        yield CheckLine(level="ok", name="web", message=words("check.port_free", port=port))
 
 
 def _is_ours(settings: Settings) -> bool:

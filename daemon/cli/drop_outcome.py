@@ -17,7 +17,7 @@ REJECTED_ENDING, DUPLICATES_ENDING, _ERROR = ".rejected.csv", ".duplicates.csv",
 _PLACES = {REJECTED_ENDING: REJECTED, DUPLICATES_ENDING: DUPLICATES, _ERROR: REJECTED}
 
 
-class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+class DropOutcome(msgspec.Struct, frozen=True, kw_only=True):
     """What the inbox answered; a drop may be all of these in parts."""
 
     name: str
@@ -40,7 +40,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
         return bool(self.rejected_rows) or self.unreadable is not None
 
 
-class Watch:
+class OutcomeWatch:
     """Tells the inbox's answers to a drop from those that lay there before."""
 
     def __init__(self, inbox: Path, known_batches: frozenset[str]) -> None:
@@ -57,7 +57,7 @@ class Watch:
         filings = (msgspec.convert(each, Filing) for each in state.meta.get(SECTION, {}).values())
         return self.is_pending(name) and any(from_text(each.name) == name for each in filings)
 
-    def verdict(self, name: str, lines: frozenset[int], state: State) -> Verdict:
+    def outcome(self, name: str, lines: frozenset[int], state: State) -> DropOutcome:
         """Return what became of the drop *name* that left the inbox; *lines* are those of its rows.
 
         A report that would say the same as one that lies there is not written again: an old one
@@ -73,7 +73,7 @@ class Watch:
                 spoken_of = _lines_in(old)
                 if spoken_of <= untold:
                     reports[ending], untold = old, untold - spoken_of
-        return Verdict(
+        return DropOutcome(
             name=name,
             batch_id=batch_id,
             accepted_rows=len(accepted),
