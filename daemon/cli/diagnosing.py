@@ -15,8 +15,8 @@ from daemon.comfy.client import ComfyClient
 from daemon.dispatch.templates import TemplateError
 from daemon.settle.settlement import Settlement
 from daemon.upkeep.backup import LedgerBackups
-from daemon.upkeep.diagnosis import StatusCheck, status_check
-from daemon.upkeep.findings import Limits
+from daemon.upkeep.diagnosis import Limits
+from daemon.upkeep.status_check import StatusCheck, status_check
 from daemon.upkeep.stuck import RecoveryResult, StuckTasks
 from daemon.workflows import Workflows
 from ledger.errors import LedgerDamaged

@@ -10,7 +10,7 @@ from daemon.cli.check_line import CheckLine, Level
 from daemon.clock import SystemClock
 from daemon.comfy.client import ComfyClient
 from daemon.comfy.server import AnswerLost, Json, Refused, Unreachable
-from daemon.dispatch import preflight
+from daemon.dispatch.preflight import NodeProblem, check_graph
 from daemon.dispatch.row_report import check_rows
 from daemon.dispatch.templates import TemplateError, parse
 from daemon.dispatch.workflow import Template
@@ -75,12 +75,12 @@ async def _ask(server: Server, words: Words) -> Answer:
 
 def judge(
     templates: Mapping[str, Template], answers: Mapping[str, Answer]
-) -> dict[str, dict[str, list[preflight.Finding]]]:
+) -> dict[str, dict[str, list[NodeProblem]]]:
     """Return why servers that answered cannot run a workflow: type -> server -> reasons."""
     able = _classes_by_server(answers)
     return {
         workflow_type: {
-            server: preflight.check_graph(parse(template.source, workflow_type), node_classes)
+            server: check_graph(parse(template.source, workflow_type), node_classes)
             for server, node_classes in able.items()
         }
         for workflow_type, template in templates.items()
@@ -96,7 +96,7 @@ def _classes_by_server(answers: Mapping[str, Answer]) -> dict[str, Mapping[str, 
 
 
 def look_at_workflows(
-    judged: Mapping[str, Mapping[str, Sequence[preflight.Finding]]], words: Words
+    judged: Mapping[str, Mapping[str, Sequence[NodeProblem]]], words: Words
 ) -> Iterator[CheckLine]:
     """Yield for each workflow who can run it; that nobody can is a failure."""
     for workflow_type, by_server in judged.items():
@@ -115,7 +115,7 @@ def look_at_workflows(
 def look_at_rows(
     state: State,
     templates: Mapping[str, Template],
-    judged: Mapping[str, Mapping[str, Sequence[preflight.Finding]]],
+    judged: Mapping[str, Mapping[str, Sequence[NodeProblem]]],
     answers: Mapping[str, Answer],
     words: Words,
 ) -> Iterator[CheckLine]:

@@ -1,7 +1,7 @@
 """Asks of a graph, before anything is posted, whether a server can run it (pure).
 
 What ComfyUI would refuse is told here with node and input, from the server's ``/object_info``.
-Where only the server can know (inputs that a node checks itself), nothing is said: a finding keeps
+Where only the server can know (inputs that a node checks itself), nothing is said: a problem keeps
 a row waiting, so a wrong one would keep it waiting for ever.
 """
 
@@ -20,7 +20,7 @@ _MODEL_FILE = re.compile(r".*\.(safetensors|ckpt|pth?|bin|gguf|sft|onnx)", re.IG
 _NO_MODEL = frozenset({"sampler_name", "scheduler_name"})
 
 
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
+class NodeProblem(msgspec.Struct, frozen=True, kw_only=True):
     """Why a server cannot run a graph; ``kind`` is a failure class of ``retrying``."""
 
     kind: str
@@ -29,22 +29,22 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     message: str
 
 
-def check_graph(graph: Graph, node_classes: Mapping[str, Json]) -> list[Finding]:
+def check_graph(graph: Graph, node_classes: Mapping[str, Json]) -> list[NodeProblem]:
     """Return why a server with these classes would refuse *graph*; the gravest kind first.
 
     Only nodes that lead to an output are looked into, as the server does; unknown classes count
     everywhere. Pictures to be uploaded need not be there yet.
     """
-    findings = [
-        _finding(graph, node_id, MISSING_NODE.kind, "this server does not have it")
+    problems = [
+        _problem(graph, node_id, MISSING_NODE.kind, "this server does not have it")
         for node_id, node in graph.items()
         if not node_classes.get(class_of(node))
     ]
-    if findings:
-        return findings
+    if problems:
+        return problems
     for node_id in _leading_to_outputs(graph, node_classes):
-        findings += _check_node(graph, node_id, node_classes)
-    return sorted(findings, key=lambda finding: finding.kind != MISSING_MODEL.kind)
+        problems += _check_node(graph, node_id, node_classes)
+    return sorted(problems, key=lambda problem: problem.kind != MISSING_MODEL.kind)
 
 
 def _leading_to_outputs(graph: Graph, node_classes: Mapping[str, Json]) -> list[str]:
@@ -69,34 +69,38 @@ def _links(graph: Graph, node_id: str) -> Iterator[tuple[str, str]]:
             yield name, str(value[0])
 
 
-def _check_node(graph: Graph, node_id: str, node_classes: Mapping[str, Json]) -> Iterator[Finding]:
+def _check_node(
+    graph: Graph, node_id: str, node_classes: Mapping[str, Json]
+) -> Iterator[NodeProblem]:
     for name, source in _links(graph, node_id):
         if source not in graph:
-            yield _finding(
+            yield _problem(
                 graph, node_id, REJECTED.kind, f"hangs on node {source}, which is not there", name
             )
     inputs = inputs_of(graph[node_id])
     for declared in declared_inputs(node_classes[class_of(graph[node_id])]):
         if declared.name not in inputs:
             if declared.required:
-                yield _finding(
+                yield _problem(
                     graph, node_id, REJECTED.kind, "is required but missing", declared.name
                 )
         elif not is_link(inputs[declared.name]) and not declared.is_upload:
             yield from _check_value(graph, node_id, declared, _unwrapped(inputs[declared.name]))
 
 
-def _check_value(graph: Graph, node_id: str, declared: Declared, value: Json) -> Iterator[Finding]:
+def _check_value(
+    graph: Graph, node_id: str, declared: Declared, value: Json
+) -> Iterator[NodeProblem]:
     """Yield what is wrong with a value that stands in the graph itself."""
     if declared.options is not None:
         for chosen in value if declared.is_multiple and isinstance(value, list) else [value]:
             if chosen not in declared.options and (kind := _kind_of_choice(declared, chosen)):
                 what = f"{chosen!r} is not among what this server offers{_shown(declared.options)}"
-                yield _finding(graph, node_id, kind, what, declared.name)
+                yield _problem(graph, node_id, kind, what, declared.name)
     elif declared.type in ("INT", "FLOAT"):
         wrong = _out_of_bounds(declared, value)
         if wrong is not None:
-            yield _finding(graph, node_id, REJECTED.kind, wrong, declared.name)
+            yield _problem(graph, node_id, REJECTED.kind, wrong, declared.name)
 
 
 def _kind_of_choice(declared: Declared, chosen: Json) -> str | None:
@@ -122,14 +126,16 @@ def _out_of_bounds(declared: Declared, value: Json) -> str | None:
     return None
 
 
-def _finding(
+def _problem(
     graph: Graph, node_id: str, kind: str, what: str, input_name: str | None = None
-) -> Finding:
+) -> NodeProblem:
     node = graph[node_id]
     title = title_of(node)
     called = class_of(node) if title in (None, class_of(node)) else f"{class_of(node)} {title!r}"
     where = f"node {node_id} ({called})" + (f", input {input_name}" if input_name else "")
-    return Finding(kind=kind, node_id=node_id, input_name=input_name, message=f"{where}: {what}")
+    return NodeProblem(
+        kind=kind, node_id=node_id, input_name=input_name, message=f"{where}: {what}"
+    )
 
 
 def _unwrapped(value: Json) -> Json:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from daemon.comfy.server import Json
-from daemon.dispatch.preflight import Finding, check_graph
+from daemon.dispatch.preflight import NodeProblem, check_graph
 from daemon.dispatch.values import BadValue
 from daemon.dispatch.workflow import Template
 from daemon.retrying import BAD_INPUT, MISSING_MODEL, MISSING_NODE, REJECTED
@@ -39,18 +39,18 @@ TROUBLES = {
 def check_rows(
     tasks: Iterable[Task],
     templates: Mapping[str, Template],
-    findings: Mapping[str, Mapping[str, Sequence[Finding]]],
+    problems: Mapping[str, Mapping[str, Sequence[NodeProblem]]],
     node_classes: Mapping[str, Mapping[str, Json]] | None = None,
 ) -> Report:
     """Return the report on waiting *tasks*; the two tasks of a two-stage row are one row.
 
-    *findings* are those of each template's own graph: workflow type -> server -> findings. With
+    *problems* are those of each template's own graph: workflow type -> server -> problems. With
     *node_classes* (server -> its classes) the row's own values are judged too, as before a post.
     A row is ready when some server can run each of its tasks; without any server, only the row is
     judged.
     """
     rows: dict[str, tuple[str, str] | None] = {}
-    best = {name: _of_best_server(by_server) for name, by_server in findings.items()}
+    best = {name: _of_best_server(by_server) for name, by_server in problems.items()}
     for task in tasks:
         template = templates.get(task.workflow_type)
         trouble = _trouble(task, template, best)
@@ -67,12 +67,12 @@ def check_rows(
     )
 
 
-def _of_best_server(by_server: Mapping[str, Sequence[Finding]]) -> Sequence[Finding]:
+def _of_best_server(by_server: Mapping[str, Sequence[NodeProblem]]) -> Sequence[NodeProblem]:
     return min(by_server.values(), key=len, default=())
 
 
 def _trouble(
-    task: Task, template: Template | None, best: Mapping[str, Sequence[Finding]]
+    task: Task, template: Template | None, best: Mapping[str, Sequence[NodeProblem]]
 ) -> tuple[str, str] | None:
     """Return kind and message of the first thing that keeps the task from running, or None."""
     if template is None:
@@ -84,8 +84,8 @@ def _trouble(
         template.check_values(task.row)
     except BadValue as error:
         return BAD_INPUT.kind, str(error)
-    for finding in best.get(task.workflow_type, ()):
-        return finding.kind, finding.message
+    for problem in best.get(task.workflow_type, ()):
+        return problem.kind, problem.message
     return None
 
 

@@ -18,7 +18,7 @@ import structlog
 from config.settings import Workflow
 from daemon.clock import Clock
 from daemon.comfy.server import AnswerLost, Graph, Refused, Unreachable
-from daemon.dispatch.preflight import Finding, check_graph
+from daemon.dispatch.preflight import NodeProblem, check_graph
 from daemon.dispatch.servers import ServerState
 from daemon.dispatch.workflow import Template, graph_sha256
 from daemon.retrying import BAD_INPUT, REJECTED
@@ -50,9 +50,9 @@ class TaskFiles(msgspec.Struct, frozen=True, kw_only=True):
 class CannotRun(Exception):
     """This server cannot run the task; another one may."""
 
-    def __init__(self, findings: list[Finding]) -> None:
-        super().__init__("; ".join(finding.message for finding in findings))
-        self.kind = findings[0].kind
+    def __init__(self, problems: list[NodeProblem]) -> None:
+        super().__init__("; ".join(problem.message for problem in problems))
+        self.kind = problems[0].kind
 
 
 class FilesGone(Exception):
@@ -189,8 +189,8 @@ class Submission:
         parameters = template.parameters_for(own | task.row, self._random)
         wanted = {column: _upload_name(picture) for column, (picture, _) in pictures.items()}
         graph = template.fill(parameters | wanted, output_prefix=attempt.output_prefix)
-        if findings := check_graph(graph, await state.client.node_classes()):
-            raise CannotRun(findings)
+        if problems := check_graph(graph, await state.client.node_classes()):
+            raise CannotRun(problems)
         for column, (picture, path) in pictures.items():
             name = state.uploaded.get(picture.sha256)
             if name is None:

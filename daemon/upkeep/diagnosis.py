@@ -1,92 +1,64 @@
-"""The status check: findings in the words and fields of the contract; changes nothing."""
+"""A diagnosis: how a task in process stands, and why it is taken for stuck. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from enum import StrEnum
 
 import msgspec
 
-from daemon.clock import Clock
-from daemon.comfy.server import WorkflowServer
-from daemon.upkeep.findings import Finding, Limits
-from daemon.upkeep.inspection import ProgressAge, Records, diagnose, no_news
+from config.settings import Workflow, runtime_limit_minutes
 from daemon.words import Words
-from ledger.batch import BatchStatus
-from ledger.errors import UnknownRecord
+from ledger.task import Task
 
 
-class RunningTask(msgspec.Struct, frozen=True, kw_only=True):
-    """A task in process, in the fields of the contract."""
+class Reason(StrEnum):
+    """Why a task is taken for stuck; each has its sentence under ``stuck.<value>``."""
 
-    id: str
-    name: str
-    last_run_time: str | None
-    is_active: bool  # its batch runs
-    is_actually_running: bool | None  # None: its server does not answer
-    runtime_minutes: float
-    stuck_reason: str | None
-
-
-class StuckTask(msgspec.Struct, frozen=True, kw_only=True):
-    """A task that is taken for stuck."""
-
-    id: str
-    name: str
-    stuck_reason: str
+    ABSENT = "absent"  #: neither queue nor history knows it
+    ENDED = "ended"  #: it has ended, and the ledger does not know
+    OVER_LIMIT = "over_limit"  #: executed for longer than it may; still in the queue
+    NO_PROGRESS = "no_progress"  #: executed, but silent
+    NOT_FETCHED = "not_fetched"  #: it ended well; its files do not arrive
+    UNREACHABLE = "unreachable"  #: its server does not answer: unknown
+    UNKNOWN_SERVER = "unknown_server"  #: its server is not in the settings: unknown
 
 
-class StatusCheck(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer to a status check."""
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """How long an execution may take, in minutes: asked for, else the workflow's, else default."""
 
-    running_tasks: list[RunningTask]
-    stuck_tasks: list[StuckTask]
-    total_running: int
-    total_stuck: int
-    message: str
+    workflows: Mapping[str, Workflow]
+    default_minutes: float
+    asked_minutes: float | None = None
 
-
-async def status_check(
-    ledger: Records,
-    servers: Mapping[str, WorkflowServer],
-    clock: Clock,
-    *,
-    limits: Limits,
-    words: Words,
-    progress_age_seconds: ProgressAge = no_news,
-) -> StatusCheck:
-    """Return how every task in process really stands; writes nothing, resets nothing."""
-    findings = await diagnose(ledger, servers, clock, limits, progress_age_seconds)
-    return answered(ledger, findings, words)
+    def minutes_for(self, task: Task) -> float:
+        """Return the limit of the task."""
+        if self.asked_minutes is not None:
+            return self.asked_minutes
+        return runtime_limit_minutes(self.workflows, task.workflow_type, self.default_minutes)
 
 
-def answered(ledger: Records, findings: Sequence[Finding], words: Words) -> StatusCheck:
-    """Return *findings* in the fields of the contract."""
-    running = [_running_task(ledger, finding, words) for finding in findings]
-    stuck = [
-        StuckTask(id=each.id, name=each.name, stuck_reason=each.stuck_reason)
-        for each in running
-        if each.stuck_reason is not None
-    ]
-    return StatusCheck(
-        running_tasks=running,
-        stuck_tasks=stuck,
-        total_running=len(running),
-        total_stuck=len(stuck),
-        message=words("stuck.checked", running=len(running), stuck=len(stuck)),
-    )
+class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
+    """How one task in process really stands."""
 
+    task: Task
+    running: bool | None  # None: nobody can know now
+    runtime_minutes: float = 0.0  # of its execution; waiting in the server's queue is none
+    limit_minutes: float = 0.0
+    reason: Reason | None = None
+    for_minutes: float | None = None  # silent, unreachable, not fetched
+    how: str | None = None  # what the server says of it
 
-def _running_task(ledger: Records, finding: Finding, words: Words) -> RunningTask:
-    task = finding.task
-    try:
-        batch = ledger.batch(task.batch_id)
-    except UnknownRecord:
-        batch = None
-    parts = (f"#{task.row_number}", task.product_name, task.model_name, task.workflow_type)
-    return RunningTask(
-        id=task.task_id,
-        name=" ".join(part for part in parts if part),
-        last_run_time=task.started_at or task.metadata.processing_start_time,
-        is_active=batch is not None and batch.status is BatchStatus.RUNNING,
-        is_actually_running=finding.running,
-        runtime_minutes=round(finding.runtime_minutes, 1),
-        stuck_reason=finding.sentence(words),
-    )
+    def sentence(self, words: Words) -> str | None:
+        """Return why the task is stuck, in words; None when it is not."""
+        if self.reason is None:
+            return None
+        key = f"stuck.{self.reason}"
+        if self.reason is Reason.UNREACHABLE and self.for_minutes is not None:
+            key = "stuck.unreachable_for"
+        minutes = self.runtime_minutes if self.for_minutes is None else self.for_minutes
+        return words(
+            key,
+            server=self.task.server or "?",
+            minutes=round(minutes, 1),
+            limit=round(self.limit_minutes, 1),
+            how=self.how,
+        )

@@ -1,6 +1,6 @@
 """Finds how each task in process really stands: asks ledger and servers, changes nothing.
 
-``diagnose`` asks, pure ``_look_at`` decides. What follows from a finding is decided in ``remedy``.
+``diagnose`` asks, pure ``_look_at`` decides; what follows is decided in ``remedy``.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from daemon.clock import Clock
 from daemon.comfy.server import AnswerLost, Sighting, State, Ticket, Unreachable, WorkflowServer
 from daemon.settle.server_memory import memory_of
 from daemon.settle.settlement import ticket_of
-from daemon.upkeep.findings import Finding, Limits, Reason
+from daemon.upkeep.diagnosis import Diagnosis, Limits, Reason
 from ledger.batch import Batch
 from ledger.errors import UnknownRecord
 from ledger.status import IN_PROCESS_STAGES, Stage
@@ -65,15 +65,15 @@ async def diagnose(
     clock: Clock,
     limits: Limits,
     progress_age_seconds: ProgressAge = no_news,
-) -> list[Finding]:
-    """Return a finding per task in process; one look at each server.
+) -> list[Diagnosis]:
+    """Return a diagnosis per task in process; one look at each server.
 
     A task that moved on while the servers were asked is left out: it is not stuck.
     """
     tasks = ledger.in_stage(*IN_PROCESS_STAGES)
     seen = await _sightings(tasks, servers)
     now = clock.now()
-    findings: list[Finding] = []
+    diagnoses: list[Diagnosis] = []
     for task in tasks:
         if not _stands(ledger, task):
             continue
@@ -82,12 +82,12 @@ async def diagnose(
         answer = seen.get(name)
         if answer is None:
             since = memory_of(ledger, name).unreachable_since
-            findings.append(_unknown(task, limit, now, since, is_known=name in servers))
+            diagnoses.append(_unknown(task, limit, now, since, is_known=name in servers))
             continue
         sighting = answer.get(task.comfyui_task_id or "", Sighting(state=State.ABSENT))
         silence = progress_age_seconds(task.comfyui_task_id or "")
-        findings.append(_look_at(task, sighting, limit, now, silence))
-    return findings
+        diagnoses.append(_look_at(task, sighting, limit, now, silence))
+    return diagnoses
 
 
 async def _sightings(
@@ -124,9 +124,9 @@ def _stands(ledger: Records, task: Task) -> bool:
 
 def _unknown(
     task: Task, limit: float, now: datetime, since: str | None, *, is_known: bool
-) -> Finding:
-    """Return the finding on a task whose server could not be asked; it is never reset for that."""
-    return Finding(
+) -> Diagnosis:
+    """Return the diagnosis where the server could not be asked; no task is reset for that."""
+    return Diagnosis(
         task=task,
         running=None,
         runtime_minutes=_minutes_since(task.started_at, now),
@@ -138,42 +138,42 @@ def _unknown(
 
 def _look_at(
     task: Task, sighting: Sighting, limit: float, now: datetime, silence_seconds: float | None
-) -> Finding:
-    """Return the finding on a task whose server was asked. Pure."""
+) -> Diagnosis:
+    """Return the diagnosis of a task whose server was asked. Pure."""
     age_seconds = 60 * _minutes_since(task.updated_at, now)
-    finding = Finding(task=task, running=False, limit_minutes=limit, how=sighting.state.value)
+    diagnosis = Diagnosis(task=task, running=False, limit_minutes=limit, how=sighting.state.value)
     if task.stage is Stage.COLLECTING:
         late = age_seconds > 60 * limit
         reason = Reason.NOT_FETCHED if late else None
-        return _with(finding, running=True, reason=reason, for_minutes=age_seconds / 60)
+        return _with(diagnosis, running=True, reason=reason, for_minutes=age_seconds / 60)
     match sighting.state:
         case State.PENDING:
-            return _with(finding, running=True)
+            return _with(diagnosis, running=True)
         case State.RUNNING:
-            return _executed(finding, now, silence_seconds)
+            return _executed(diagnosis, now, silence_seconds)
         case State.ABSENT:
             fresh = task.stage is Stage.SUBMITTING and age_seconds <= SUBMISSION_SECONDS
-            return _with(finding, reason=None if fresh else Reason.ABSENT)
+            return _with(diagnosis, reason=None if fresh else Reason.ABSENT)
         case _:
             ended = sighting.ended_at
             if ended is not None:
                 age_seconds = (now - datetime.fromtimestamp(ended, UTC)).total_seconds()
-            return _with(finding, reason=Reason.ENDED if age_seconds > ENDED_SECONDS else None)
+            return _with(diagnosis, reason=Reason.ENDED if age_seconds > ENDED_SECONDS else None)
 
 
-def _executed(finding: Finding, now: datetime, silence_seconds: float | None) -> Finding:
-    """Return the finding on a task that its server executes right now."""
-    runtime = _minutes_since(finding.task.started_at, now)
-    executed = _with(finding, running=True, runtime_minutes=runtime)
-    if runtime > finding.limit_minutes:
+def _executed(diagnosis: Diagnosis, now: datetime, silence_seconds: float | None) -> Diagnosis:
+    """Return the diagnosis of a task that its server executes right now."""
+    runtime = _minutes_since(diagnosis.task.started_at, now)
+    executed = _with(diagnosis, running=True, runtime_minutes=runtime)
+    if runtime > diagnosis.limit_minutes:
         return _with(executed, reason=Reason.OVER_LIMIT)
     if silence_seconds is not None and silence_seconds > 60 * NO_PROGRESS_MINUTES:
         return _with(executed, reason=Reason.NO_PROGRESS, for_minutes=silence_seconds / 60)
     return executed
 
 
-def _with(finding: Finding, **fields: object) -> Finding:
-    return msgspec.structs.replace(finding, **fields)
+def _with(diagnosis: Diagnosis, **fields: object) -> Diagnosis:
+    return msgspec.structs.replace(diagnosis, **fields)
 
 
 def _minutes_since(at: str | None, now: datetime) -> float:

@@ -1,6 +1,6 @@
 """Recovery of stuck tasks: adopts what has ended, resets what is really lost, forces on demand.
 
-Who calls (HTTP, command line, sweep) is named in the journal. Reading is ``diagnosis``.
+Who calls (HTTP, command line, sweep) is named in the journal. Reading is ``status_check``.
 """
 
 import asyncio
@@ -16,10 +16,10 @@ from daemon.logs import about
 from daemon.settle.failure import waiting_again
 from daemon.settle.settlement import Settlement
 from daemon.upkeep.backup import LedgerBackups
-from daemon.upkeep.diagnosis import StatusCheck, answered
-from daemon.upkeep.findings import Finding, Limits, Reason
+from daemon.upkeep.diagnosis import Diagnosis, Limits, Reason
 from daemon.upkeep.inspection import ProgressAge, diagnose, no_news
 from daemon.upkeep.remedy import evidence_of, is_forced, is_lost, timeout_marks
+from daemon.upkeep.status_check import StatusCheck, answered
 from daemon.upkeep.treatment import Resets, Treatment, still_inside
 from daemon.words import Words
 from ledger.errors import Conflict
@@ -94,11 +94,11 @@ class StuckTasks:
         """
         asked_about = {task.comfyui_task_id for task in self._ledger.in_stage(*IN_FLIGHT_STAGES)}
         async with self._one_at_a_time:
-            findings = await self._diagnose(max_runtime_minutes)
-            lost = [each for each in findings if is_lost(each)]
+            diagnoses = await self._diagnose(max_runtime_minutes)
+            lost = [each for each in diagnoses if is_lost(each)]
             forced = [
                 each
-                for each in findings
+                for each in diagnoses
                 if force_reset
                 and is_forced(each, spare_healthy=spare_healthy)
                 and each.task.comfyui_task_id in asked_about
@@ -109,37 +109,37 @@ class StuckTasks:
                 await asyncio.to_thread(self._backups.make, self._clock.now())
                 unsubscribe = self._ledger.subscribe(resets.follow)
                 try:
-                    for finding in forced:
-                        await self._request(finding, actor, words)
+                    for diagnosis in forced:
+                        await self._request(diagnosis, actor, words)
                     await self._treatment.settle([each.task for each in treated], actor)
                 finally:
                     unsubscribe()
             self._log(treated, resets.task_ids, actor)
             self.resets += len(resets.task_ids)
-            return self._answer(findings, treated, resets.task_ids, words)
+            return self._answer(diagnoses, treated, resets.task_ids, words)
 
-    async def _diagnose(self, asked_minutes: float | None) -> list[Finding]:
+    async def _diagnose(self, asked_minutes: float | None) -> list[Diagnosis]:
         limits = Limits(
             workflows=self._workflows,
             default_minutes=self._default_minutes,
             asked_minutes=asked_minutes,
         )
         servers = {name: server for name, (server, _) in self._servers.items()}
-        findings = await diagnose(self._ledger, servers, self._clock, limits, self._progress_age)
+        diagnoses = await diagnose(self._ledger, servers, self._clock, limits, self._progress_age)
         if asked_minutes is None:
-            self.stuck = sum(1 for each in findings if each.reason is not None)
-        return findings
+            self.stuck = sum(1 for each in diagnoses if each.reason is not None)
+        return diagnoses
 
-    async def _request(self, finding: Finding, actor: str, words: Words) -> None:
+    async def _request(self, diagnosis: Diagnosis, actor: str, words: Words) -> None:
         """Write down that the task is to be reset; without a server to ask it is reset at once."""
-        task = self._ledger.task(finding.task.task_id)
+        task = self._ledger.task(diagnosis.task.task_id)
         if task.stage not in IN_FLIGHT_STAGES or task.requested is not None:
             return  # it moved on, or an earlier intent stands
         at = to_timestamp(self._clock.now())
-        if finding.reason is Reason.UNKNOWN_SERVER:
+        if diagnosis.reason is Reason.UNKNOWN_SERVER:
             changed, op = waiting_again(task, at=at), "task.reset"
         else:
-            said = timeout_marks(finding, words) if finding.reason is Reason.OVER_LIMIT else {}
+            said = timeout_marks(diagnosis, words) if diagnosis.reason is Reason.OVER_LIMIT else {}
             changed = task.changed(at=at, requested="reset", requested_by=actor, **said)
             op = "task.reset_requested"
         try:
@@ -147,30 +147,30 @@ class StuckTasks:
                 changed,
                 op=op,
                 actor=actor,
-                reason=finding.sentence(words) or "force_reset",
-                evidence=evidence_of(finding),
+                reason=diagnosis.sentence(words) or "force_reset",
+                evidence=evidence_of(diagnosis),
             )
         except Conflict:  # somebody with newer knowledge was first
             log.debug("recovery.overtaken", **about(task))
 
-    def _log(self, findings: Sequence[Finding], reset: Sequence[str], actor: str) -> None:
-        for finding in findings:
-            task = self._ledger.task(finding.task.task_id)
+    def _log(self, diagnoses: Sequence[Diagnosis], reset: Sequence[str], actor: str) -> None:
+        for diagnosis in diagnoses:
+            task = self._ledger.task(diagnosis.task.task_id)
             log.warning(
                 "task.recovered",
                 task=task.task_id,
                 batch=task.batch_id,
-                server=finding.task.server,
+                server=diagnosis.task.server,
                 actor=actor,
-                reason=finding.reason or "force_reset",
+                reason=diagnosis.reason or "force_reset",
                 stage=task.stage.value,
                 reset=task.task_id in reset,
             )
 
     def _answer(
         self,
-        findings: Sequence[Finding],
-        treated: Sequence[Finding],
+        diagnoses: Sequence[Diagnosis],
+        treated: Sequence[Diagnosis],
         reset: Sequence[str],
         words: Words,
     ) -> RecoveryResult:
@@ -178,14 +178,14 @@ class StuckTasks:
         inside = {task.task_id for task in still_inside(self._ledger, attempts)}
         ended = {each.task.task_id for each in treated} - inside - set(reset)
         known = {each.task.task_id for each in treated}
-        left = [each for each in findings if each.reason and each.task.task_id not in known]
+        left = [each for each in diagnoses if each.reason and each.task.task_id not in known]
         self.stuck = min(self.stuck, len(left) + len(inside))
         parts = [words("stuck.reset", count=len(reset)) if reset else words("stuck.nothing")]
         for key, count in (("adopted", ended), ("still_ending", inside), ("left", left)):
             if count:
                 parts.append(words(f"stuck.{key}", count=len(count)))
         return RecoveryResult(
-            checked_tasks=len(findings),
+            checked_tasks=len(diagnoses),
             reset_tasks=len(reset),
             reset_task_ids=list(reset),
             message=("；" if words.language == "zh" else "; ").join(parts),

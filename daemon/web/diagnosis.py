@@ -1,6 +1,6 @@
 """Stuck tasks: the check, which changes nothing, and the recovery."""
 
-from daemon.upkeep.diagnosis import StatusCheck
+from daemon.upkeep.status_check import StatusCheck
 from daemon.upkeep.stuck import RecoveryResult
 from daemon.web.asked import CheckQuery, RecoveryQuery
 from daemon.web.decoding import Nothing

@@ -53,7 +53,7 @@ async def events(call: Call[Nothing, Nothing]) -> web.StreamResponse:
 
 
 class _Client:
-    """The connection of one request."""
+    """Who made a request."""
 
     def __init__(self, request: web.Request) -> None:
         self._request = request

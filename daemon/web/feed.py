@@ -45,8 +45,8 @@ class Event(msgspec.Struct, frozen=True):
     frame: bytes
 
 
-class Connection(Protocol):
-    """What a listener's client hangs on."""
+class Client(Protocol):
+    """Who listens: the other end of a stream of events."""
 
     def is_gone(self) -> bool:
         """Say whether the client has left; nobody is told when it does."""
@@ -60,9 +60,9 @@ class Connection(Protocol):
 class Listener:
     """One client's queue."""
 
-    def __init__(self, missed: list[Event] | None, connection: Connection | None) -> None:
+    def __init__(self, missed: list[Event] | None, client: Client | None) -> None:
         self.needs_snapshot = missed is None
-        self._connection = connection
+        self._client = client
         self._is_sending = False
         self._stalled_ticks = 0
         self._queue: deque[bytes] = deque(event.frame for event in missed or ())
@@ -72,7 +72,7 @@ class Listener:
     @property
     def is_gone(self) -> bool:
         """Whether its client has left."""
-        return self._connection is not None and self._connection.is_gone()
+        return self._client is not None and self._client.is_gone()
 
     def tell(self, frames: bytes) -> None:
         """Queue a tick's events; a full queue is dropped, and a snapshot becomes due."""
@@ -89,8 +89,8 @@ class Listener:
         if self.is_gone:
             self._news.set()
         self._stalled_ticks = self._stalled_ticks + 1 if self._is_sending else 0
-        if self._stalled_ticks > STALLED_TICKS and self._connection is not None:
-            self._connection.cut_off()
+        if self._stalled_ticks > STALLED_TICKS and self._client is not None:
+            self._client.cut_off()
 
     def restart(self) -> None:
         """Forget what is queued: a snapshot taken now says it all."""
@@ -198,13 +198,13 @@ class Feed:
 
     @contextmanager
     def listener(
-        self, last_event_id: str | None, connection: Connection | None = None
+        self, last_event_id: str | None, client: Client | None = None
     ) -> Iterator[Listener]:
         """Hang on; raises Refusal (503) when too many listen."""
         present = sum(not each.is_gone for each in self._listeners)
         if self.closed or present >= MAX_LISTENERS:
             raise Refusal("too_many_listeners", 503, headers={"Retry-After": "10"})
-        listener = Listener(self._missed_since(last_event_id), connection)
+        listener = Listener(self._missed_since(last_event_id), client)
         self._silent_ticks = 0
         self._listeners.add(listener)
         try:

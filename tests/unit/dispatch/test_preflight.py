@@ -15,7 +15,7 @@ from daemon.clock import SystemClock
 from daemon.comfy.client import ComfyClient
 from daemon.comfy.server import Ticket
 from daemon.comfy.simulator.simulator import Simulator
-from daemon.dispatch.preflight import Finding, check_graph
+from daemon.dispatch.preflight import NodeProblem, check_graph
 from daemon.dispatch.row_report import check_rows
 from daemon.dispatch.workflow import Template, load_templates
 from ledger.task import Dependency, InputFile, Task
@@ -314,7 +314,7 @@ def test_the_report_counts_rows_by_what_keeps_them_from_running(templates):
 
 
 def test_a_row_is_ready_when_one_server_can_run_it(templates):
-    wrong = Finding(kind="missing_model", node_id="1", input_name="x", message="no x")
+    wrong = NodeProblem(kind="missing_model", node_id="1", input_name="x", message="no x")
     two = {"图片合成": {"a": [wrong], "b": []}}
     assert check_rows([task(1)], templates, two).ready == 1
     one = {"图片合成": {"a": [wrong]}}

@@ -3,8 +3,8 @@
 import pytest
 
 from daemon.comfy.server import State
-from daemon.upkeep.diagnosis import status_check
-from daemon.upkeep.findings import Limits
+from daemon.upkeep.diagnosis import Limits
+from daemon.upkeep.status_check import status_check
 from daemon.words import Words
 from ledger.batch import BatchStatus
 from ledger.entry import Meta
