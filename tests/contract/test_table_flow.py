@@ -1,6 +1,5 @@
 """One suite over every kind of table: rows become results in their row, whatever people do."""
 
-import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from daemon.comfy.simulator import Simulator
 from daemon.comfy.simulator.executions import read_executions
 from tests.fakes.chinese import english_in
 from tests.fakes.table_user import TableUser
+from tests.fakes.waiting import until
 from tests.fakes.world import World, executions, finish
 
 HEADINGS = (
@@ -66,12 +66,6 @@ def begin(tmp_path, simulator, user):
 
 def said(user: TableUser, heading: str) -> list[str]:
     return [row[heading] for row in user.rows()]
-
-
-async def until(condition, seconds: float = 60) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.05)
 
 
 @contextlib.asynccontextmanager

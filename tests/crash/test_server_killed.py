@@ -5,7 +5,6 @@ import json
 import random
 import signal
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from daemon.comfy.simulator.executions import Execution, read_executions
 from daemon.retrying import POISON_AFTER_LOSSES
 from ledger.status import Stage
 from ledger.task import Task
+from tests.fakes.waiting import until
 from tests.fakes.world import (
     TWO_ROWS,
     World,
@@ -28,14 +28,22 @@ from tests.fakes.world import (
 TASKS = 3
 
 
-async def until(condition: Callable[[], object], seconds: float = 30) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.02)
-
-
 def runs_of(simulated: Path) -> list[Execution]:
     return list(read_executions(simulated)) if (simulated / "executions.jsonl").exists() else []
+
+
+async def done_by_a_new_server(world: World, simulated: Path, port: int) -> Task:
+    """Start the server anew, let the daemon end the work, and return the one task, which is done."""
+    server = await simulator_process(simulated, port, 0.1)
+    try:
+        code, log = await world.run("run", "--once")
+    finally:
+        await kill(server)
+    assert code == 0, log
+    (task,) = world.tasks()
+    assert task.stage is Stage.DONE
+    assert world.verify() == []
+    return task
 
 
 async def test_outputs_that_were_complete_are_adopted_and_never_made_again(tmp_path: Path) -> None:
@@ -47,17 +55,10 @@ async def test_outputs_that_were_complete_are_adopted_and_never_made_again(tmp_p
     await daemon.wait()  # died before it could write down that the prompt was accepted
     await until(lambda: any(run.result == "success" for run in runs_of(simulated)))
     await kill(server)
-    server = await simulator_process(simulated, port, 0.2)
-    try:
-        code, log = await world.run("run", "--once")
-        assert code == 0, log
-        (task,) = world.tasks()
-        assert (task.stage, task.metadata.adopted, task.attempt) == (Stage.DONE, True, 1)
-        assert (task.possible_duplicate, task.lost_by_server) == (False, 0)
-        assert executions(simulated).total() == 1
-        assert world.verify() == []
-    finally:
-        await kill(server)
+    task = await done_by_a_new_server(world, simulated, port)
+    assert (task.metadata.adopted, task.attempt) == (True, 1)
+    assert (task.possible_duplicate, task.lost_by_server) == (False, 0)
+    assert executions(simulated).total() == 1
 
 
 async def test_a_run_killed_in_the_middle_is_made_again_and_counted_as_lost(tmp_path: Path) -> None:
@@ -69,17 +70,10 @@ async def test_a_run_killed_in_the_middle_is_made_again_and_counted_as_lost(tmp_
     await until(lambda: [t.stage for t in world.tasks()] == [Stage.RUNNING])
     await kill(daemon)
     await kill(server)
-    server = await simulator_process(simulated, port, 0.1)
-    try:
-        code, log = await world.run("run", "--once")
-        assert code == 0, log
-        (task,) = world.tasks()
-        assert (task.stage, task.lost_by_server, task.attempt) == (Stage.DONE, 1, 2)
-        assert not task.possible_duplicate
-        assert executions(simulated).total() == 2
-        assert world.verify() == []
-    finally:
-        await kill(server)
+    task = await done_by_a_new_server(world, simulated, port)
+    assert (task.lost_by_server, task.attempt) == (1, 2)
+    assert not task.possible_duplicate
+    assert executions(simulated).total() == 2
 
 
 async def test_a_submission_that_nobody_can_know_about_is_marked(tmp_path: Path) -> None:
@@ -91,15 +85,8 @@ async def test_a_submission_that_nobody_can_know_about_is_marked(tmp_path: Path)
     await daemon.wait()
     await until(lambda: runs_of(simulated))
     await kill(server)  # it had begun, and forgot; our ledger says only "submitting"
-    server = await simulator_process(simulated, port, 0.1)
-    try:
-        code, log = await world.run("run", "--once")
-        assert code == 0, log
-        (task,) = world.tasks()
-        assert (task.stage, task.possible_duplicate, task.attempt) == (Stage.DONE, True, 1)
-        assert world.verify() == []
-    finally:
-        await kill(server)
+    task = await done_by_a_new_server(world, simulated, port)
+    assert (task.possible_duplicate, task.attempt) == (True, 1)
 
 
 async def test_the_files_of_another_ledgers_task_of_the_same_id_are_never_adopted(

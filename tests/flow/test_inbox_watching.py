@@ -4,7 +4,7 @@ import asyncio
 import os
 import shutil
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from daemon.clock import SystemClock
 from daemon.intake.inbox import Inbox
 from daemon.running import run_services
 from ledger.memory import MemoryBackend
+from tests.fakes.waiting import until
 from tests.unit.intake.house import House
 
 EXAMPLE = Path(__file__).parents[2] / "config" / "examples" / "jobs" / "spring"
@@ -38,13 +39,6 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
     stop.set()
     await service
     await made.ledger.close()
-
-
-async def until(true: Callable[[], bool], seconds: float = 30) -> None:
-    """Return when it is true; what tells us is the outcome itself."""
-    async with asyncio.timeout(seconds):
-        while not true():
-            await asyncio.sleep(0.01)
 
 
 async def test_a_file_that_is_moved_into_the_inbox_is_taken_within_a_moment(house, tmp_path):

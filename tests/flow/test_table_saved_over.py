@@ -1,6 +1,5 @@
 """Somebody saves, over a table file, a copy from before its rows were taken: nothing is lost."""
 
-import asyncio
 import contextlib
 import signal
 from collections import Counter
@@ -11,6 +10,7 @@ from PIL import Image
 
 from daemon.comfy.simulator import Simulator
 from tests.fakes.file_users import FILE_USERS, FileUser
+from tests.fakes.waiting import until
 from tests.fakes.world import World, executions, finish, kill
 
 HEADINGS = ("编号", "产品名", "产品图", "模特图", "任务ID", "状态", "错误信息", "输出图片")
@@ -42,12 +42,6 @@ def save_over(user: FileUser, older: bytes) -> None:
     draft = user.path.with_suffix(".saving")
     draft.write_bytes(older)
     draft.replace(user.path)
-
-
-async def until(condition, seconds: float = 60) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.05)
 
 
 @contextlib.asynccontextmanager

@@ -2,13 +2,11 @@
 
 import { batchCard } from "./batch-card.js";
 import { h, keyed } from "./dom.js";
+import { showMore } from "./more.js";
 import { on, store } from "./store.js";
 import { t } from "./words.js";
 
-const FIRST = 50;
-
 export function batchesView(root) {
-  let shown = FIRST;
   const search = h("input", {
     type: "search",
     placeholder: t("batches.search"),
@@ -17,24 +15,13 @@ export function batchesView(root) {
   });
   const list = h("div", { class: "batch-list" });
   const empty = h("p", { class: "empty" });
-  const more = h(
-    "button",
-    {
-      class: "button",
-      type: "button",
-      onclick: () => {
-        shown += FIRST;
-        update();
-      },
-    },
-    t("more"),
-  );
+  const more = showMore(update);
   const show = keyed(list, (batch) => batch.batch_id, batchCard);
   root.append(
     h("div", { class: "page-head with-tools" }, h("h1", {}, t("nav.batches")), search),
     list,
     empty,
-    more,
+    more.button,
   );
 
   function update() {
@@ -43,8 +30,7 @@ export function batchesView(root) {
     const found = wanted
       ? all.filter((batch) => `${batch.name} ${batch.batch_id}`.toLowerCase().includes(wanted))
       : all;
-    show(found.slice(0, shown));
-    more.hidden = found.length <= shown;
+    show(more.take(found));
     empty.hidden = found.length > 0;
     empty.textContent = t(all.length ? "nothing_found" : "overview.no_batches");
   }

@@ -4,32 +4,20 @@ import * as actions from "./actions.js";
 import { read } from "./api.js";
 import { h, icon, fill, keyed, setText } from "./dom.js";
 import { count, moment, rowName } from "./format.js";
+import { showMore } from "./more.js";
 import { toBatch, toTask } from "./route.js";
 import { on, store } from "./store.js";
 import { picture, thumbOf } from "./thumb.js";
 import { t, tr } from "./words.js";
 
 const OPEN_AT_FIRST = 3;
-const FIRST = 50; // batches; a year's worth of them at once would hold the page up
 const SHOWN = 20;
 
 export function failedView(root) {
   const empty = h("p", { class: "empty" }, t("failed.none"));
   const list = h("div", { class: "failed-list" });
   let made = 0;
-  let shown = FIRST;
-  const more = h(
-    "button",
-    {
-      class: "button",
-      type: "button",
-      onclick: () => {
-        shown += FIRST;
-        update();
-      },
-    },
-    t("more"),
-  );
+  const more = showMore(update);
   const show = keyed(
     list,
     (batch) => batch.batch_id,
@@ -47,7 +35,7 @@ export function failedView(root) {
     ),
     empty,
     list,
-    more,
+    more.button,
   );
 
   function update() {
@@ -55,8 +43,7 @@ export function failedView(root) {
       .filter((batch) => batch.statistics.failed)
       .reverse();
     empty.hidden = batches.length > 0;
-    more.hidden = batches.length <= shown;
-    show(batches.slice(0, shown));
+    show(more.take(batches));
   }
 
   update();

@@ -79,7 +79,8 @@ async def test_the_type_that_ran_last_is_preferred_but_not_for_ever(rows: Rows) 
     assert rows.take(last_type=VIDEO, streak=AFFINITY_STREAK) == ids(1)[0]
 
 
-async def test_a_video_waits_for_its_picture(rows: Rows) -> None:
+def two_stages() -> tuple[Task, Task]:
+    """Return the picture of a row and the video that is made of it."""
     picture = task_record(1)
     video = task_record(
         2,
@@ -87,6 +88,11 @@ async def test_a_video_waits_for_its_picture(rows: Rows) -> None:
         workflow_type=VIDEO,
         depends_on=Dependency(row_id=picture.row_id, workflow_type=picture.workflow_type),
     )
+    return picture, video
+
+
+async def test_a_video_waits_for_its_picture(rows: Rows) -> None:
+    picture, video = two_stages()
     await rows.open(picture, video)
     assert [rows.take(), rows.take()] == [picture.task_id, None]
     await rows.move(picture.task_id, Stage.SUBMITTING, Stage.QUEUED, Stage.COLLECTING, Stage.DONE)
@@ -94,13 +100,7 @@ async def test_a_video_waits_for_its_picture(rows: Rows) -> None:
 
 
 async def test_a_video_whose_picture_failed_is_blocked_with_the_reason(rows: Rows) -> None:
-    picture = task_record(1)
-    video = task_record(
-        2,
-        row_id=picture.row_id,
-        workflow_type=VIDEO,
-        depends_on=Dependency(row_id=picture.row_id, workflow_type=picture.workflow_type),
-    )
+    picture, video = two_stages()
     await rows.open(picture, video)
     await rows.move(picture.task_id, Stage.FAILED)
     assert rows.take() is None

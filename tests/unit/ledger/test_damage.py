@@ -190,6 +190,17 @@ async def test_repair_mends_the_last_line_too(folder):
     assert verify(folder) == []
 
 
+async def compacted_twice(folder) -> None:
+    """Write a ledger that has a snapshot, the one before, and an archived journal for each."""
+    ledger = in_folder(folder)
+    await ledger.open()
+    await write_some(ledger)
+    await ledger.compact()
+    await write_some(ledger, first=10)
+    await ledger.compact()
+    await ledger.close()
+
+
 async def test_a_damaged_snapshot_is_rebuilt_without_loss(folder):
     ledger = in_folder(folder)
     await ledger.open()
@@ -217,13 +228,7 @@ async def test_a_damaged_snapshot_is_rebuilt_without_loss(folder):
 
 
 async def test_without_any_snapshot_the_archive_gives_the_state_back(folder):
-    ledger = in_folder(folder)
-    await ledger.open()
-    await write_some(ledger)
-    await ledger.compact()
-    await write_some(ledger, first=10)
-    await ledger.compact()
-    await ledger.close()
+    await compacted_twice(folder)
     expected = dict(read_state(folder).tasks)
     (folder / "ledger.json").write_text("{}")
     (folder / "ledger.previous.json").unlink()
@@ -247,13 +252,7 @@ async def test_a_snapshot_that_rots_while_the_daemon_runs_is_written_anew(folder
 
 
 async def test_a_journal_that_is_gone_is_told(folder):
-    ledger = in_folder(folder)
-    await ledger.open()
-    await write_some(ledger)
-    await ledger.compact()
-    await write_some(ledger, first=10)
-    await ledger.compact()
-    await ledger.close()
+    await compacted_twice(folder)
     (folder / "archive" / "journal-000000000014.jsonl.gz").unlink()
     shutil.copy(folder / "ledger.previous.json", folder / "ledger.json")
     ledger = in_folder(folder)

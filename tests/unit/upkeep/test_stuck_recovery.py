@@ -8,6 +8,7 @@ from daemon.comfy.server import State
 from daemon.words import Words
 from ledger.jsondir.reader import history, read_state
 from ledger.status import Stage
+from ledger.task import Task
 from tests.unit.upkeep.conftest import House
 
 
@@ -43,14 +44,20 @@ async def test_what_ended_is_adopted_and_not_reset(house: House, words: Words) -
     assert (adopted.stage, len(adopted.outputs)) == (Stage.COLLECTING, 1)
 
 
-async def test_force_cancels_by_id_and_resets_when_the_server_shows_the_end(
-    house: House, words: Words
-) -> None:
+async def one_over_the_limit_and_one_behind_it(house: House) -> tuple[Task, Task]:
+    """Return a task that has run for too long, and one that waits in the server's queue."""
     house.simulator.pace.seconds_per_job = 30
     over = await house.task(age=45)
     await house.until(await house.inside(over), State.RUNNING)
     queued = await house.task(Stage.QUEUED)
     await house.inside(queued)
+    return over, queued
+
+
+async def test_force_cancels_by_id_and_resets_when_the_server_shows_the_end(
+    house: House, words: Words
+) -> None:
+    over, queued = await one_over_the_limit_and_one_behind_it(house)
     result = await house.stuck().recover(words, actor="cli:mei", force_reset=True)
     assert sorted(result.reset_task_ids) == [over.task_id, queued.task_id]
     health = await house.client.health()
@@ -63,11 +70,7 @@ async def test_force_cancels_by_id_and_resets_when_the_server_shows_the_end(
 async def test_a_sweep_with_force_spares_what_is_healthy_and_counts_the_timeout(
     house: House, words: Words
 ) -> None:
-    house.simulator.pace.seconds_per_job = 30
-    over = await house.task(age=45)
-    await house.until(await house.inside(over), State.RUNNING)
-    queued = await house.task(Stage.QUEUED)
-    await house.inside(queued)
+    over, queued = await one_over_the_limit_and_one_behind_it(house)
     result = await house.stuck().recover(
         words, actor="sweep:stuck", force_reset=True, spare_healthy=True
     )
