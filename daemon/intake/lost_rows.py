@@ -4,6 +4,7 @@ A text editor that had the file open does that without a word. Taken as new, suc
 second time, and the results of the first would find no row.
 """
 
+import hashlib
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
 
@@ -16,7 +17,7 @@ from ledger.index import Index
 from ledger.task import Json, Task
 
 #: So long a row that went is looked for among the new ones; who writes the same row again later
-#: wants it to run again.
+#: wants it to run again. Of one that an earlier process took, from the first look on.
 LOST_SECONDS = 600.0
 #: What a row holds that was never told anything; a status and a word on an error may be older.
 _TOLD = frozenset(OUR_HEADINGS) - {*STATUS_KEYS, "error", "command"}
@@ -26,7 +27,7 @@ class _Loss(msgspec.Struct, frozen=True):
     """An id that stands nowhere any more."""
 
     at: float  # monotonic, when it was missed
-    told: str  # what the row held that its task was made for
+    told: bytes  # a hash of what the row held that its task was made for
 
 
 class LostRows:
@@ -40,7 +41,7 @@ class LostRows:
         self._inputs_of = inputs_of
         self._standing: dict[str, None] = {}
         self._lost: dict[str, _Loss] = {}
-        self._by_inputs: dict[str, deque[str]] = {}  # of those that are looked for
+        self._by_inputs: dict[bytes, deque[str]] = {}  # of those that are looked for
 
     def expect(self, key: str) -> None:
         """Note that a row bears *key* from now on."""
@@ -77,6 +78,7 @@ class LostRows:
         return self._index.find_task(keys.popleft()) if keys else None
 
 
-def _told(values: Mapping[str, Json]) -> str:
-    """Return what people filled in, as they see it."""
-    return repr(sorted((key, as_text(value)) for key, value in values.items() if value != ""))
+def _told(values: Mapping[str, Json]) -> bytes:
+    """Return a hash of what people filled in, as they see it."""
+    told = sorted((key, as_text(value)) for key, value in values.items() if value != "")
+    return hashlib.blake2b(repr(told).encode("utf-8", "replace"), digest_size=16).digest()

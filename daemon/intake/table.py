@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 
 import structlog
 
@@ -33,6 +34,8 @@ BUSY_SECONDS = 0.2
 #: Rows that want nothing are left out of most looks where leaving them out saves calls; whether
 #: finished ones were edited is looked at so often, and at the start.
 WHOLE_SECONDS = 3600.0
+#: At the start, rows that were done so long before are looked for among those without an id.
+REMEMBERED = timedelta(days=7)
 #: Failures after which a run that is to end does not wait for the table any longer.
 GIVEN_UP_AFTER = 3
 #: Where a look counts for a quota, the pause grows by this while nothing changes, up to so much.
@@ -76,7 +79,8 @@ class TablePoller:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Look at the table now and then until *stop*; a portion being taken is finished."""
-        await self._rows.expect_unpublished()
+        since = to_timestamp(self._clock.now() - REMEMBERED)
+        await self._rows.expect_taken(since)
         while not stop.is_set():
             self.wake.clear()
             self.idle = await self.look(stop)

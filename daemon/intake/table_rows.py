@@ -1,7 +1,7 @@
 """What each row of a table wants of us: to be taken, a command, a word to its maker, nothing."""
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -16,6 +16,7 @@ from daemon.tables.copies import SECTION as COPIES
 from daemon.tables.copies import Note, noted
 from daemon.tables.errors import Trouble
 from daemon.tables.status import STATUS_WORDS, RowStatus, read_status
+from ledger.batch import BatchStatus
 from ledger.entry import Meta
 from ledger.index import Index
 from ledger.status import OPEN_STAGES, Stage
@@ -62,13 +63,31 @@ class TableRows:
         """The keys of the finished rows whose inputs are not those that they ran with."""
         return tuple(self._edited)
 
-    async def expect_unpublished(self) -> None:
-        """Note which rows an earlier process took that must stand in the table."""
-        for number, task_id in enumerate(self._index.unpublished(self._table), start=1):
+    async def expect_taken(self, since: str) -> None:
+        """Note which rows earlier processes took that must stand in the table.
+
+        Those that it was not told of, and those that run or were done after *since*: somebody may
+        have saved an older copy while no daemon ran. One that failed and is there without its id
+        is to run again.
+        """
+        if not self._can_lose_ids:
+            return
+        untold = dict.fromkeys(self._index.unpublished(self._table))
+        for number, task_id in enumerate((*untold, *self._taken(since)), start=1):
             if number % _SLICE == 0:
                 await asyncio.sleep(0)
-            if (task := self._index.find_task(task_id)) and task.metadata.table_row:
+            task = self._index.find_task(task_id)
+            if task is None or task.metadata.table_row is None:
+                continue
+            if task_id in untold or (task.stage is Stage.DONE and task.updated_at >= since):
                 self.lost.expect(task.metadata.table_row.key)
+
+    def _taken(self, since: str) -> Iterator[str]:
+        """Yield the ids of the table's tasks, but for batches that ended before *since*."""
+        for batch in self._index.batches():
+            own = (batch.source.kind, batch.source.name) == ("table", self._table)
+            if own and (batch.status is BatchStatus.RUNNING or batch.updated_at >= since):
+                yield from self._index.task_ids(batch.batch_id)
 
     async def sort(self, reading: Reading, being_claimed: Collection[str], at: str) -> Wants:
         """Return what the rows want; those whose claim is open want nothing.

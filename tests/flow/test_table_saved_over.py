@@ -96,3 +96,23 @@ async def test_killed_while_it_gives_rows_their_ids_back_nothing_runs_twice(
     assert code == 0, log
     assert said(user, "状态") == ["已完成"] * ROWS
     assert_shown_once(world, user, tmp_path / "comfyui", keys)
+
+
+async def test_an_older_copy_saved_while_no_daemon_runs_gives_rows_that_were_told_back_too(
+    user, simulator, tmp_path
+):
+    older = user.path.read_bytes()
+    world = World(tmp_path / "world", simulator.url, more=user.toml)
+    code, log = await world.run("run", "--once")
+    assert code == 0, log
+    keys = said(user, "任务ID")
+    save_over(user, older)
+    code, log = await world.run("run", "--once")
+    assert code == 0, log
+    assert said(user, "状态") == ["已完成"] * ROWS
+    assert_shown_once(world, user, tmp_path / "comfyui", keys)
+    user.save([*user.load(), *([*line[:4], "", "", "", ""] for line in user.load()[1:2])])
+    code, log = await world.run("run", "--once")  # a row alike one that stands is a new one
+    assert code == 0, log
+    assert said(user, "任务ID")[:ROWS] == keys
+    assert executions(tmp_path / "comfyui").total() == ROWS + 1

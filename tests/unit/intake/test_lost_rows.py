@@ -1,0 +1,70 @@
+"""Rows without an id, beside what the ledger took before: which are old ones, which are new."""
+
+import pytest
+
+from config.settings import Settings
+from daemon.intake.table_rows import TableRows
+from daemon.tables.connection import connect
+from ledger.ledger import Ledger
+from ledger.memory import MemoryBackend
+from ledger.status import Stage
+from ledger.task import Metadata, Publish, Source, TableRow
+from tests.fakes.clock import JumpingClock
+from tests.fakes.file_users import CsvUser
+from tests.fakes.records import AT, batch_record, task_record
+
+WEEK_BEFORE, LONG_BEFORE = "2026-11-15T00:00:00.000Z", "2026-11-14T00:00:00.000Z"
+TAKEN = {
+    "茶壶": {"stage": Stage.DONE},
+    "茶杯": {"stage": Stage.DONE, "updated_at": LONG_BEFORE},
+    "碗": {"stage": Stage.FAILED},
+    "盘": {"stage": Stage.FAILED, "publish": Publish(state="pending")},
+    "瓶": {"stage": Stage.DONE, "replaced_by": "img_20261121_000009"},
+}
+
+
+@pytest.fixture
+async def sorted_by(tmp_path):
+    """Sort a table of (product, 任务ID) by the ledger that took TAKEN in an earlier process."""
+    user, clock, ledger = CsvUser(tmp_path), JumpingClock(), Ledger(MemoryBackend())
+    await ledger.open()
+    source = Source(kind="table", name="table")
+    await ledger.commit(batch_record(source=source), op="batch.accepted")
+    for number, (name, given) in enumerate(TAKEN.items(), start=1):
+        place = TableRow(
+            table="table",
+            key=f"img_20261121_{number:06}",
+            workflow_types=("图片合成",),
+            replaced_by=given.get("replaced_by"),
+        )
+        known = Metadata(table_row=place, feishu_row_data={"product_name": name})
+        fields = {"publish": Publish(state="published"), "metadata": known} | given
+        fields.pop("replaced_by", None)
+        await ledger.commit(task_record(number, **fields), op="batch.accepted")
+
+    async def sort(*rows):
+        headings = ("产品名", "任务ID", "状态")
+        user.fill(headings, [dict(zip(headings, row, strict=False)) for row in rows])
+        table = user.open()
+        (connection,) = connect([table], Settings(tables=(user.settings,)), ledger, clock)
+        found = TableRows(connection, ledger.index, {}, clock)
+        await found.expect_taken(WEEK_BEFORE)
+        wants = await found.sort(await table.read_all(), (), AT)
+        await table.close()
+        robbed = {row.text("product_name"): task.task_id[-1] for row, task in wants.robbed}
+        return robbed, [row.text("product_name") for row in wants.ready]
+
+    yield sort
+    await ledger.close()
+
+
+async def test_rows_that_were_done_lately_or_not_told_get_their_ids_back_and_others_run(sorted_by):
+    robbed, ready = await sorted_by(*([name] for name in TAKEN))
+    assert robbed == {"茶壶": "1", "盘": "4"}
+    assert ready == ["茶杯", "碗", "瓶"]
+
+
+async def test_a_row_alike_one_that_stands_is_new_and_of_two_alike_one_that_went_one_is(sorted_by):
+    first = ["茶壶", "img_20261121_000001", "已完成"]
+    assert await sorted_by(first, ["茶壶"]) == ({}, ["茶壶"])
+    assert await sorted_by(["茶壶"], ["茶壶"]) == ({"茶壶": "1"}, ["茶壶"])
