@@ -72,14 +72,16 @@ class CommandColumn:
             await self._empty([(row, why.text(self._connection.words)) for row, why in refused])
 
     async def forget_emptied(self, reading: Reading) -> None:
-        """Drop the notes of commands that stand in no cell any more: a kill left them."""
+        """Drop the notes of commands that stand in no cell any more.
+
+        A kill left them, or an answer that was lost. Every reading has the rows with a command.
+        """
         notes = [key for key in self._ledger.meta(SECTION) if key.startswith(self._key(""))]
         if not notes:
             return
         standing = {self._key(row.key or "") for row in reading.rows if row.text("command")}
         gone = [key for key in notes if key not in standing]
-        if gone and reading.is_whole:
-            await self._forget(gone)
+        await self._forget(gone)
 
     async def _obeyed(self, row: Row, task: Task | None, command: Command | None) -> str:
         """Return what the row's maker is told of the command."""

@@ -157,3 +157,27 @@ async def test_a_sheet_says_in_its_row_that_a_picture_floats(tmp_path, pictures)
         code, log = await world.run("run", "--once")
         assert code == 0, log
     assert "浮在单元格上方" in user.rows()[0]["错误信息"]
+
+
+async def test_a_command_whose_emptying_went_unanswered_is_obeyed_when_it_is_written_again(
+    tmp_path, simulator, pictures
+):
+    user = BitableUser(tmp_path / "document", SystemClock())
+    async with user.feishu as feishu:
+        user.fill((*HEADINGS, "命令", "重试次数"), [{"产品名": "茶壶", **pictures}])
+        world = World(tmp_path / "world", simulator.url, max_auto_retries=0, more=user.toml)
+        simulator.faults.set("execution_error")
+        process = await world.daemon("run")
+        await until(lambda: user.rows()[0]["状态"] == "失败")
+        feishu.fail("bitable.update", 91402, after=True)  # carried out, but who knows
+        user.edit(0, "命令", "重试")
+        await until(lambda: (user.rows()[0]["重试次数"], user.rows()[0]["状态"]) == ("1", "失败"))
+        assert user.rows()[0]["命令"] == ""
+        simulator.faults.clear()
+        user.edit(0, "命令", "重试")
+        await until(lambda: user.rows()[0]["状态"] == "已完成")
+        await until(lambda: user.rows()[0]["命令"] == "")
+        process.terminate()
+        code, log = await finish(process)
+    assert code == 0, log
+    assert [task.status for task in world.tasks()] == ["失败", "失败", "已完成"]
