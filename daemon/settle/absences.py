@@ -13,8 +13,8 @@ from ledger.task import Task
 SECTION = "absences"
 
 
-class Absence(msgspec.Struct, frozen=True):
-    """A task as it stood when its server did not know its prompt."""
+class Absence(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """A task as it stood when its server did not know its prompt; there may be thousands."""
 
     version: int  # one that changed since may have been sent anew
     since_seconds: float  # of the machine's monotonic clock
