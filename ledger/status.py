@@ -25,6 +25,8 @@ class Stage(StrEnum):
     FAILED = "failed"  #: ended; ``error_kind`` and ``error_message`` say why
     CANCELLED = "cancelled"  #: ended at an operator's wish
 
+    __hash__ = str.__hash__  # an enum's own is Python; stages are looked up at every change
+
 
 STATUS_OF: dict[Stage, Status] = {
     Stage.WAITING: Status.WAITING,

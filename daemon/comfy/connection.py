@@ -6,8 +6,7 @@ meantime would leave open whether the server got the request.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from http import HTTPStatus
 from types import SimpleNamespace
 from typing import TypeVar
@@ -86,7 +85,7 @@ class Connection:
 
     async def _read_bytes(self, path: str, seconds: float) -> bytes:
         total = aiohttp.ClientTimeout(total=seconds, connect=self.timeouts.connect_seconds)
-        async with self.response("GET", path, timeout=total) as response:
+        async with await self.response("GET", path, timeout=total) as response:
             if response.status != HTTPStatus.OK:
                 raise self.unreachable(f"{path} answered {response.status}")
             try:
@@ -94,7 +93,6 @@ class Connection:
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 raise self.unreachable(reason(error)) from error
 
-    @asynccontextmanager
     async def response(
         self,
         method: str,
@@ -103,8 +101,8 @@ class Connection:
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's own, in parts
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """Open the answer to a read, of any status below 500; raises Unreachable.
+    ) -> aiohttp.ClientResponse:
+        """Return the answer to a read, of any status below 500, to be closed; raises Unreachable.
 
         What goes wrong while its body is read is the caller's to translate.
         """
@@ -119,10 +117,10 @@ class Connection:
             )
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise self.unreachable(reason(error)) from error
-        async with response:
-            if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-                raise self.unreachable(f"{path} answered {response.status}")
-            yield response
+        if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            response.release()
+            raise self.unreachable(f"{path} answered {response.status}")
+        return response
 
     async def change(
         self, path: str, body: bytes | aiohttp.FormData | None, *, seconds: float

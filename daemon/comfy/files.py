@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path, PurePosixPath
 
@@ -26,7 +26,7 @@ async def find_file(connection: Connection, ref: FileRef) -> FileHead | None:
     """Return the file's head, or None when the server has no such file; raises Unreachable."""
     seconds = connection.timeouts.read_seconds
     times = aiohttp.ClientTimeout(total=seconds, connect=connection.timeouts.connect_seconds)
-    async with connection.response(
+    async with await connection.response(
         "HEAD", "/view", params=_params(ref), headers=_AS_STORED, timeout=times
     ) as response:
         if _is_missing(response.status, ref):
@@ -80,7 +80,7 @@ async def open_file(
     When the file is shorter than *offset*, it is read from its beginning.
     """
     failpoint.reach("comfy.download.open")
-    async with _view(connection, ref, offset) as response:
+    async with await _view(connection, ref, offset) as response:
         _must_be_there(connection, response, ref)
         if response.status != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             yield _download(connection, response, offset)
@@ -89,16 +89,14 @@ async def open_file(
     if total_bytes == offset:  # nothing is missing
         yield FileDownload(connection, None, offset, total_bytes)
         return
-    async with _view(connection, ref, 0) as response:
+    async with await _view(connection, ref, 0) as response:
         _must_be_there(connection, response, ref)
         yield _download(connection, response, 0)
 
 
-def _view(
-    connection: Connection, ref: FileRef, offset: int
-) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+async def _view(connection: Connection, ref: FileRef, offset: int) -> aiohttp.ClientResponse:
     times = connection.timeouts
-    return connection.response(
+    return await connection.response(
         "GET",
         "/view",
         params=_params(ref),

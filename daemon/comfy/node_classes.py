@@ -13,13 +13,19 @@ from daemon.comfy.server import Json
 
 
 class NodeClasses(Mapping[str, Json]):
-    """Class name -> description; reads like a dict, decodes what is asked for."""
+    """Class name -> description; reads like a dict, decodes what is asked for.
+
+    Once: each row asks for the same classes, and one may list thousands of models.
+    """
 
     def __init__(self, described: dict[str, Raw]) -> None:
         self._described = described
+        self._decoded: dict[str, Json] = {}
 
     def __getitem__(self, name: str) -> Json:
-        return cast("Json", msgspec.json.decode(self._described[name]))
+        if name not in self._decoded:
+            self._decoded[name] = cast("Json", msgspec.json.decode(self._described[name]))
+        return self._decoded[name]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._described)

@@ -159,7 +159,8 @@ class Settlement:
         except Conflict:  # somebody with newer knowledge was first
             log.debug("settlement.overtaken", **about(task))
             return
-        log.info(
+        tell = log.debug if verdict.is_ordinary else log.info
+        tell(
             "task.settled",
             **about(task),
             verdict=verdict.decision.value,

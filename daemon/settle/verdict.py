@@ -35,6 +35,9 @@ class Decision(StrEnum):
     AS_REQUESTED = "as_requested"  #: an operator wanted it gone, and it is
 
 
+_ORDINARY = frozenset({Decision.FOLLOW, Decision.COLLECT})
+
+
 class Probe(msgspec.Struct, frozen=True, kw_only=True):
     """What the output folder says of an attempt."""
 
@@ -52,6 +55,11 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     failure: str | None = None  # failure class, with FAIL
     message: str = ""  # for a person, with FAIL
     adopted: bool = False
+
+    @property
+    def is_ordinary(self) -> bool:
+        """Whether the task takes the course that nearly all take."""
+        return self.decision in _ORDINARY and not self.adopted
 
 
 def judge(
