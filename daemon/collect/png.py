@@ -66,7 +66,7 @@ class _Pixels:
         while piece and not self._inflating.eof:
             try:
                 lines = self._inflating.decompress(piece, PIECE_BYTES)
-            except isal_zlib.error as error:
+            except isal_zlib.error as error:  # type: ignore[misc]  # its stub knows no class
                 raise Doubtful from error
             piece = self._inflating.unconsumed_tail
             self._look_at(lines)

@@ -19,8 +19,7 @@ from daemon.dispatch.queues import Head, Kind, QueueKey, Queues, Rank
 from daemon.retrying import OUT_OF_MEMORY
 from daemon.settle.dependency import dependency_met, why_blocked
 from daemon.settle.gpu_memory import given_up_by, wanted_server
-from ledger.batch import Batch
-from ledger.entry import Transaction
+from ledger.entry import Meta, Transaction
 from ledger.ledger import Ledger
 from ledger.status import OPEN_STAGES, Stage, Status
 from ledger.task import Task
@@ -74,10 +73,11 @@ class ReadyRows:
     def follow(self, transaction: Transaction) -> None:
         """Take in a durable change; the ledger's subscriber."""
         for record in transaction.records:
+            if isinstance(record, Meta):
+                continue
             if isinstance(record, Task):
                 self._follow_task(record)
-            if isinstance(record, Task | Batch):
-                self._queues.touch(record.batch_id)
+            self._queues.touch(record.batch_id)
 
     def take(
         self, server: str, last_type: str | None, streak: int, runs: Callable[[str], bool]

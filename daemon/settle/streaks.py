@@ -10,8 +10,7 @@ verdict into its record.
 from typing import TYPE_CHECKING
 
 from daemon.retrying import failure_class
-from ledger.batch import Batch
-from ledger.entry import Transaction
+from ledger.entry import Meta, Transaction
 from ledger.status import Stage
 from ledger.task import Task
 
@@ -48,7 +47,7 @@ class Streaks:
     def _follow(self, transaction: Transaction) -> None:
         resets = transaction.op in _RESETTING
         for record in transaction.records:
-            if not isinstance(record, Task | Batch):
+            if isinstance(record, Meta):
                 continue
             if resets:
                 self._set(record.batch_id, 0)

@@ -73,11 +73,13 @@ class Activity:
         return [task_row(task) for task in reversed(self._latest)]
 
     def _count(self, task: Task) -> None:
-        now = self._clock.now()
+        minute = _minute(self._clock.now())
+        if minute not in self._minutes:
+            for old in [each for each in self._minutes if each <= minute - MINUTES]:
+                del self._minutes[old]
+            self._minutes[minute] = [0, 0]
         if task.stage in (Stage.DONE, Stage.FAILED):
-            self._minutes.setdefault(_minute(now), [0, 0])[task.stage is Stage.FAILED] += 1
-        for old in [each for each in self._minutes if each <= _minute(now) - MINUTES]:
-            del self._minutes[old]
+            self._minutes[minute][task.stage is Stage.FAILED] += 1
         if task.stage is Stage.DONE and task.output_files:
             self._latest.append(task)
         if task.gpu_seconds and task.server and task.started_at:

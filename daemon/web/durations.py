@@ -1,5 +1,7 @@
 """How long tasks wait, run, are collected and published, from the ledger's feed."""
 
+from functools import cache
+
 from daemon.metrics import Metrics
 from ledger.entry import Transaction
 from ledger.status import OPEN_STAGES, Stage
@@ -14,26 +16,29 @@ class Durations:
     """Observes what each step took; remembers only what is being collected or published."""
 
     def __init__(self, metrics: Metrics) -> None:
-        self._times = metrics.histograms
-        self._gpu_seconds = metrics.counters.gpu_seconds
+        times = metrics.histograms
+        # Finding a metric by its labels costs more than counting; there are few of each.
+        self._waited = cache(times.waiting_seconds.labels)
+        self._run = cache(times.run_seconds.labels)
+        self._collected = cache(times.collecting_seconds.labels)
+        self._published = cache(times.publishing_seconds.labels)
+        self._executed = cache(metrics.counters.gpu_seconds.labels)
         self._collecting_since: dict[str, str] = {}  # task id -> when it began
         self._publishing_since: dict[str, str] = {}
 
     def follow(self, task: Task, transaction: Transaction) -> None:
         """Take in a task as *transaction* made it."""
-        times, op = self._times, transaction.op
+        op = transaction.op
         if op in _EXECUTED and task.gpu_seconds is not None:
             server = str((transaction.evidence or {}).get("server") or task.server or "")
-            executed = self._gpu_seconds.labels(task.workflow_type, server)
-            executed.inc(max(0.0, task.gpu_seconds))
+            self._executed(task.workflow_type, server).inc(max(0.0, task.gpu_seconds))
         if op == "task.submitting" and task.attempt == 1:
-            waited = times.waiting_seconds.labels(task.workflow_type)
+            waited = self._waited(task.workflow_type)
             waited.observe(_seconds(task.created_at, task.updated_at))
         self._follow_collecting(task)
         self._follow_publishing(task)
         if task.stage is Stage.DONE and task.has_just_ended and task.gpu_seconds is not None:
-            run = times.run_seconds.labels(task.workflow_type, task.server or "")
-            run.observe(task.gpu_seconds)
+            self._run(task.workflow_type, task.server or "").observe(task.gpu_seconds)
 
     def _follow_collecting(self, task: Task) -> None:
         if task.stage is Stage.COLLECTING:
@@ -41,7 +46,7 @@ class Durations:
             return
         since = self._collecting_since.pop(task.task_id, None)
         if since is not None and task.stage is Stage.DONE:
-            collected = self._times.collecting_seconds.labels(task.server or "")
+            collected = self._collected(task.server or "")
             collected.observe(_seconds(since, task.updated_at))
 
     def _follow_publishing(self, task: Task) -> None:
@@ -52,7 +57,7 @@ class Durations:
             return
         since = self._publishing_since.pop(task.task_id, None)
         if since is not None and task.publish.state == "published":
-            published = self._times.publishing_seconds.labels(_table(task))
+            published = self._published(_table(task))
             published.observe(_seconds(since, task.updated_at))
 
 

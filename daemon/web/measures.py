@@ -45,23 +45,20 @@ class Measures:
                 self._durations.follow(record, transaction)
 
     def _count(self, task: Task) -> None:
-        kind = task.error_kind or "unknown"
         if task.stage is Stage.FAILED and task.has_just_ended:
-            self.metrics.counters.failures.labels(kind).inc()
+            self.metrics.counters.failures.labels(_kind(task)).inc()
         if task.retried_from is not None and task.version == 1:
             before = self._ledger.index.find_task(task.retried_from)
-            of_before = (before.error_kind if before else None) or "unknown"
-            self.metrics.counters.retries.labels(of_before, "operator").inc()
+            self.metrics.counters.retries.labels(_kind(before), "operator").inc()
         if task.auto_retries > self._auto_retries.get(task.task_id, 0):
             self._auto_retries[task.task_id] = task.auto_retries
-            self.metrics.counters.retries.labels(kind, "daemon").inc()
+            self.metrics.counters.retries.labels(_kind(task), "daemon").inc()
         if task.stage not in OPEN_STAGES:
             self._auto_retries.pop(task.task_id, None)
 
     def _count_recovery(self, task: Task, transaction: Transaction) -> None:
-        requested = (transaction.evidence or {}).get("requested")
         if transaction.op in RECOVERIES:
-            if requested not in _NOT_LOST:
+            if (transaction.evidence or {}).get("requested") not in _NOT_LOST:
                 self.metrics.counters.recoveries.labels(RECOVERIES[transaction.op]).inc()
         elif task.metadata.adopted and task.stage is Stage.COLLECTING and not task.output_files:
             self._count_adoption(task)
@@ -116,3 +113,7 @@ class Measures:
         fill(self.metrics.gauges.outbox_tasks, outboxes)
         if (calls := self._desk.feishu_calls()) is not None:
             fill(self.metrics.gauges.feishu_calls, {(settings.feishu.app_id,): float(calls)})
+
+
+def _kind(task: Task | None) -> str:
+    return (task.error_kind if task else None) or "unknown"
