@@ -31,7 +31,7 @@ FILE_USERS = {user.kind: user for user in (CsvUser, XlsxUser)}
 FEISHU_USERS = {user.kind: user for user in (BitableUser, SheetUser)}
 PUBLISHING = (
     *("tables.", "publish."),
-    *("feishu.write", "feishu.image", "feishu.update", "feishu.upload"),
+    *("feishu.write", "feishu.image", "feishu.update", "feishu.upload.begun", "feishu.upload.part"),
 )
 OURS = ("claim.", "command.", *PUBLISHING)
 
