@@ -9,8 +9,11 @@ from PIL import Image
 
 from daemon.clock import SystemClock
 from daemon.comfy.simulator import Simulator
+from ledger.jsondir.store import JsonDirBackend
+from ledger.ledger import Ledger
 from tests.fakes.feishu_users import BitableUser, SheetUser
 from tests.fakes.file_users import CsvUser, FileUser, XlsxUser
+from tests.fakes.records import batch_record, untold_video
 from tests.fakes.table_user import TableUser
 from tests.fakes.world import World, executions
 
@@ -144,6 +147,29 @@ async def test_a_file_that_feishu_does_not_tell_of_again_goes_up_once_more_and_i
         assert_shown_once(world, user, tmp_path / "comfyui")
     names = uploads(user)
     assert (len(names), len(set(names))) == (TASKS + 1, TASKS)
+
+
+async def test_killed_in_the_middle_of_a_large_video_it_sends_the_parts_that_are_missing(
+    tmp_path: Path,
+) -> None:
+    user = BitableUser(tmp_path / "document", SystemClock())
+    async with user.feishu:
+        user.fill(HEADINGS, [{"产品名": "茶壶"}])
+        world = World(tmp_path / "world", "http://127.0.0.1:9", more=user.toml)
+        world.state.mkdir(exist_ok=True)
+        (world.state / "a.mp4").write_bytes(bytes(21 * 1024 * 1024))
+        key = user.base.rows[0].record_id
+        ledger = Ledger(JsonDirBackend(world.state / "ledger"))
+        await ledger.open()
+        await ledger.commit(batch_record(), untold_video("a.mp4", key), op="batch.accepted")
+        await ledger.close()
+        code, log = await world.run("run", "--once", ROWKEEPER_FAILPOINT="feishu.upload.part@4")
+        assert code == -signal.SIGKILL, log
+        code, log = await world.run("run", "--once")
+        assert user.feishu.drive.uploaded(user.base.app) == [user.rows()[0]["输出视频"]], log
+        sent = [call for call in user.feishu.calls if (call.name, call.code) == ("media.part", 0)]
+        assert (len(sent), user.feishu.count("media.prepare")) == (6 + 1, 1)
+    assert {task.publish.state for task in world.tasks()} == {"published"}
 
 
 @pytest.mark.timeout(300)

@@ -13,14 +13,11 @@ from daemon.tables.overwritten import Overwritten
 from ledger.jsondir.store import JsonDirBackend
 from ledger.ledger import Ledger
 from ledger.memory import MemoryBackend
-from ledger.status import Stage
-from ledger.task import Metadata, OutputFile, Publish, TableRow
 from tests.fakes.clock import JumpingClock
 from tests.fakes.feishu_users import BitableUser
-from tests.fakes.records import batch_record, task_record
+from tests.fakes.records import batch_record, untold_video
 
 MIB = 1024 * 1024
-VIDEO = "图生视频"
 
 
 class Killed(BaseException):
@@ -40,25 +37,7 @@ async def user(tmp_path):
 async def accepted(user, folder, size_bytes: int) -> None:
     """Have the ledger in *folder* know a video that no table was told of."""
     (folder / "a.mp4").write_bytes(bytes(size_bytes))
-    output = OutputFile(
-        node="40",
-        filename="a.mp4",
-        subfolder="",
-        type="output",
-        path="a.mp4",
-        sha256="0" * 64,
-        size_bytes=size_bytes,
-    )
-    key = user.base.rows[0].record_id
-    place = TableRow(table="table", key=key, workflow_types=(VIDEO,))
-    task = task_record(
-        1,
-        Stage.DONE,
-        workflow_type=VIDEO,
-        publish=Publish(state="pending"),
-        metadata=Metadata(table_row=place),
-        outputs=(output,),
-    )
+    task = untold_video("a.mp4", user.base.rows[0].record_id)
     ledger = Ledger(JsonDirBackend(folder / "ledger"))
     await ledger.open()
     await ledger.commit(batch_record(), task, op="batch.accepted")
