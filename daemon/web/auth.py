@@ -74,7 +74,7 @@ class Guard:
         self._reading_is_open = reading_is_open
         self._wrong = Buckets(clock, WRONG_TOKENS, WRONG_TOKEN_EVERY_SECONDS)
 
-    def check(self, request: web.Request, access: Access) -> None:
+    def check(self, request: web.BaseRequest, access: Access) -> None:
         """Return when *request* has the right to *access*; raises Refusal (401, 429)."""
         if access is Access.OPEN or (access is Access.READ and self._may_read(request)):
             return
@@ -99,7 +99,7 @@ class Guard:
         until = int(self._clock.now().timestamp()) + SESSION_SECONDS
         return f"{until}.{self._signature(until)}"
 
-    def _may_read(self, request: web.Request) -> bool:
+    def _may_read(self, request: web.BaseRequest) -> bool:
         if self._reading_is_open:
             return True
         until, _, signature = request.cookies.get(COOKIE, "").partition(".")
@@ -113,7 +113,7 @@ class Guard:
         return hmac.digest(self._token, f"rowkeeper-session:{until}".encode(), "sha256").hex()
 
 
-def actor_of(request: web.Request) -> str:
+def actor_of(request: web.BaseRequest) -> str:
     """Return who the journal names: ``api``, or the user whom the command line vouches for.
 
     Only asked after the token was proven. Raises Refusal for a name of another form.
@@ -132,7 +132,7 @@ def too_many(wait_seconds: float) -> Refusal:
     return Refusal("too_many_requests", 429, headers={"Retry-After": str(seconds)}, seconds=seconds)
 
 
-def _bearer(request: web.Request) -> bytes | None:
+def _bearer(request: web.BaseRequest) -> bytes | None:
     kind, _, given = request.headers.get("Authorization", "").partition(" ")
     if kind.lower() != "bearer" or not given.strip():
         return None

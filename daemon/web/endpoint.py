@@ -10,9 +10,9 @@ from aiohttp import web
 from daemon.web.auth import Access, actor_of, too_many
 from daemon.web.decoding import Nothing, decode_body, decode_query
 from daemon.web.headers import OF_JSON
-from daemon.web.limits import read_body
+from daemon.web.limits import invite_body, read_body
 from daemon.web.refusal import Refusal, language_wanted
-from daemon.web.rooms import ROOM, Room
+from daemon.web.rooms import Room
 from daemon.words import Words
 from ledger.task import Json
 
@@ -20,6 +20,8 @@ Q = TypeVar("Q", bound=msgspec.Struct)
 B = TypeVar("B", bound=msgspec.Struct)
 
 Answer: TypeAlias = Mapping[str, Json] | msgspec.Struct | web.StreamResponse
+#: The ids that stand in a path, by their names.
+Ids: TypeAlias = Mapping[str, str]
 
 #: What an id in a path may look like; anything else exists nowhere and is not looked up.
 ID_PATTERNS: dict[str, str] = {
@@ -44,32 +46,35 @@ _UNKNOWN = {
 class Call(Generic[Q, B]):
     """One request that has passed all checks, decoded."""
 
-    def __init__(self, request: web.Request, room: Room, query: Q, body: B, actor: str) -> None:
+    def __init__(
+        self, request: web.BaseRequest, room: Room, ids: Ids, *, query: Q, body: B, actor: str
+    ) -> None:
         self.request = request
         self.room = room
         self.desk = room.desk
+        self._ids = ids
         self.query = query
         self.body = body
         self.actor = actor
 
     def id(self, name: str) -> str:
         """Return the id *name* of the path; it fits its pattern."""
-        return self.request.match_info[name]
+        return self._ids[name]
 
     @property
     def words(self) -> Words:
         """The catalogue in the language that the client asked for."""
-        return Words(language_of(self.request))
+        return Words(language_of(self.request, self.room))
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """A path of the visible list; ``run`` answers a request for it."""
+    """A path of the visible list; ``run`` answers a request for it, of which the ids are known."""
 
     method: str
     path: str
     summary: str
     access: Access
-    run: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    run: Callable[[web.BaseRequest, Room, Ids], Awaitable[web.StreamResponse]]
     query: type[msgspec.Struct] = Nothing
     body: type[msgspec.Struct] | None = None  # None: no body is read
     answer: type[msgspec.Struct] | None = None  # None: not JSON, see ``media``
@@ -96,11 +101,11 @@ def get(
 ) -> Endpoint:
     """Return a path that only reads."""
 
-    async def run(request: web.Request) -> web.StreamResponse:
-        room = request.app[ROOM]
+    async def run(request: web.BaseRequest, room: Room, ids: Ids) -> web.StreamResponse:
         room.guard.check(request, access)
-        _check_ids(request)
-        call = Call(request, room, _query_of(request, query), Nothing(), "api")
+        _check(ids)
+        asked = _query_of(request, query)
+        call = Call(request, room, ids, query=asked, body=Nothing(), actor="api")
         return respond(await handler(call))
 
     return Endpoint(
@@ -131,18 +136,18 @@ def post(
     *streamed*: the handler reads the body itself, JSON of this kind or multipart.
     """
 
-    async def run(request: web.Request) -> web.StreamResponse:
-        room = request.app[ROOM]
+    async def run(request: web.BaseRequest, room: Room, ids: Ids) -> web.StreamResponse:
         room.guard.check(request, Access.CHANGE)
         remote = request.remote or ""
         if not room.changes.begin(remote):
             raise too_many(1)
         try:
-            _check_ids(request)
+            _check(ids)
             actor = actor_of(request)
-            decoded_query = _query_of(request, query)
-            raw = b"" if streamed else await read_body(request)
-            call = Call(request, room, decoded_query, decode_body(raw, body), actor)
+            asked = _query_of(request, query)
+            await invite_body(request)
+            sent = decode_body(b"" if streamed else await read_body(request), body)
+            call = Call(request, room, ids, query=asked, body=sent, actor=actor)
             return respond(await handler(call))
         finally:
             room.changes.end(remote)
@@ -169,19 +174,18 @@ def respond(answer: Answer, status: int = 200) -> web.StreamResponse:
     return web.Response(body=body, status=status, headers=OF_JSON)
 
 
-def language_of(request: web.Request) -> str:
+def language_of(request: web.BaseRequest, room: Room) -> str:
     """Return "zh" or "en", as the request or the settings want it."""
-    setting = request.app[ROOM].desk.settings.language
-    return language_wanted(request.headers.get("Accept-Language"), setting)
+    return language_wanted(request.headers.get("Accept-Language"), room.desk.settings.language)
 
 
-def _query_of(request: web.Request, kind: type[Q]) -> Q:
+def _query_of(request: web.BaseRequest, kind: type[Q]) -> Q:
     """Return the decoded query; most requests have none, and every query may be left out."""
     return decode_query(request.query, kind) if "?" in request.raw_path else kind()
 
 
-def _check_ids(request: web.Request) -> None:
+def _check(ids: Ids) -> None:
     """Raise Refusal (404) for an id that no record can have; it goes no further than here."""
-    for name, value in request.match_info.items():
+    for name, value in ids.items():
         if not _PATTERNS[name].fullmatch(value):
             raise Refusal(f"unknown_{_UNKNOWN[name]}", 404, id=value[:100])

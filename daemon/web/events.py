@@ -12,6 +12,7 @@ from daemon.web.decoding import Nothing
 from daemon.web.desk import Desk
 from daemon.web.endpoint import Call
 from daemon.web.feed import TELL_SECONDS, Feed, Listener
+from daemon.web.headers import ALWAYS
 from daemon.web.remaining import batch_documents, eta_of
 from daemon.web.standing import batch_document
 from daemon.web.views import server_documents, snapshot
@@ -37,7 +38,7 @@ async def events(call: Call[Nothing, Nothing]) -> web.StreamResponse:
     last_event_id = request.headers.get("Last-Event-ID")
     with feed.listener(last_event_id, _Client(request)) as listener:
         response = web.StreamResponse(
-            headers={"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
+            headers={**ALWAYS, "Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
         )
         await response.prepare(request)
         _keep_little(request)
@@ -55,7 +56,7 @@ async def events(call: Call[Nothing, Nothing]) -> web.StreamResponse:
 class _Client:
     """Who made a request."""
 
-    def __init__(self, request: web.Request) -> None:
+    def __init__(self, request: web.BaseRequest) -> None:
         self._request = request
 
     def is_gone(self) -> bool:
@@ -66,7 +67,7 @@ class _Client:
             transport.abort()  # what waits in its buffer is of no use to anybody
 
 
-def _keep_little(request: web.Request) -> None:
+def _keep_little(request: web.BaseRequest) -> None:
     """Bound what waits for the client here and in the kernel: so a deaf one shows soon."""
     if (transport := request.transport) is None:
         return

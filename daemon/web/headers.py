@@ -4,9 +4,9 @@ from types import MappingProxyType
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
-SERVER = "rowkeeper"
 ALWAYS = MappingProxyType(
     {
+        "Server": "rowkeeper",
         "X-Content-Type-Options": "nosniff",
         "X-Frame-Options": "DENY",
         "Referrer-Policy": "no-referrer",
@@ -18,5 +18,5 @@ ALWAYS = MappingProxyType(
 )
 #: All that a JSON answer begins with; copying them is cheaper than setting each.
 OF_JSON = CIMultiDictProxy(
-    CIMultiDict({"Content-Type": "application/json; charset=utf-8", "Server": SERVER, **ALWAYS})
+    CIMultiDict({"Content-Type": "application/json; charset=utf-8", **ALWAYS})
 )

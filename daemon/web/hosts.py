@@ -19,7 +19,7 @@ class Hosts:
             self._names.add(listening_at.lower().strip("[]"))
         self._known = lru_cache(maxsize=64)(self.allows)  # clients ask under few names
 
-    def check(self, request: web.Request) -> None:
+    def check(self, request: web.BaseRequest) -> None:
         """Return when *request* may be answered; raises Refusal (421 for Host, 403 for Origin).
 
         A page of a foreign site may reach us through the user's browser, under a name that its

@@ -54,7 +54,7 @@ async def submit(call: Call[Nothing, Nothing]) -> Mapping[str, Json]:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
 
-async def _received(request: web.Request, folder: Path) -> Upload:
+async def _received(request: web.BaseRequest, folder: Path) -> Upload:
     match request.content_type:
         case "multipart/form-data":
             return await receive(request, folder)

@@ -61,7 +61,13 @@ class UnderWay:
             del self._counts[address]
 
 
-async def read_body(request: web.Request, limit_bytes: int = MAX_BODY_BYTES) -> bytes:
+async def invite_body(request: web.BaseRequest) -> None:
+    """Tell a client that waits to be let in, before it sends a large body, to send it."""
+    if request.headers.get("Expect", "").lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+
+async def read_body(request: web.BaseRequest, limit_bytes: int = MAX_BODY_BYTES) -> bytes:
     """Return the body; raises Refusal when it is larger (413) or comes too slowly (408)."""
     if (request.content_length or 0) > limit_bytes:
         raise too_large(limit_bytes)

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 import msgspec
-from aiohttp import web
 
 from daemon.web.activity import Activity
 from daemon.web.auth import Guard
@@ -29,6 +28,3 @@ class Room(msgspec.Struct, frozen=True, kw_only=True):
     page: Mapping[str, PageFile]  # the dashboard's files by name
     thumbs: ThumbCache
     activity: Activity
-
-
-ROOM: web.AppKey[Room] = web.AppKey("room", Room)

@@ -45,7 +45,7 @@ def clear(root: Path) -> None:
     shutil.rmtree(root, ignore_errors=True)
 
 
-async def receive(request: web.Request, folder: Path) -> Upload:
+async def receive(request: web.BaseRequest, folder: Path) -> Upload:
     """Store the pictures of a multipart body in *folder* and return its job file.
 
     The job file is the part ``job``, or the first one of a job file's kind. Raises Refusal; the
