@@ -28,7 +28,10 @@ async def perform(
     again; LedgerClosed.
     """
     try:
-        return await carry_out(ledger, await _made(plan()), actor=actor, words=words)
+        planned = plan()
+        if not isinstance(planned, Plan):
+            planned = await in_turns(planned)
+        return await carry_out(ledger, planned, actor=actor, words=words)
     except Conflict:  # rare: only now it is worth to listen
         return await _perform_again(ledger, plan, actor, words)
 

@@ -1,7 +1,7 @@
 """How much and how often one may ask."""
 
 import asyncio
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 
 from aiohttp import web
 
@@ -45,19 +45,21 @@ class UnderWay:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._counts: Counter[str] = Counter()
+        self._counts: dict[str, int] = {}
 
     def begin(self, address: str) -> bool:
         """Count one more in, to be ended; returns False, with nothing counted, for one too many."""
-        if self._counts[address] >= self._limit:
+        under_way = self._counts.get(address, 0)
+        if under_way >= self._limit:
             return False
-        self._counts[address] += 1
+        self._counts[address] = under_way + 1
         return True
 
     def end(self, address: str) -> None:
         """Count one out."""
-        self._counts[address] -= 1
-        if not self._counts[address]:
+        if left := self._counts[address] - 1:
+            self._counts[address] = left
+        else:
             del self._counts[address]
 
 

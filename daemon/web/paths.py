@@ -1,6 +1,6 @@
 """Which endpoint a request is for: the visible list as a tree, one step for each part of a path."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 from daemon.web.endpoint import Endpoint
@@ -41,25 +41,27 @@ class Paths:
 
         Raises Refusal: 404 when nothing is there, 405 when it is for other methods.
         """
-        place: _Place | None = self._root
-        values: list[str] = []
+        place, values = self._root, []
         for part in path.split("/"):
             if (named := place.named.get(part)) is not None:
                 place = named
-            elif (place := place.by_id) is not None:
-                values.append(part.replace("%2F", "/").replace("%25", "%") if "%" in part else part)
+            elif place.by_id is not None:
+                place = place.by_id
+                values.append(part.replace("%2F", "/").replace("%25", "%"))
             else:
-                break
-        if place is None or not place.endpoints:
-            raise Refusal("unknown_path", 404, path=path[:200])
+                raise _unknown(path)
         if (endpoint := place.endpoints.get(method)) is None:
-            allowed = ", ".join(sorted(place.endpoints))
-            raise Refusal(
-                "wrong_method",
-                405,
-                headers={"Allow": allowed},
-                path=path,
-                method=method,
-                allowed=allowed,
+            raise (
+                _wrong_method(method, path, place.endpoints) if place.endpoints else _unknown(path)
             )
         return endpoint, dict(zip(place.ids, values, strict=True))
+
+
+def _unknown(path: str) -> Refusal:
+    return Refusal("unknown_path", 404, path=path[:200])
+
+
+def _wrong_method(method: str, path: str, endpoints: Iterable[str]) -> Refusal:
+    allowed = ", ".join(sorted(endpoints))
+    headers = {"Allow": allowed}
+    return Refusal("wrong_method", 405, headers=headers, path=path, method=method, allowed=allowed)

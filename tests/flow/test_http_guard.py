@@ -245,6 +245,9 @@ async def test_every_answer_forbids_sniffing_framing_and_keeping(door: Door) -> 
         assert headers["Cache-Control"] == "no-store"
         assert headers["Server"] == "rowkeeper"
         assert "Access-Control-Allow-Origin" not in headers
+    async with door.session.get(f"{door.url}/api/events") as events:  # sent before it is answered
+        assert events.headers["Server"] == "rowkeeper"
+        assert events.headers["X-Content-Type-Options"] == "nosniff"
 
 
 async def test_only_files_in_the_outputs_folder_are_given_out(world: World, door: Door) -> None:

@@ -180,6 +180,28 @@ async def test_a_cut_upload_records_nothing(world: World, door: Door) -> None:
     assert world.tasks() == []
 
 
+@pytest.mark.parametrize("token_is_right", [True, False])
+async def test_a_client_that_waits_with_its_body_is_told_to_send_it_when_it_may(
+    door: Door, token_is_right: bool
+) -> None:
+    reader, writer = await asyncio.open_connection(*door.url.removeprefix("http://").split(":"))
+    token = door.token if token_is_right else "x" * len(door.token)
+    body = json.dumps({"rows": []}).encode()
+    head = (
+        f"POST /api/jobs HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+        "Expect: 100-continue\r\n\r\n"
+    )
+    writer.write(head.encode())
+    async with asyncio.timeout(10):
+        if token_is_right:
+            assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+            writer.write(body)
+        status = await reader.readline()
+    writer.close()
+    assert status.split()[1] == (b"400" if token_is_right else b"401")
+
+
 async def test_what_a_crash_left_of_uploads_is_removed_at_the_start(world: World) -> None:
     left = world.state / "uploads" / "abc" / "a.png"
     left.parent.mkdir(parents=True)
