@@ -33,7 +33,7 @@ class Paths:
                     place.by_id = place = place.by_id or _Place()
                 else:
                     place = place.named.setdefault(part, _Place())
-            place.endpoints[endpoint.method] = endpoint
+            place.endpoints |= dict.fromkeys(endpoint.methods, endpoint)
             place.ids = ids
 
     def find(self, method: str, path: str) -> Found:
