@@ -15,10 +15,6 @@ from daemon.comfy.server import AnswerLost, Download, FileHead, FileRef, Unreach
 #: Bytes gathered before a thread is asked to hash and write them; a file of no more is small.
 GATHERED_BYTES = 1 << 20
 
-#: Of a large file the disk gets so much at a time while the rest arrives: one sync of all of it at
-#: the end would take as long as the download.
-SYNCED_BYTES = 32 << 20
-
 
 class Fetched(msgspec.Struct, frozen=True, kw_only=True):
     """A file that is whole and on disk, and was accepted."""
@@ -215,7 +211,6 @@ async def _pour(chunks: AsyncIterator[bytes], opening: asyncio.Future[Part]) -> 
     """
     loop = asyncio.get_running_loop()
     writing: asyncio.Future[Part] | asyncio.Future[None] = opening
-    syncing: asyncio.Future[Part] | asyncio.Future[None] = opening
     gathered: list[bytes] = []
     gathered_bytes = 0
     broken: Exception | None = None
@@ -225,16 +220,13 @@ async def _pour(chunks: AsyncIterator[bytes], opening: asyncio.Future[Part]) -> 
             gathered_bytes += len(chunk)
             if gathered_bytes >= GATHERED_BYTES:
                 await asyncio.shield(writing)
-                part = opening.result()
-                writing = loop.run_in_executor(None, part.write, gathered)
+                writing = loop.run_in_executor(None, opening.result().write, gathered)
                 gathered, gathered_bytes = [], 0
-                if syncing.done() and part.unsynced_bytes >= SYNCED_BYTES:
-                    syncing = loop.run_in_executor(None, part.sync)
     except (AnswerLost, Unreachable) as error:
         broken = error
     finally:
-        await asyncio.wait([writing, syncing])
-    writing.result(), syncing.result()
+        await asyncio.wait([writing])
+    writing.result()
     await asyncio.to_thread(opening.result().write, gathered)
     if broken is not None:
         raise broken

@@ -7,6 +7,7 @@ import hashlib
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from io import FileIO
 from pathlib import Path
 
@@ -17,8 +18,13 @@ from daemon.clock import boot_id
 from daemon.comfy.server import FileHead
 from daemon.durable import make_folder
 
-#: Bytes read or written at a time.
+#: Bytes read at a time.
 PIECE_BYTES = 1 << 20
+#: So few chunks are hashed and written as they came; more of them as one piece: each call that lets
+#: go of the interpreter's lock may have to wait for it.
+FEW_CHUNKS = 8
+#: The disk is told to begin after so much: all of it at the end would take as long as the download.
+WRITE_BACK_BYTES = 8 << 20
 
 
 class Note(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,7 +65,7 @@ class Part:
 
     def _read_back(self) -> None:
         self._hash = hashlib.sha256()
-        self.size_bytes = self._synced_bytes = 0
+        self.size_bytes = self._given_to_disk_bytes = 0
         if self._file.readable():
             while piece := self._file.read(PIECE_BYTES):
                 self._hash.update(piece)
@@ -71,36 +77,44 @@ class Part:
             self._file.truncate(0)
             self._file.seek(0)
             self._hash = hashlib.sha256()
-            self.size_bytes = self._synced_bytes = 0
+            self.size_bytes = self._given_to_disk_bytes = 0
 
     def write(self, chunks: list[bytes]) -> None:
         """Append the chunks."""
-        # In one piece: each call that lets go of the interpreter's lock may have to wait for it.
-        piece = b"".join(chunks)
+        pieces = chunks if len(chunks) <= FEW_CHUNKS else [b"".join(chunks)]
         with self._lock:
-            hashed = self._hashing.submit(self._hash.update, piece)  # takes as long as the write
+            hashed = self._hashing.submit(self._hash_all, pieces)  # takes as long as the writing
             try:
-                rest = memoryview(piece)
-                while rest:  # a write may take less than it was given
-                    rest = rest[self._file.write(rest) :]
+                for piece in pieces:
+                    self._append(piece)
+                self._begin_write_back()
             finally:
                 hashed.result()
-            self.size_bytes += len(piece)
         failpoint.reach("download.in_the_middle")
 
-    @property
-    def unsynced_bytes(self) -> int:
-        """How much was written since the last ``sync``."""
-        return self.size_bytes - self._synced_bytes
+    def _hash_all(self, pieces: list[bytes]) -> None:
+        for piece in pieces:
+            self._hash.update(piece)
 
-    def sync(self) -> None:
-        """Have the disk take what is written by now; more may be written meanwhile.
+    def _append(self, piece: bytes) -> None:
+        rest = memoryview(piece)
+        while rest:  # a write may take less than it was given
+            rest = rest[self._file.write(rest) :]
+        self.size_bytes += len(piece)
 
-        Nothing counts for it: only ``finish`` makes a promise. The caller waits for its end before
-        he closes.
+    def _begin_write_back(self) -> None:
+        """Have the disk begin with what was written, if that is much; nobody waits for it.
+
+        Nothing counts for it: only ``finish`` makes a promise. Linux begins to write what it is
+        told that nobody will read, and keeps what is not on disk yet (mm/fadvise.c).
         """
-        self._synced_bytes = self.size_bytes
-        os.fdatasync(self._file.fileno())
+        since = self._given_to_disk_bytes
+        if self.size_bytes - since < WRITE_BACK_BYTES:
+            return
+        self._given_to_disk_bytes = self.size_bytes
+        with suppress(OSError):  # advice; a file system may know none
+            fd, dont_need = self._file.fileno(), os.POSIX_FADV_DONTNEED
+            os.posix_fadvise(fd, since, self.size_bytes - since, dont_need)
 
     def finish(self) -> str:
         """Make the bytes durable and return their sha256."""

@@ -15,10 +15,10 @@ from daemon import failpoint
 from daemon.clock import SystemClock
 from daemon.collect.download import Fetched, Patience, Wanted
 from daemon.collect.download import fetch as fetch_wanted
-from daemon.collect.part import Note, discard
+from daemon.collect.part import WRITE_BACK_BYTES, Note, Part, discard
 from daemon.collect.proof import BadOutput
 from daemon.comfy.client import ComfyClient
-from daemon.comfy.server import AnswerLost, FileRef, Unreachable
+from daemon.comfy.server import AnswerLost, FileHead, FileRef, Unreachable
 
 REF = FileRef(node="40", filename="img_00001_.png", subfolder="rowkeeper/img_1-1", type="output")
 QUICK = Patience(attempts=3, first_wait_seconds=0.001, longest_wait_seconds=0.002)
@@ -298,6 +298,20 @@ async def test_many_files_at_once_keep_apart(server, client, tmp_path):
     found = await asyncio.gather(*(fetch(client, REF, one, patience=QUICK) for one in parts))
     assert found == [fetched()] * 8
     assert {sha256(one.read_bytes()) for one in parts} == {sha256(CONTENT)}
+
+
+@pytest.mark.parametrize("chunk_bytes", [10_000, 300_000])
+def test_chunks_of_any_size_are_hashed_and_kept_in_their_order(part, chunk_bytes):
+    content = CONTENT * 4  # so much that the disk begins before its end
+    assert len(content) > WRITE_BACK_BYTES
+    chunks = [content[at : at + chunk_bytes] for at in range(0, len(content), chunk_bytes)]
+    growing = Part(part, FileHead(size_bytes=len(content), last_modified=None))
+    for at in range(0, len(chunks), 20):
+        growing.write(chunks[at : at + 5])
+        growing.write(chunks[at + 5 : at + 20])
+    assert (growing.size_bytes, growing.finish()) == (len(content), sha256(content))
+    growing.close()
+    assert part.read_bytes() == content
 
 
 def test_discarding_what_is_not_there_is_no_error(tmp_path):
