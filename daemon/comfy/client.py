@@ -44,6 +44,8 @@ log = structlog.get_logger()
 
 #: Models put into its folders show up in a running server's /object_info, so it is read anew.
 NODE_CLASSES_KEPT_SECONDS = 300.0
+_STATS = msgspec.json.Decoder(SystemStats)
+_CLASSES = msgspec.json.Decoder(dict[str, Raw])
 _NO_SUCH_ROUTE = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED})
 
 
@@ -73,7 +75,7 @@ class ComfyClient:
 
     async def health(self) -> Health:
         """Return what the server says of itself; one too old or nameless is not usable."""
-        stats = await self._connection.read("/system_stats", SystemStats)
+        stats = await self._connection.read("/system_stats", _STATS)
         queue = await lookup.read_queue(self._connection)
         version = stats.system.comfyui_version
         why_not = why_unusable(version)
@@ -92,7 +94,7 @@ class ComfyClient:
             age = self._clock.monotonic() - self._classes_at
             if self._classes is None or age > NODE_CLASSES_KEPT_SECONDS:
                 seconds = self._connection.timeouts.node_classes_seconds
-                told = await self._connection.read("/object_info", dict[str, Raw], seconds=seconds)
+                told = await self._connection.read("/object_info", _CLASSES, seconds=seconds)
                 self._classes, self._classes_at = NodeClasses(told), self._clock.monotonic()
             return self._classes
 
@@ -226,7 +228,7 @@ class ComfyClient:
         """Say whether an interrupt spares other prompts: an older server stops whatever runs."""
         self._forget_after_outage()
         if self._version is None:
-            stats = await self._connection.read("/system_stats", SystemStats)
+            stats = await self._connection.read("/system_stats", _STATS)
             self._version = parsed(stats.system.comfyui_version)
         return self._version is not None and self._version >= OLDEST_USABLE
 

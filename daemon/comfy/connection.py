@@ -72,14 +72,16 @@ class Connection:
         self._changing: aiohttp.ClientSession | None = None
         self._listening: aiohttp.ClientSession | None = None
 
-    async def read(self, path: str, kind: type[T], *, seconds: float | None = None) -> T:
-        """Return the JSON at *path* as a *kind*; raises Unreachable when there is none."""
+    async def read(
+        self, path: str, decoder: msgspec.json.Decoder[T], *, seconds: float | None = None
+    ) -> T:
+        """Return the JSON at *path* as *decoder* reads it; raises Unreachable for anything else."""
         body = await self._read_bytes(path, seconds or self.timeouts.read_seconds)
         try:
             try:
-                return decoded(body, kind)
+                return decoded(body, decoder)
             except NotQuiteJson:
-                return decoded(await asyncio.to_thread(mended, body), kind)
+                return decoded(await asyncio.to_thread(mended, body), decoder)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise self.unreachable(f"{path} is not what ComfyUI answers ({error})") from error
 

@@ -1,6 +1,7 @@
 """Reads a history entry: how a prompt ended, what it made, why it failed. Pure."""
 
 import contextlib
+from collections.abc import Iterator
 
 import msgspec
 from msgspec import Raw
@@ -23,6 +24,8 @@ _OUT_OF_MEMORY_WORDS = (
     "can't allocate memory",
     "CUBLAS_STATUS_ALLOC_FAILED",
 )
+#: What a node mostly leaves; whatever else it puts there is looked at item by item.
+_LISTS_OF_FILES = msgspec.json.Decoder(dict[str, list[NamedFile]])
 NO_STATUS = "the server kept no record of how the execution ended"
 
 
@@ -53,28 +56,34 @@ def outputs_of(entry: HistoryEntry) -> tuple[FileRef, ...]:
     The key does not matter: core nodes use ``images`` even for videos, custom ones ``gifs``,
     ``audio`` and what they like.
     """
-    found: dict[FileRef, None] = {}
-    for node, raw in entry.outputs.items():
-        for listed in _lists(raw):
-            for item in listed:
-                with contextlib.suppress(msgspec.ValidationError):
-                    file = msgspec.json.decode(item, type=NamedFile)
-                    found[_ref(node, file)] = None
-    return tuple(found)
+    return tuple(
+        dict.fromkeys(
+            _ref(node, file) for node, raw in entry.outputs.items() for file in _files(raw)
+        )
+    )
 
 
 def _ref(node: str, file: NamedFile) -> FileRef:
     return FileRef(node=node, filename=file.filename, subfolder=file.subfolder, type=file.type)
 
 
-def _lists(raw: Raw) -> list[list[Raw]]:
-    """Return the values of *raw* that are lists, whatever else a node put beside them."""
-    lists: list[list[Raw]] = []
+def _files(raw: Raw) -> list[NamedFile]:
+    """Return the files in the lists of *raw*, whatever else a node put there."""
+    with contextlib.suppress(msgspec.ValidationError):
+        return [file for listed in _LISTS_OF_FILES.decode(raw).values() for file in listed]
+    files: list[NamedFile] = []
     with contextlib.suppress(msgspec.ValidationError):
         for value in msgspec.json.decode(raw, type=dict[str, Raw]).values():
+            files += _files_among(value)
+    return files
+
+
+def _files_among(value: Raw) -> Iterator[NamedFile]:
+    """Yield the files in *value*, if it is a list."""
+    with contextlib.suppress(msgspec.ValidationError):
+        for item in msgspec.json.decode(value, type=list[Raw]):
             with contextlib.suppress(msgspec.ValidationError):
-                lists.append(msgspec.json.decode(value, type=list[Raw]))
-    return lists
+                yield msgspec.json.decode(item, type=NamedFile)
 
 
 def _events(status: ExecutionStatus) -> dict[str, EventData]:

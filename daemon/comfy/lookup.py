@@ -14,11 +14,13 @@ from daemon.comfy.server import Sighting, State, Ticket
 #: History questions open at a time: enough to hide the network, too few to hurt ComfyUI, which
 #: answers them on the loop that also feeds its websockets.
 HISTORY_READS_AT_A_TIME = 8
+_QUEUE = msgspec.json.Decoder(Queue)
+_HISTORY = msgspec.json.Decoder(dict[str, HistoryEntry])
 
 
 async def read_queue(connection: Connection) -> Queue:
     """Return what runs and waits in the server."""
-    return await connection.read("/queue", Queue)
+    return await connection.read("/queue", _QUEUE)
 
 
 async def look_up(
@@ -115,5 +117,5 @@ async def _in_history(connection: Connection, prompt_ids: Sequence[str]) -> dict
 
 async def _read_history(connection: Connection, prompt_id: str) -> Sighting:
     path = f"/history/{quote(prompt_id, safe='')}"
-    entry = (await connection.read(path, dict[str, HistoryEntry])).get(prompt_id)
+    entry = (await connection.read(path, _HISTORY)).get(prompt_id)
     return sighting_of(entry) if entry is not None else Sighting(state=State.ABSENT)

@@ -112,7 +112,7 @@ class BatchKeeper:
         too_many = runs and self._streaks.too_long(batch.batch_id)
         status: BatchStatus = BatchStatus.FAILED if too_many else batch.status
         work_left = yield from has_work_left(self._ledger, batch.batch_id, stands)
-        if statistics(self._ledger, batch.batch_id) != stands:
+        if not stands.open and statistics(self._ledger, batch.batch_id) != stands:
             self._suspect(batch.batch_id)  # rows have moved while we looked: look anew
             return None
         if not work_left:
