@@ -5,7 +5,6 @@ second time, and the results of the first would find no row.
 """
 
 import hashlib
-from collections import deque
 from collections.abc import Callable, Collection, Mapping
 
 import msgspec
@@ -14,6 +13,7 @@ from daemon.clock import Clock
 from daemon.tables.cells import Row, as_text
 from daemon.tables.columns import OUR_HEADINGS, STATUS_KEYS
 from ledger.index import Index
+from ledger.slices import in_slices
 from ledger.task import Json, Task
 
 #: So long a row that went is looked for among the new ones; who writes the same row again later
@@ -23,7 +23,7 @@ LOST_SECONDS = 600.0
 _TOLD = frozenset(OUR_HEADINGS) - {*STATUS_KEYS, "error", "command"}
 
 
-class _Loss(msgspec.Struct, frozen=True):
+class _Loss(msgspec.Struct, frozen=True, gc=False):
     """An id that stands nowhere any more."""
 
     at: float  # monotonic, when it was missed
@@ -41,7 +41,7 @@ class LostRows:
         self._inputs_of = inputs_of
         self._standing: dict[str, None] = {}
         self._lost: dict[str, _Loss] = {}
-        self._by_inputs: dict[bytes, deque[str]] = {}  # of those that are looked for
+        self._by_inputs: dict[bytes, list[str]] = {}  # of those that are looked for
 
     def expect(self, key: str) -> None:
         """Note that a row bears *key* from now on."""
@@ -52,7 +52,7 @@ class LostRows:
         self._standing.pop(key, None)
         self._lost.pop(key, None)
 
-    def look(self, seen: Collection[str]) -> None:
+    async def look(self, seen: Collection[str]) -> None:
         """Take in which ids stand in the table now; all that stand there, or nothing is right."""
         now = self._clock.monotonic()
         self._lost = {
@@ -60,22 +60,28 @@ class LostRows:
             for key, loss in self._lost.items()
             if key not in seen and now - loss.at < LOST_SECONDS
         }
-        for key in self._standing:
-            if key in seen or (task := self._index.find_task(key)) is None:
-                continue
-            if task.metadata.table_row and task.metadata.table_row.replaced_by is None:
-                self._lost[key] = _Loss(now, _told(task.metadata.feishu_row_data))
+        await in_slices(map(self._miss, (key for key in self._standing if key not in seen)))
         self._standing = dict.fromkeys(seen)
         self._by_inputs = {}
-        for key, loss in self._lost.items():
-            self._by_inputs.setdefault(loss.told, deque()).append(key)
+        await in_slices(map(self._seek, self._lost))
+
+    def _miss(self, key: str) -> None:
+        """Note that no row bears *key*, unless a later run of its row replaced it."""
+        task = self._index.find_task(key)
+        row = task.metadata.table_row if task else None
+        if task is not None and row is not None and row.replaced_by is None:
+            told = _told(task.metadata.feishu_row_data)
+            self._lost[key] = _Loss(self._clock.monotonic(), told)
+
+    def _seek(self, key: str) -> None:
+        self._by_inputs.setdefault(self._lost[key].told, []).append(key)
 
     def take_task_of(self, row: Row) -> Task | None:
         """Return the first task of the row that *row* was, None for a new one; each once."""
         if not self._by_inputs or any(row.text(key) or key in row.files for key in _TOLD):
             return None
         keys = self._by_inputs.get(_told(self._inputs_of(row)))
-        return self._index.find_task(keys.popleft()) if keys else None
+        return self._index.find_task(keys.pop(0)) if keys else None
 
 
 def _told(values: Mapping[str, Json]) -> bytes:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import chain
 
 import msgspec
 
@@ -73,7 +74,7 @@ class TableRows:
         if not self._can_lose_ids:
             return
         untold = dict.fromkeys(self._index.unpublished(self._table))
-        for number, task_id in enumerate((*untold, *self._taken(since)), start=1):
+        for number, task_id in enumerate(chain(untold, self._taken(since)), start=1):
             if number % _SLICE == 0:
                 await asyncio.sleep(0)
             task = self._index.find_task(task_id)
@@ -97,7 +98,7 @@ class TableRows:
         wants = Wants()
         alike = self._alike(reading)
         if self._can_lose_ids and reading.is_whole:
-            self.lost.look(alike)
+            await self.lost.look(alike)
         copies = self._copies(alike, wants)
         seen: set[str] = set()
         for number, row in enumerate(reading.rows, start=1):
