@@ -53,13 +53,17 @@ class Head(msgspec.Struct, frozen=True, gc=False):
 
 
 class Queues:
-    """Holds ready tasks, each in one place, and finds those that go first."""
+    """Holds ready tasks, each in one place, and finds those that go first.
+
+    A task that leaves is only crossed out: the order is put right when somebody asks for it.
+    """
 
     def __init__(self, fairness: Fairness) -> None:
         self._fairness = fairness  # knows each task that is put here
-        self._queues: dict[QueueKey, list[Rank]] = {}
-        self._place: dict[str, QueueKey] = {}
+        self._queues: dict[QueueKey, _Queue] = {}
+        self._place: dict[str, Head] = {}
         self._counts: Counter[str] = Counter()  # per batch
+        self._changed: set[QueueKey] = set()  # whose head is to be found, and offered, anew
         self._oldest: defaultdict[Kind, _Heads] = defaultdict(_Heads)
         self._due: defaultdict[Kind, _Heads] = defaultdict(_Heads)  # by their turn at the latest
         self._aside: defaultdict[str, set[QueueKey]] = defaultdict(set)  # by batch
@@ -74,39 +78,42 @@ class Queues:
     def put(self, rank: Rank, key: QueueKey) -> None:
         """Put a task into a queue; it leaves the one it was in."""
         self.remove(rank[-1])
-        self._place[rank[-1]] = key
+        if (queue := self._queues.get(key)) is None:
+            queue = self._queues[key] = _Queue(key)
+        self._place[rank[-1]] = Head(rank, queue.key)
         self._counts[key.batch_id] += 1
-        queue = self._queues.setdefault(key, [])
-        heapq.heappush(queue, rank)
-        if queue[0] is rank:
-            self._offer(key)
+        heapq.heappush(queue.ranks, rank)
+        if queue.ranks[0] is rank:
+            self._changed.add(queue.key)
 
     def remove(self, task_id: str) -> None:
         """Take a task out, if it is here."""
-        if (key := self._place.pop(task_id, None)) is None:
+        if (place := self._place.pop(task_id, None)) is None:
             return
+        key = place.key
+        if self._queues[key].ranks[0] is place.rank:
+            self._changed.add(key)
         self._counts[key.batch_id] -= 1
         if not self._counts[key.batch_id]:
             del self._counts[key.batch_id]
-        if self._queues[key][0][-1] == task_id:
-            self._tidy(key)
+            self._tidy()  # while no server works, nobody asks
 
     def touch(self, batch_id: str) -> None:
         """Ask anew whether the batch's queues have their turn: something of it has changed."""
-        for key in self._aside.pop(batch_id, ()):
-            if key in self._queues:
-                self._offer(key)
+        self._changed.update(self._aside.pop(batch_id, ()))
 
     def oldest(
         self, may_take: Callable[[Kind], bool], has_turn: Callable[[QueueKey], bool]
     ) -> Iterator[Head]:
         """Yield, for each kind that may be taken, the first task of all that have their turn."""
+        self._tidy()
         return self._firsts(self._oldest, may_take, has_turn)
 
     def due(
         self, may_take: Callable[[Kind], bool], has_turn: Callable[[QueueKey], bool]
     ) -> Iterator[Head]:
         """Yield, for each such kind, the head of the highest priority that must go first."""
+        self._tidy()
         return self._firsts(self._due, may_take, has_turn)
 
     def _firsts(
@@ -125,28 +132,43 @@ class Queues:
         while (head := heads.first()) is not None:
             queue = self._queues.get(head.key)
             aside = self._aside.get(head.key.batch_id, ())
-            if queue is not None and queue[0] == head.rank and head.key not in aside:
+            if queue is not None and queue.ranks[0] is head.rank and head.key not in aside:
                 if has_turn(head.key):
                     return head
                 self._aside[head.key.batch_id].add(head.key)
             heads.drop_first()
         return None
 
-    def _tidy(self, key: QueueKey) -> None:
-        """Bring the next one that is still there to the head."""
-        queue = self._queues[key]
-        while queue and self._place.get(queue[0][-1]) != key:
-            heapq.heappop(queue)  # it left meanwhile
-        if queue:
-            self._offer(key)
-        else:
-            del self._queues[key]
+    def _tidy(self) -> None:
+        """Offer the heads of the queues that have changed; forget the queues that are empty."""
+        for key in self._changed:
+            if (queue := self._queues.get(key)) is None:
+                continue
+            if (head := self._head(queue)) is None:
+                del self._queues[key]
+                continue
+            self._oldest[key.kind].offer(head, head.rank)
+            latest = self._fairness.latest_turn(head.task_id)
+            self._due[key.kind].offer(head, (-head.priority, latest))
+        self._changed.clear()
 
-    def _offer(self, key: QueueKey) -> None:
-        head = Head(self._queues[key][0], key)
-        self._oldest[key.kind].offer(head, head.rank)
-        latest = self._fairness.latest_turn(head.task_id)
-        self._due[key.kind].offer(head, (-head.priority, latest))
+    def _head(self, queue: "_Queue") -> Head | None:
+        """Return the first task that is still there; those before it are dropped."""
+        while queue.ranks:
+            rank = queue.ranks[0]
+            place = self._place.get(rank[-1])
+            if place is not None and place.rank is rank:
+                return place
+            heapq.heappop(queue.ranks)  # it left meanwhile, or has another rank by now
+        return None
+
+
+class _Queue:
+    """The ranks of one queue's tasks as a heap, with some that have left."""
+
+    def __init__(self, key: QueueKey) -> None:
+        self.key = key  # the one object for all its tasks
+        self.ranks: list[Rank] = []
 
 
 class _Heads:
@@ -162,7 +184,7 @@ class _Heads:
 
     def offer(self, head: Head, order: tuple[object, ...]) -> None:
         """Take in a queue's head; again is no more than once."""
-        if self._offered.get(head.key) != head.rank:
+        if self._offered.get(head.key) is not head.rank:
             self._offered[head.key] = head.rank
             self._number += 1  # two may stand alike
             heapq.heappush(self._heap, (order, self._number, head))
@@ -174,5 +196,5 @@ class _Heads:
     def drop_first(self) -> None:
         """Forget the first one."""
         _, _, head = heapq.heappop(self._heap)
-        if self._offered.get(head.key) == head.rank:
+        if self._offered.get(head.key) is head.rank:
             del self._offered[head.key]

@@ -52,6 +52,13 @@ async def test_rows_come_by_priority_then_in_the_order_of_their_file(rows: Rows)
     assert [rows.take() for _ in range(5)] == [*ids(2, 1, 3, 11), None]
 
 
+async def test_a_row_whose_priority_was_lowered_waits_for_its_new_place(rows: Rows) -> None:
+    first, second, third = (task_record(n, priority=p) for n, p in ((1, 5), (2, 4), (3, 2)))
+    await rows.open(first, second, third)
+    await rows.ledger.commit(second.changed(at=AT, priority=0), op="test.changed")
+    assert [rows.take() for _ in range(4)] == [*ids(1, 3, 2), None]
+
+
 async def test_no_row_is_given_to_two_lanes(rows: Rows) -> None:
     await rows.open(task_record(1))
     assert rows.take(server="a") == ids(1)[0]
