@@ -55,7 +55,7 @@ class Head(msgspec.Struct, frozen=True, gc=False):
 class Queues:
     """Holds ready tasks, each in one place, and finds those that go first.
 
-    A task that leaves is only crossed out: the order is put right when somebody asks for it.
+    Heads are only put in order when somebody asks for them; meanwhile many may come and go.
     """
 
     def __init__(self, fairness: Fairness) -> None:
@@ -91,12 +91,18 @@ class Queues:
         if (place := self._place.pop(task_id, None)) is None:
             return
         key = place.key
-        if self._queues[key].ranks[0] is place.rank:
-            self._changed.add(key)
         self._counts[key.batch_id] -= 1
         if not self._counts[key.batch_id]:
             del self._counts[key.batch_id]
-            self._tidy()  # while no server works, nobody asks
+        ranks = self._queues[key].ranks
+        if ranks[0] is place.rank:
+            while ranks and not self._is_here(ranks[0]):
+                heapq.heappop(ranks)
+            if ranks:
+                self._changed.add(key)
+            else:
+                del self._queues[key]
+                self._changed.discard(key)
 
     def touch(self, batch_id: str) -> None:
         """Ask anew whether the batch's queues have their turn: something of it has changed."""
@@ -140,31 +146,23 @@ class Queues:
         return None
 
     def _tidy(self) -> None:
-        """Offer the heads of the queues that have changed; forget the queues that are empty."""
+        """Offer the heads of the queues that have changed."""
         for key in self._changed:
-            if (queue := self._queues.get(key)) is None:
-                continue
-            if (head := self._head(queue)) is None:
-                del self._queues[key]
-                continue
-            self._oldest[key.kind].offer(head, head.rank)
-            latest = self._fairness.latest_turn(head.task_id)
-            self._due[key.kind].offer(head, (-head.priority, latest))
+            if (queue := self._queues.get(key)) is not None:
+                head = self._place[queue.ranks[0][-1]]
+                self._oldest[key.kind].offer(head, head.rank)
+                latest = self._fairness.latest_turn(head.task_id)
+                self._due[key.kind].offer(head, (-head.priority, latest))
         self._changed.clear()
 
-    def _head(self, queue: "_Queue") -> Head | None:
-        """Return the first task that is still there; those before it are dropped."""
-        while queue.ranks:
-            rank = queue.ranks[0]
-            place = self._place.get(rank[-1])
-            if place is not None and place.rank is rank:
-                return place
-            heapq.heappop(queue.ranks)  # it left meanwhile, or has another rank by now
-        return None
+    def _is_here(self, rank: Rank) -> bool:
+        """Say whether the task has not left, nor got another rank."""
+        place = self._place.get(rank[-1])
+        return place is not None and place.rank is rank
 
 
 class _Queue:
-    """The ranks of one queue's tasks as a heap, with some that have left."""
+    """The ranks of one queue's tasks as a heap; those that left stay until they come up."""
 
     def __init__(self, key: QueueKey) -> None:
         self.key = key  # the one object for all its tasks
