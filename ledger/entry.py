@@ -26,9 +26,10 @@ class Meta(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     Sections: ``servers`` (client ids, drained), ``drops`` (accepted, not yet moved), ``claims``
     (rows of tables being taken; see ``CLAIMS``), ``tables`` (what is wrong with one), ``commands``
     (those in a row that were carried out), ``overwritten`` (rows of tables to be told anew),
-    ``copies`` (what was seen of rows of tables that bear another one's id), ``idempotency``,
-    ``counters`` (of task ids, a day and prefix each; they follow from the ids seen and need no
-    records), ``repairs`` (what `ledger repair` could not recover).
+    ``copies`` (what was seen of rows of tables that bear another one's id), ``absences`` (since
+    when servers do not know prompts of ours), ``idempotency``, ``counters`` (of task ids, a day and
+    prefix each; they follow from the ids seen and need no records), ``repairs`` (what `ledger
+    repair` could not recover).
     """
 
     section: str

@@ -62,13 +62,18 @@ class _Pixels:
         self._inflating = isal_zlib.decompressobj()
 
     def take(self, piece: bytes) -> None:
-        """Inflate a piece and look at what comes out."""
-        while piece and not self._inflating.eof:
+        """Inflate a piece and look at what comes out.
+
+        All was taken in does not mean that all came out.
+        """
+        came_out = PIECE_BYTES
+        while not self._inflating.eof and (piece or came_out == PIECE_BYTES):
             try:
                 lines = self._inflating.decompress(piece, PIECE_BYTES)
             except isal_zlib.error as error:  # type: ignore[misc]  # its stub knows no class
                 raise Doubtful from error
             piece = self._inflating.unconsumed_tail
+            came_out = len(lines)
             self._look_at(lines)
 
     def _look_at(self, lines: bytes) -> None:

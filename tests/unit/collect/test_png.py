@@ -59,6 +59,13 @@ def test_a_picture_larger_than_a_piece_is_proven(monkeypatch):
         proven(written("RGB")[:-400])
 
 
+@pytest.mark.parametrize("side", [64, 512, 1024, 1500])
+def test_a_picture_of_one_colour_is_proven_though_all_of_it_is_taken_in_at_once(side):
+    file = io.BytesIO()
+    Image.new("RGB", (side, side), "teal").save(file, "PNG")
+    assert proven(file.getvalue()) == (side, side)
+
+
 @pytest.mark.parametrize(
     "content",
     [
