@@ -90,15 +90,15 @@ def html_text() -> str:
     return (STATIC / "index.html").read_text("utf-8")
 
 
-@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
-def test_a_script_has_one_duty_and_at_most_300_lines(path: Path) -> None:
+@pytest.mark.parametrize("path", [*SCRIPTS, *STYLES], ids=lambda path: path.name)
+def test_a_script_or_style_sheet_has_one_duty_and_at_most_300_lines(path: Path) -> None:
     lines = path.read_text("utf-8").splitlines()
-    assert lines[0].startswith("// ")
+    assert lines[0].startswith(("// ", "/* "))
     assert len(lines) <= 300
 
 
 def test_the_colours_of_both_dark_themes_are_the_same() -> None:
-    css = (STATIC / "base.css").read_text("utf-8")
+    css = (STATIC / "theme.css").read_text("utf-8")
     chosen = re.search(r':root\[data-theme="dark"\] \{(.*?)\}', css, re.DOTALL)
     preferred = re.search(r':root:not\(\[data-theme="light"\]\) \{(.*?)\}', css, re.DOTALL)
     assert chosen is not None
