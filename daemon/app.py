@@ -1,7 +1,7 @@
 """The composition root: everything is made here, in the order of the flow, and run until told.
 
 Read ``run`` top-down; it is the whole life of the daemon. What several steps work with is made
-by ``ground``, the steps by ``_work``.
+by ``ground``, the steps by ``_work``, with ``table_work`` and ``dispatch_work``.
 """
 
 import asyncio
@@ -10,24 +10,17 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
 
-import structlog
-
 from config.settings import Settings
 from daemon.clock import Clock, SystemClock
 from daemon.collect.collector import Collector
-from daemon.dispatch.holding import Holding
-from daemon.dispatch.lane import Lane
-from daemon.dispatch.lanes import Lanes
-from daemon.dispatch.ready import ReadyRows
-from daemon.dispatch.servers import HealthWatch
-from daemon.dispatch.submission import Submission, TaskFiles
-from daemon.dispatch.templates import TemplateError
+from daemon.dispatch_work import make_dispatch_work
 from daemon.follow.follower import Follower
 from daemon.follow.news import silence_seconds
 from daemon.ground import Ground, open_ground
 from daemon.intake.accept import Intake
 from daemon.intake.inbox import Inbox
 from daemon.notify import ServiceManager
+from daemon.reloading import ReadSettings, Reloading
 from daemon.running import Service, loop_first, run_services, signals
 from daemon.table_work import TableWork, make_table_work
 from daemon.upkeep.alerts import Alerts, make_alerts
@@ -50,16 +43,11 @@ from daemon.workflows import Workflows
 from ledger.jsondir.backup import copy_ledger
 from ledger.jsondir.reader import history
 
-log = structlog.get_logger()
-
 #: What a service may still take after the stop signal; running GPU work is left running.
 GRACE_SECONDS = 10.0
 
 #: Makes one more service that watches the others: a progress display, for example.
 Observer: TypeAlias = Callable[[Desk], Service]
-Reload: TypeAlias = Callable[[], Settings]
-#: Takes over what it uses of settings that were read anew; raises when it cannot.
-Reloaded: TypeAlias = Callable[[Settings], None]
 
 
 async def run(
@@ -67,7 +55,7 @@ async def run(
     *,
     once: bool = False,
     clock: Clock | None = None,
-    reload: Reload | None = None,
+    reload: ReadSettings | None = None,
     observer: Observer | None = None,
     manager: ServiceManager | None = None,
     ended: Callable[[Outcome], None] | None = None,
@@ -80,26 +68,24 @@ async def run(
     what *once* came to. SIGTERM and SIGINT stop it (a second one at once), SIGHUP has *reload*
     read workflows and alert settings anew.
     """
-    clock = clock or SystemClock()
-    manager = manager or ServiceManager({})
+    clock, manager = clock or SystemClock(), manager or ServiceManager({})
     words = Words("zh" if settings.language == "zh" else "en")
     workflows = Workflows(settings)
-    reloaded: list[Reloaded] = [workflows.load]
+    reloading = Reloading(reload, manager)
+    reloading.add(workflows.load)
     stop = asyncio.Event()
     for folder in (settings.inbox.path, settings.outputs.path, settings.inputs.path):
         folder.mkdir(parents=True, exist_ok=True)
     manager.status(words("liveness.opening"))
     async with open_ground(settings, workflows, clock, must_be_whole=once) as ground:
-        with signals(stop, lambda: _reload(reloaded, reload, manager)), loop_first():
+        with signals(stop, reloading.reload), loop_first():
             await _recover(ground, manager, words)
             intake = Intake(ground.ledger, ground.contents, workflows.needs, clock, settings.inputs)
             tables = make_table_work(ground, intake)
             work = _work(ground, intake, tables, manager, words)
-            reloaded += [lambda anew: work.alerts.replace(anew.alerts)]
-            reloaded += [lambda _: workflows.replaced()]
-            services = list(work.services)
-            if observer is not None:
-                services.append(observer(work.desk))
+            reloading.add(lambda anew: work.alerts.replace(anew.alerts))
+            reloading.add(lambda _: workflows.replaced())
+            services = [*work.services, *([observer(work.desk)] if observer else [])]
             if once:
                 services.append(work.completion)
             try:
@@ -155,7 +141,7 @@ def _work(
         inbox,
         *tables.pollers,
         *tables.pushes,
-        *_dispatch(ground),
+        *make_dispatch_work(ground),
         *(service for each in followers for service in (each, each.news)),
         collector,
         *tables.publishers,
@@ -237,60 +223,3 @@ def _liveness(
     return Liveness(
         manager, ground.ledger, ground.clock, opened=opened, servers_up=servers_up, words=words
     )
-
-
-def _dispatch(ground: Ground) -> list[Service]:
-    """Return the services that bring waiting rows to servers, wired to the ledger's feed."""
-    settings, ledger, clock = ground.settings, ground.ledger, ground.clock
-    states, workflows = ground.states, ground.workflows
-    ready = ReadyRows(
-        ledger,
-        clock,
-        stage_order=settings.dispatch.order == "stage",
-        affinity=settings.dispatch.affinity,
-        takes_work=lambda name: any(state.takes_work for state in states if state.name == name),
-    )
-    ready.load()
-    files = TaskFiles(input_path=ground.contents.path_of, output_path=ground.folder.absolute)
-    submission = Submission(ledger, clock, workflows.settings, workflows.templates, files)
-    lanes = [
-        Lane(
-            state,
-            ledger=ledger,
-            ready=ready,
-            submission=submission,
-            settlement=ground.settlement,
-            streaks=ground.streaks,
-            clock=clock,
-        )
-        for state in states
-    ]
-    holding = Holding(ledger, ready, states, clock)
-
-    together = Lanes(ready, lanes)
-    ledger.subscribe(together.follow)
-
-    def replaced() -> None:
-        for state in states:
-            ready.readmit(state.name)
-        together.wake()
-
-    workflows.replaced = replaced
-    watches = [HealthWatch(state, clock, ready, together.wake) for state in states]
-    return [*watches, *lanes, holding]
-
-
-def _reload(reloaded: Sequence[Reloaded], reload: Reload | None, manager: ServiceManager) -> None:
-    """Read the settings anew; what is wrong with them is logged, and the old ones stay."""
-    if reload is None:
-        return
-    manager.reloading()
-    try:
-        settings = reload()
-        for take_over in reloaded:
-            take_over(settings)
-    except (TemplateError, ValueError) as error:
-        log.error("settings.not_reloaded", error=str(error))  # noqa: TRY400 - the text says it all
-    else:
-        log.info("settings.reloaded", workflows=sorted(settings.workflows))
-    manager.reloaded()

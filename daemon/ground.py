@@ -90,31 +90,19 @@ async def open_ground(
     async with AsyncExitStack() as closing:
         metrics = Metrics()
         store = make_store(settings, metrics.histograms.commit_seconds.observe)
-        ledger = Ledger(store)
-        await ledger.open()
-        closing.push_async_callback(ledger.close)
-        if ledger.damage and must_be_whole:
-            raise LedgerDamaged("; ".join(ledger.damage))
-        if ledger.damage:
-            log.error("ledger.damaged", damage=list(ledger.damage), hint="see `ledger repair`")
+        ledger = await _open_ledger(store, closing, must_be_whole=must_be_whole)
         if (feishu := open_feishu(settings, clock)) is not None:
             closing.push_async_callback(feishu.close)
         states = await _meet_servers(settings, ledger, clock, closing)
         folder = output_folder(settings)
         paths = OutputPaths(folder, ledger)
+        servers = [state.name for state in states]
         yield Ground(
             settings=settings,
             ledger=ledger,
             states=states,
             workflows=workflows,
-            settlement=Settlement(
-                ledger,
-                clock,
-                workflows.settings,
-                workflows.results_of,
-                servers=[state.name for state in states],
-                name_outputs=paths.name,
-            ),
+            settlement=_settlement(ledger, clock, workflows, servers, paths),
             streaks=Streaks(ledger, settings.dispatch.max_consecutive_failures),
             contents=ContentStore(
                 settings.inputs.path, max_picture_megapixels=settings.inputs.max_picture_megapixels
@@ -126,6 +114,32 @@ async def open_ground(
             clock=clock,
             feishu=feishu,
         )
+
+
+async def _open_ledger(
+    store: JsonDirBackend, closing: AsyncExitStack, *, must_be_whole: bool
+) -> Ledger:
+    ledger = Ledger(store)
+    await ledger.open()
+    closing.push_async_callback(ledger.close)
+    if ledger.damage and must_be_whole:
+        raise LedgerDamaged("; ".join(ledger.damage))
+    if ledger.damage:
+        log.error("ledger.damaged", damage=list(ledger.damage), hint="see `ledger repair`")
+    return ledger
+
+
+def _settlement(
+    ledger: Ledger, clock: Clock, workflows: Workflows, servers: list[str], paths: OutputPaths
+) -> Settlement:
+    return Settlement(
+        ledger,
+        clock,
+        workflows.settings,
+        workflows.results_of,
+        servers=servers,
+        name_outputs=paths.name,
+    )
 
 
 async def _meet_servers(

@@ -11,7 +11,7 @@ from daemon.words.values import local_time, printable
 from ledger.task import Json, Task
 
 if TYPE_CHECKING:  # verbs need not know what a batch looks like
-    from daemon.web.documents import BatchDocument
+    from daemon.web.batch_documents import BatchDocument
 
 
 def batch(report: "BatchDocument", words: Words, *, last_failed: Task | None = None) -> str:

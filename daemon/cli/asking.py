@@ -13,9 +13,10 @@ from daemon.actions.plan import at_once
 from daemon.cli.acting import client_of_holder
 from daemon.cli.invocation import Invocation
 from daemon.cli.refusal import Refusal
-from daemon.web.documents import BatchDocument, BatchesDocument, TaskPage
+from daemon.web.batch_documents import BatchDocument, BatchesDocument
 from daemon.web.paging import Wanted, look_back, look_through
 from daemon.web.standing import batch_document
+from daemon.web.task_documents import TaskPage
 from ledger.jsondir.reader import read_index
 from ledger.status import Stage
 

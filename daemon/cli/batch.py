@@ -9,7 +9,7 @@ from daemon.cli.batch_names import batch_meant
 from daemon.cli.commands import help_words, json_option
 from daemon.cli.invocation import Invocation, pass_invocation
 from daemon.cli.verb import Verb
-from daemon.web.documents import BatchDocument, BatchesDocument
+from daemon.web.batch_documents import BatchDocument, BatchesDocument
 from daemon.web.standing import batch_document
 from daemon.web.summary import batch_reports
 from ledger.index import Index

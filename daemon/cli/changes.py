@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from daemon.web.documents import Change
+from daemon.web.task_documents import Change
 from ledger.jsondir.journal import Line
 from ledger.task import Json
 

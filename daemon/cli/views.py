@@ -8,7 +8,7 @@ import msgspec
 from config.settings import Settings
 from daemon.cli.render import table
 from daemon.cli.stages import COUNTS, remark
-from daemon.web.documents import BatchDocument
+from daemon.web.batch_documents import BatchDocument
 from daemon.web.summary import Report, ServerReport
 from daemon.web.table_documents import TableDocument
 from daemon.words import Words

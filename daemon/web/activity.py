@@ -9,7 +9,8 @@ from daemon.clock import Clock
 from daemon.concern import Concern
 from daemon.dispatch.servers import ServerState
 from daemon.upkeep.stuck import StuckTasks
-from daemon.web.documents import OverviewDocument, TaskRow
+from daemon.web.documents import OverviewDocument
+from daemon.web.task_documents import TaskRow
 from daemon.web.views import task_row
 from daemon.web.warning import BilingualWarning
 from ledger.entry import Transaction

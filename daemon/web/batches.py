@@ -6,14 +6,15 @@ from daemon.actions import batches, rerunning, tasks
 from daemon.actions.rerunning import Wish
 from daemon.intake.records import new_batch_id
 from daemon.web.asked import RerunBody, RowsQuery, StopBody
+from daemon.web.batch_documents import BatchDocument, BatchesDocument
 from daemon.web.decoding import Nothing
-from daemon.web.documents import BatchDocument, BatchesDocument, RowsPage
 from daemon.web.endpoint import Call
 from daemon.web.listing import page_of
 from daemon.web.paging import Wanted
 from daemon.web.performing import now, perform
 from daemon.web.remaining import batch_documents, eta_of
 from daemon.web.standing import batch_document
+from daemon.web.task_documents import RowsPage
 from daemon.web.views import task_row
 from ledger.status import Stage
 from ledger.task import Json

@@ -1,5 +1,7 @@
 """What machines ask: is it alive, is it ready, how many of what; and the reading session."""
 
+from typing import TYPE_CHECKING
+
 import msgspec
 from aiohttp import web
 
@@ -7,11 +9,14 @@ from daemon.metrics import CONTENT_TYPE
 from daemon.web.auth import COOKIE, SESSION_SECONDS
 from daemon.web.concerns import concerns_of
 from daemon.web.decoding import Nothing
-from daemon.web.documents import Alive, BatchDocument
+from daemon.web.documents import Alive
 from daemon.web.endpoint import Call, respond
 from daemon.web.summary import Report, batch_reports, report
 from daemon.web.views import readiness
 from ledger.slices import in_slices
+
+if TYPE_CHECKING:
+    from daemon.web.batch_documents import BatchDocument
 
 
 async def healthz(_: Call[Nothing, Nothing]) -> Alive:

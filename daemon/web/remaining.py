@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from daemon.upkeep.eta import estimate, remaining_work
+from daemon.web.batch_documents import BatchDocument, EtaDocument
 from daemon.web.desk import Desk
-from daemon.web.documents import BatchDocument, EtaDocument
 from daemon.web.standing import batch_document
 from ledger.batch import Batch, BatchStatus
 from ledger.slices import in_slices

@@ -28,30 +28,27 @@ from daemon.web.asked import (
     TaskQuery,
 )
 from daemon.web.auth import Access
-from daemon.web.decoding import Nothing
-from daemon.web.documents import (
-    Alive,
+from daemon.web.batch_documents import (
     BatchDocument,
     BatchDone,
     BatchesDocument,
     FailedExecutions,
-    HistoryDocument,
-    JobDone,
-    Readiness,
     RerunDone,
     RetriesDone,
+)
+from daemon.web.decoding import Nothing
+from daemon.web.documents import Alive, JobDone, Readiness, ServerDone, ServersDocument, SessionDone
+from daemon.web.endpoint import Endpoint, get, post
+from daemon.web.summary import Report
+from daemon.web.table_documents import ReconciliationDone, TablesDocument
+from daemon.web.task_documents import (
+    HistoryDocument,
     RetryDone,
     RowsPage,
-    ServerDone,
-    ServersDocument,
-    SessionDone,
     TaskDocument,
     TaskDone,
     TaskPage,
 )
-from daemon.web.endpoint import Endpoint, get, post
-from daemon.web.summary import Report
-from daemon.web.table_documents import ReconciliationDone, TablesDocument
 
 # fmt: off
 ENDPOINTS: tuple[Endpoint, ...] = (

@@ -1,6 +1,6 @@
 """A batch as it stands, the same in every answer; loads no more than a command can afford."""
 
-from daemon.web.documents import BatchDocument, EtaDocument
+from daemon.web.batch_documents import BatchDocument, EtaDocument
 from ledger.batch import Batch
 from ledger.index import Index
 from ledger.statistics import statistics

@@ -9,7 +9,7 @@ import msgspec
 from config.settings import Settings, runtime_limit_minutes
 from daemon.concern import Concern
 from daemon.settle.server_memory import SECTION, memory_of
-from daemon.web.documents import BatchDocument
+from daemon.web.batch_documents import BatchDocument
 from daemon.web.standing import batch_document
 from daemon.web.table_documents import TableDocument, table_documents
 from daemon.web.warning import WarningDocument

@@ -7,17 +7,12 @@ from daemon.actions import tasks
 from daemon.story.telling import Story, story_of
 from daemon.web.asked import RetryBody, TaskQuery
 from daemon.web.decoding import Nothing
-from daemon.web.documents import (
-    Change,
-    HistoryDocument,
-    TaskDocument,
-    TaskPage,
-)
 from daemon.web.endpoint import Call
 from daemon.web.listing import newest_of, page_of
 from daemon.web.paging import Wanted
 from daemon.web.performing import now, perform
 from daemon.web.refusal import Refusal
+from daemon.web.task_documents import Change, HistoryDocument, TaskDocument, TaskPage
 from daemon.web.views import change, stages_named, task_document
 from ledger.task import Json
 

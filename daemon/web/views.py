@@ -6,14 +6,9 @@ import msgspec
 
 from daemon.dispatch.servers import ServerState
 from daemon.story.telling import JournalLine
-from daemon.web.documents import (
-    BatchDocument,
-    Change,
-    Readiness,
-    ServerDocument,
-    TaskDocument,
-    TaskRow,
-)
+from daemon.web.batch_documents import BatchDocument
+from daemon.web.documents import Readiness, ServerDocument
+from daemon.web.task_documents import Change, TaskDocument, TaskRow
 from ledger.ledger import Ledger
 from ledger.shelf import decode_task
 from ledger.status import IN_FLIGHT_STAGES, IN_PROCESS_STAGES, STATUS_OF, Stage, Status
