@@ -2,16 +2,20 @@
 
 from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
+from typing import TypeAlias
 
 from daemon.actions.plan import View, at_once
 from ledger.task import Task
+
+#: Where a file lies: of an input by its sha256, of an output by its path in the record.
+PathOf: TypeAlias = Callable[[str], Path]
 
 
 def gone_files(
     view: View,
     tasks: Iterable[Task],
-    input_path: Callable[[str], Path] | None,
-    output_path: Callable[[str], Path] | None,
+    input_path: PathOf | None,
+    output_path: PathOf | None,
 ) -> list[str]:
     """Return the same as ``gone_files_in_steps``, in one go."""
     return at_once(gone_files_in_steps(view, tasks, input_path, output_path))
@@ -20,8 +24,8 @@ def gone_files(
 def gone_files_in_steps(
     view: View,
     tasks: Iterable[Task],
-    input_path: Callable[[str], Path] | None,
-    output_path: Callable[[str], Path] | None,
+    input_path: PathOf | None,
+    output_path: PathOf | None,
 ) -> Generator[None, None, list[str]]:
     """Return the names of the files that are no longer on disk, each once; a step a task.
 
@@ -50,8 +54,8 @@ def files_of(view: View, task: Task) -> int:
 def _needed(
     view: View,
     task: Task,
-    input_path: Callable[[str], Path] | None,
-    output_path: Callable[[str], Path] | None,
+    input_path: PathOf | None,
+    output_path: PathOf | None,
 ) -> Iterable[tuple[str, Path]]:
     if task.depends_on is None and input_path is not None:
         return [(file.name, input_path(file.sha256)) for file in task.inputs.values()]

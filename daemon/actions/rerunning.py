@@ -1,11 +1,10 @@
 """Run a batch once more from the beginning: a new batch, linked to the old one."""
 
-from collections.abc import Callable, Generator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Generator, Mapping, Sequence
 
 import msgspec
 
-from daemon.actions.files import gone_files_in_steps
+from daemon.actions.files import PathOf, gone_files_in_steps
 from daemon.actions.ids import new_ids
 from daemon.actions.plan import ActionError, Plan, Planning, Said, View, planned
 from daemon.intake.columns import key_of
@@ -34,8 +33,8 @@ def rerun(
     batch_id: str,
     wish: Wish,
     *,
-    input_path: Callable[[str], Path] | None = None,
-    output_path: Callable[[str], Path] | None = None,
+    input_path: PathOf | None = None,
+    output_path: PathOf | None = None,
 ) -> Planning:
     """Record all rows of a batch anew, as *wish* says, whatever became of them.
 

@@ -5,10 +5,11 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from daemon.actions.batches import pause, resume
+from daemon.actions.files import PathOf
 from daemon.actions.performing import perform
 from daemon.actions.plan import ActionError, Plan, View
 from daemon.actions.priority import put_first
-from daemon.actions.tasks import PathOf, cancel, retry
+from daemon.actions.tasks import cancel, retry
 from daemon.clock import Clock
 from daemon.tables.status import Command
 from daemon.words import Words

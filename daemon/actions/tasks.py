@@ -1,11 +1,8 @@
 """Retry and cancel: one task, or all that failed in a batch."""
 
-from collections.abc import Callable
-from pathlib import Path
-
 import msgspec
 
-from daemon.actions.files import files_of, gone_files
+from daemon.actions.files import PathOf, files_of, gone_files
 from daemon.actions.ids import new_ids
 from daemon.actions.plan import ActionError, Plan, Said, View, planned
 from daemon.actions.retry_records import batch_after, new_task, unblocked
@@ -15,8 +12,6 @@ from ledger.entry import Record
 from ledger.statistics import statistics
 from ledger.status import IN_FLIGHT_STAGES, MOVES, OPEN_STAGES, Stage
 from ledger.task import Json, Task
-
-PathOf = Callable[[str], Path]
 
 
 def retry(
@@ -68,7 +63,6 @@ def retry_failed(
     at: str,
     input_path: PathOf,
     output_path: PathOf,
-    copy_files: bool = True,
 ) -> Plan:
     """Retry every row of the batch whose newest task failed, as ``retry`` does for one.
 
@@ -80,8 +74,8 @@ def retry_failed(
     if not failed:
         return _none_failed(view, batch)
     gone = {task.task_id: gone_files(view, [task], input_path, output_path) for task in failed}
-    whole = [task for task in failed if not gone[task.task_id]]
     left_out = {task_id: names for task_id, names in gone.items() if names}
+    whole = [task for task in failed if task.task_id not in left_out]
     if not whole:
         missing = dict.fromkeys(name for names in left_out.values() for name in names)
         raise ActionError("files_gone", 409, files=", ".join(missing))
@@ -89,21 +83,21 @@ def retry_failed(
     waiting = _waiting_beside(view, batch)
     return planned(
         TASK_RETRIED,
-        Said(
-            key="action.all_retried"
-            + "_but_some" * bool(left_out)
-            + "_beside_waiting" * bool(waiting),
-            values={"count": len(pairs), "waiting": waiting, "left_out": len(left_out)},
-        ),
+        _all_retried(len(pairs), waiting, len(left_out)),
         *_written(view, batch, pairs, at),
         evidence={"retried": len(pairs), "left_out": len(left_out)},
         batch_id=batch_id,
         retried=len(pairs),
         new_task_ids=[new.task_id for _, new in pairs],
-        files_copied=sum(files_of(view, task) for task in whole) if copy_files else 0,
+        files_copied=sum(files_of(view, task) for task in whole),
         files_gone=[{"task_id": each, "files": [*names]} for each, names in left_out.items()],
         waiting=waiting,
     )
+
+
+def _all_retried(count: int, waiting: int, left_out: int) -> Said:
+    key = "action.all_retried" + "_but_some" * bool(left_out) + "_beside_waiting" * bool(waiting)
+    return Said(key=key, values={"count": count, "waiting": waiting, "left_out": left_out})
 
 
 def failed_executions(view: View, batch_id: str) -> dict[str, Json]:

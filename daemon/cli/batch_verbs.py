@@ -42,6 +42,16 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         given |= {name: (is_given, "rerun") for name, is_given in of_rerun.items()}
         return [name for name, (is_given, owner) in given.items() if is_given and owner != verb]
 
+    def wish(self, batch_id: str, at: str) -> Wish:
+        """Return what a rerun of the batch is to be like."""
+        return Wish(
+            batch_id=new_batch_id(batch_id.rpartition("-")[0]),
+            at=at,
+            stage=self.stage,
+            changes=self.changes,
+            new_seed=self.new_seed,
+        )
+
 
 def do(invocation: Invocation, given: str, verb: str, options: Options) -> Mapping[str, Json]:
     """Do *verb* to the batch that *given* means and return the answer; see ``perform``."""
@@ -78,24 +88,13 @@ def _plan(
         case "stop":
             return batches.stop(ledger, batch_id, interrupt=options.interrupt, at=at)
         case "rerun":
-            wish = Wish(
-                batch_id=new_batch_id(batch_id.rpartition("-")[0]),
-                at=at,
-                stage=options.stage,
-                changes=options.changes,
-                new_seed=options.new_seed,
-            )
+            wish = options.wish(batch_id, at)
             return at_once(
                 rerun(ledger, batch_id, wish, input_path=input_path, output_path=output_path)
             )
         case _:
             return tasks.retry_failed(
-                ledger,
-                batch_id,
-                at=at,
-                copy_files=True,
-                input_path=input_path,
-                output_path=output_path,
+                ledger, batch_id, at=at, input_path=input_path, output_path=output_path
             )
 
 

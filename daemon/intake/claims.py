@@ -144,20 +144,7 @@ class Claims:
         """Record the rows that bear their id now; *checked*: how they were read, by id."""
         found = await self._found(claims)
         failpoint.reach("claim.found")
-        anew = [row for key, row in found.items() if not _is_as_read(row, checked.get(key))]
-        good, refused = await self._check.check(anew)
-        accepted = {key: each for key, (_, each) in checked.items()}
-        accepted |= {row.text("task_id"): each for row, each in good}
-        back: dict[str, Trouble | None] = {row.text("task_id"): why for row, why in refused}
-        taken: list[ClaimedRow] = []
-        for claim in (claim for claim in claims if claim.task_id in found):
-            if claim.task_id in back:
-                continue
-            if claim.fits(accepted[claim.task_id]):
-                row = found[claim.task_id]
-                taken.append(_claimed(claim, row, accepted[claim.task_id]))
-            else:
-                back[claim.task_id] = None  # it is another type's row by now: read it anew
+        taken, back = await self._sorted(claims, found, checked)
         await self._give_back([(found[key], trouble) for key, trouble in back.items()])
         settled: list[Record] = [claim.as_meta(open_=False) for claim in claims]
         replaced = {c.replaces: c.task_id for c in claims if c.replaces and c.task_id in found}
@@ -178,6 +165,31 @@ class Claims:
             rows=len(taken),
             void=len(claims) - len(taken),
         )
+
+    async def _sorted(
+        self,
+        claims: Sequence[Claim],
+        found: Mapping[str, Row],
+        checked: Mapping[str, CheckedRow],
+    ) -> tuple[list[ClaimedRow], dict[str, Trouble | None]]:
+        """Part the rows that can be taken from those that lose their id again, each with why.
+
+        Rows that were changed since they were checked are checked anew.
+        """
+        anew = [row for key, row in found.items() if not _is_as_read(row, checked.get(key))]
+        good, refused = await self._check.check(anew)
+        accepted = {key: each for key, (_, each) in checked.items()}
+        accepted |= {row.text("task_id"): each for row, each in good}
+        back: dict[str, Trouble | None] = {row.text("task_id"): why for row, why in refused}
+        taken: list[ClaimedRow] = []
+        for claim in (claim for claim in claims if claim.task_id in found):
+            if claim.task_id in back:
+                continue
+            if claim.fits(accepted[claim.task_id]):
+                taken.append(_claimed(claim, found[claim.task_id], accepted[claim.task_id]))
+            else:
+                back[claim.task_id] = None  # it is another type's row by now: read it anew
+        return taken, back
 
     async def _found(self, claims: Sequence[Claim]) -> dict[str, Row]:
         """Return, by id, the rows that bear the id of a claim; of a copied row the first."""

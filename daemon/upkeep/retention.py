@@ -119,23 +119,28 @@ async def forget_outputs(
     async for task in _all_tasks(ledger):
         if task.row_id in open_rows or not _is_over(task, limit):
             continue
-        if any(output.removed_at is None for output in task.outputs):
-            gone = [
-                msgspec.structs.replace(each, removed_at=_at(each, now)) for each in task.outputs
-            ]
-            try:
-                await ledger.commit(
-                    task.changed(at=to_timestamp(now), outputs=gone),
-                    op="task.outputs_removed",
-                    actor="sweep:retention",
-                    reason=f"done for more than {retention_days} days",
-                )
-            except Conflict:  # the next sweep sees it again
-                continue
-        removed += await asyncio.to_thread(_remove_files, task.outputs, absolute, root)
+        if await _note_removal(ledger, task, now, retention_days):
+            removed += await asyncio.to_thread(_remove_files, task.outputs, absolute, root)
     if removed:
         log.info("outputs.forgotten", files=removed, older_than_days=retention_days)
     return removed
+
+
+async def _note_removal(ledger: Ledger, task: Task, now: datetime, retention_days: int) -> bool:
+    """Write down that the task's files go; False when it changed: the next sweep sees it again."""
+    if all(output.removed_at is not None for output in task.outputs):
+        return True
+    gone = [msgspec.structs.replace(each, removed_at=_at(each, now)) for each in task.outputs]
+    try:
+        await ledger.commit(
+            task.changed(at=to_timestamp(now), outputs=gone),
+            op="task.outputs_removed",
+            actor="sweep:retention",
+            reason=f"done for more than {retention_days} days",
+        )
+    except Conflict:
+        return False
+    return True
 
 
 def _is_over(task: Task, limit: str) -> bool:

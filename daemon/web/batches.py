@@ -97,7 +97,6 @@ async def retry_failed(call: Call[Nothing, Nothing]) -> Mapping[str, Json]:
         lambda: tasks.retry_failed(
             desk.ledger,
             call.id("batch_id"),
-            copy_files=True,
             at=now(call),
             input_path=desk.input_path,
             output_path=desk.output_path,

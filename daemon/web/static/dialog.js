@@ -1,6 +1,7 @@
 // Dialogs: a question with its answer, modal, closed by Escape, focus given back.
 
-import { h, icon } from "./dom.js";
+import { closeButton } from "./close-button.js";
+import { h } from "./dom.js";
 import { t } from "./words.js";
 
 let number = 0;
@@ -16,16 +17,7 @@ export function openDialog(title, content, closed = () => {}, kind = "") {
       "header",
       { class: "dialog-head" },
       h("h2", { id }, title),
-      h(
-        "button",
-        {
-          class: "icon-button",
-          type: "button",
-          "aria-label": t("close"),
-          onclick: () => dialog.close(),
-        },
-        icon("cross"),
-      ),
+      closeButton(() => dialog.close()),
     ),
     content,
   );

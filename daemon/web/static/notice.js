@@ -1,7 +1,7 @@
 // What became of a change: a line at the bottom, read out by screen readers.
 
+import { closeButton } from "./close-button.js";
 import { h, icon, setAttribute } from "./dom.js";
-import { t } from "./words.js";
 
 const STAYS_MS = 6000;
 let region = null;
@@ -28,16 +28,7 @@ function show(kind, message, hint) {
     { class: `notice ${kind}` },
     icon(kind === "done" ? "check" : "failed"),
     h("div", {}, h("p", {}, message), hint ? h("p", { class: "muted" }, hint) : null),
-    h(
-      "button",
-      {
-        class: "icon-button",
-        type: "button",
-        "aria-label": t("close"),
-        onclick: () => notice.remove(),
-      },
-      icon("cross"),
-    ),
+    closeButton(() => notice.remove()),
   );
   setAttribute(notice, "role", kind === "problem" ? "alert" : null);
   region.append(notice);

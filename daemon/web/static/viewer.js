@@ -1,5 +1,6 @@
 // The large view: pictures, videos and sound one after another, by arrow keys or buttons.
 
+import { closeButton } from "./close-button.js";
 import { h, icon, fill, setText } from "./dom.js";
 import { isAudio, isPicture, isVideo, rowName } from "./format.js";
 import { inputFile, outputFile } from "./thumb.js";
@@ -43,16 +44,7 @@ export function openViewer(items, start = 0) {
       caption,
       link,
       save,
-      h(
-        "button",
-        {
-          class: "icon-button",
-          type: "button",
-          "aria-label": t("close"),
-          onclick: () => dialog.close(),
-        },
-        icon("cross"),
-      ),
+      closeButton(() => dialog.close()),
     ),
     h(
       "button",
