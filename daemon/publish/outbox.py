@@ -176,9 +176,10 @@ class TableOutbox:
     async def _tell(self, rows: dict[str, Due]) -> float:
         """Upload, write and note; returns when the writing began."""
         refused: dict[str, Outcome] = {}
-        async with self._connection.writing:
-            if self._connection.table.takes_files:
+        if self._connection.table.takes_files:
+            async with self._connection.uploading:
                 refused = await self._uploads.put(rows)
+        async with self._connection.writing:
             began = self._clock.monotonic()
             shown = await self._shown({k: due for k, due in rows.items() if k not in refused})
             changes = [

@@ -128,7 +128,8 @@ class Reconciliation:
 
     async def _write(self, rows: dict[str, list[Task]]) -> dict[str, Outcome]:
         if self._connection.table.takes_files:
-            rows = {key: await self._uploaded(key, tasks) for key, tasks in rows.items()}
+            async with self._connection.uploading:
+                rows = {key: await self._uploaded(key, tasks) for key, tasks in rows.items()}
         changes = [
             Change(
                 row=key,

@@ -27,7 +27,11 @@ log = structlog.get_logger()
 
 
 class Connection:
-    """One table; ``writing`` is held by whoever writes its document."""
+    """One table; ``writing`` is held by whoever writes its document.
+
+    ``uploading`` by whoever puts results into it, which takes long: what is written meanwhile, such
+    as the ids of new rows, does not wait for it. Who holds it never waits for ``writing``.
+    """
 
     def __init__(
         self,
@@ -45,6 +49,7 @@ class Connection:
         self.table = table
         self.settings = settings
         self.writing = writing
+        self.uploading = asyncio.Lock()
         self._ledger = ledger
         self._clock = clock
         self._noting = asyncio.Lock()

@@ -29,7 +29,7 @@ class Table(Protocol):
     Unreachable, InUse (``write``, ``add_columns``, ``upload`` only), Misconfigured, OutOfQuota;
     after each of them nothing is known of what was written. Nothing retries inside for longer than
     a call takes; callers wait and call again. Blocking work is done in threads. Writes to one
-    document are the caller's to serialise: see ``document``.
+    document are the caller's to serialise: see ``document``; an ``upload`` may go on beside them.
     """
 
     name: str  # of the settings

@@ -95,7 +95,7 @@ async def test_a_large_video_is_sent_on_after_a_kill_and_no_part_but_the_last_tw
     assert len(sent) == parts + (place == "feishu.upload.part")
 
 
-async def test_a_long_upload_delays_only_its_own_row(user, tmp_path):
+async def test_a_long_upload_delays_neither_new_rows_nor_other_results(user, tmp_path):
     await accepted(user, tmp_path, 21 * MIB)
     ledger = Ledger(JsonDirBackend(tmp_path / "ledger"))
     await ledger.open()
@@ -104,7 +104,11 @@ async def test_a_long_upload_delays_only_its_own_row(user, tmp_path):
     outbox = TableOutbox(connection, ledger, tmp_path.joinpath, user.clock)
     await outbox.load()
     began = user.clock.monotonic()
+    new_rows_wait: list[bool] = []
+    failpoint.arm(lambda _: new_rows_wait.append(connection.writing.locked()))
     await outbox.tell(at_once=True)
+    failpoint.arm(None)
+    assert new_rows_wait.count(False) >= 6  # while the parts are sent
     assert user.clock.monotonic() - began > 1.0
     (task,) = ledger.tasks()
     note = Overwritten(table="table", key=user.base.rows[0].record_id, task_id=task.task_id)
