@@ -145,8 +145,11 @@ def post(
             _check(ids)
             actor = actor_of(request)
             asked = _query_of(request, query)
-            await invite_body(request)
-            sent = decode_body(b"" if streamed else await read_body(request), body)
+            raw = b""
+            if request.body_exists:
+                await invite_body(request)
+                raw = b"" if streamed else await read_body(request)
+            sent = decode_body(raw, body)
             call = Call(request, room, ids, query=asked, body=sent, actor=actor)
             return respond(await handler(call))
         finally:

@@ -73,8 +73,6 @@ async def read_body(request: web.BaseRequest, limit_bytes: int = MAX_BODY_BYTES)
     """Return the body; raises Refusal when it is larger (413) or comes too slowly (408)."""
     if (request.content_length or 0) > limit_bytes:
         raise too_large(limit_bytes)
-    if not request.body_exists:
-        return b""
     body = bytearray()
     try:
         async with asyncio.timeout(BODY_SECONDS):

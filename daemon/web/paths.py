@@ -47,13 +47,15 @@ class Paths:
                 place = named
             elif place.by_id is not None:
                 place = place.by_id
-                values.append(part.replace("%2F", "/").replace("%25", "%"))
+                values.append(part)
             else:
                 raise _unknown(path)
         if (endpoint := place.endpoints.get(method)) is None:
             raise (
                 _wrong_method(method, path, place.endpoints) if place.endpoints else _unknown(path)
             )
+        if "%" in path:
+            values = [value.replace("%2F", "/").replace("%25", "%") for value in values]
         return endpoint, dict(zip(place.ids, values, strict=True))
 
 
