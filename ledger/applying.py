@@ -10,9 +10,9 @@ import structlog
 
 from ledger.entry import Transaction
 from ledger.index import Index
-from ledger.kept import Kept
 from ledger.pending import Pending
 from ledger.slices import SLICE, SLICE_SECONDS, Change, changes_of, parts
+from ledger.stored import StoredTasks
 
 log = structlog.get_logger()
 
@@ -32,7 +32,7 @@ class Applier:
         self._index = index
         self.listeners: list[Listener] = []  # each called after each transaction
         self._durable: deque[UnderWay] = deque()
-        self._written_down: deque[tuple[Kept, Mapping[str, bytes | None]]] = deque()
+        self._stored: deque[tuple[StoredTasks, Mapping[str, bytes | None]]] = deque()
         self._applying = False
         self._idle = asyncio.Event()
         self._idle.set()
@@ -48,10 +48,10 @@ class Applier:
         if not self._applying:
             self._apply()
 
-    def keep(self, kept: Kept, written: Mapping[str, bytes | None]) -> None:
+    def read_from(self, stored: StoredTasks, changed: Mapping[str, bytes | None]) -> None:
         """Let go of finished tasks that the store has, once all is applied that it has."""
-        self._written_down.append((kept, written))
-        self._keep()
+        self._stored.append((stored, changed))
+        self._let_go()
 
     async def finish(self) -> None:
         """Return when all that was taken is shown."""
@@ -79,7 +79,7 @@ class Applier:
                 return
         self._applying = False
         self._idle.set()
-        self._keep()
+        self._let_go()
 
     def _apply_slice(self, changes: Iterator[Change], shown: UnderWay) -> None:
         until = monotonic() + SLICE_SECONDS
@@ -107,13 +107,13 @@ class Applier:
             except Exception:  # the change is durable; a listener's fault is not the committer's
                 log.exception("ledger.listener_failed", op=transaction.op)
 
-    def _keep(self) -> None:
-        while self._written_down and not self._applying:
-            kept, written = self._written_down[0]
-            if kept.last_seq > self.last_seq:
+    def _let_go(self) -> None:
+        while self._stored and not self._applying:
+            stored, changed = self._stored[0]
+            if stored.last_seq > self.last_seq:
                 return
-            self._index.keep(kept, written)
-            self._written_down.popleft()
+            self._index.read_from(stored, changed)
+            self._stored.popleft()
 
 
 def _wake(done: Done) -> None:

@@ -7,11 +7,11 @@ from typing import Protocol, TypeAlias
 from ledger.entry import Transaction
 from ledger.errors import LedgerClosed
 from ledger.index import Index
-from ledger.kept import Kept
+from ledger.stored import StoredTasks
 from ledger.task import Task
 
 #: Told on the loop that tasks can be read from the store, and what changed since the last time.
-Keep: TypeAlias = Callable[[Kept, Mapping[str, bytes | None]], None]
+Snapshotted: TypeAlias = Callable[[StoredTasks, Mapping[str, bytes | None]], None]
 #: Told on the loop what became of the transactions that came next: durable, with the seq of their
 #: last line, or never written.
 Written: TypeAlias = Callable[[Sequence[Transaction], int | LedgerClosed], None]
@@ -22,11 +22,11 @@ class Backend(Protocol):
 
     archive_after_days: float  # rows finished for longer may leave the state
 
-    async def open(self, keep: Keep, written: Written) -> Index:
+    async def open(self, snapshotted: Snapshotted, written: Written) -> Index:
         """Take the store for writing and return its state, with the ways into it.
 
-        *keep* is called each time the state was written down, *written* when transactions were.
-        Raises LedgerLocked when another process has the store.
+        *snapshotted* is called each time the state was written down, *written* when transactions
+        were. Raises LedgerLocked when another process has the store.
         """
         ...
 

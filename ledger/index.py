@@ -13,11 +13,11 @@ from ledger.entry import ARCHIVED, Meta, Record
 from ledger.errors import UnknownRecord
 from ledger.families import Families
 from ledger.fingerprints import Fingerprints
-from ledger.kept import Kept
 from ledger.open_tasks import OpenTasks, stands_alike
 from ledger.shelf import TaskKeys, decode_task
 from ledger.state import State, apply
 from ledger.status import OPEN_STAGES, Stage
+from ledger.stored import StoredTasks
 from ledger.task import Json, Task
 
 
@@ -73,9 +73,9 @@ class Index:
         """Take in a task that has just been put on the shelf: one that is loaded."""
         self._enter(task, None)
 
-    def keep(self, kept: Kept, written: Mapping[str, bytes | None]) -> None:
-        """Read finished tasks from *kept* from now on; see ``Shelf.keep``."""
-        self._state.tasks.keep(kept, written)
+    def read_from(self, stored: StoredTasks, changed: Mapping[str, bytes | None]) -> None:
+        """Read finished tasks from *stored* from now on; see ``Shelf.read_from``."""
+        self._state.tasks.read_from(stored, changed)
 
     def add_fingerprints(self, fingerprints: Iterable[str]) -> None:
         """Know these rows as accepted, too."""

@@ -19,11 +19,11 @@ from ledger.backend import Backend
 from ledger.entry import ARCHIVED, Meta, Record, Transaction, transaction_with
 from ledger.errors import LedgerClosed, UnknownRecord
 from ledger.index import Index
-from ledger.kept import Kept
 from ledger.pending import Claim, Pending
 from ledger.reading import Reading
 from ledger.slices import SLICE, SLICE_SECONDS, in_slices
 from ledger.state import State
+from ledger.stored import StoredTasks
 from ledger.task import Json, Task
 from ledger.taskids import Numbering
 
@@ -60,12 +60,12 @@ class Ledger(Reading):
     async def open(self) -> None:
         """Load the state; raises LedgerLocked when another process writes it."""
         listeners = self._applier.listeners
-        self._load(await self._backend.open(self._keep, self._written))
+        self._load(await self._backend.open(self._snapshotted, self._written))
         self._applier.listeners = listeners
         self._writable = True
 
-    def _keep(self, kept: Kept, written: Mapping[str, bytes | None]) -> None:
-        self._applier.keep(kept, written)
+    def _snapshotted(self, stored: StoredTasks, changed: Mapping[str, bytes | None]) -> None:
+        self._applier.read_from(stored, changed)
 
     async def close(self) -> None:
         """End writing, leave a complete snapshot, release the lock.

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 
-from ledger.backend import Keep, Written
+from ledger.backend import Snapshotted, Written
 from ledger.entry import Transaction
 from ledger.errors import LedgerClosed, LedgerLocked
 from ledger.index import Index
@@ -24,7 +24,7 @@ class MemoryBackend:
         self._failed: Exception | None = None
         self._written: Written | None = None
 
-    async def open(self, keep: Keep, written: Written) -> Index:
+    async def open(self, snapshotted: Snapshotted, written: Written) -> Index:
         """Return the state after all transactions so far; nothing is ever kept elsewhere."""
         if self._held:
             raise LedgerLocked("this process")

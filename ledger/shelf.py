@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from ledger.encoding import encode
-from ledger.kept import Kept, NothingKept
 from ledger.status import OPEN_STAGES, Stage
+from ledger.stored import NoStoredTasks, StoredTasks
 from ledger.task import Dependency, Publish, Source, TableRow, Task
 
 _tasks = msgspec.json.Decoder(Task)
@@ -77,11 +77,11 @@ class Shelf(Mapping[str, Task]):
     LedgerDamaged when its bytes there are no more what was written.
     """
 
-    def __init__(self, kept: Kept | None = None) -> None:
-        self._kept = NothingKept() if kept is None else kept
-        self._gone: set[str] = set()  # of the kept ones
-        self._here: dict[str, Task | bytes] = {}  # open, or newer than what is kept
-        self._new: dict[str, None] = {}  # accepted since the kept ones, in this order
+    def __init__(self, stored: StoredTasks | None = None) -> None:
+        self._stored = NoStoredTasks() if stored is None else stored
+        self._gone: set[str] = set()  # of the stored ones
+        self._here: dict[str, Task | bytes] = {}  # open, or newer than what is stored
+        self._new: dict[str, None] = {}  # accepted since the stored ones, in this order
 
     def put(self, task: Task, encoded: bytes) -> bool:
         """Hold *task*, *encoded* as JSON, in place of its version before; say whether it is new."""
@@ -95,8 +95,8 @@ class Shelf(Mapping[str, Task]):
         """Hold a finished task given as JSON."""
         self._hold(task_id, encoded)
 
-    def put_kept(self, task: Task) -> None:
-        """Hold an open task that is as it is kept: one that is loaded."""
+    def put_stored(self, task: Task) -> None:
+        """Hold an open task that is as it is stored: one that is loaded."""
         self._here[task.task_id] = task
 
     def _hold(self, task_id: str, held: Task | bytes) -> bool:
@@ -111,21 +111,21 @@ class Shelf(Mapping[str, Task]):
         self._here.pop(task_id, None)
         if task_id in self._new:
             del self._new[task_id]
-        elif task_id in self._kept:
+        elif task_id in self._stored:
             self._gone.add(task_id)
 
-    def keep(self, kept: Kept, written: Mapping[str, bytes | None]) -> None:
-        """Read finished tasks from *kept* from now on.
+    def read_from(self, stored: StoredTasks, changed: Mapping[str, bytes | None]) -> None:
+        """Read finished tasks from *stored* from now on.
 
-        *written* is what changed between the kept ones before and these; all of it was put or
+        *changed* is what changed between the stored ones before and these; all of it was put or
         removed here already. What changed after it stays here.
         """
-        for task_id, encoded in written.items():
+        for task_id, encoded in changed.items():
             if encoded is not None and self._here.get(task_id) == encoded:
                 del self._here[task_id]
-        self._kept = kept
-        self._gone = {task_id for task_id in self._gone if task_id in kept}
-        self._new = {task_id: None for task_id in self._new if task_id not in kept}
+        self._stored = stored
+        self._gone = {task_id for task_id in self._gone if task_id in stored}
+        self._new = {task_id: None for task_id in self._new if task_id not in stored}
 
     def keys_of(self, task_id: str) -> TaskKeys:
         """Return the task's keys without decoding all of it; raises KeyError, LedgerDamaged."""
@@ -136,7 +136,7 @@ class Shelf(Mapping[str, Task]):
         """Return the stage the task stands in, without a read; raises KeyError."""
         held = self._here.get(task_id)
         if held is None:
-            return self._kept.stage_of(task_id)
+            return self._stored.stage_of(task_id)
         return _keys.decode(held).stage if isinstance(held, bytes) else held.stage
 
     def open_task(self, task_id: str) -> Task | None:
@@ -154,7 +154,7 @@ class Shelf(Mapping[str, Task]):
         if held is None:
             if task_id in self._gone:
                 raise KeyError(task_id)
-            held = self._kept[task_id]
+            held = self._stored[task_id]
         return held
 
     def find(self, task_id: str) -> Task | None:
@@ -167,14 +167,14 @@ class Shelf(Mapping[str, Task]):
         return decode_task(held) if isinstance(held, bytes) else held
 
     def __iter__(self) -> Iterator[str]:
-        yield from (task_id for task_id in self._kept if task_id not in self._gone)
+        yield from (task_id for task_id in self._stored if task_id not in self._gone)
         yield from self._new
 
     def __len__(self) -> int:
-        return len(self._kept) - len(self._gone) + len(self._new)
+        return len(self._stored) - len(self._gone) + len(self._new)
 
     def __contains__(self, task_id: object) -> bool:
-        return (task_id in self._here) or (task_id in self._kept and task_id not in self._gone)
+        return (task_id in self._here) or (task_id in self._stored and task_id not in self._gone)
 
 
 def _keys_of_open(task: Task) -> TaskKeys:

@@ -76,7 +76,7 @@ class Composition:
         yield self._head()
         with SnapshotFile(path) as file:
             changed = dict(self._changes.tasks)
-            yield from self._kept_tasks(file, base.places, changed)
+            yield from self._tasks_of_base(file, base.places, changed)
             yield from self._tasks(changed)
             yield BATCHES
             batches = (encoded for _, encoded in file.batches())
@@ -101,7 +101,7 @@ class Composition:
         lines = (b"%b:%b" % (orjson.dumps(name), orjson.dumps(sections[name])) for name in sections)
         return SEPARATOR.join(lines) + b"}"
 
-    def _kept_tasks(
+    def _tasks_of_base(
         self, file: SnapshotFile, places: dict[str, int], changed: dict[str, bytes | None]
     ) -> Iterator[bytes]:
         """Yield the lines of the base with the changed ones in their place; these leave *changed*.

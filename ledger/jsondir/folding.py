@@ -1,4 +1,4 @@
-"""When the keeper works: snapshots, and closed journals put into the archive.
+"""When the compactor works: snapshots, and closed journals put into the archive.
 
 All of it can wait and commits cannot, so it takes a small share of the time, and journals are
 packed in a quiet moment. Used by the writer's thread; the work is done in one of its own.
@@ -11,10 +11,10 @@ from datetime import datetime
 
 import structlog
 
-from ledger.backend import Keep
+from ledger.backend import Snapshotted
 from ledger.entry import Transaction
+from ledger.jsondir.compactor import Compactor
 from ledger.jsondir.journals import JournalPlace
-from ledger.jsondir.keeper import Keeper
 from ledger.jsondir.open_journal import Told
 from ledger.jsondir.orders import Folded, Limits, Order
 from ledger.jsondir.snapshot import Changes
@@ -29,26 +29,26 @@ AFTER_FAILURE_SECONDS = 30.0
 class Folding:
     """Folds what is durable into ledger.json, and has journals that it covers archived.
 
-    *tell* gets the keeper's news in the keeper's thread; the writer hands them to ``take_note``.
+    *tell* gets the compactor's news in its thread; the writer hands them to ``take_note``.
     """
 
     def __init__(
         self,
-        keeper: Keeper,
+        compactor: Compactor,
         *,
         changes: Changes,
-        kept: Keep,
+        snapshotted: Snapshotted,
         now: Callable[[], datetime],
         limits: Limits,
         tell: Callable[[Folded], None],
     ) -> None:
-        self._keeper = keeper
+        self._compactor = compactor
         self._changes = changes  # durable, but not in ledger.json
-        self._kept, self._now, self._limits, self._tell = kept, now, limits, tell
+        self._snapshotted, self._now, self._limits, self._tell = snapshotted, now, limits, tell
         self._unfolded_bytes = 0  # of the journals the changes are in
         self._closed: dict[int, Told | None] = {}  # journals to be archived, by their first seq
         self._closed_at = 0.0  # monotonic; the newest of them
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger-keeper")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger-compactor")
         self._under_way = False
         self._not_before = 0.0  # monotonic; the next snapshot
         self._pressed_not_before = 0.0  # likewise, when the journals have grown too long
@@ -78,7 +78,7 @@ class Folding:
 
     @property
     def under_way(self) -> bool:
-        """Whether the keeper is at work; it does one thing at a time."""
+        """Whether the compactor is at work; it does one thing at a time."""
         return self._under_way
 
     @property
@@ -103,7 +103,7 @@ class Folding:
 
         Then what a snapshot writes is in proportion to what the changes wrote.
         """
-        limit_bytes = max(self._limits.journal_bytes, self._keeper.snapshot_bytes)
+        limit_bytes = max(self._limits.journal_bytes, self._compactor.snapshot_bytes)
         return self._unfolded_bytes > limit_bytes and time.monotonic() >= self._pressed_not_before
 
     def _may_archive(self) -> bool:
@@ -114,7 +114,7 @@ class Folding:
     # -- doing it --------------------------------------------------------------------------------
 
     def begin(self, last_seq: int, active: JournalPlace) -> None:
-        """Have the keeper fold all up to *last_seq*, and archive journals before *active*."""
+        """Have the compactor fold all up to *last_seq*, and archive journals before *active*."""
         changes, self._changes = self._changes, Changes()
         closed: Mapping[int, Told | None] | None = None
         if self._may_archive():
@@ -131,22 +131,24 @@ class Folding:
         active: JournalPlace,
         closed: Mapping[int, Told | None] | None,
     ) -> None:
-        """Write the snapshot, then archive unless *closed* is None; the keeper's thread."""
+        """Write the snapshot, then archive unless *closed* is None; the compactor's thread."""
         began = time.monotonic()
         failure: Exception | None = None
         try:
             if changes:
-                places = self._keeper.write_snapshot(changes, last_seq, to_timestamp(self._now()))
-                self._kept(places, changes.tasks)
+                places = self._compactor.write_snapshot(
+                    changes, last_seq, to_timestamp(self._now())
+                )
+                self._snapshotted(places, changes.tasks)
                 changes = Changes()
             if closed is not None:
-                self._keeper.archive_journals(active, closed)
+                self._compactor.archive_journals(active, closed)
         except Exception as error:  # noqa: BLE001 - told to the writer, which decides
             failure = error
         self._tell(Folded(changes, time.monotonic() - began, failure))
 
     def take_note(self, folded: Folded) -> None:
-        """Go on after the keeper's news; what could not be folded is to be folded again."""
+        """Go on after the compactor's news; what could not be folded is to be folded again."""
         self._under_way = False
         pause = max(self._limits.snapshot_seconds, folded.seconds / self._limits.snapshot_share)
         if folded.error is not None:
@@ -170,7 +172,7 @@ class Folding:
         self._asked = []
 
     def wait(self) -> None:
-        """Return when the keeper is done for good; its news are told by then."""
+        """Return when the compactor is done for good; its news are told by then."""
         self._thread.shutdown(wait=True)
 
     def finish(self, last_seq: int, active: JournalPlace) -> None:

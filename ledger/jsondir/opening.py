@@ -49,7 +49,7 @@ def _opened(file: SnapshotFile) -> Opened:
         places.places[keys.task_id] = place_of(keys.stage, encoded, offset)
         if keys.stage in OPEN_STAGES:
             task = decode_task(encoded)
-            state.tasks.put_kept(task)
+            state.tasks.put_stored(task)
             index.enter(task)
         else:
             index.enter(keys)

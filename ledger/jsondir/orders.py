@@ -45,7 +45,7 @@ class Order(msgspec.Struct, frozen=True):
 
 
 class Folded(msgspec.Struct, frozen=True):
-    """The keeper's news: a snapshot was written, or failed and gives its changes back."""
+    """The compactor's news: a snapshot was written, or failed and gives its changes back."""
 
     changes: Changes
     seconds: float

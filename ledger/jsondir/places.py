@@ -8,8 +8,8 @@ from typing import Self
 from isal.isal_zlib import crc32
 
 from ledger.errors import LedgerDamaged
-from ledger.kept import Kept
 from ledger.status import Stage
+from ledger.stored import StoredTasks
 
 _STAGES = tuple(Stage)
 _NUMBER_OF = {stage: number for number, stage in enumerate(_STAGES)}
@@ -39,7 +39,7 @@ def end_of(place: int) -> int:
     return (place >> _OFFSET_AT) + (place >> _LENGTH_AT & _32_BITS)
 
 
-class Places(Kept):
+class Places(StoredTasks):
     """The tasks of one snapshot, read from its file by their places.
 
     The file stays open, so it may lose its name to a newer one. Each task read is held against

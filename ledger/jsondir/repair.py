@@ -11,9 +11,9 @@ import msgspec
 from ledger.entry import transaction_of
 from ledger.errors import LedgerDamaged
 from ledger.jsondir import snapshot
+from ledger.jsondir.compactor import Compactor, corrupt_name
 from ledger.jsondir.files import Disk
 from ledger.jsondir.journals import JournalPlace, all_journals
-from ledger.jsondir.keeper import Keeper, corrupt_name
 from ledger.jsondir.loading import Loaded, Repair, covers, known_losses, load
 from ledger.jsondir.lock import FolderLock
 from ledger.jsondir.open_journal import OpenJournal
@@ -50,16 +50,16 @@ def repair(path: Path, *, now: Callable[[], datetime], disk: Disk | None = None)
 
 
 def _repair(path: Path, disk: Disk, at: str) -> Repaired:
-    keeper = Keeper(path, disk)
+    compactor = Compactor(path, disk)
     loaded = load(path)
     places = all_journals(path)
     kept_aside = [
         name
         for place in places
-        for name in _mend_journal(place, keeper, disk, at, is_newest=place is places[-1])
+        for name in _mend_journal(place, compactor, disk, at, is_newest=place is places[-1])
     ]
     kept_aside += [
-        keeper.set_aside(path / name, at)
+        compactor.set_aside(path / name, at)
         for name in (snapshot.CURRENT, snapshot.PREVIOUS)
         if _is_damaged(path / name)
     ]
@@ -81,12 +81,12 @@ def _repair(path: Path, disk: Disk, at: str) -> Repaired:
     finally:
         journal.close()
     changes = snapshot.Changes.of(loaded.state)
-    keeper.write_snapshot(changes, loaded.state.last_seq, at)
+    compactor.write_snapshot(changes, loaded.state.last_seq, at)
     return Repaired(kept_aside, told)
 
 
 def _mend_journal(
-    place: JournalPlace, keeper: Keeper, disk: Disk, at: str, *, is_newest: bool
+    place: JournalPlace, compactor: Compactor, disk: Disk, at: str, *, is_newest: bool
 ) -> list[str]:
     """Put the whole transactions of a damaged journal in its place; names what is kept aside."""
     source = place.live if place.live.exists() else place.archived
@@ -94,7 +94,7 @@ def _mend_journal(
         data = place.read()
         found = scan(data, source.name)
     except LedgerDamaged:
-        return [keeper.set_aside(source, at)]
+        return [compactor.set_aside(source, at)]
     if not found.problems and (is_newest or not found.torn_bytes):
         if found.torn_bytes:
             disk.cut(source, found.whole_bytes)  # as every writer does with what nobody was told

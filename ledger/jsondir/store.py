@@ -8,13 +8,13 @@ from time import monotonic
 
 import structlog
 
-from ledger.backend import Keep, Written
+from ledger.backend import Snapshotted, Written
 from ledger.entry import Transaction
 from ledger.errors import LedgerClosed
 from ledger.index import Index
 from ledger.jsondir import archive, snapshot
+from ledger.jsondir.compactor import Compactor, forget_history
 from ledger.jsondir.files import Disk
-from ledger.jsondir.keeper import Keeper, forget_history
 from ledger.jsondir.leaping import forget_backup_note, spare_ids, take_over_by_hand
 from ledger.jsondir.loading import Loaded, load
 from ledger.jsondir.lock import FolderLock
@@ -22,7 +22,7 @@ from ledger.jsondir.orders import Group, Limits
 from ledger.jsondir.replacing import finish_restore
 from ledger.jsondir.resuming import journal_to_write, torn_tail
 from ledger.jsondir.writer import Writer
-from ledger.kept import Kept
+from ledger.stored import StoredTasks
 from ledger.task import Task
 from ledger.timestamps import to_timestamp
 
@@ -60,7 +60,7 @@ class JsonDirBackend:
         self._limits = limits or Limits()
         self._lock: FolderLock | None = None
         self._writer: Writer | None = None
-        self._keeper: Keeper | None = None
+        self._compactor: Compactor | None = None
         self._gathering: list[Transaction] = []
         self._gathered_count = 0  # records in them
         self._committed = committed
@@ -71,26 +71,26 @@ class JsonDirBackend:
         """What the open journal holds; 0 while none is open."""
         return 0 if self._writer is None else self._writer.journal_size_bytes
 
-    async def open(self, keep: Keep, written: Written) -> Index:
+    async def open(self, snapshotted: Snapshotted, written: Written) -> Index:
         """Lock the folder, load it, and begin writing; see ``Backend.open``."""
         loop = asyncio.get_running_loop()
 
-        def kept(places: Kept, changes: Mapping[str, bytes | None]) -> None:
+        def told(places: StoredTasks, changes: Mapping[str, bytes | None]) -> None:
             if not loop.is_closed():
-                loop.call_soon_threadsafe(keep, places, changes)
+                loop.call_soon_threadsafe(snapshotted, places, changes)
 
-        index = await asyncio.to_thread(self._open, kept)
+        index = await asyncio.to_thread(self._open, told)
         self._written = written
         return index
 
-    def _open(self, kept: Keep) -> Index:
+    def _open(self, snapshotted: Snapshotted) -> Index:
         finish_restore(self._path.resolve(), self._disk)
         self._disk.make_folder(self._path)
         lock = FolderLock(self._path, self._disk)
         lock.take(to_timestamp(self._now()))
         try:
             loaded = load(self._path)
-            self._writer = self._begin(loaded, kept)
+            self._writer = self._begin(loaded, snapshotted)
             loaded.index.add_fingerprints(archive.fingerprints(self._path))
         except BaseException:
             lock.drop()
@@ -99,12 +99,12 @@ class JsonDirBackend:
         self._writer.start()
         return loaded.index
 
-    def _begin(self, loaded: Loaded, kept: Keep) -> Writer:
+    def _begin(self, loaded: Loaded, snapshotted: Snapshotted) -> Writer:
         damaged = bool(loaded.state.damage)
         at = to_timestamp(self._now())
-        keeper = self._keeper = Keeper(self._path, self._disk, loaded.places)
+        compactor = self._compactor = Compactor(self._path, self._disk, loaded.places)
         if loaded.damaged_snapshot and not damaged:
-            name = keeper.set_aside(self._path / snapshot.CURRENT, at)
+            name = compactor.set_aside(self._path / snapshot.CURRENT, at)
             log.warning("snapshot.rebuilt", kept_aside=name, last_seq=loaded.state.last_seq)
         if not damaged and (torn := torn_tail(self._path, loaded)) is not None:
             log.warning("journal.tail_cut", file=torn[0], bytes=torn[1])
@@ -113,8 +113,8 @@ class JsonDirBackend:
         if (leapt := take_over_by_hand(self._path, loaded, at)) is not None:
             log.warning("ledger.older_copy_found", lost=leapt.lost, ids_go_on_after=leapt.counters)
         journal = journal_to_write(self._disk, self._path, loaded, at, damaged=damaged)
-        keeper.note_given(loaded.next_seq - 1, loaded.state.meta["counters"])
-        keeper.settle_mark()
+        compactor.note_given(loaded.next_seq - 1, loaded.state.meta["counters"])
+        compactor.settle_mark()
         if not damaged:
             forget_backup_note(self._path, self._disk)
         if loaded.lost_history is not None and not damaged:
@@ -125,11 +125,11 @@ class JsonDirBackend:
             changes = snapshot.Changes.of(loaded.state)
         return Writer(
             self._disk,
-            keeper,
+            compactor,
             journal,
             next_seq=loaded.next_seq,
             changes=changes,
-            kept=kept,
+            snapshotted=snapshotted,
             damaged=damaged,
             now=self._now,
             limits=self._limits,
@@ -195,8 +195,8 @@ class JsonDirBackend:
             await asyncio.wrap_future(closed)
         finally:
             await asyncio.to_thread(writer.join)
-            if self._keeper is not None:
-                await asyncio.to_thread(self._keeper.settle_mark)
+            if self._compactor is not None:
+                await asyncio.to_thread(self._compactor.settle_mark)
             if self._lock is not None:
                 self._lock.drop()
                 self._lock = None

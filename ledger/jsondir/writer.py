@@ -11,13 +11,13 @@ from datetime import datetime
 
 import structlog
 
-from ledger.backend import Keep
+from ledger.backend import Snapshotted
 from ledger.entry import Transaction
 from ledger.errors import LedgerClosed, LedgerDamaged
+from ledger.jsondir.compactor import Compactor
 from ledger.jsondir.files import Disk
 from ledger.jsondir.folding import Folding
 from ledger.jsondir.journal import encode_all
-from ledger.jsondir.keeper import Keeper
 from ledger.jsondir.open_journal import OpenJournal
 from ledger.jsondir.orders import Folded, Group, Limits, Message, Order, Verb
 from ledger.jsondir.snapshot import Changes
@@ -32,24 +32,29 @@ class Writer(threading.Thread):
     def __init__(
         self,
         disk: Disk,
-        keeper: Keeper,
+        compactor: Compactor,
         journal: OpenJournal,
         *,
         next_seq: int,
         changes: Changes,
-        kept: Keep,
+        snapshotted: Snapshotted,
         damaged: bool,
         now: Callable[[], datetime],
         limits: Limits,
     ) -> None:
         super().__init__(name="ledger-writer", daemon=True)
-        self._disk, self._folder, self._journal = disk, keeper.folder, journal
+        self._disk, self._folder, self._journal = disk, compactor.folder, journal
         self._next_seq = next_seq
         self._damaged = damaged  # then the files stay as they are: they are the evidence
         self._now, self._limits = now, limits
         self._inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._folding = Folding(
-            keeper, changes=changes, kept=kept, now=now, limits=limits, tell=self._inbox.put
+            compactor,
+            changes=changes,
+            snapshotted=snapshotted,
+            now=now,
+            limits=limits,
+            tell=self._inbox.put,
         )
         self._failure: LedgerClosed | None = None
 

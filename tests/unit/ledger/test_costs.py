@@ -12,10 +12,10 @@ from ledger.errors import LedgerDamaged
 from ledger.fingerprints import Fingerprints
 from ledger.jsondir.files import Disk
 from ledger.jsondir.reader import read_state
-from ledger.kept import Kept
 from ledger.ledger import Ledger
 from ledger.shelf import Shelf, encode_task
 from ledger.status import Stage
+from ledger.stored import StoredTasks
 from tests.bench.ledger_records import collecting_task, finished_task, waiting_task, write_ledger
 from tests.fakes.records import AT
 from tests.unit.ledger.conftest import in_folder
@@ -146,8 +146,8 @@ async def test_a_snapshot_written_over_by_somebody_gives_no_wrong_record_and_is_
     await ledger.close()
 
 
-class InMemory(Kept):
-    """What a store keeps, by hand."""
+class InMemory(StoredTasks):
+    """The tasks of a store, by hand."""
 
     def __init__(self, **tasks: bytes) -> None:
         self._tasks = tasks
@@ -179,7 +179,9 @@ def test_a_shelf_shows_what_came_after_the_snapshot_it_lets_go_for():
     shelf.remove(b.task_id)
     expected = {c.task_id: newer, d.task_id: d}
     assert dict(shelf) == expected
-    shelf.keep(InMemory(**{b.task_id: encoded[b.task_id], c.task_id: encoded[c.task_id]}), written)
+    shelf.read_from(
+        InMemory(**{b.task_id: encoded[b.task_id], c.task_id: encoded[c.task_id]}), written
+    )
     assert (dict(shelf), len(shelf), list(shelf)) == (expected, 2, [c.task_id, d.task_id])
     assert shelf.find(a.task_id) is shelf.find(b.task_id) is None
     with pytest.raises(KeyError):

@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from ledger.errors import LedgerClosed, LedgerLocked
-from ledger.jsondir import keeper
+from ledger.jsondir import compactor
 from ledger.jsondir.check import verify
 from ledger.jsondir.export import as_document
 from ledger.jsondir.files import PIECE_BYTES, Disk
@@ -170,8 +170,8 @@ async def test_an_index_is_the_same_whether_the_lines_were_noted_or_are_read_aga
     await ledger.open()
     await write_some(ledger)
     journal = ledger._backend._writer._journal
-    noted = keeper.index_of(journal.place, journal.told)
-    assert noted == keeper.index_of(journal.place, None)
+    noted = compactor.index_of(journal.place, journal.told)
+    assert noted == compactor.index_of(journal.place, None)
     assert noted.tasks["img_20261121_000001"] == [2, 6, 7]
     await ledger.close()
 

@@ -53,8 +53,8 @@ _GZIP_WINDOW = 16 + isal_zlib.MAX_WBITS
 _GZIP_LEVEL = 1
 
 
-class Keeper:
-    """Keeps the folder tidy; used by one thread at a time."""
+class Compactor:
+    """Writes snapshots and archives journals; used by one thread at a time."""
 
     def __init__(self, folder: Path, disk: Disk, places: Places | None = None) -> None:
         self.folder = folder

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from ledger.status import Stage
 
 
-class Kept(Mapping[str, bytes], ABC):
+class StoredTasks(Mapping[str, bytes], ABC):
     """Tasks as of ``last_seq``, by id in the order of their acceptance; it never changes.
 
     An item is a task as JSON. Getting one costs one read of a file at most, and raises
@@ -20,8 +20,8 @@ class Kept(Mapping[str, bytes], ABC):
         """Return the stage the task stands in, without a read; raises KeyError."""
 
 
-class NothingKept(Kept):
-    """What a store keeps that keeps nothing."""
+class NoStoredTasks(StoredTasks):
+    """Those of a store that has none."""
 
     last_seq = 0
 
