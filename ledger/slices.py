@@ -9,6 +9,7 @@ from typing import TypeAlias, TypeVar
 import msgspec
 
 from ledger.entry import Record, Transaction
+from ledger.steps import Steps
 from ledger.task import Task
 
 T = TypeVar("T")
@@ -29,17 +30,10 @@ async def in_slices(steps: Iterable[object]) -> None:
 
 
 async def in_turns(steps: Generator[None, None, T]) -> T:
-    """Go through *steps* likewise, and return what comes out of them."""
-    until = monotonic() + SLICE_SECONDS
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            outcome: T = end.value
-            return outcome
-        if monotonic() > until:
-            await asyncio.sleep(0)
-            until = monotonic() + SLICE_SECONDS
+    """Go through *steps* likewise, and return what comes out of them; see ``steps.at_once``."""
+    taken = Steps(steps)
+    await in_slices(taken)
+    return taken.outcome
 
 
 #: A record and its JSON.

@@ -4,7 +4,8 @@ from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
 from typing import TypeAlias
 
-from daemon.actions.plan import View, at_once
+from daemon.actions.plan import View
+from ledger.steps import at_once
 from ledger.task import Task
 
 #: Where a file lies: of an input by its sha256, of an output by its path in the record.

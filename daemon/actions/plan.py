@@ -1,7 +1,7 @@
 """What an action is made of: the view it sees, the plan it returns, the reasons it refuses."""
 
 from collections.abc import Generator, Iterator, Mapping
-from typing import Protocol, TypeAlias, TypeVar
+from typing import Protocol, TypeAlias
 
 import msgspec
 
@@ -10,8 +10,6 @@ from ledger.batch import Batch
 from ledger.entry import Record
 from ledger.status import Stage
 from ledger.task import Json, Task
-
-T = TypeVar("T")
 
 
 class View(Protocol):
@@ -113,16 +111,6 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 #: A plan that takes long to make: it yields whenever others may have their turn.
 Planning: TypeAlias = Generator[None, None, Plan]
-
-
-def at_once(steps: Generator[None, None, T]) -> T:
-    """Return what comes out of *steps*, without giving way to anybody."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            outcome: T = end.value
-            return outcome
 
 
 def planned(

@@ -9,7 +9,6 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from daemon.actions.plan import at_once
 from daemon.cli.acting import client_of_holder
 from daemon.cli.invocation import Invocation
 from daemon.cli.refusal import Refusal
@@ -19,6 +18,7 @@ from daemon.web.standing import batch_document
 from daemon.web.task_documents import TaskPage
 from ledger.jsondir.reader import read_index
 from ledger.status import Stage
+from ledger.steps import at_once
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ import msgspec
 
 from config.settings import Settings
 from daemon.actions import batches, tasks
-from daemon.actions.plan import Plan, at_once
+from daemon.actions.plan import Plan
 from daemon.actions.rerunning import Wish, rerun
 from daemon.cli.acting import Request, act
 from daemon.cli.batch_names import batch_meant
@@ -17,6 +17,7 @@ from daemon.cli.invocation import Invocation
 from daemon.intake.places import content_path
 from daemon.intake.records import new_batch_id
 from ledger.jsondir.reader import read_state
+from ledger.steps import at_once
 from ledger.task import Json
 
 if TYPE_CHECKING:

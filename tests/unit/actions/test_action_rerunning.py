@@ -3,10 +3,10 @@
 import pytest
 
 from daemon.actions import rerunning
-from daemon.actions.plan import at_once
 from daemon.actions.rerunning import Wish
 from ledger.batch import BatchStatus
 from ledger.status import Stage
+from ledger.steps import at_once
 from ledger.task import Dependency, InputFile, Metadata, Source
 from tests.fakes.records import task_record
 from tests.unit.actions.house import (
