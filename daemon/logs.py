@@ -16,7 +16,7 @@ from daemon.repeats import CalmLog, Stream
 #: Words in a key's name whose value must not reach a log.
 _SECRET_KEYS = ("secret", "token", "webhook", "authorization", "headers", "password")
 #: A shorter text would also be found where it is no secret.
-SHORTEST_SECRET = 6
+SHORTEST_SECRET_CHARACTERS = 6
 #: Foreign loggers that tell each request or job; only their warnings concern us.
 _CHATTY = ("aiohttp", "apscheduler", "asyncio", "watchdog", "filelock", "PIL")
 
@@ -171,7 +171,7 @@ def _renderer(steps: Sequence[Processor]) -> Callable[[EventDict], str]:
 
 
 def _hider(secrets: Collection[str]) -> Processor:
-    hidden = [secret for secret in secrets if len(secret) >= SHORTEST_SECRET]
+    hidden = [secret for secret in secrets if len(secret) >= SHORTEST_SECRET_CHARACTERS]
 
     def hide(_: object, __: str, line: EventDict | str) -> str:
         text = str(line)

@@ -12,7 +12,7 @@ from structlog.typing import EventDict
 #: For so long after it was told, the same warning is only counted.
 QUIET_SECONDS = 60.0
 #: Warnings remembered at a time; the oldest is told with its count when there are more.
-REMEMBERED = 1000
+REMEMBERED_WARNINGS = 1000
 #: Differs each time, or tells how the warning came; does not make it another one.
 _NOT_ITS_OWN = frozenset({"timestamp", "level", "logger"})
 _CALMED = frozenset({"warning", "error", "critical"})
@@ -80,7 +80,7 @@ class CalmLog:
     def _due(self, now: float) -> Iterator[EventDict]:
         while self._told:
             key, told = next(iter(self._told.items()))
-            if now - told.at < QUIET_SECONDS and len(self._told) <= REMEMBERED:
+            if now - told.at < QUIET_SECONDS and len(self._told) <= REMEMBERED_WARNINGS:
                 return
             del self._told[key]
             if told.last is not None:

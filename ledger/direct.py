@@ -20,7 +20,7 @@ from ledger.jsondir.lock import FolderLock
 from ledger.jsondir.mark import HighWater
 from ledger.jsondir.replacing import finish_restore
 from ledger.jsondir.resuming import journal_to_write
-from ledger.pending import Claim, Pending
+from ledger.pending import Pending, WriteSet
 from ledger.reading import Reading
 from ledger.task import Json
 from ledger.taskids import Numbering
@@ -111,11 +111,11 @@ class DirectLedger(Reading):
         """
         if not records:
             raise ValueError("a transaction has at least one record")
-        claim = Claim(self._pending)
+        write_set = WriteSet(self._pending)
         for record in records:
-            claim.add(record)
+            write_set.add(record)
         transaction = transaction_with(
-            records, claim.encoded, op, actor, reason=reason, evidence=evidence
+            records, write_set.encoded, op, actor, reason=reason, evidence=evidence
         )
         if not self._writable:
             raise LedgerClosed("the ledger takes no changes: it is not open, or a write failed")

@@ -19,7 +19,7 @@ from ledger.backend import Backend
 from ledger.entry import ARCHIVED, Meta, Record, Transaction, transaction_with
 from ledger.errors import LedgerClosed, UnknownRecord
 from ledger.index import Index
-from ledger.pending import Claim, Pending
+from ledger.pending import Pending, WriteSet
 from ledger.reading import Reading
 from ledger.slices import SLICE, SLICE_SECONDS, in_slices
 from ledger.state import State
@@ -30,7 +30,7 @@ from ledger.taskids import Numbering
 log = structlog.get_logger()
 
 #: So many records are checked in one go: some two milliseconds.
-AT_ONCE = 100
+RECORDS_AT_ONCE = 100
 
 
 class Ledger(Reading):
@@ -108,25 +108,25 @@ class Ledger(Reading):
         """
         if not records:
             raise ValueError("a transaction has at least one record")
-        if len(records) > AT_ONCE or self._checking.locked():
+        if len(records) > RECORDS_AT_ONCE or self._checking.locked():
             async with self._checking:  # others wait until all of a large one is checked
-                claim = Claim(self._pending)
-                await in_slices(map(claim.add, records))
+                write_set = WriteSet(self._pending)
+                await in_slices(map(write_set.add, records))
         else:
-            claim = Claim(self._pending)
+            write_set = WriteSet(self._pending)
             for record in records:
-                claim.add(record)
+                write_set.add(record)
         transaction = transaction_with(
-            records, claim.encoded, op, actor, reason=reason, evidence=evidence
+            records, write_set.encoded, op, actor, reason=reason, evidence=evidence
         )
-        await self._send(transaction, claim)
+        await self._send(transaction, write_set)
 
-    def _send(self, transaction: Transaction, claim: Claim) -> Done:
+    def _send(self, transaction: Transaction, write_set: WriteSet) -> Done:
         """Hand over what was checked just now; nobody else may have had a turn since."""
         pending = self._pending
-        if not self._writable or claim.pending is not pending:
+        if not self._writable or write_set.pending is not pending:
             raise LedgerClosed("the ledger takes no changes: it is not open, or a write failed")
-        pending.take(claim)
+        pending.take(write_set)
         done: Done = asyncio.get_running_loop().create_future()
         self._backend.append(transaction)
         self._under_way.append((transaction, pending, done))

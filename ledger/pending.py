@@ -14,7 +14,7 @@ Family: TypeAlias = tuple[str, str]
 Opening: TypeAlias = tuple[str | None, Task]
 
 
-class Claim:
+class WriteSet:
     """What one transaction would change; it leaves no trace until ``Pending.take``."""
 
     __slots__ = ("encoded", "open", "pending", "records")
@@ -83,11 +83,11 @@ class Pending:
         self._records: dict[str, Task | Batch] = {}
         self._open: dict[Family, Opening] = {}
 
-    def take(self, claim: Claim) -> None:
+    def take(self, write_set: WriteSet) -> None:
         """Count in a checked transaction that goes to the disk now."""
-        self._records.update(claim.records)
-        if claim.open:
-            self._open.update(claim.open)
+        self._records.update(write_set.records)
+        if write_set.open:
+            self._open.update(write_set.open)
 
     def settle(self, record: Record) -> None:
         """Forget *record*: the index has it now."""

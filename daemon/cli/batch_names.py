@@ -6,7 +6,7 @@ from typing import Protocol
 from daemon.actions.plan import ActionError
 from ledger.errors import UnknownRecord
 
-_SHOWN = 5
+_SHOWN_BATCHES = 5
 
 
 class Named(Protocol):
@@ -31,6 +31,6 @@ def batch_meant(batches: Sequence[Named], given: str) -> str:
     if not found:
         raise UnknownRecord("batch", given)
     if len(found) > 1:
-        shown = ", ".join(found[-_SHOWN:])
+        shown = ", ".join(found[-_SHOWN_BATCHES:])
         raise ActionError("ambiguous_batch", 400, given=given, batches=shown, count=len(found))
     return found[0]

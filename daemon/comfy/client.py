@@ -20,7 +20,7 @@ from daemon.clock import Clock
 from daemon.comfy import files, lookup
 from daemon.comfy import progress as push
 from daemon.comfy.connection import Answer, Connection, Timeouts
-from daemon.comfy.messages import Claim, ExtraData, PromptAnswer, PromptRequest, SystemStats
+from daemon.comfy.messages import ExtraData, OwnerTag, PromptAnswer, PromptRequest, SystemStats
 from daemon.comfy.node_classes import NodeClasses
 from daemon.comfy.refusals import node_errors, refused, refused_nodes
 from daemon.comfy.server import (
@@ -108,12 +108,12 @@ class ComfyClient:
         Posts once. Refused: nothing runs. Unreachable: nothing was queued. AnswerLost, or a crash
         in here: ``look_up`` tells whether it was.
         """
-        claim = Claim(task_id=ticket.task_id, attempt=ticket.attempt, prompt_id=ticket.prompt_id)
+        tag = OwnerTag(task_id=ticket.task_id, attempt=ticket.attempt, prompt_id=ticket.prompt_id)
         request = PromptRequest(
             prompt=graph,
             prompt_id=ticket.prompt_id,
             client_id=client_id,
-            extra_data=ExtraData(rowkeeper=claim),
+            extra_data=ExtraData(rowkeeper=tag),
         )
         answer = await self._change("submit", "/prompt", msgspec.json.encode(request))
         if answer.turned_away:

@@ -69,7 +69,7 @@ class Queue(msgspec.Struct, frozen=True):
     queue_pending: tuple[QueueEntry, ...]
 
 
-class Claim(msgspec.Struct, frozen=True):
+class OwnerTag(msgspec.Struct, frozen=True):
     """What we put into ``extra_data`` to know a prompt as ours."""
 
     task_id: str
@@ -80,7 +80,7 @@ class Claim(msgspec.Struct, frozen=True):
 class ExtraData(msgspec.Struct, frozen=True):
     """``extra_data`` of a prompt, as far as it is ours."""
 
-    rowkeeper: Claim | None = None
+    rowkeeper: OwnerTag | None = None
 
 
 class PromptRequest(msgspec.Struct, frozen=True, kw_only=True):

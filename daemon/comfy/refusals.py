@@ -8,7 +8,7 @@ from msgspec import UNSET, Raw
 
 from daemon.comfy.messages import NodeErrors, RefusalBody, ValidationError
 from daemon.comfy.server import Graph, Refused
-from daemon.comfy.wording import LONGEST_MESSAGE, cleaned, shortened
+from daemon.comfy.wording import LONGEST_MESSAGE_CHARACTERS, cleaned, shortened
 from daemon.retrying import MISSING_INPUT, MISSING_MODEL, MISSING_NODE, REJECTED
 
 #: Which kind wins when nodes complain about different things: what stops every row comes first,
@@ -51,7 +51,7 @@ def refused_nodes(errors: Mapping[str, NodeErrors], graph: Graph) -> Refused:
     texts = [text for _, text in told[:_MOST_ERRORS_NAMED]]
     if len(told) > _MOST_ERRORS_NAMED:
         texts.append(f"and {len(told) - _MOST_ERRORS_NAMED} more")
-    return Refused(kind, shortened("; ".join(texts) or "node errors", LONGEST_MESSAGE))
+    return Refused(kind, shortened("; ".join(texts) or "node errors", LONGEST_MESSAGE_CHARACTERS))
 
 
 def _told(errors: Mapping[str, NodeErrors], graph: Graph) -> Iterator[tuple[str, str]]:

@@ -3,8 +3,8 @@
 import re
 
 #: Longer texts are cut: the message lands in a table cell.
-LONGEST_MESSAGE = 500
-_LONGEST_READ = 20_000  # a node may put a whole log into its message
+LONGEST_MESSAGE_CHARACTERS = 500
+_LONGEST_READ_CHARACTERS = 20_000  # a node may put a whole log into its message
 
 _QUOTED_PATH = re.compile(r"""(['"`])(?:file://)?(?:~?/|[A-Za-z]:[\\/]|\\\\)([^'"`\n]*)\1""")
 _POSIX_PATH = re.compile(
@@ -18,9 +18,9 @@ _INSTALL_PATH = re.compile(r"<ComfyUI>(?:[\\/][^\s\\/'\"`<>|:;,()]+)*[\\/]([^\s\
 _TRACE_LINE = re.compile(r"""^\s*(?:File ".*", line \d+|[\^~]+\s*$)""")
 
 
-def cleaned(text: str, longest: int = LONGEST_MESSAGE) -> str:
+def cleaned(text: str, longest: int = LONGEST_MESSAGE_CHARACTERS) -> str:
     """Return *text* as one line of at most *longest* characters, paths cut to the file's name."""
-    line = " ".join(without_traceback(text[:_LONGEST_READ]).split())
+    line = " ".join(without_traceback(text[:_LONGEST_READ_CHARACTERS]).split())
     return shortened(without_paths(line), longest)
 
 

@@ -79,14 +79,8 @@ class Follower:
         inside = self._ledger.in_stage(Stage.QUEUED, Stage.RUNNING, server=self._server.name)
         if not inside or not self._ledger.writable:
             return self._settings.poll_seconds
-        now = self._clock.monotonic()
-        if now - self._polled_at >= self._settings.poll_seconds:
-            self._polled_at = now
-            self._early.clear()
-            self._carried_out.clear()  # a prompt that is still there is asked for once more
-            self.news.keep_only({task.comfyui_task_id or "" for task in inside})
-            await self._carry_out(inside)
-            await self._reconnect_if_deaf(inside, now)
+        if self._clock.monotonic() - self._polled_at >= self._settings.poll_seconds:
+            await self._before_a_poll(inside)
             looked_after, ended = inside, set[str]()
         else:
             changed = await self._carry_out(inside)
@@ -95,12 +89,7 @@ class Follower:
                 for task in inside
                 if task.comfyui_task_id in self._early or task.task_id in changed
             ]
-            ended = {
-                task.comfyui_task_id or ""
-                for task in looked_after
-                if self._early.pop(task.comfyui_task_id or "", None) == ENDED
-                and not task.possible_duplicate  # its twin may still wait or run
-            }
+            ended = self._ended_by_news(looked_after)
         if not looked_after:
             return self._settings.poll_seconds
         settled = await self._settlement.settle(
@@ -108,6 +97,24 @@ class Follower:
         )
         again = settled.look_again_in_seconds
         return self._settings.poll_seconds if again is None else max(again, 0.05)
+
+    async def _before_a_poll(self, inside: list[Task]) -> None:
+        """Do what is done once a poll; a poll needs no news, for it looks after all prompts."""
+        now = self._polled_at = self._clock.monotonic()
+        self._early.clear()
+        self._carried_out.clear()  # a prompt that is still there is asked for once more
+        self.news.keep_only({task.comfyui_task_id or "" for task in inside})
+        await self._carry_out(inside)
+        await self._reconnect_if_deaf(inside, now)
+
+    def _ended_by_news(self, looked_after: list[Task]) -> set[str]:
+        """Take the news of these tasks; returns the prompts that have ended by them."""
+        return {
+            task.comfyui_task_id or ""
+            for task in looked_after
+            if self._early.pop(task.comfyui_task_id or "", None) == ENDED
+            and not task.possible_duplicate  # its twin may still wait or run
+        }
 
     async def _carry_out(self, inside: list[Task]) -> set[str]:
         """Have the server do what operators committed; returns the ids of the tasks to look at.

@@ -28,7 +28,7 @@ _NEARLY_JOBS_IN_FOLDERS = _NEARLY_JOBS - {".txt"}
 MAX_FILES_IN_A_DROP = 20_000
 #: Drops looked at closely in one look; the rest is counted. So memory does not grow with what
 #: lies there, and the next look comes as soon as these are taken.
-LOOKED_AT = 2048
+DROPS_LOOKED_AT = 2048
 
 
 class DropPlace(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -59,7 +59,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def find_drops(
-    inbox: Path, *, known: Collection[str] = frozenset(), at_most: int = LOOKED_AT
+    inbox: Path, *, known: Collection[str] = frozenset(), at_most: int = DROPS_LOOKED_AT
 ) -> Found:
     """Return what lies in *inbox*: the oldest *at_most* drops, and those *known* by their names.
 

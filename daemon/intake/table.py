@@ -35,9 +35,9 @@ BUSY_SECONDS = 0.2
 #: finished ones were edited is looked at so often, and at the start.
 WHOLE_SECONDS = 3600.0
 #: At the start, rows that were done so long before are looked for among those without an id.
-REMEMBERED = timedelta(days=7)
+REMEMBERED_FOR = timedelta(days=7)
 #: Failures after which a run that is to end does not wait for the table any longer.
-GIVEN_UP_AFTER = 3
+GIVEN_UP_AFTER_FAILURES = 3
 #: Where a look counts for a quota, the pause grows by this while nothing changes, up to so much.
 QUIET_FACTOR, LONGEST_QUIET = 1.25, 5.0
 #: Longest pause after failures that heal by themselves.
@@ -79,7 +79,7 @@ class TablePoller:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Look at the table now and then until *stop*; a portion being taken is finished."""
-        since = to_timestamp(self._clock.now() - REMEMBERED)
+        since = to_timestamp(self._clock.now() - REMEMBERED_FOR)
         await self._rows.expect_taken(since)
         while not stop.is_set():
             self.wake.clear()
@@ -97,7 +97,7 @@ class TablePoller:
             self._failures += 1
             await self._connection.note_reading(error)
             passes = isinstance(error, Unreachable | InUse)
-            return not passes or self._failures >= GIVEN_UP_AFTER
+            return not passes or self._failures >= GIVEN_UP_AFTER_FAILURES
         except (LedgerError, Postponed) as error:
             self._failures += 1
             log.warning("table.postponed", table=self._connection.name, error=str(error))

@@ -32,14 +32,15 @@ PORTION, PORTION_WITH_FILES = 2000, 100
 _SLICE = 100
 #: Writing takes at most one part in so many of the time; a large file takes long to write.
 #: Uploads do not count: Feishu sets their pace, and no other result is to wait five times as long.
-PATIENCE = 5.0
+REST_FACTOR = 5.0
 #: First and longest pause after a failure, and the one while only a person can mend it.
 BACKOFF_SECONDS = (2.0, 300.0)
 MISCONFIGURED_SECONDS = 60.0
 #: Failures after which a run that is to end does not wait for the table any longer.
-GIVEN_UP_AFTER = 3
+GIVEN_UP_AFTER_FAILURES = 3
 #: Nor does it wait when the next try is further off: a person must act, or a month must end.
 HOPELESS_SECONDS = 45.0
+#: Share of a pause that chance may add.
 _JITTER = 0.3
 _WRITTEN = Outcome(result=Result.WRITTEN)
 
@@ -89,7 +90,7 @@ class TableOutbox:
         soon = now + PROGRESS_SECONDS / 2
         urgent = self._telling or any(due.at < soon for due in self._due.values())
         waits_long = self._failures > 0 and self._not_before - now > HOPELESS_SECONDS
-        return not urgent or waits_long or self._failures >= GIVEN_UP_AFTER
+        return not urgent or waits_long or self._failures >= GIVEN_UP_AFTER_FAILURES
 
     async def load(self) -> None:
         """Take in what earlier processes left to be told; what changes meanwhile counts."""
@@ -143,7 +144,7 @@ class TableOutbox:
             await self._postpone(error)
         else:
             self._failures = 0
-            self._not_before = (1 + PATIENCE) * self._clock.monotonic() - PATIENCE * began
+            self._not_before = (1 + REST_FACTOR) * self._clock.monotonic() - REST_FACTOR * began
             await self._connection.note_writing(None)
         finally:
             self._telling = False

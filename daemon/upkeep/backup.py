@@ -12,17 +12,19 @@ from ledger.timestamps import to_timestamp
 log = structlog.get_logger()
 
 #: Backups kept; older ones go when a new one is made.
-KEPT = 10
+KEPT_BACKUPS = 10
 _UNFINISHED = ".unfinished"
 
 
 class LedgerBackups:
-    """Makes backups and keeps the newest ``KEPT``.
+    """Makes backups and keeps the newest ``KEPT_BACKUPS``.
 
     To go back to one: stop the daemon, `ledger restore`.
     """
 
-    def __init__(self, folder: Path, copy: Callable[[Path], None], *, kept: int = KEPT) -> None:
+    def __init__(
+        self, folder: Path, copy: Callable[[Path], None], *, kept: int = KEPT_BACKUPS
+    ) -> None:
         """*copy* puts a consistent copy of the ledger into the folder that it is given."""
         self._folder = folder
         self._copy = copy

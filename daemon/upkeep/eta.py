@@ -24,7 +24,7 @@ FEWEST_RUNS = 5
 #: Runs kept per server and type.
 KEPT_RUNS = 50
 #: Records looked at, at a start, to find the last runs of each type.
-LOOKED_AT = 2000
+TASKS_LOOKED_AT = 2000
 _LEFT = (Stage.WAITING, Stage.SUBMITTING, Stage.QUEUED, Stage.RUNNING)
 
 #: Seconds of the last runs of one workflow type: server -> seconds.
@@ -52,10 +52,10 @@ class RunTimes:
         self._runs: dict[str, dict[str, deque[float]]] = {}  # type -> server -> seconds
 
     def load(self, ledger: Ledger) -> None:
-        """Take in the newest finished tasks of the ledger, ``LOOKED_AT`` at most."""
+        """Take in the newest finished tasks of the ledger, ``TASKS_LOOKED_AT`` at most."""
         batches = (batch.batch_id for batch in reversed(ledger.batches()))
         tasks = (task for batch_id in batches for task in ledger.tasks(batch_id))
-        done = [task for task in islice(tasks, LOOKED_AT) if task.stage is Stage.DONE]
+        done = [task for task in islice(tasks, TASKS_LOOKED_AT) if task.stage is Stage.DONE]
         for task in sorted(done, key=lambda task: task.finished_at or ""):
             self._take(task)
 

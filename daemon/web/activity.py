@@ -24,9 +24,9 @@ MINUTES = 60
 BUSY_SECONDS = 300
 SLOT_SECONDS = 10
 #: Results shown as the newest ones.
-LATEST = 24
+LATEST_RESULTS = 24
 #: Tasks looked at, at a start, to find the newest results.
-LOOKED_AT = 2000
+TASKS_LOOKED_AT = 2000
 
 
 class Activity:
@@ -48,7 +48,7 @@ class Activity:
         self._since = clock.now()
         self._minutes: dict[int, list[int]] = {}  # minutes since the epoch -> [done, failed]
         self._busy: dict[str, dict[int, float]] = {}  # server -> slot -> seconds of execution
-        self._latest: deque[Task] = deque(_newest_results(ledger), maxlen=LATEST)
+        self._latest: deque[Task] = deque(_newest_results(ledger), maxlen=LATEST_RESULTS)
 
     def follow(self, transaction: Transaction) -> None:
         """Count what a durable transaction ends: a listener of the ledger."""
@@ -120,6 +120,6 @@ def _newest_results(ledger: Ledger) -> list[Task]:
     """Return the newest results among the tasks of the newest batches, oldest first."""
     batches = (batch.batch_id for batch in reversed(ledger.batches()))
     tasks = (task for batch_id in batches for task in ledger.tasks(batch_id))
-    done = [task for task in islice(tasks, LOOKED_AT) if task.output_files]
+    done = [task for task in islice(tasks, TASKS_LOOKED_AT) if task.output_files]
     done.sort(key=lambda task: task.finished_at or "")
-    return done[-LATEST:]
+    return done[-LATEST_RESULTS:]

@@ -23,7 +23,7 @@ from ledger.task import Task
 #: So often what has gathered is told.
 TELL_SECONDS = 0.25
 #: Events that one who comes back with Last-Event-ID may have missed.
-REMEMBERED = 1000
+REMEMBERED_EVENTS = 1000
 #: Bytes that wait for one slow listener; all share the same ones.
 QUEUED_BYTES = 1024 * 1024
 MAX_LISTENERS = 256
@@ -134,7 +134,7 @@ class Feed:
     def __init__(self) -> None:
         self._run = secrets.token_hex(4)  # numbers mean nothing to the process after a restart
         self._number = 0
-        self._last: deque[Event] = deque(maxlen=REMEMBERED)
+        self._last: deque[Event] = deque(maxlen=REMEMBERED_EVENTS)
         self._listeners: set[Listener] = set()
         self._tasks: dict[str, Task] = {}  # changed since the last telling
         self._other: list[tuple[str, object]] = []

@@ -31,7 +31,7 @@ _KEY = re.compile(r"[!-~]{1,200}")
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
-class Given(msgspec.Struct, frozen=True, kw_only=True):
+class GivenAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """An answer that was given, and to what."""
 
     request: str  # sha256 of method, path and what was asked
@@ -61,7 +61,7 @@ class AnswersGiven:
         record = self._ledger.meta(SECTION).get(key) if key else None
         if record is None:
             return None
-        given = msgspec.convert(record, Given)
+        given = msgspec.convert(record, GivenAnswer)
         if given.at < self._oldest_kept():
             return None
         if given.request != request:
@@ -75,14 +75,17 @@ class AnswersGiven:
         if key is None:
             return ()
         at = to_timestamp(self._clock.now())
-        given = msgspec.to_builtins(Given(request=request, at=at, answer=dict(answer)))
+        given = msgspec.to_builtins(GivenAnswer(request=request, at=at, answer=dict(answer)))
         return (Meta(section=SECTION, key=key, value=given), *self._outdated(key))
 
     def _outdated(self, key: str) -> tuple[Meta, ...]:
         oldest = self._oldest_kept()
         found: list[Meta] = []
         for old, record in self._ledger.meta(SECTION).items():
-            if msgspec.convert(record, Given).at >= oldest or len(found) == FORGOTTEN_AT_A_TIME:
+            if (
+                msgspec.convert(record, GivenAnswer).at >= oldest
+                or len(found) == FORGOTTEN_AT_A_TIME
+            ):
                 break  # they stand there in the order of their making
             if old != key:
                 found.append(Meta(section=SECTION, key=old, value=None))

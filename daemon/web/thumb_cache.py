@@ -24,9 +24,9 @@ MAX_BYTES = 256 * 1024 * 1024
 #: What a clean-up leaves, so that the next one is not due at once.
 KEPT_SHARE = 0.8
 #: Made at a time; each may hold a decoded picture of 256 MB.
-AT_A_TIME = 2
+MADE_AT_A_TIME = 2
 #: Files remembered as having none.
-HOPELESS = 2000
+HOPELESS_FILES = 2000
 #: A use is noted, as the file's time, when the last note is so old.
 NOTED_SECONDS = 3600.0
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -46,7 +46,7 @@ class ThumbCache:
         self._make = make
         self._max_bytes = max_bytes
         self._kept_bytes: int | None = None  # not counted yet
-        self._making = asyncio.Semaphore(AT_A_TIME)
+        self._making = asyncio.Semaphore(MADE_AT_A_TIME)
         self._hopeless: OrderedDict[str, str] = OrderedDict()  # sha256 -> why there is none
 
     async def thumb(self, sha256: str, source: Path) -> bytes:
@@ -74,7 +74,7 @@ class ThumbCache:
     def _give_up(self, sha256: str, why: str) -> None:
         log.debug("thumb.impossible", sha256=sha256, why=why)
         self._hopeless[sha256] = why
-        if len(self._hopeless) > HOPELESS:
+        if len(self._hopeless) > HOPELESS_FILES:
             self._hopeless.popitem(last=False)
 
     def _keep(self, path: Path, made: bytes) -> None:

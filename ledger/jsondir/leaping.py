@@ -23,7 +23,7 @@ _COUNTERS = "counters"
 _NOTHING_ELSE = Repair()
 
 
-class Given(msgspec.Struct, frozen=True):
+class GivenNumbers(msgspec.Struct, frozen=True):
     """What a ledger that is gone has given: all of *mark*, and at most so many more.
 
     Whoever cannot read it to its end takes as many more as no day has seen yet: an id in front of
@@ -43,7 +43,7 @@ class Leap(msgspec.Struct, frozen=True):
     lost: tuple[int, int] | None  # seqs, first and last
 
 
-def given_by(folder: Path, mark: Mark | None) -> Given:
+def given_by(folder: Path, mark: Mark | None) -> GivenNumbers:
     """Return what the ledger in *folder* has given, by what can be read of it, and by its mark.
 
     When all of it is whole, it is known to the last one.
@@ -52,15 +52,15 @@ def given_by(folder: Path, mark: Mark | None) -> Given:
     try:
         loaded = load(folder)
     except (OSError, LedgerTooNew):
-        return Given(mark)
+        return GivenNumbers(mark)
     seen = Mark().raised(loaded.next_seq - 1, loaded.state.meta.get(_COUNTERS, {}))
     is_whole = loaded.base == snapshot.CURRENT and not loaded.state.damage
     if is_whole and seen.last_seq >= mark.last_seq:
-        return Given(seen, 0, 0)
-    return Given(seen.raised(mark.last_seq, mark.counters))
+        return GivenNumbers(seen, 0, 0)
+    return GivenNumbers(seen.raised(mark.last_seq, mark.counters))
 
 
-def given_elsewhere(folder: Path, loaded: Loaded) -> Given | None:
+def given_elsewhere(folder: Path, loaded: Loaded) -> GivenNumbers | None:
     """Return what a newer ledger gave that this one was put in the place of by hand, or None.
 
     It is one when the mark has seen later changes, or when it is a copy of a backup. A damaged
@@ -69,11 +69,13 @@ def given_elsewhere(folder: Path, loaded: Loaded) -> Given | None:
     mark = read_mark(folder)
     is_older = mark is not None and mark.last_seq > loaded.state.last_seq
     is_copy = (folder / BACKUP_NOTE).exists()
-    return Given(mark or Mark()) if (is_older or is_copy) and not loaded.state.damage else None
+    return (
+        GivenNumbers(mark or Mark()) if (is_older or is_copy) and not loaded.state.damage else None
+    )
 
 
 def leap(
-    loaded: Loaded, given: Given, at: str, *, why: str, record: Repair = _NOTHING_ELSE
+    loaded: Loaded, given: GivenNumbers, at: str, *, why: str, record: Repair = _NOTHING_ELSE
 ) -> Leap:
     """Have *loaded* go on above all that is *given*, from now on; its next writer records it.
 
@@ -95,7 +97,7 @@ def leap(
     return Leap(counters, lost)
 
 
-def _counters_above(known: Mapping[str, object], given: Given, at: str) -> dict[str, int]:
+def _counters_above(known: Mapping[str, object], given: GivenNumbers, at: str) -> dict[str, int]:
     today = at[:10].replace("-", "")
     names = {*given.mark.counters, f"img_{today}", f"vid_{today}"}
     above: dict[str, int] = {}

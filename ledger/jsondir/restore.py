@@ -25,7 +25,7 @@ from ledger.jsondir.journals import (
     live_journals,
     read_gzip,
 )
-from ledger.jsondir.leaping import Given, Leap, given_by, leap
+from ledger.jsondir.leaping import GivenNumbers, Leap, given_by, leap
 from ledger.jsondir.loading import Loaded, Repair, load
 from ledger.jsondir.lock import FolderLock
 from ledger.jsondir.mark import read_mark
@@ -144,7 +144,7 @@ def _is_whole(place: JournalPlace) -> bool:
 
 
 def _go_on(  # noqa: PLR0917 - what is recorded has many parts
-    new: Path, given: Given, disk: Disk, at: str, why: str, record: Repair
+    new: Path, given: GivenNumbers, disk: Disk, at: str, why: str, record: Repair
 ) -> Leap:
     """Record in the new folder what is lost, and where ids and numbers go on."""
     loaded = load(new)

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from daemon.concern import Concern
-from daemon.web.activity import BUSY_SECONDS, LATEST, MINUTES, Activity
+from daemon.web.activity import BUSY_SECONDS, LATEST_RESULTS, MINUTES, Activity
 from ledger.ledger import Ledger
 from ledger.memory import MemoryBackend
 from ledger.status import Stage
@@ -91,9 +91,9 @@ async def test_the_newest_results_are_kept_and_found_again_after_a_start(ledger)
     clock = FakeClock()
     activity = Activity(ledger, [Server()], Stuck(), clock)
     ledger.subscribe(activity.follow)
-    for number in range(1, LATEST + 5):
+    for number in range(1, LATEST_RESULTS + 5):
         clock.advance(1)
         await ended(ledger, clock, number, Stage.DONE, output_files=(f"outputs/{number}.png",))
     newest = [row.row_number for row in activity.latest()]
-    assert newest == list(range(LATEST + 4, 4, -1))
+    assert newest == list(range(LATEST_RESULTS + 4, 4, -1))
     assert [row.row_number for row in Activity(ledger, [], Stuck(), clock).latest()] == newest

@@ -9,7 +9,7 @@ from daemon.web.feed import (
     MAX_LISTENERS,
     QUEUED_BYTES,
     QUIET_TICKS,
-    REMEMBERED,
+    REMEMBERED_EVENTS,
     SILENT_TICKS,
     STALLED_TICKS,
     TASKS_TOLD_ONE_BY_ONE,
@@ -58,8 +58,15 @@ def test_one_who_comes_back_hears_what_it_missed(feed, seen, missed):
 
 def test_what_is_no_longer_remembered_or_never_was_needs_a_snapshot(feed):
     with feed.listener(None):
-        told(feed, REMEMBERED + 5)
-    for last in (feed.id_of(3), feed.id_of(REMEMBERED + 6), "x-1", "", feed.id_of(-1), "²-²"):
+        told(feed, REMEMBERED_EVENTS + 5)
+    for last in (
+        feed.id_of(3),
+        feed.id_of(REMEMBERED_EVENTS + 6),
+        "x-1",
+        "",
+        feed.id_of(-1),
+        "²-²",
+    ):
         with feed.listener(last) as listener:
             assert listener.needs_snapshot, last
 
