@@ -5,6 +5,7 @@ import contextlib
 import itertools
 from collections.abc import Callable, Mapping
 
+from daemon import failpoint
 from daemon.actions.plan import Plan, Planning
 from daemon.words import Words
 from ledger.errors import Conflict
@@ -28,10 +29,7 @@ async def perform(
     again; LedgerClosed.
     """
     try:
-        planned = plan()
-        if not isinstance(planned, Plan):
-            planned = await in_turns(planned)
-        return await carry_out(ledger, planned, actor=actor, words=words)
+        return await carry_out(ledger, plan(), actor=actor, words=words)
     except Conflict:  # rare: only now it is worth to listen
         return await _perform_again(ledger, plan, actor, words)
 
@@ -45,7 +43,7 @@ async def _perform_again(
         for attempt in itertools.count(2):
             changed.clear()
             try:
-                return await carry_out(ledger, await _made(plan()), actor=actor, words=words)
+                return await carry_out(ledger, plan(), actor=actor, words=words)
             except Conflict:
                 if attempt == ATTEMPTS:
                     raise
@@ -57,19 +55,17 @@ async def _perform_again(
     raise AssertionError  # itertools.count has no end
 
 
-async def _made(planning: Plan | Planning) -> Plan:
-    """Return the plan; while a long one is made, the loop goes on."""
-    return planning if isinstance(planning, Plan) else await in_turns(planning)
-
-
 async def carry_out(
-    ledger: Ledger, plan: Plan, *, actor: str, words: Words | None = None
+    ledger: Ledger, planned: Plan | Planning, *, actor: str, words: Words | None = None
 ) -> Mapping[str, Json]:
-    """Commit *plan* in the daemon and return its answer; raises Conflict when it is outdated.
+    """Commit a plan in the daemon and return its answer.
 
-    See ``perform`` for one that plans anew then.
+    While a long one is made, the loop goes on. Raises Conflict when the plan is outdated; see
+    ``perform`` for one that plans anew then.
     """
+    plan = planned if isinstance(planned, Plan) else await in_turns(planned)
     if plan.records:
+        failpoint.reach("action.before_commit")
         await ledger.commit(
             *plan.signed(actor),
             op=plan.op,
@@ -77,4 +73,5 @@ async def carry_out(
             reason=plan.reason,
             evidence=plan.evidence,
         )
+        failpoint.reach("action.after_commit")
     return plan.told(words or Words("en"))

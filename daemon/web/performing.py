@@ -5,12 +5,10 @@ from typing import TypeVar
 
 import msgspec
 
-from daemon import failpoint
 from daemon.actions import performing
 from daemon.actions.plan import Plan, Planning
 from daemon.web.endpoint import Call
 from daemon.web.idempotency import fingerprint, key_in
-from daemon.words import Words
 from ledger.task import Json
 from ledger.timestamps import to_timestamp
 
@@ -32,7 +30,7 @@ async def perform(call: Call[Q, B], decide: Callable[[], Plan | Planning]) -> Ma
     words = call.words
     key = key_in(call.request.headers)
     if key is None:
-        return await _perform(call, decide, words)
+        return await performing.perform(call.desk.ledger, decide, actor=call.actor, words=words)
     answers = call.room.answers
     asked = fingerprint(call.request.method, call.request.path, call.query, call.body)
 
@@ -50,16 +48,7 @@ async def perform(call: Call[Q, B], decide: Callable[[], Plan | Planning]) -> Ma
     async with answers.one_at_a_time(key):
         if (given := answers.find(key, asked)) is not None:
             return given
-        return await _perform(call, plan, words)
-
-
-async def _perform(
-    call: Call[Q, B], plan: Callable[[], Plan | Planning], words: Words
-) -> Mapping[str, Json]:
-    failpoint.reach("web.before_commit")
-    answer = await performing.perform(call.desk.ledger, plan, actor=call.actor, words=words)
-    failpoint.reach("web.after_commit")
-    return answer
+        return await performing.perform(call.desk.ledger, plan, actor=call.actor, words=words)
 
 
 def _then(planning: Planning, finish: Callable[[Plan], Plan]) -> Planning:

@@ -44,7 +44,7 @@ async def post_to_one_that_dies(world: World, place: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "is_on_disk"), [("web.before_commit", False), ("web.after_commit", True)]
+    ("place", "is_on_disk"), [("action.before_commit", False), ("action.after_commit", True)]
 )
 async def test_a_retry_cut_off_by_a_kill_is_made_once(
     world: World, place: str, is_on_disk: bool
