@@ -89,13 +89,11 @@ def statistics(view: Counts, batch_id: str) -> BatchStatistics:
 
 def summed(stages: Mapping[int, StageStatistics]) -> BatchStatistics:
     """Return the statistics of a batch whose stages 1 and 2 stand so."""
+    sums = map(sum, zip(*map(msgspec.structs.astuple, stages.values()), strict=True))
     return BatchStatistics(
         rows=max(stage.total for stage in stages.values()),  # one stage holds every row
         stages={str(number): stage for number, stage in stages.items()},
-        **{
-            name: sum(getattr(stage, name) for stage in stages.values())
-            for name in StageStatistics.__struct_fields__
-        },
+        **dict(zip(StageStatistics.__struct_fields__, sums, strict=True)),
     )
 
 

@@ -56,6 +56,7 @@ class Collector:
         self._unstored: OSError | None = None  # why the last file could not be stored
         self._wake = asyncio.Event()
         self._crew = Crew(DOWNLOADS, freed=self._go_on)
+        self._takes_work = False
 
     @property
     def concerns(self) -> list[Concern]:
@@ -72,19 +73,22 @@ class Collector:
         for task in self._ledger.in_stage(Stage.COLLECTING):
             self._begun.add(task.task_id)
             self._follow(task)
+        self._takes_work = True
         try:
             while not stop.is_set():
                 self._wake.clear()
-                if self._ledger.writable:
-                    self._start_jobs()
+                self._start_jobs()
                 self._crew.check()
                 await self._clock.pause(self._pause_seconds(), stop, self._wake)
         finally:
+            self._takes_work = False
             unsubscribe()
             self._crew.cancel()
             await self._crew.finish()
 
     def _start_jobs(self) -> None:
+        if not (self._takes_work and self._ledger.writable):
+            return
         now = self._clock.monotonic()
         while self._crew.free and (task_id := self._backlog.take(now)) is not None:
             task = self._ledger.task(task_id)
@@ -94,11 +98,14 @@ class Collector:
                 self._backlog.forget(task_id)
 
     def _go_on(self) -> None:
-        if self._backlog.seconds_to_next(0.0) is not None or self._crew.failed:
+        """Start the next job where one has ended; whoever pauses is woken for what comes later."""
+        self._start_jobs()
+        later = self._crew.free and self._backlog.seconds_to_next(0.0) is not None
+        if later or self._crew.failed:
             self._wake.set()
 
     def _pause_seconds(self) -> float:
-        if not self._crew.free:  # whose job ends first wakes us
+        if not self._crew.free:  # whose job ends first goes on
             return IDLE_SECONDS
         seconds = self._backlog.seconds_to_next(self._clock.monotonic())
         return IDLE_SECONDS if seconds is None else min(max(seconds, 0.05), IDLE_SECONDS)
@@ -187,4 +194,5 @@ class Collector:
     def _follow(self, task: Task) -> None:
         if task.stage is Stage.COLLECTING:
             self._backlog.add(task.task_id, self._clock.monotonic())
-            self._wake.set()
+            if self._crew.free:
+                self._wake.set()

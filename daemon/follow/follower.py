@@ -124,8 +124,10 @@ class Follower:
         """
         changed: set[str] = set()
         for task in inside:
-            intent = (task.comfyui_task_id or "", task.requested or "")
-            if task.requested is None or intent in self._carried_out:
+            if task.requested is None:  # as nearly all
+                continue
+            intent = (task.comfyui_task_id or "", task.requested)
+            if intent in self._carried_out:
                 continue
             do = self._server.take_back if task.requested == "take_back" else self._server.cancel
             try:
