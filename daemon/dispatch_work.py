@@ -3,9 +3,10 @@
 from daemon.dispatch.holding import Holding
 from daemon.dispatch.lane import Lane
 from daemon.dispatch.lanes import Lanes
+from daemon.dispatch.pictures import TaskFiles
 from daemon.dispatch.ready import ReadyRows
 from daemon.dispatch.servers import HealthWatch
-from daemon.dispatch.submission import Submission, TaskFiles
+from daemon.dispatch.submission import Submission
 from daemon.ground import Ground
 from daemon.running import Service
 

@@ -9,8 +9,7 @@ posted again, marked ``possible_duplicate``.
 import random
 import uuid
 from collections import Counter
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 
 import msgspec
 import structlog
@@ -18,6 +17,7 @@ import structlog
 from config.settings import Workflow
 from daemon.clock import Clock
 from daemon.comfy.server import AnswerLost, Graph, Refused, Unreachable
+from daemon.dispatch.pictures import FilesGone, TaskFiles, pictures_of, upload
 from daemon.dispatch.preflight import NodeProblem, check_graph
 from daemon.dispatch.servers import ServerState
 from daemon.dispatch.workflow import Template, graph_sha256
@@ -26,25 +26,14 @@ from daemon.settle.failure import after_failure, waiting_again
 from daemon.settle.settlement import ticket_of
 from ledger.ledger import Ledger
 from ledger.status import Stage
-from ledger.task import InputFile, Json, Task
+from ledger.task import Json, Task
 from ledger.timestamps import to_timestamp
 
 log = structlog.get_logger()
 
-#: Suffixes that ComfyUI's LoadImage is sure to offer; others are uploaded as .png (it looks at
-#: the bytes, not at the name).
-PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tiff"})
-
 #: Posts of one prompt that a living server may answer with an error before the prompt is blamed
 #: (0.33.0 answers 500 to some broken graphs).
 MAX_POSTS_AGAIN = 5
-
-
-class TaskFiles(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the bytes of a record's files lie on this machine."""
-
-    input_path: Callable[[str], Path]  # sha256 -> file in the content store
-    output_path: Callable[[str], Path]  # a record's path -> absolute path
 
 
 class CannotRun(Exception):
@@ -53,10 +42,6 @@ class CannotRun(Exception):
     def __init__(self, problems: list[NodeProblem]) -> None:
         super().__init__("; ".join(problem.message for problem in problems))
         self.kind = problems[0].kind
-
-
-class FilesGone(Exception):
-    """Input files of the task are no longer on disk; the text names them."""
 
 
 class Submission:
@@ -180,37 +165,26 @@ class Submission:
         attempt = msgspec.structs.replace(
             task, attempt=task.attempt + 1, comfyui_task_id=str(uuid.uuid4())
         )
-        pictures = self._pictures(task, template)
-        own: dict[str, Json] = {
-            "row_number": task.row_number,
-            "product_name": task.product_name,
-            "model_name": task.model_name,
-        }
-        parameters = template.parameters_for(own | task.row, self._random)
-        wanted = {column: _upload_name(picture) for column, (picture, _) in pictures.items()}
+        pictures = pictures_of(task, template, self._files, self._ledger)
+        parameters = template.parameters_for(_columns_of(task), self._random)
+        wanted = {column: picture.upload_name for column, picture in pictures.items()}
         graph = template.fill(parameters | wanted, output_prefix=attempt.output_prefix)
         if problems := check_graph(graph, await state.client.node_classes()):
             raise CannotRun(problems)
-        for column, (picture, path) in pictures.items():
-            name = state.uploaded.get(picture.sha256)
-            if name is None:
-                name = await state.client.upload(path, _upload_name(picture))
-                state.uploaded[picture.sha256] = name
-            parameters[column] = name
-        if any(parameters[column] != name for column, name in wanted.items()):
+        names = await upload(pictures, state)
+        parameters |= names
+        if names != wanted:
             graph = template.fill(parameters, output_prefix=attempt.output_prefix)
         at = to_timestamp(self._clock.now())
-        prepared = task.moved(
+        prepared = attempt.moved(
             Stage.SUBMITTING,
             at=at,
             server=state.name,
-            comfyui_task_id=attempt.comfyui_task_id,
-            attempt=attempt.attempt,
             not_before=None,
             blocked_by=None,
             error_kind=None,
             error_message=None,
-            inputs=task.inputs | {column: picture for column, (picture, _) in pictures.items()},
+            inputs=task.inputs | {column: picture.file for column, picture in pictures.items()},
             parameters=parameters,
             graph_sha256=graph_sha256(graph),
             metadata=msgspec.structs.replace(
@@ -222,35 +196,12 @@ class Submission:
         )
         return prepared, graph
 
-    def _pictures(self, task: Task, template: Template) -> dict[str, tuple[InputFile, Path]]:
-        """Return each picture column's file; stage two takes the picture that stage one made."""
-        pictures: dict[str, tuple[InputFile, Path]] = {}
-        for column in sorted(template.picture_columns):
-            if (picture := task.inputs.get(column)) is not None and task.depends_on is None:
-                pictures[column] = (picture, self._files.input_path(picture.sha256))
-            elif task.depends_on is not None:
-                pictures[column] = self._stage_one_picture(task)
-            else:
-                raise FilesGone(f"the row names no picture for {column}")
-        if gone := [picture.name for picture, path in pictures.values() if not path.is_file()]:
-            raise FilesGone(f"input files are gone: {', '.join(gone)}")
-        return pictures
 
-    def _stage_one_picture(self, task: Task) -> tuple[InputFile, Path]:
-        dependency = task.depends_on
-        done = dependency and self._ledger.newest_done_of_family(
-            dependency.row_id, dependency.workflow_type
-        )
-        if not done:
-            raise FilesGone("the picture of stage one is not there")
-        output = done.outputs[0]
-        path = self._files.output_path(output.path or "")
-        picture = InputFile(
-            name=path.name, sha256=output.sha256 or "", size_bytes=output.size_bytes or 0
-        )
-        return picture, path
-
-
-def _upload_name(picture: InputFile) -> str:
-    suffix = Path(picture.name).suffix.lower()
-    return picture.sha256 + (suffix if suffix in PICTURE_SUFFIXES else ".png")
+def _columns_of(task: Task) -> dict[str, Json]:
+    """Return all columns of the task's row, those that have fields of their own among them."""
+    own: dict[str, Json] = {
+        "row_number": task.row_number,
+        "product_name": task.product_name,
+        "model_name": task.model_name,
+    }
+    return own | task.row

@@ -1,0 +1,85 @@
+"""The pictures that a task needs: found on our disk, and brought to a server once."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import msgspec
+
+from daemon.dispatch.servers import ServerState
+from daemon.dispatch.workflow import Template
+from ledger.ledger import Ledger
+from ledger.task import InputFile, Task
+
+#: Suffixes that ComfyUI's LoadImage is sure to offer; others are uploaded as .png (it looks at
+#: the bytes, not at the name).
+PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tiff"})
+
+
+class TaskFiles(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the bytes of a record's files lie on this machine."""
+
+    input_path: Callable[[str], Path]  # sha256 -> file in the content store
+    output_path: Callable[[str], Path]  # a record's path -> absolute path
+
+
+class FilesGone(Exception):
+    """Input files of the task are no longer on disk; the text names them."""
+
+
+class Picture(msgspec.Struct, frozen=True):
+    """A picture as records know it, and where it lies."""
+
+    file: InputFile
+    path: Path
+
+    @property
+    def upload_name(self) -> str:
+        """Under which name a server gets it: the same for the same bytes."""
+        suffix = Path(self.file.name).suffix.lower()
+        return self.file.sha256 + (suffix if suffix in PICTURE_SUFFIXES else ".png")
+
+
+def pictures_of(
+    task: Task, template: Template, files: TaskFiles, ledger: Ledger
+) -> dict[str, Picture]:
+    """Return each picture column's file; stage two takes the picture that stage one made.
+
+    Raises FilesGone.
+    """
+    pictures: dict[str, Picture] = {}
+    for column in sorted(template.picture_columns):
+        if task.depends_on is not None:
+            pictures[column] = _stage_one_picture(task, files, ledger)
+        elif (file := task.inputs.get(column)) is not None:
+            pictures[column] = Picture(file, files.input_path(file.sha256))
+        else:
+            raise FilesGone(f"the row names no picture for {column}")
+    if gone := [each.file.name for each in pictures.values() if not each.path.is_file()]:
+        raise FilesGone(f"input files are gone: {', '.join(gone)}")
+    return pictures
+
+
+async def upload(pictures: Mapping[str, Picture], state: ServerState) -> dict[str, str]:
+    """Have the server hold the pictures; returns its name for each, by column.
+
+    Raises what ``WorkflowServer.upload`` does. A kill leaves files on the server: harmless.
+    """
+    names: dict[str, str] = {}
+    for column, picture in pictures.items():
+        name = state.uploaded.get(picture.file.sha256)
+        if name is None:
+            name = await state.client.upload(picture.path, picture.upload_name)
+            state.uploaded[picture.file.sha256] = name
+        names[column] = name
+    return names
+
+
+def _stage_one_picture(task: Task, files: TaskFiles, ledger: Ledger) -> Picture:
+    dependency = task.depends_on
+    done = dependency and ledger.newest_done_of_family(dependency.row_id, dependency.workflow_type)
+    if not done:
+        raise FilesGone("the picture of stage one is not there")
+    output = done.outputs[0]
+    path = files.output_path(output.path or "")
+    file = InputFile(name=path.name, sha256=output.sha256 or "", size_bytes=output.size_bytes or 0)
+    return Picture(file, path)
