@@ -95,6 +95,14 @@ async def test_a_whole_file_is_proven(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", WHOLE)
+async def test_what_was_just_written_is_proven_from_memory(tmp_path, name):
+    path = tmp_path / f"{name}.part"  # is not there to be read
+    assert prove(path, WHOLE[name])
+    with pytest.raises(BadOutput, match=name):
+        prove(path, WHOLE[name][: len(WHOLE[name]) // 2])
+
+
+@pytest.mark.parametrize("name", WHOLE)
 @pytest.mark.parametrize("kept", [0.01, 0.3, 0.7, 0.97])
 async def test_a_file_that_was_cut_off_is_bad(tmp_path, name, kept):
     path = tmp_path / name

@@ -23,6 +23,7 @@ def test_a_success_in_the_history_is_collected_from_every_stage(stage: Stage) ->
     sighting = Sighting(state=State.SUCCEEDED, outputs=(PREVIEW, FILE))
     verdict = judge(task_record(stage=stage, attempt=1), sighting, settled=False)
     assert (verdict.decision, verdict.files, verdict.adopted) == (Decision.COLLECT, (FILE,), False)
+    assert verdict.is_ordinary
 
 
 @pytest.mark.parametrize("folder", ["{ours}", "{ours}/clips", "chosen/by/the/node", ""])
@@ -103,6 +104,7 @@ def test_a_settled_absence_asks_the_output_folder_and_adopts_what_is_complete(st
     assert judge(task, ABSENT, settled=True).decision is Decision.PROBE
     verdict = judge(task, ABSENT, settled=True, probe=Probe(complete=True, files=(FILE,)))
     assert (verdict.decision, verdict.files, verdict.adopted) == (Decision.COLLECT, (FILE,), True)
+    assert not verdict.is_ordinary
 
 
 @pytest.mark.parametrize("stage", [Stage.QUEUED, Stage.RUNNING])
