@@ -1,7 +1,4 @@
-"""A Feishu Bitable as a table: rows by their record_id, files as attachments.
-
-One filtered search a look; columns are asked for anew when one is missing, and now and then.
-"""
+"""A Feishu Bitable as a table: rows by their record_id, files as attachments."""
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
@@ -12,19 +9,18 @@ import msgspec
 from msgspec.structs import replace
 
 from config.settings import Table as TableSettings
-from daemon.feishu.bitable import Bitable, FieldType, Record, tables_of
+from daemon.feishu.bitable import Bitable, FieldType, Record
 from daemon.feishu.client import Client
 from daemon.feishu.errors import FeishuError, Reaction
 from daemon.feishu.media import Media
 from daemon.feishu.push import Changed
 from daemon.feishu.uploads import FileUploads, ParentType, Place
-from daemon.feishu.wiki import document_of, read_link, resolve
+from daemon.feishu.wiki import document_of
 from daemon.tables import feishu_looks
 from daemon.tables.cells import CellFile, Change, Finding, Outcome, Reading, Result, ResultFile, Row
-from daemon.tables.columns import OUR_HEADINGS, Columns, Naming
-from daemon.tables.errors import Misconfigured
-from daemon.tables.feishu_changes import Plan, key_of, plan
-from daemon.tables.feishu_filter import open_rows
+from daemon.tables.columns import Naming
+from daemon.tables.feishu_bitable_document import BitableDocument
+from daemon.tables.feishu_bitable_plan import BitablePlan, key_of, plan
 from daemon.tables.feishu_rows import BitableColumns, digest
 from daemon.tables.feishu_troubles import as_table_errors, trouble_of
 from daemon.tables.feishu_values import our_name, type_for
@@ -32,14 +28,6 @@ from daemon.tables.ongoing import Ongoing
 
 if TYPE_CHECKING:
     from ledger.task import Json
-
-#: Columns are listed anew so often, to see new ones; each time is a call.
-COLUMNS_SECONDS = 600.0
-#: Whether advanced permissions hide the rows is asked so often, as long as none come.
-TRAP_SECONDS = 3600.0
-#: A record that was just made may be unknown for so long.
-LAG_SECONDS = 2.0
-_COLUMNS_ASKED = 200
 
 
 class FeishuBitable:
@@ -56,12 +44,8 @@ class FeishuBitable:
         self._client = client
         self._media = Media(client)
         self._uploads = FileUploads(client, always_in_parts=settings.uploads == "parts")
-        self._url = settings.url
         self.document = document_of(settings.url)
-        self._bitable: Bitable | None = None
-        self._known = BitableColumns(Columns(found={}, headings={}), {})
-        self._known_at: float | None = None
-        self._trap_at: float | None = None
+        self._bitable = BitableDocument(client, settings.url, self.naming)
 
     async def read(self, seen: str | None = None) -> Reading | None:
         """Return the rows that are no end or bear a command, or None when all is as at *seen*."""
@@ -78,16 +62,16 @@ class FeishuBitable:
     async def find(self, keys: Collection[str]) -> Sequence[Row]:
         """Return the rows with these record ids."""
         with as_table_errors():
-            known = await self._columns()
-            records = await (await self._opened()).get(list(keys))
+            known = await self._bitable.columns()
+            records = await (await self._bitable.opened()).get(list(keys))
         return await asyncio.to_thread(lambda: [known.row(each) for each in records.values()])
 
     async def write(self, changes: Sequence[Change]) -> Sequence[Outcome]:
         """Write all *changes* in one batch; when Feishu refuses it, each row on its own."""
         with as_table_errors():
-            known = await self._columns()
-            bitable = await self._opened()
-            records = await self._found(bitable, [key_of(change) for change in changes])
+            known = await self._bitable.columns()
+            bitable = await self._bitable.opened()
+            records = await self._bitable.found([key_of(change) for change in changes])
             plans = await asyncio.to_thread(
                 lambda: [plan(each, records, known) for each in changes]
             )
@@ -97,19 +81,19 @@ class FeishuBitable:
     async def add_columns(self, keys: Sequence[str]) -> None:
         """Add columns of the types that suit what they are given."""
         with as_table_errors():
-            known = await self._list_columns()
-            bitable = await self._opened()
+            known = await self._bitable.listed()
+            bitable = await self._bitable.opened()
             for key in keys:
                 if key not in known.columns:
                     kind, options = type_for(key)
                     await bitable.add_field(self.naming.heading_of(key), kind, options)
-            await self._list_columns()
+            await self._bitable.listed()
 
     async def fetch(self, file: CellFile, row: Row, column: str, into: Path) -> None:
         """Download an attachment; the right to it is asked for by table, column and row."""
         with as_table_errors():
-            field = (await self._columns()).field(column)
-            bitable = await self._opened()
+            field = (await self._bitable.columns()).field(column)
+            bitable = await self._bitable.opened()
             where = {field.field_id: {row.key: [file.token]}} if field and row.key else {}
             extra = {"bitablePerm": {"tableId": bitable.table, "attachments": where}}
             text = msgspec.json.encode(extra).decode()
@@ -125,10 +109,10 @@ class FeishuBitable:
     ) -> str:
         """Upload a result for an attachment column; for others nothing is uploaded."""
         with as_table_errors():
-            field = (await self._columns()).field(column)
+            field = (await self._bitable.columns()).field(column)
             if field is None or field.type != FieldType.ATTACHMENT:
                 return ""
-            return await self._uploaded(await self._opened(), file, ongoing)
+            return await self._uploaded(await self._bitable.opened(), file, ongoing)
 
     def room(self, column: str) -> int | None:
         """Return None: an attachment cell takes a hundred."""
@@ -148,95 +132,24 @@ class FeishuBitable:
 
     async def opened(self) -> tuple[Bitable, BitableColumns]:
         """Return the document with its columns, asked for anew; raises FeishuError."""
-        known = await self._list_columns()
-        return await self._opened(), known
+        known = await self._bitable.listed()
+        return await self._bitable.opened(), known
 
     async def app_token(self) -> str:
         """Return the document's token; raises TableError."""
         with as_table_errors():
-            return (await self._opened()).app
+            return (await self._bitable.opened()).app
 
     def is_news(self, changed: Changed) -> bool:
         """Say whether a change is in this table and more than cells that we fill ourselves."""
-        bitable = self._bitable
-        if bitable is None or (changed.file_token, changed.table_id) != (
-            bitable.app,
-            bitable.table,
-        ):
-            return False
-        ours = {
-            field.field_id
-            for key in OUR_HEADINGS
-            if key != "command" and (field := self._known.field(key)) is not None
-        }
-        return changed.field_ids is None or not changed.field_ids <= ours
-
-    async def _opened(self) -> Bitable:
-        if self._bitable is None:
-            document = await resolve(self._client, read_link(self._url))
-            if document.kind != "bitable":
-                found, wanted = "spreadsheet", "Bitable"
-                raise Misconfigured("feishu_wrong_kind", found=found, kind=wanted)
-            table = document.table or (await tables_of(self._client, document.token))[0].table_id
-            self._bitable = Bitable(self._client, document.token, table)
-        return self._bitable
-
-    async def _columns(self) -> BitableColumns:
-        now = self._client.clock.monotonic()
-        if self._known_at is None or now - self._known_at > COLUMNS_SECONDS:
-            return await self._list_columns()
-        return self._known
-
-    async def _list_columns(self) -> BitableColumns:
-        fields = await (await self._opened()).fields()
-        self._known_at = None  # until the headings are found good
-        self._known = BitableColumns.of(fields, self.naming)
-        self._known_at = self._client.clock.monotonic()
-        return self._known
+        return self._bitable.is_news(changed)
 
     async def _read(self, seen: str | None, *, filtered: bool) -> Reading | None:
-        known = await self._columns()
-        try:
-            records, is_whole = await self._searched(known, filtered=filtered)
-        except FeishuError as error:
-            if error.about != "no_field":
-                raise
-            known = await self._list_columns()  # a column was renamed or deleted since
-            records, is_whole = await self._searched(known, filtered=filtered)
-        await self._look_for_the_trap(records)
+        known, records, is_whole = await self._bitable.load(filtered=filtered)
         reading = await asyncio.to_thread(_reading, known, records, is_whole=is_whole)
         return None if reading.revision == seen else reading
 
-    async def _searched(
-        self, known: BitableColumns, *, filtered: bool
-    ) -> tuple[list[Record], bool]:
-        where = open_rows(known.columns, known.fields) if filtered else None
-        asked = list(known.columns.headings.values())[:_COLUMNS_ASKED]
-        return await (await self._opened()).search(asked, where), where is None
-
-    async def _look_for_the_trap(self, records: Sequence[Record]) -> None:
-        """Raise Misconfigured when advanced permissions may hide every row from us.
-
-        A search then succeeds with nothing, as it does when nothing is to be done; so this is
-        asked at the first such answer, and now and then.
-        """
-        now = self._client.clock.monotonic()
-        if records or (self._trap_at is not None and now - self._trap_at < TRAP_SECONDS):
-            return
-        bitable = await self._opened()
-        if (await bitable.meta()).is_advanced and not await bitable.search([]):
-            raise Misconfigured("feishu_empty")
-        self._trap_at = now
-
-    async def _found(self, bitable: Bitable, keys: Sequence[str]) -> dict[str, Record]:
-        """Return the records that exist; absent ones are asked for again, for replicas lag."""
-        records = await bitable.get(list(dict.fromkeys(keys)))
-        if absent := [key for key in dict.fromkeys(keys) if key not in records]:
-            await self._client.clock.pause(LAG_SECONDS)
-            records |= await bitable.get(absent)
-        return records
-
-    async def _carry_out(self, bitable: Bitable, plans: Sequence[Plan]) -> None:
+    async def _carry_out(self, bitable: Bitable, plans: Sequence[BitablePlan]) -> None:
         wanted = [each for each in plans if each.fields]
         cells: dict[str, dict[str, Json]] = {}
         for each in wanted:
@@ -253,7 +166,7 @@ class FeishuBitable:
         for each in wanted:  # a batch is refused whole: which of its rows is it?
             each.outcome = await self._alone(bitable, each)
 
-    async def _alone(self, bitable: Bitable, refused: Plan) -> Outcome:
+    async def _alone(self, bitable: Bitable, refused: BitablePlan) -> Outcome:
         """Write one change of a batch that was refused, and say what became of it."""
         key = key_of(refused.change)
         try:
@@ -263,7 +176,7 @@ class FeishuBitable:
                 if error.about != "foreign_file":
                     raise
                 change = await self._with_new_files(bitable, refused.change)
-                again = plan(change, await bitable.get([key]), await self._columns())
+                again = plan(change, await bitable.get([key]), await self._bitable.columns())
                 await bitable.update({key: again.fields})
         except FeishuError as error:
             if error.about == "row_gone":

@@ -30,10 +30,10 @@ from daemon.tables.cells import (
 )
 from daemon.tables.columns import Columns, Naming
 from daemon.tables.errors import Misconfigured, Trouble, name_of
-from daemon.tables.feishu_book import SheetDocument
 from daemon.tables.feishu_grid import SheetGrid, files_of
 from daemon.tables.feishu_pictures import PutPictures, for_cell, is_picture
 from daemon.tables.feishu_rows import digest
+from daemon.tables.feishu_sheet_document import SheetDocument
 from daemon.tables.feishu_sheet_plan import PUT, SheetPlan, picture_columns, plan
 from daemon.tables.feishu_troubles import as_table_errors, trouble_of
 from daemon.tables.feishu_values import our_name

@@ -11,7 +11,7 @@ from ledger.task import Json
 
 
 @dataclass
-class Plan:
+class BitablePlan:
     """A change, what becomes of it, and the cells to send by heading (none: nothing to do)."""
 
     change: Change
@@ -24,7 +24,7 @@ def key_of(change: Change) -> str:
     return change.row if isinstance(change.row, str) else change.row.key or ""
 
 
-def plan(change: Change, records: Mapping[str, Record], known: BitableColumns) -> Plan:
+def plan(change: Change, records: Mapping[str, Record], known: BitableColumns) -> BitablePlan:
     """Return what is to be sent to the record of *records* that *change* is for.
 
     GONE or MOVED when there is none, or none that still is as it was read.
@@ -32,13 +32,13 @@ def plan(change: Change, records: Mapping[str, Record], known: BitableColumns) -
     record = records.get(key_of(change))
     if record is None:
         by_key = isinstance(change.row, str)
-        return Plan(change, Outcome(result=Result.GONE if by_key else Result.MOVED))
+        return BitablePlan(change, Outcome(result=Result.GONE if by_key else Result.MOVED))
     if isinstance(change.row, Row) and known.row(record).mark != change.row.mark:
-        return Plan(change, Outcome(result=Result.MOVED))
+        return BitablePlan(change, Outcome(result=Result.MOVED))
     return _cells(change, record, known)
 
 
-def _cells(change: Change, record: Record, known: BitableColumns) -> Plan:
+def _cells(change: Change, record: Record, known: BitableColumns) -> BitablePlan:
     """Return the cells of *change* that *record* does not hold yet; columns it lacks are left out.
 
     Of a value that the column does not take the outcome is REFUSED, and nothing is sent.
@@ -57,5 +57,5 @@ def _cells(change: Change, record: Record, known: BitableColumns) -> Plan:
             if not is_same(column, key, found, value):
                 cells[heading] = written(column, key, value)
         except Unfit as unfit:
-            return Plan(change, Outcome(result=Result.REFUSED, trouble=unfit.trouble))
-    return Plan(change, Outcome(result=Result.WRITTEN), cells)
+            return BitablePlan(change, Outcome(result=Result.REFUSED, trouble=unfit.trouble))
+    return BitablePlan(change, Outcome(result=Result.WRITTEN), cells)
