@@ -198,7 +198,7 @@ def _desk(  # noqa: PLR0917 - what the page shows comes from everywhere
         clock=ground.clock,
         intake=intake,
         servers=ground.states,
-        tables=tables.connections,
+        tables=tables.handles,
         news=[follower.news for follower in followers],
         stuck=stuck,
         run_times=run_times,

@@ -19,9 +19,9 @@ from daemon.intake.table_rows import TableRows
 from daemon.publish.outbox import TableOutbox
 from daemon.publish.publisher import Publisher
 from daemon.publish.reconcile import Reconciliation
-from daemon.tables.connection import Connection, connect
 from daemon.tables.errors import TableError
 from daemon.tables.feishu_bitable import FeishuBitable
+from daemon.tables.handle import TableHandle, handles_of
 from daemon.tables.opening import open_feishu, open_tables
 from daemon.web.table_documents import ReconciliationDone, reconciled
 from daemon.web.tables import reconcile_one
@@ -33,32 +33,32 @@ from ledger.ledger import Ledger
 class TableWork:
     """What works on the tables of the settings."""
 
-    connections: Sequence[Connection]
+    handles: Sequence[TableHandle]
     pollers: Sequence[TablePoller]
     publishers: Sequence[Publisher]
     pushes: Sequence[Push]
 
     def are_hindered(self) -> bool:
         """Say whether one of them cannot be read or written."""
-        standings = (connection.standing for connection in self.connections)
+        standings = (handle.standing for handle in self.handles)
         return any(each.reading or each.writing for each in standings)
 
     async def close(self) -> None:
         """Let go of the tables."""
-        for connection in self.connections:
-            await connection.table.close()
+        for handle in self.handles:
+            await handle.table.close()
 
 
 def make_table_work(ground: Ground, intake: Intake) -> TableWork:
     """Return the services of all tables; nothing is read yet."""
     tables = open_tables(ground.settings.tables, ground.feishu)
-    connections = connect(tables, ground.settings, ground.ledger, ground.clock)
-    pollers = [_poller(ground, intake, each) for each in connections]
+    handles = handles_of(tables, ground.settings, ground.ledger, ground.clock)
+    pollers = [_poller(ground, intake, each) for each in handles]
     return TableWork(
-        connections=connections,
+        handles=handles,
         pollers=pollers,
-        pushes=_pushes(ground, connections, pollers),
-        publishers=_publishers(ground, connections),
+        pushes=_pushes(ground, handles, pollers),
+        publishers=_publishers(ground, handles),
     )
 
 
@@ -71,43 +71,43 @@ async def _reconcile(settings: Settings, words: Words) -> ReconciliationDone:
     clock, ledger = SystemClock(), Ledger(make_store(settings))
     await ledger.open()
     feishu = open_feishu(settings, clock)
-    connections = connect(open_tables(settings.tables, feishu), settings, ledger, clock)
+    handles = handles_of(open_tables(settings.tables, feishu), settings, ledger, clock)
     folder = output_folder(settings)
     try:
         found = [
             await reconcile_one(each, Reconciliation(each, ledger, folder.absolute, clock))
-            for each in connections
+            for each in handles
         ]
     finally:
-        for each in connections:
+        for each in handles:
             await each.table.close()
         await ledger.close()
     return reconciled(found, words)
 
 
-def _poller(ground: Ground, intake: Intake, connection: Connection) -> TablePoller:
+def _poller(ground: Ground, intake: Intake, handle: TableHandle) -> TablePoller:
     ledger, clock = ground.ledger, ground.clock
-    fetched = ground.settings.state_dir / "tables" / connection.name
-    rows = TableRows(connection, ledger.index, intake.needs, clock)
-    check = RowCheck(connection, intake, fetched)
-    claims = Claims(connection, check, intake, ledger, clock, lost=rows.lost)
+    fetched = ground.settings.state_dir / "tables" / handle.name
+    rows = TableRows(handle, ledger.index, intake.needs, clock)
+    check = RowCheck(handle, intake, fetched)
+    claims = Claims(handle, check, intake, ledger, clock, lost=rows.lost)
     commands = RowCommands(
         ledger, clock, input_path=ground.contents.path_of, output_path=ground.folder.absolute
     )
-    column = CommandColumn(connection, claims, commands, ledger)
-    restoration = Restoration(connection, rows, ledger)
+    column = CommandColumn(handle, claims, commands, ledger)
+    restoration = Restoration(handle, rows, ledger)
     return TablePoller(
-        connection, rows=rows, restoration=restoration, claims=claims, commands=column, clock=clock
+        handle, rows=rows, restoration=restoration, claims=claims, commands=column, clock=clock
     )
 
 
 def _pushes(
-    ground: Ground, connections: Sequence[Connection], pollers: Sequence[TablePoller]
+    ground: Ground, handles: Sequence[TableHandle], pollers: Sequence[TablePoller]
 ) -> list[Push]:
     """Return what wakes the pollers of Bitables when Feishu tells of a change."""
     by_table = [
         (each.table, poller)
-        for each, poller in zip(connections, pollers, strict=True)
+        for each, poller in zip(handles, pollers, strict=True)
         if isinstance(each.table, FeishuBitable)
     ]
     if ground.feishu is None or not ground.settings.feishu.push or not by_table:
@@ -127,9 +127,9 @@ def _pushes(
     return [Push(ground.feishu, documents, changed)]
 
 
-def _publishers(ground: Ground, connections: Sequence[Connection]) -> list[Publisher]:
+def _publishers(ground: Ground, handles: Sequence[TableHandle]) -> list[Publisher]:
     documents: dict[str, list[TableOutbox]] = {}
-    for each in connections:
+    for each in handles:
         page = ground.settings.web.public_url
         outbox = TableOutbox(each, ground.ledger, ground.folder.absolute, ground.clock, page=page)
         documents.setdefault(each.table.document, []).append(outbox)

@@ -21,8 +21,8 @@ from daemon.intake.row_check import CheckedRow, RowCheck
 from daemon.intake.superseding import superseded_tasks
 from daemon.intake.table_rows import inputs_of
 from daemon.tables.cells import Change, Row
-from daemon.tables.connection import Connection
 from daemon.tables.errors import Trouble
+from daemon.tables.handle import TableHandle
 from ledger.entry import CLAIMS, Meta, Record
 from ledger.ledger import Ledger
 from ledger.taskids import counter_of
@@ -61,7 +61,7 @@ class Claims:
 
     def __init__(
         self,
-        connection: Connection,
+        handle: TableHandle,
         check: RowCheck,
         intake: Intake,
         ledger: Ledger,
@@ -69,7 +69,7 @@ class Claims:
         *,
         lost: LostRows,
     ) -> None:
-        self._connection = connection
+        self._handle = handle
         self._check = check
         self._intake = intake
         self._ledger = ledger
@@ -79,7 +79,7 @@ class Claims:
     def open(self) -> dict[str, Claim]:
         """Return the notes of rows of this table that are being taken, by first id."""
         noted = ((key, msgspec.convert(value, Claim)) for key, value in self._noted())
-        return {key: claim for key, claim in noted if claim.table == self._connection.name}
+        return {key: claim for key, claim in noted if claim.table == self._handle.name}
 
     def _noted(self) -> list[tuple[str, object]]:
         return list(self._ledger.meta(CLAIMS).items())
@@ -112,10 +112,10 @@ class Claims:
         for row, accepted in good:
             types = accepted.wanted.workflow_types
             ids = tuple(self._ledger.new_task_ids(name, at)[0] for name in types)
-            own = row.key if self._connection.table.has_own_keys else None
+            own = row.key if self._handle.table.has_own_keys else None
             claims.append(
                 Claim(
-                    table=self._connection.name,
+                    table=self._handle.name,
                     key=own or ids[0],
                     task_ids=ids,
                     at=at,
@@ -125,7 +125,7 @@ class Claims:
         await self._ledger.commit(
             *(claim.as_meta() for claim in claims),
             op="row.claiming",
-            actor=self._connection.actor,
+            actor=self._handle.actor,
         )
         failpoint.reach("claim.noted")
         return claims
@@ -136,8 +136,8 @@ class Claims:
             Change(row=row, cells={"task_id": claim.task_id, "command": None})
             for row, claim in zip(rows, claims, strict=True)
         ]
-        async with self._connection.writing:
-            await self._connection.table.write(changes)
+        async with self._handle.writing:
+            await self._handle.table.write(changes)
         failpoint.reach("claim.marked")
 
     async def _accept(self, claims: Sequence[Claim], checked: Mapping[str, CheckedRow]) -> None:
@@ -152,15 +152,15 @@ class Claims:
             at = to_timestamp(self._clock.now())
             for old, new in replaced.items():
                 settled += superseded_tasks(self._ledger.index, old, new, at)
-            await self._ledger.commit(*settled, op="row.claims_void", actor=self._connection.actor)
+            await self._ledger.commit(*settled, op="row.claims_void", actor=self._handle.actor)
             return
-        together = Claimed(table=self._connection.name, rows=tuple(taken), replaced=replaced)
+        together = Claimed(table=self._handle.name, rows=tuple(taken), replaced=replaced)
         batch_id = await self._intake.take(together, settled)
         for claimed in taken:
             self._lost.expect(claimed.key)
         log.info(
             "table.rows_taken",
-            table=self._connection.name,
+            table=self._handle.name,
             batch=batch_id,
             rows=len(taken),
             void=len(claims) - len(taken),
@@ -195,7 +195,7 @@ class Claims:
         """Return, by id, the rows that bear the id of a claim; of a copied row the first."""
         rows: dict[str, Row] = {}
         wanted = {claim.task_id: claim.key for claim in claims}
-        for row in await self._connection.table.find(list(wanted.values())):
+        for row in await self._handle.table.find(list(wanted.values())):
             task_id = row.text("task_id")
             if wanted.get(task_id) == row.key:
                 rows.setdefault(task_id, row)
@@ -205,7 +205,7 @@ class Claims:
         """Take the id out of rows that were changed, since, to what cannot be taken so."""
         if not rows:
             return
-        words = self._connection.words
+        words = self._handle.words
         changes = [
             Change(
                 row=row,
@@ -213,8 +213,8 @@ class Claims:
             )
             for row, trouble in rows
         ]
-        async with self._connection.writing:
-            await self._connection.table.write(changes)
+        async with self._handle.writing:
+            await self._handle.table.write(changes)
 
 
 def _claimed(claim: Claim, row: Row, accepted: AcceptedRow) -> ClaimedRow:

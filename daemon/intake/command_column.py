@@ -12,8 +12,8 @@ import structlog
 from daemon import failpoint
 from daemon.intake.claims import Claims
 from daemon.tables.cells import Change, Reading, Result, Row
-from daemon.tables.connection import Connection
 from daemon.tables.errors import Trouble
+from daemon.tables.handle import TableHandle
 from daemon.tables.status import COMMAND_WORDS, Command, read_command
 from daemon.words import Words
 from ledger.entry import Meta
@@ -45,9 +45,9 @@ class CommandColumn:
     """Obeys the commands in one table."""
 
     def __init__(
-        self, connection: Connection, claims: Claims, commands: RowCommands, ledger: Ledger
+        self, handle: TableHandle, claims: Claims, commands: RowCommands, ledger: Ledger
     ) -> None:
-        self._connection = connection
+        self._handle = handle
         self._claims = claims
         self._commands = commands
         self._ledger = ledger
@@ -69,7 +69,7 @@ class CommandColumn:
             await self._empty(told)
         if reruns:
             refused = await self._claims.take(reruns)
-            await self._empty([(row, why.text(self._connection.words)) for row, why in refused])
+            await self._empty([(row, why.text(self._handle.words)) for row, why in refused])
 
     async def forget_emptied(self, reading: Reading) -> None:
         """Drop the notes of commands that stand in no cell any more.
@@ -85,7 +85,7 @@ class CommandColumn:
 
     async def _obeyed(self, row: Row, task: Task | None, command: Command | None) -> str:
         """Return what the row's maker is told of the command."""
-        words = self._connection.words
+        words = self._handle.words
         word = row.text("command")
         if command is None:
             known = "、".join(each[0] for each in COMMAND_WORDS.values())
@@ -100,10 +100,10 @@ class CommandColumn:
             return str(noted.get("told", ""))
         note = Meta(section=SECTION, key=self._key(row.key or ""), value={"word": word})
         told = await self._commands.carry_out(
-            task, command, note, actor=self._connection.actor, words=words
+            task, command, note, actor=self._handle.actor, words=words
         )
         failpoint.reach("command.carried_out")
-        log.info("table.command", table=self._connection.name, task=task.task_id, command=command)
+        log.info("table.command", table=self._handle.name, task=task.task_id, command=command)
         return told
 
     async def _empty(self, told: Sequence[tuple[Row, str]]) -> None:
@@ -113,8 +113,8 @@ class CommandColumn:
         changes = [
             Change(row=row, cells={"command": None, "error": text or None}) for row, text in told
         ]
-        async with self._connection.writing:
-            outcomes = await self._connection.table.write(changes)
+        async with self._handle.writing:
+            outcomes = await self._handle.table.write(changes)
         failpoint.reach("command.emptied")
         emptied = {
             self._key(row.key or "")
@@ -128,7 +128,7 @@ class CommandColumn:
             await self._ledger.commit(
                 *(Meta(section=SECTION, key=key, value=None) for key in keys),
                 op="command.emptied",
-                actor=self._connection.actor,
+                actor=self._handle.actor,
             )
 
     def _noted(self, row: Row) -> Mapping[str, Json] | None:
@@ -136,7 +136,7 @@ class CommandColumn:
         return noted if isinstance(noted, dict) else None
 
     def _key(self, row_key: str) -> str:
-        return f"{self._connection.name}:{row_key}"
+        return f"{self._handle.name}:{row_key}"
 
     def _has_open_task(self, task: Task) -> bool:
         types = task.metadata.table_row.workflow_types if task.metadata.table_row else ()

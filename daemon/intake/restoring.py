@@ -12,7 +12,7 @@ import structlog
 from daemon import failpoint
 from daemon.intake.table_rows import TableRows, Wants
 from daemon.tables.cells import Change, Result, Row
-from daemon.tables.connection import Connection
+from daemon.tables.handle import TableHandle
 from daemon.tables.overwritten import Overwritten
 from ledger.ledger import Ledger
 from ledger.task import Task
@@ -23,8 +23,8 @@ log = structlog.get_logger()
 class Restoration:
     """Restores rows of one table."""
 
-    def __init__(self, connection: Connection, rows: TableRows, ledger: Ledger) -> None:
-        self._connection = connection
+    def __init__(self, handle: TableHandle, rows: TableRows, ledger: Ledger) -> None:
+        self._handle = handle
         self._rows = rows
         self._ledger = ledger
 
@@ -40,29 +40,29 @@ class Restoration:
         if not robbed:
             return []
         changes = [Change(row=row, cells={"task_id": _key_of(task)}) for row, task in robbed]
-        async with self._connection.writing:
-            outcomes = await self._connection.table.write(changes)
+        async with self._handle.writing:
+            outcomes = await self._handle.table.write(changes)
         failpoint.reach("restore.marked")
         again = [
             task
             for (_, task), outcome in zip(robbed, outcomes, strict=True)
             if outcome.result is Result.WRITTEN
         ]
-        log.warning("table.ids_restored", table=self._connection.name, rows=len(again))
+        log.warning("table.ids_restored", table=self._handle.name, rows=len(again))
         for task in again:
             self._rows.lost.expect(_key_of(task))
         return again
 
     async def _note(self, tasks: Iterable[Task]) -> None:
         notes = [
-            Overwritten(table=self._connection.name, key=_key_of(task), task_id=task.task_id)
+            Overwritten(table=self._handle.name, key=_key_of(task), task_id=task.task_id)
             for task in tasks
         ]
         if notes:
             await self._ledger.commit(
                 *(note.as_meta() for note in notes),
                 op="row.overwritten",
-                actor=self._connection.actor,
+                actor=self._handle.actor,
             )
 
 

@@ -14,8 +14,8 @@ from daemon.intake.records import AcceptedRow
 from daemon.intake.rows import RefusedRow
 from daemon.intake.table_rows import inputs_of
 from daemon.tables.cells import Row
-from daemon.tables.connection import Connection
 from daemon.tables.errors import Refused, Trouble
+from daemon.tables.handle import TableHandle
 from ledger.task import Json
 
 #: A row as it was read, with the work that it wants.
@@ -25,9 +25,9 @@ CheckedRow: TypeAlias = tuple[Row, AcceptedRow]
 class RowCheck:
     """Checks rows of one table as the intake does; nothing is recorded."""
 
-    def __init__(self, connection: Connection, intake: Intake, folder: Path) -> None:
+    def __init__(self, handle: TableHandle, intake: Intake, folder: Path) -> None:
         """*folder*: where pictures that lie in cells are put until the store has them."""
-        self._connection = connection
+        self._handle = handle
         self._intake = intake
         self._folder = folder
 
@@ -51,7 +51,7 @@ class RowCheck:
                     refused.append((row, values))
                 else:
                     raw.append(RawRow(line=line, ordinal=line, values=values))
-            root = self._connection.table.pictures_in or self._folder
+            root = self._handle.table.pictures_in or self._folder
             good, bad = await self._intake.check(raw, root, also_in=[self._folder])
         finally:
             await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
@@ -61,8 +61,8 @@ class RowCheck:
     async def _reasons(self, bad: Sequence[tuple[Row, RefusedRow]]) -> list[tuple[Row, Trouble]]:
         """Return the rows with why they cannot run; a picture that floats above its cell is one."""
         lacking = self._lacking if any(self._lacking(row) for row, _ in bad) else None
-        floating = await self._connection.table.floating() if lacking else {}
-        words = self._connection.words
+        floating = await self._handle.table.floating() if lacking else {}
+        words = self._handle.words
         told: list[tuple[Row, Trouble]] = []
         for row, refused in bad:
             over = self._lacking(row) & (floating.get(row.place) or floating.get("", frozenset()))
@@ -85,15 +85,15 @@ class RowCheck:
         values = inputs_of(row)
         if row.place.isdecimal():
             values.setdefault("row_number", int(row.place))
-        if self._connection.settings.workflow_type:
-            values.setdefault("workflow_type", self._connection.settings.workflow_type)
+        if self._handle.settings.workflow_type:
+            values.setdefault("workflow_type", self._handle.settings.workflow_type)
         for column in self._picture_columns():
             if column in row.files:
                 try:
                     values[column] = str(await self._fetch(line, row, column))
                 except Refused as error:
                     return error.trouble
-            elif column in values and self._connection.table.pictures_in is None:
+            elif column in values and self._handle.table.pictures_in is None:
                 return Trouble(code="picture_is_text", values={"column": shown(column)})
         return values
 
@@ -107,7 +107,7 @@ class RowCheck:
         into = self._folder / str(line) / column / name[-100:]
         try:
             await asyncio.to_thread(into.parent.mkdir, parents=True, exist_ok=True)
-            await self._connection.table.fetch(file, row, column, into)
+            await self._handle.table.fetch(file, row, column, into)
         except OSError as error:
             raise Postponed(f"cannot store a picture: {error}") from error
         return into

@@ -16,8 +16,8 @@ from daemon.intake.restoring import Restoration
 from daemon.intake.table_rows import TableRows, Wants
 from daemon.tables.cells import Change, Reading, Row
 from daemon.tables.columns import CREATED_KEYS, insist_on_columns, missing_keys
-from daemon.tables.connection import Connection
 from daemon.tables.errors import InUse, TableError, Trouble, Unreachable
+from daemon.tables.handle import TableHandle
 from ledger.errors import LedgerError
 from ledger.timestamps import to_timestamp
 
@@ -54,7 +54,7 @@ class TablePoller:
 
     def __init__(
         self,
-        connection: Connection,
+        handle: TableHandle,
         *,
         rows: TableRows,
         restoration: Restoration,
@@ -62,9 +62,9 @@ class TablePoller:
         commands: CommandColumn,
         clock: Clock,
     ) -> None:
-        self.name = f"table:{connection.name}"
+        self.name = f"table:{handle.name}"
         self.wake = asyncio.Event()  # somebody knows that the table changed
-        self._connection = connection
+        self._handle = handle
         self._rows = rows
         self._restoration = restoration
         self._claims = claims
@@ -95,15 +95,15 @@ class TablePoller:
             done = await self._look(stop)
         except TableError as error:
             self._failures += 1
-            await self._connection.note_reading(error)
+            await self._handle.note_reading(error)
             passes = isinstance(error, Unreachable | InUse)
             return not passes or self._failures >= GIVEN_UP_AFTER_FAILURES
         except (LedgerError, Postponed) as error:
             self._failures += 1
-            log.warning("table.postponed", table=self._connection.name, error=str(error))
+            log.warning("table.postponed", table=self._handle.name, error=str(error))
             return False
         self._failures = 0
-        await self._connection.note_reading(None)
+        await self._handle.note_reading(None)
         return done
 
     async def _look(self, stop: asyncio.Event) -> bool:
@@ -117,13 +117,13 @@ class TablePoller:
         reading = await self._with_columns(reading)
         wants = await self._rows.sort(reading, self._claims.open(), at)
         if wants.copies:
-            await self._connection.note_copies(wants.copies)
+            await self._handle.note_copies(wants.copies)
         await self._restoration.restore(wants)
         await self._commands.forget_emptied(reading)
         await self._commands.obey(wants.commands)
         refused = await self._take(wants, stop)
         await self._report([*wants.reports, *refused])
-        await self._connection.note_rows(
+        await self._handle.note_rows(
             refused=len(refused) + len(wants.reports), edited=self._rows.edited
         )
         self._refused_due = self._clock.monotonic() + REFUSED_AGAIN_SECONDS if refused else None
@@ -135,8 +135,8 @@ class TablePoller:
         """Return the table, None when it is as it was; now and then with every row in it."""
         now = self._clock.monotonic()
         if now < self._whole_due:
-            return await self._connection.table.read(self._seen_now())
-        reading = await self._connection.table.read_all()
+            return await self._handle.table.read(self._seen_now())
+        reading = await self._handle.table.read_all()
         self._whole_due = now + WHOLE_SECONDS
         return reading
 
@@ -147,9 +147,9 @@ class TablePoller:
 
     async def _with_columns(self, reading: Reading) -> Reading:
         """Return the table once it has the columns it needs; raises Misconfigured."""
-        table = self._connection.table
-        if missing_keys(reading.columns) and self._connection.settings.create_columns:
-            async with self._connection.writing:
+        table = self._handle.table
+        if missing_keys(reading.columns) and self._handle.settings.create_columns:
+            async with self._handle.writing:
                 await table.add_columns([k for k in CREATED_KEYS if k not in reading.columns])
             reading = await table.read_all()
         insist_on_columns(reading.columns, table.naming)
@@ -165,7 +165,7 @@ class TablePoller:
 
     async def _report(self, reports: list[tuple[Row, Trouble]]) -> None:
         """Write into each row what is wrong with it; one that says so already is left alone."""
-        words = self._connection.words
+        words = self._handle.words
         changes = [
             Change(row=row, cells={"error": why.text(words)})
             for row, why in reports
@@ -175,19 +175,19 @@ class TablePoller:
             return
         for change in changes[:20]:
             place = change.row.place if isinstance(change.row, Row) else change.row
-            log.info("table.row_refused", table=self._connection.name, row=place, **change.cells)
-        async with self._connection.writing:
-            await self._connection.table.write(changes)
+            log.info("table.row_refused", table=self._handle.name, row=place, **change.cells)
+        async with self._handle.writing:
+            await self._handle.table.write(changes)
 
     def _pause_seconds(self) -> float:
-        seconds = poll_seconds(self._connection.settings)
+        seconds = poll_seconds(self._handle.settings)
         if self._failures:
             longest = max(seconds, LONGEST_PAUSE_SECONDS)
             seconds = min(seconds * 2.0 ** min(self._failures, 16), longest)
             seconds *= 1 + 0.2 * random.random()
         elif not self.idle:
             seconds = min(seconds, BUSY_SECONDS)
-        elif not self._connection.settings.is_file:
+        elif not self._handle.settings.is_file:
             seconds *= min(QUIET_FACTOR**self._quiet, LONGEST_QUIET)
         if self._refused_due is not None:
             seconds = min(seconds, max(1.0, self._refused_due - self._clock.monotonic()))

@@ -12,10 +12,10 @@ from daemon.intake.lost_rows import LostRows
 from daemon.intake.rows import DEFAULT_WORKFLOW_TYPE
 from daemon.tables.cells import Reading, Row
 from daemon.tables.columns import INPUT_HEADINGS, OUR_HEADINGS, STATUS_KEYS, Columns
-from daemon.tables.connection import Connection
 from daemon.tables.copies import SECTION as COPIES
 from daemon.tables.copies import Note, noted
 from daemon.tables.errors import Trouble
+from daemon.tables.handle import TableHandle
 from daemon.tables.status import STATUS_WORDS, RowStatus, read_status
 from ledger.batch import BatchStatus
 from ledger.entry import Meta
@@ -47,16 +47,16 @@ class TableRows:
     """Sorts the rows of one table, and remembers those that it need not look at again."""
 
     def __init__(
-        self, connection: Connection, index: Index, needs: Mapping[str, WorkflowNeeds], clock: Clock
+        self, handle: TableHandle, index: Index, needs: Mapping[str, WorkflowNeeds], clock: Clock
     ) -> None:
-        self._connection = connection
-        self._table = connection.name
-        self._workflow_type = connection.settings.workflow_type
+        self._handle = handle
+        self._table = handle.name
+        self._workflow_type = handle.settings.workflow_type
         self._index = index
         self._watched = known_columns(needs) - set(OUR_HEADINGS)
         self._marks: dict[str, str] = {}  # key → as it was when nothing was to be done
         self._edited: dict[str, None] = {}
-        self._can_lose_ids = not connection.table.has_own_keys
+        self._can_lose_ids = not handle.table.has_own_keys
         self.lost = LostRows(index, clock, inputs_of)
 
     @property
@@ -150,7 +150,7 @@ class TableRows:
         ours = [row for row in rows if own is not None and row.key == own.key]
         if task is None or not ours or not self._can_lose_ids:
             return (ours or rows)[0]
-        original = self._connection.original(task)
+        original = self._handle.original(task)
         row = original.among(ours)
         if (seen := original.seen_in(ours, row)) != original.seen:
             wants.copies.append(Note(table=self._table, key=task_id, seen=seen).as_meta())

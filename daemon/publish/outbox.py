@@ -14,8 +14,8 @@ from daemon.publish.due import GATHER_SECONDS, PROGRESS_SECONDS, Due
 from daemon.publish.row_news import RowNews, is_replaced, noted
 from daemon.publish.uploading import Uploads
 from daemon.tables.cells import Change, Outcome, Result, Value
-from daemon.tables.connection import Connection
 from daemon.tables.errors import Misconfigured, TableError
+from daemon.tables.handle import TableHandle
 from daemon.tables.overwritten import Overwritten, newly_overwritten, overwritten_rows
 from ledger.entry import Transaction
 from ledger.errors import Conflict, LedgerError
@@ -63,7 +63,7 @@ class TableOutbox:
 
     def __init__(
         self,
-        connection: Connection,
+        handle: TableHandle,
         ledger: Ledger,
         absolute: Callable[[str], Path],
         clock: Clock,
@@ -71,12 +71,12 @@ class TableOutbox:
         page: str = "",
     ) -> None:
         """*absolute*: where a recorded path lies; *page*: where people reach our page."""
-        self.name = connection.name
-        self._connection = connection
+        self.name = handle.name
+        self._handle = handle
         self._ledger = ledger
         self._clock = clock
-        self._news = RowNews(ledger, connection, absolute, page)
-        self._uploads = Uploads(connection, ledger, self._news, clock)
+        self._news = RowNews(ledger, handle, absolute, page)
+        self._uploads = Uploads(handle, ledger, self._news, clock)
         self._due: dict[str, Due] = {}
         self._told: dict[str, dict[str, Value]] = {}  # rows that go on: what their cells hold
         self._failures = 0
@@ -132,7 +132,7 @@ class TableOutbox:
         if not at_once and self.seconds_to_next() > 0:
             return
         keys = [key for key, due in self._due.items() if at_once or due.at <= now + GATHER_SECONDS]
-        portion = PORTION_WITH_FILES if self._connection.table.takes_files else PORTION
+        portion = PORTION_WITH_FILES if self._handle.table.takes_files else PORTION
         rows = {key: self._due.pop(key) for key in keys[:portion]}
         if not rows:
             return
@@ -145,7 +145,7 @@ class TableOutbox:
         else:
             self._failures = 0
             self._not_before = (1 + REST_FACTOR) * self._clock.monotonic() - REST_FACTOR * began
-            await self._connection.note_writing(None)
+            await self._handle.note_writing(None)
         finally:
             self._telling = False
 
@@ -177,20 +177,18 @@ class TableOutbox:
     async def _tell(self, rows: dict[str, Due]) -> float:
         """Upload, write and note; returns when the writing began."""
         refused: dict[str, Outcome] = {}
-        if self._connection.table.takes_files:
-            async with self._connection.uploading:
+        if self._handle.table.takes_files:
+            async with self._handle.uploading:
                 refused = await self._uploads.put(rows)
-        async with self._connection.writing:
+        async with self._handle.writing:
             began = self._clock.monotonic()
             shown = await self._shown({k: due for k, due in rows.items() if k not in refused})
             changes = [
-                Change(
-                    row=key, cells=each.cells, among=self._connection.original(each.tasks[0]).among
-                )
+                Change(row=key, cells=each.cells, among=self._handle.original(each.tasks[0]).among)
                 for key, each in shown.items()
                 if each.cells != self._told.get(key)
             ]
-            found = await self._connection.table.write(changes) if changes else ()
+            found = await self._handle.table.write(changes) if changes else ()
         failpoint.reach("publish.written")
         outcomes = {**dict.fromkeys(shown, _WRITTEN), **refused}
         outcomes |= {str(c.row): outcome for c, outcome in zip(changes, found, strict=True)}
@@ -222,12 +220,12 @@ class TableOutbox:
         return shown
 
     def _lacks_results(self, tasks: Sequence[Task]) -> bool:
-        return self._connection.table.takes_files and bool(self._news.uploads(tasks))
+        return self._handle.table.takes_files and bool(self._news.uploads(tasks))
 
     async def _note(self, shown: dict[str, _Shown], outcomes: dict[str, Outcome]) -> None:
         """Write down what the table knows now; a task that changed meanwhile is due again."""
         at = to_timestamp(self._clock.now())
-        attempts, words = 1 + self._failures, self._connection.words
+        attempts, words = 1 + self._failures, self._handle.words
         notes: list[Task] = []
         for key, outcome in outcomes.items():
             if outcome.result is not Result.WRITTEN:
@@ -259,7 +257,7 @@ class TableOutbox:
             if note.key in shown
         ]
         if told:
-            await self._ledger.commit(*told, op="row.restored", actor=self._connection.actor)
+            await self._ledger.commit(*told, op="row.restored", actor=self._handle.actor)
 
     async def _postpone(self, error: Exception) -> None:
         self._failures += 1
@@ -269,7 +267,7 @@ class TableOutbox:
             if isinstance(error, Misconfigured):
                 seconds = max(seconds, MISCONFIGURED_SECONDS)
             seconds = error.retry_after_seconds or seconds
-            await self._connection.note_writing(error)
+            await self._handle.note_writing(error)
         else:
             log.warning("table.not_told", table=self.name, error=str(error))
         self._not_before = self._clock.monotonic() + seconds * (1 + _JITTER * random.random())

@@ -10,8 +10,8 @@ from daemon.clock import Clock
 from daemon.publish.row_news import RowNews
 from daemon.tables.cells import Change, Outcome, Reading, Result, Row
 from daemon.tables.columns import OUR_HEADINGS, Columns
-from daemon.tables.connection import Connection
 from daemon.tables.errors import Refused
+from daemon.tables.handle import TableHandle
 from ledger.errors import Conflict
 from ledger.ledger import Ledger
 from ledger.status import OPEN_STAGES
@@ -46,16 +46,16 @@ class Reconciliation:
 
     def __init__(
         self,
-        connection: Connection,
+        handle: TableHandle,
         ledger: Ledger,
         absolute: Callable[[str], Path],
         clock: Clock,
     ) -> None:
         """*absolute*: where a recorded path lies."""
-        self._connection = connection
+        self._handle = handle
         self._ledger = ledger
         self._clock = clock
-        self._news = RowNews(ledger, connection, absolute)
+        self._news = RowNews(ledger, handle, absolute)
 
     async def run(self) -> Reconciled:
         """Write what the ledger knows into every row of ours; returns what that changed.
@@ -63,19 +63,19 @@ class Reconciliation:
         Raises TableError; what was written until then stays.
         """
         ours = await self._ours()
-        async with self._connection.writing:
-            before = await self._connection.table.read_all()
+        async with self._handle.writing:
+            before = await self._handle.table.read_all()
             known = await self._rows_of(ours, before)
             outcomes: dict[str, Outcome] = {}
             keys = [key for key in ours if key in known]
             for first in range(0, len(keys), PORTION):
                 outcomes |= await self._write({key: ours[key] for key in keys[first:][:PORTION]})
-            after = await self._connection.table.read_all()
+            after = await self._handle.table.read_all()
             there = await self._rows_of(ours, after)
         await self._note({key: ours[key] for key in keys}, outcomes)
-        words = self._connection.words
+        words = self._handle.words
         return Reconciled(
-            table=self._connection.name,
+            table=self._handle.name,
             rows=len(keys),
             gone=[key for key in ours if key not in known],
             refused={
@@ -98,7 +98,7 @@ class Reconciliation:
             if number % PORTION == 0:
                 await asyncio.sleep(0)
             row = task.metadata.table_row
-            if row is None or row.table != self._connection.name:
+            if row is None or row.table != self._handle.name:
                 continue
             if row.replaced_by is None:
                 rows[row.key] = task  # of several runs of a row the last counts
@@ -121,30 +121,30 @@ class Reconciliation:
         for number, (key, rows) in enumerate(bearing.items(), start=1):
             if number % PORTION == 0:
                 await asyncio.sleep(0)
-            own = self._connection.original(ours[key][0]).among(rows)
+            own = self._handle.original(ours[key][0]).among(rows)
             if own is not None:
                 found[key] = own
         return found
 
     async def _write(self, rows: dict[str, list[Task]]) -> dict[str, Outcome]:
-        if self._connection.table.takes_files:
-            async with self._connection.uploading:
+        if self._handle.table.takes_files:
+            async with self._handle.uploading:
                 rows = {key: await self._uploaded(key, tasks) for key, tasks in rows.items()}
         changes = [
             Change(
                 row=key,
                 cells=self._news.cells(own),
-                among=self._connection.original(own[0]).among,
+                among=self._handle.original(own[0]).among,
             )
             for key, own in rows.items()
         ]
-        found = await self._connection.table.write(changes)
+        found = await self._handle.table.write(changes)
         return dict(zip(rows, found, strict=True))
 
     async def _uploaded(self, key: str, tasks: list[Task]) -> list[Task]:
-        table, among = self._connection.table, self._connection.original(tasks[0]).among
+        table, among = self._handle.table, self._handle.original(tasks[0]).among
         for upload in self._news.uploads(tasks):
-            ongoing = self._connection.ongoing(upload.task_id, upload.file.sha256)
+            ongoing = self._handle.ongoing(upload.task_id, upload.file.sha256)
             try:
                 token = await table.upload(upload.file, key, upload.column, among, ongoing)
             except (Refused, OSError):
@@ -152,7 +152,7 @@ class Reconciliation:
             at = to_timestamp(self._clock.now())
             noted = self._news.with_token(token, at, upload)
             await self._ledger.commit(
-                noted, *ongoing.removal(), op="task.uploaded", actor=self._connection.actor
+                noted, *ongoing.removal(), op="task.uploaded", actor=self._handle.actor
             )
         return [self._ledger.task(task.task_id) for task in tasks]
 
@@ -172,7 +172,7 @@ class Reconciliation:
                     await self._ledger.commit(
                         task.changed(at=at, publish=publish),
                         op="task.published",
-                        actor=self._connection.actor,
+                        actor=self._handle.actor,
                     )
                 except Conflict:
                     continue  # whoever changed it has the outbox tell it

@@ -8,7 +8,7 @@ import msgspec
 
 from daemon.publish.fields import cells_of, output_column
 from daemon.tables.cells import Outcome, Result, ResultFile, Value
-from daemon.tables.connection import Connection
+from daemon.tables.handle import TableHandle
 from daemon.words import Words
 from ledger.ledger import Ledger
 from ledger.status import OPEN_STAGES, Stage
@@ -32,15 +32,15 @@ class RowNews:
     def __init__(
         self,
         ledger: Ledger,
-        connection: Connection,
+        handle: TableHandle,
         absolute: Callable[[str], Path],
         page: str = "",
     ) -> None:
         """*page*: where people reach our page, "" when they cannot."""
         self._page = page.rstrip("/")
         self._ledger = ledger
-        self._table = connection.table
-        self._words = connection.words
+        self._table = handle.table
+        self._words = handle.words
         self._absolute = absolute
 
     def tasks(self, row_id: str, workflow_types: Sequence[str]) -> list[Task]:

@@ -7,8 +7,8 @@ from daemon.clock import Clock
 from daemon.publish.due import Due
 from daemon.publish.row_news import Placed, RowNews, is_replaced
 from daemon.tables.cells import Outcome, Result
-from daemon.tables.connection import Connection
 from daemon.tables.errors import Refused, Trouble, name_of
+from daemon.tables.handle import TableHandle
 from ledger.entry import Meta
 from ledger.errors import Conflict
 from ledger.ledger import Ledger
@@ -19,8 +19,8 @@ from ledger.timestamps import to_timestamp
 class Uploads:
     """Puts results of one table into its document, each once: what was put is noted at once."""
 
-    def __init__(self, connection: Connection, ledger: Ledger, news: RowNews, clock: Clock) -> None:
-        self._connection = connection
+    def __init__(self, handle: TableHandle, ledger: Ledger, news: RowNews, clock: Clock) -> None:
+        self._handle = handle
         self._ledger = ledger
         self._news = news
         self._clock = clock
@@ -31,16 +31,16 @@ class Uploads:
         Raises TableError, LedgerError. A kill between an upload in one call and its note leads to
         a second upload, where the document does not show the first.
         """
-        table = self._connection.table
+        table = self._handle.table
         refused: dict[str, Outcome] = {}
         unwanted: dict[str, list[Placed]] = {}
         for key, due in rows.items():
             tasks = self._news.tasks(due.row_id, due.workflow_types)
             if not tasks or is_replaced(tasks):
                 continue
-            among = self._connection.original(tasks[0]).among
+            among = self._handle.original(tasks[0]).among
             for result in self._news.uploads(tasks):
-                ongoing = self._connection.ongoing(result.task_id, result.file.sha256)
+                ongoing = self._handle.ongoing(result.task_id, result.file.sha256)
                 try:
                     token = await table.upload(result.file, key, result.column, among, ongoing)
                 except Refused as error:

@@ -13,7 +13,7 @@ from daemon.follow.news import News
 from daemon.intake.accept import Intake
 from daemon.metrics import Metrics
 from daemon.story.telling import JournalLine
-from daemon.tables.connection import Connection
+from daemon.tables.handle import TableHandle
 from daemon.upkeep.eta import RunTimes
 from daemon.upkeep.gpu_time import GpuTime
 from daemon.upkeep.stuck import StuckTasks
@@ -28,7 +28,7 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
     clock: Clock
     intake: Intake
     servers: Sequence[ServerState]
-    tables: Sequence[Connection]
+    tables: Sequence[TableHandle]
     news: Sequence[News]
     stuck: StuckTasks
     run_times: RunTimes

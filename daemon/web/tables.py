@@ -1,8 +1,8 @@
 """Tables: how they stand, and putting right what differs from the ledger."""
 
 from daemon.publish.reconcile import Reconciliation
-from daemon.tables.connection import Connection
 from daemon.tables.errors import TableError
+from daemon.tables.handle import TableHandle
 from daemon.web.decoding import Nothing
 from daemon.web.endpoint import Call
 from daemon.web.table_documents import (
@@ -31,15 +31,13 @@ async def reconcile(call: Call[Nothing, Nothing]) -> ReconciliationDone:
     return reconciled(found, call.words)
 
 
-async def reconcile_one(
-    connection: Connection, reconciliation: Reconciliation
-) -> ReconciledDocument:
+async def reconcile_one(handle: TableHandle, reconciliation: Reconciliation) -> ReconciledDocument:
     """Return what was put right in a table, or why it could not be."""
     try:
         found = await reconciliation.run()
     except TableError as error:
-        why = error.trouble.text(connection.words)
-        return ReconciledDocument(table=connection.name, error=why)
+        why = error.trouble.text(handle.words)
+        return ReconciledDocument(table=handle.name, error=why)
     return ReconciledDocument(
         table=found.table,
         rows=found.rows,

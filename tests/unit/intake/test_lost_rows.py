@@ -4,7 +4,7 @@ import pytest
 
 from config.settings import Settings
 from daemon.intake.table_rows import TableRows
-from daemon.tables.connection import connect
+from daemon.tables.handle import handles_of
 from ledger.ledger import Ledger
 from ledger.memory import MemoryBackend
 from ledger.status import Stage
@@ -46,8 +46,8 @@ async def sorted_by(tmp_path):
         headings = ("产品名", "任务ID", "状态")
         user.fill(headings, [dict(zip(headings, row, strict=False)) for row in rows])
         table = user.open()
-        (connection,) = connect([table], Settings(tables=(user.settings,)), ledger, clock)
-        found = TableRows(connection, ledger.index, {}, clock)
+        (handle,) = handles_of([table], Settings(tables=(user.settings,)), ledger, clock)
+        found = TableRows(handle, ledger.index, {}, clock)
         await found.expect_taken(WEEK_BEFORE)
         wants = await found.sort(await table.read_all(), (), AT)
         await table.close()

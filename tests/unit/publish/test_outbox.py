@@ -9,7 +9,7 @@ from config.settings import Settings
 from config.settings import Table as TableSettings
 from daemon.publish.outbox import TableOutbox
 from daemon.publish.publisher import Publisher
-from daemon.tables.connection import connect
+from daemon.tables.handle import handles_of
 from daemon.tables.opening import open_tables
 from ledger.ledger import Ledger
 from ledger.memory import MemoryBackend
@@ -59,10 +59,8 @@ class House:
     async def publishing(self):
         """A publisher such as each start makes anew."""
         (table,) = open_tables(self.settings.tables)
-        (self.connection,) = connect([table], self.settings, self.ledger, self.clock)
-        outbox = TableOutbox(
-            self.connection, self.ledger, self.user.path.parent.joinpath, self.clock
-        )
+        (self.handle,) = handles_of([table], self.settings, self.ledger, self.clock)
+        outbox = TableOutbox(self.handle, self.ledger, self.user.path.parent.joinpath, self.clock)
         publisher = Publisher([outbox], self.ledger, self.clock)
         stop = asyncio.Event()
         running = asyncio.create_task(publisher.run(stop))
@@ -125,14 +123,14 @@ async def test_a_table_that_cannot_be_written_for_an_hour_holds_up_no_task_and_i
         assert [task.stage for task in house.ledger.tasks()][:2] == [Stage.DONE, Stage.FAILED]
         assert house.said() == ["", "", ""]
         assert house.states() == ["pending"] * 3
-        hindrance = house.connection.standing.writing
+        hindrance = house.handle.standing.writing
         assert hindrance.trouble.code == "in_use"
         assert "somebody" in hindrance.trouble.values["who"]
         house.user.writable()
         await house.until(lambda: house.said() == ["已完成", "失败", "在处理中"])
         await house.until(lambda: house.states()[:2] == ["published"] * 2)
         assert house.user.rows()[1]["错误信息"] == "没有内存"
-        await house.until(lambda: house.connection.standing.writing is None)
+        await house.until(lambda: house.handle.standing.writing is None)
     assert house.states() == ["published", "published", "pending"]  # the third goes on
     assert told == ["img_20261121_000001", "img_20261121_000002"]
     assert 5 < house.ledger.task("img_20261121_000001").publish.attempts < 40

@@ -8,7 +8,7 @@ from PIL import Image
 from config.settings import Settings
 from daemon import failpoint
 from daemon.publish.outbox import TableOutbox
-from daemon.tables.connection import connect
+from daemon.tables.handle import handles_of
 from daemon.tables.overwritten import Overwritten
 from ledger.ledger import Ledger
 from ledger.memory import MemoryBackend
@@ -67,8 +67,8 @@ async def test_a_task_that_ends_while_others_are_uploaded_is_told_with_its_resul
     pictures = [task_of_row(user, row, Stage.DONE, f"{row}.png") for row in (0, 1)]
     await ledger.commit(batch_record(), *pictures, video, op="batch.accepted")
     table = user.open()
-    (connection,) = connect([table], Settings(tables=(user.settings,)), ledger, clock)
-    outbox = TableOutbox(connection, ledger, user.folder.joinpath, clock)
+    (handle,) = handles_of([table], Settings(tables=(user.settings,)), ledger, clock)
+    outbox = TableOutbox(handle, ledger, user.folder.joinpath, clock)
     ledger.subscribe(outbox.follow)
     await outbox.load()
     ends: list[asyncio.Task[None]] = []
@@ -117,8 +117,8 @@ async def test_results_that_have_no_column_are_told_in_their_row_and_kept(tmp_pa
     )
     await ledger.commit(batch_record(), task, op="batch.accepted")
     table = user.open()
-    (connection,) = connect([table], Settings(tables=(user.settings,)), ledger, clock)
-    outbox = TableOutbox(connection, ledger, user.folder.joinpath, clock)
+    (handle,) = handles_of([table], Settings(tables=(user.settings,)), ledger, clock)
+    outbox = TableOutbox(handle, ledger, user.folder.joinpath, clock)
     await outbox.load()
     await outbox.tell(at_once=True)
     (row,) = user.rows()
@@ -129,7 +129,7 @@ async def test_results_that_have_no_column_are_told_in_their_row_and_kept(tmp_pa
     await ledger.commit(
         Overwritten(table="table", key=TASK_ID, task_id=TASK_ID).as_meta(), op="row.overwritten"
     )
-    again = TableOutbox(connection, ledger, user.folder.joinpath, clock)
+    again = TableOutbox(handle, ledger, user.folder.joinpath, clock)
     await again.load()
     await again.tell(at_once=True)
     (row,) = user.rows()

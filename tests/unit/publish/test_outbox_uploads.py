@@ -7,7 +7,7 @@ from daemon import failpoint
 from daemon.feishu.uploads import Begun
 from daemon.publish.due import GATHER_SECONDS
 from daemon.publish.outbox import TableOutbox
-from daemon.tables.connection import connect
+from daemon.tables.handle import handles_of
 from daemon.tables.ongoing import LIFE, SECTION, Ongoing
 from daemon.tables.overwritten import Overwritten
 from ledger.jsondir.store import JsonDirBackend
@@ -57,8 +57,8 @@ async def told(user, folder, dies_at: str = "", number: int = 1) -> dict[str, ob
     ledger = Ledger(JsonDirBackend(folder / "ledger"))
     await ledger.open()
     table = user.open()
-    (connection,) = connect([table], Settings(tables=(user.settings,)), ledger, user.clock)
-    outbox = TableOutbox(connection, ledger, folder.joinpath, user.clock)
+    (handle,) = handles_of([table], Settings(tables=(user.settings,)), ledger, user.clock)
+    outbox = TableOutbox(handle, ledger, folder.joinpath, user.clock)
     await outbox.load()
     failpoint.arm(watch)
     try:
@@ -100,12 +100,12 @@ async def test_a_long_upload_delays_neither_new_rows_nor_other_results(user, tmp
     ledger = Ledger(JsonDirBackend(tmp_path / "ledger"))
     await ledger.open()
     table = user.open()
-    (connection,) = connect([table], Settings(tables=(user.settings,)), ledger, user.clock)
-    outbox = TableOutbox(connection, ledger, tmp_path.joinpath, user.clock)
+    (handle,) = handles_of([table], Settings(tables=(user.settings,)), ledger, user.clock)
+    outbox = TableOutbox(handle, ledger, tmp_path.joinpath, user.clock)
     await outbox.load()
     began = user.clock.monotonic()
     new_rows_wait: list[bool] = []
-    failpoint.arm(lambda _: new_rows_wait.append(connection.writing.locked()))
+    failpoint.arm(lambda _: new_rows_wait.append(handle.writing.locked()))
     await outbox.tell(at_once=True)
     failpoint.arm(None)
     assert new_rows_wait.count(False) >= 6  # while the parts are sent

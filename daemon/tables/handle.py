@@ -26,7 +26,7 @@ from ledger.timestamps import to_timestamp
 log = structlog.get_logger()
 
 
-class Connection:
+class TableHandle:
     """One table; ``writing`` is held by whoever writes its document.
 
     ``uploading`` by whoever puts results into it, which takes long: what is written meanwhile, such
@@ -130,14 +130,14 @@ class Connection:
                 log.debug("table.not_noted", table=self.name, error=str(error))
 
 
-def connect(
+def handles_of(
     tables: Sequence[Table], settings: Settings, ledger: Ledger, clock: Clock
-) -> list[Connection]:
-    """Return a connection for each table; those in one document share its lock."""
+) -> list[TableHandle]:
+    """Return a handle for each table; those in one document share its lock."""
     locks: dict[str, asyncio.Lock] = {}
     words = words_of_tables(settings.language)
     return [
-        Connection(
+        TableHandle(
             table,
             own,
             writing=locks.setdefault(table.document, asyncio.Lock()),
