@@ -1,4 +1,4 @@
-// A job file and its pictures onto the page: the inbox's door, with a verdict for each row.
+// A job file and its pictures onto the page: taken in as a drop is, with a verdict for each row.
 
 import { upload } from "./api.js";
 import { openDialog } from "./dialog.js";
