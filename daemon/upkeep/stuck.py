@@ -107,16 +107,27 @@ class StuckTasks:
             resets = Resets({each.task.task_id for each in treated})
             if treated:
                 await asyncio.to_thread(self._backups.make, self._clock.now())
-                unsubscribe = self._ledger.subscribe(resets.follow)
-                try:
-                    for diagnosis in forced:
-                        await self._request(diagnosis, actor, words)
-                    await self._treatment.settle([each.task for each in treated], actor)
-                finally:
-                    unsubscribe()
+                await self._treat(lost, forced, resets, actor, words)
             self._log(treated, resets.task_ids, actor)
             self.resets += len(resets.task_ids)
             return self._answer(diagnoses, treated, resets.task_ids, words)
+
+    async def _treat(
+        self,
+        lost: Sequence[Diagnosis],
+        forced: Sequence[Diagnosis],
+        resets: Resets,
+        actor: str,
+        words: Words,
+    ) -> None:
+        """Request the resets that are forced, then settle all; *resets* hears what is reset."""
+        unsubscribe = self._ledger.subscribe(resets.follow)
+        try:
+            for diagnosis in forced:
+                await self._request(diagnosis, actor, words)
+            await self._treatment.settle([each.task for each in (*lost, *forced)], actor)
+        finally:
+            unsubscribe()
 
     async def _diagnose(self, asked_minutes: float | None) -> list[Diagnosis]:
         limits = Limits(
