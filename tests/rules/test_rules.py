@@ -83,6 +83,11 @@ def test_every_test_name_is_a_sentence() -> None:
     assert short == []
 
 
+def test_no_two_test_modules_share_a_name() -> None:
+    names = [path.name for path in ROOT.glob("tests/**/test_*.py")]
+    assert sorted(names) == sorted(set(names))
+
+
 def test_the_top_level_is_the_users_own() -> None:
     listed = {
         path.name
