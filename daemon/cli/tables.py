@@ -19,6 +19,7 @@ from daemon.web.table_documents import (
     table_documents,
 )
 from daemon.words import Words
+from daemon.words.values import printable
 from ledger.jsondir.reader import read_index
 
 #: Every row of every table is read twice, and those that differ are written.
@@ -93,10 +94,22 @@ def _as_text(found: Sequence[TableDocument], words: Words) -> str:
     lines = [table([words(f"column.{head}") for head in heads], rows)]
     lines += hindered_tables(found, words)
     for one in found:
+        lines += _refused_rows(one, words)
         if one.edited:
             listed = ", ".join(one.edited[:10])
             lines.append(words("outbox.edited", name=one.name, rows=listed))
     return "\n".join(lines)
+
+
+def _refused_rows(one: TableDocument, words: Words) -> list[str]:
+    """Return a line for each of the first rows that cannot run, and how many more there are."""
+    lines = [
+        words("outbox.refused", name=one.name, row=each.row, why=printable(each.message))
+        for each in one.refused_rows
+    ]
+    if lines and (more := one.refused - len(lines)) > 0:
+        lines.append(words("outbox.refused_more", name=one.name, count=more))
+    return lines
 
 
 def _told(done: ReconciliationDone, words: Words) -> str:

@@ -16,6 +16,7 @@ from daemon.intake.table_rows import inputs_of
 from daemon.tables.cells import Row
 from daemon.tables.errors import Refused, Trouble
 from daemon.tables.handle import TableHandle
+from daemon.words import LANGUAGES, Words
 from ledger.task import Json
 
 #: A row as it was read, with the work that it wants.
@@ -62,7 +63,6 @@ class RowCheck:
         """Return the rows with why they cannot run; a picture that floats above its cell is one."""
         lacking = self._lacking if any(self._lacking(row) for row, _ in bad) else None
         floating = await self._handle.table.floating() if lacking else {}
-        words = self._handle.words
         told: list[tuple[Row, Trouble]] = []
         for row, refused in bad:
             over = self._lacking(row) & (floating.get(row.place) or floating.get("", frozenset()))
@@ -70,7 +70,8 @@ class RowCheck:
                 columns = "、".join(shown(column) for column in sorted(over))
                 why = Trouble(code="picture_floats", values={"column": columns})
             else:
-                why = Trouble(code="row_refused", values={"reason": refused.text(words)})
+                reason = {language: refused.text(Words(language)) for language in LANGUAGES}
+                why = Trouble(code="row_refused", phrases={"reason": reason})
             told.append((row, why))
         return told
 

@@ -122,10 +122,9 @@ class TablePoller:
         await self._commands.forget_emptied(reading)
         await self._commands.obey(wants.commands)
         refused = await self._take(wants, stop)
-        await self._report([*wants.reports, *refused])
-        await self._handle.note_rows(
-            refused=len(refused) + len(wants.reports), edited=self._rows.edited
-        )
+        reports = [*wants.reports, *refused]
+        await self._report(reports)
+        await self._handle.note_rows(refused=reports, edited=self._rows.edited)
         self._refused_due = self._clock.monotonic() + REFUSED_AGAIN_SECONDS if refused else None
         self._seen = reading.revision
         found = wants.commands or wants.robbed or wants.overwritten

@@ -25,10 +25,12 @@ class Trouble(msgspec.Struct, frozen=True, kw_only=True):
 
     code: str
     values: dict[str, str] = {}
+    phrases: dict[str, dict[str, str]] = {}  # values that are sentences: name → language → text
 
     def text(self, words: Words) -> str:
         """Return the sentence in the language of *words*."""
-        return words(f"table.{self.code}", **self.values)
+        phrases = {name: said[words.language] for name, said in self.phrases.items()}
+        return words(f"table.{self.code}", **self.values, **phrases)
 
 
 def name_of(error: OSError) -> str:

@@ -9,12 +9,20 @@ import structlog
 from config.settings import Settings, Workflow
 from config.settings import Table as TableSettings
 from daemon.clock import Clock
+from daemon.tables.cells import Row
 from daemon.tables.columns import INPUT_HEADINGS, OUR_HEADINGS
 from daemon.tables.copies import SECTION as COPIES
 from daemon.tables.copies import Original, seen_of
-from daemon.tables.errors import TableError
+from daemon.tables.errors import TableError, Trouble
 from daemon.tables.ongoing import Ongoing
-from daemon.tables.standing import SECTION, Hindrance, Standing, standing_of
+from daemon.tables.standing import (
+    REFUSED_NOTED,
+    SECTION,
+    Hindrance,
+    RefusedRow,
+    Standing,
+    standing_of,
+)
 from daemon.tables.table import Table
 from daemon.words import Words, words_of_tables
 from ledger.entry import Meta
@@ -92,9 +100,14 @@ class TableHandle:
         """Note what keeps the table from being written, or None when it was written."""
         await self._note(writing=self._hindrance("writing", error, self.standing.writing))
 
-    async def note_rows(self, *, refused: int, edited: tuple[str, ...]) -> None:
-        """Note how many rows cannot run, and which were edited after they had finished."""
-        await self._note(refused=refused, edited=edited)
+    async def note_rows(
+        self, *, refused: Sequence[tuple[Row, Trouble]], edited: tuple[str, ...]
+    ) -> None:
+        """Note which rows cannot run and why, and which were edited after they had finished."""
+        first = tuple(
+            RefusedRow(place=row.place, trouble=why) for row, why in refused[:REFUSED_NOTED]
+        )
+        await self._note(refused=len(refused), refused_rows=first, edited=edited)
 
     async def note_copies(self, notes: Sequence[Meta]) -> None:
         """Note what was seen of rows and their copies; raises LedgerError."""

@@ -9,6 +9,8 @@ from daemon.tables.errors import Trouble
 from ledger.task import Json
 
 SECTION = "tables"
+#: So many rows that cannot run are noted with their reason; the others are counted.
+REFUSED_NOTED = 10
 
 
 class Hindrance(msgspec.Struct, frozen=True, kw_only=True):
@@ -18,12 +20,20 @@ class Hindrance(msgspec.Struct, frozen=True, kw_only=True):
     since: str
 
 
+class RefusedRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A row that cannot run, and why."""
+
+    place: str  # where it was seen
+    trouble: Trouble
+
+
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """What a person should know of a table; None and 0 when all is well."""
 
     reading: Hindrance | None = None  # no rows are taken
     writing: Hindrance | None = None  # no results are written; they wait in the outbox
     refused: int = 0  # rows that cannot run; the reason stands in each
+    refused_rows: tuple[RefusedRow, ...] = ()  # the first of them, at most REFUSED_NOTED
     edited: tuple[str, ...] = ()  # finished rows whose inputs were changed since: their keys
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from config.settings import Settings
-from daemon.tables.standing import Hindrance, standing_of
+from daemon.tables.standing import Hindrance, RefusedRow, standing_of
 from daemon.words import Words
 from ledger.entry import CLAIMS
 from ledger.index import Index
@@ -21,6 +21,14 @@ class HindranceDocument(msgspec.Struct, frozen=True, kw_only=True):
     since: str
 
 
+class RefusedRowDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """A row that cannot run, and why."""
+
+    row: str  # its line, in a Bitable its record
+    code: str
+    message: str
+
+
 class TableDocument(msgspec.Struct, frozen=True, kw_only=True):
     """A table of the settings, as the ledger knows it."""
 
@@ -32,6 +40,7 @@ class TableDocument(msgspec.Struct, frozen=True, kw_only=True):
     unpublished: int  # tasks that have ended, and the table does not know
     being_taken: int  # rows that bear an id and are not recorded yet
     refused: int  # rows that cannot run; the reason stands in each
+    refused_rows: list[RefusedRowDocument]  # the first ten of them
     edited: list[str]  # finished rows whose inputs were changed since: their 任务ID
 
 
@@ -87,6 +96,7 @@ def table_documents(index: Index, settings: Settings, words: Words) -> list[Tabl
                 unpublished=sum(stage is not None and stage not in OPEN_STAGES for stage in stages),
                 being_taken=sum(_is_of(claim, table.name) for claim in claims),
                 refused=standing.refused,
+                refused_rows=[_told(row, words) for row in standing.refused_rows],
                 edited=list(standing.edited),
             )
         )
@@ -103,6 +113,10 @@ def reconciled(found: list[ReconciledDocument], words: Words) -> ReconciliationD
         message=words("outbox.reconciled", cells=cells, tables=len(found) - len(failed)),
         tables=found,
     )
+
+
+def _told(row: RefusedRow, words: Words) -> RefusedRowDocument:
+    return RefusedRowDocument(row=row.place, code=row.trouble.code, message=row.trouble.text(words))
 
 
 def _worded(hindrance: Hindrance | None, words: Words) -> HindranceDocument | None:

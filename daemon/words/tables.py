@@ -43,6 +43,8 @@ ZH: dict[str, str] = {
     "outbox.none_set": "设置中没有表格；见 `rowkeeper config example` 中的 [[tables]]。",
     "outbox.not_read": "{name} 无法读取：{why}",
     "outbox.not_written": "{name} 的结果在等待写入：{why}",
+    "outbox.refused": "{name} 的行 {row}：{why}",
+    "outbox.refused_more": "{name} 还有 {count} 行不能执行；原因写在各行的 错误信息 中",
     "outbox.edited": "{name} 中完成后又被修改的行：{rows}；要用新内容请在 命令 填写 重跑",
     "outbox.waiting": "{name}：{count} 个已结束任务的结果尚未写入",
     "outbox.row_gone": "{name} 中已没有任务ID为 {row} 的行；结果仍保留",
@@ -100,6 +102,9 @@ EN: dict[str, str] = {
     "outbox.none_set": "No table in the settings; see [[tables]] in `rowkeeper config example`.",
     "outbox.not_read": "{name} cannot be read: {why}",
     "outbox.not_written": "results for {name} wait to be written: {why}",
+    "outbox.refused": "{name}, row {row}: {why}",
+    "outbox.refused_more": "{name}: {count} more rows cannot run; "
+    "each says why in its error column",
     "outbox.edited": "edited after they had finished, in {name}: {rows}; 重跑 in 命令 runs them so",
     "outbox.waiting": "{name}: the results of {count} finished tasks are not written yet",
     "outbox.row_gone": "{name} has no row with 任务ID {row} any more; its results are kept",

@@ -70,3 +70,12 @@ async def test_a_table_without_its_columns_is_paused_with_the_reason_until_it_ha
     _, answer = await world.asked("tables")
     assert answer["tables"][0]["reading"] is None
     assert answer["tables"][0]["refused"] == 1
+    (row,) = answer["tables"][0]["refused_rows"]
+    assert row["code"] == "row_refused"
+    for language, why in (
+        ("C", "产品图 (product_image) is missing"),
+        ("zh_CN.UTF-8", "缺少 产品图"),
+    ):
+        _, told = await world.run("tables", LC_ALL=language)
+        (line,) = (line for line in told.splitlines() if why in line)
+        assert row["row"] in line
