@@ -20,11 +20,12 @@ INPUT_HEADINGS: dict[str, tuple[str, ...]] = {
     "priority": ("优先级",),
 }
 
-#: Columns that we fill. A person writes a wish into ``command``, and may reset nothing else.
+#: Columns that we fill; the record's own name for ``error`` is ``error_message``. A person writes a
+#: wish into ``command``, and may reset nothing else.
 OUR_HEADINGS: dict[str, tuple[str, ...]] = {
     "status": ("状态", "任务状态"),
     "task_id": ("任务ID",),
-    "error": ("错误信息", "错误原因"),
+    "error": ("错误信息", "错误原因", "error_message"),
     "started_at": ("开始时间",),
     "finished_at": ("完成时间", "结束时间"),
     "output_image": ("输出图片", "产品模特合成图"),

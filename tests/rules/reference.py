@@ -12,6 +12,7 @@ from config.builtin import EXAMPLES
 from config.sections import is_secret
 from config.settings import Settings
 from daemon.metrics import Metrics
+from daemon.tables.columns import HEADINGS, INPUT_HEADINGS
 from daemon.web.routes import ENDPOINTS
 from daemon.words.catalogue import CATALOGUE
 
@@ -107,8 +108,17 @@ def metric_rows() -> Iterator[tuple[str, ...]]:
             yield f"`{name}`", family.type, family.documentation
 
 
+def column_rows() -> Iterator[tuple[str, ...]]:
+    """Yield each column of a table that has a meaning, with every heading that it may bear."""
+    for key, headings in HEADINGS.items():
+        names = ", ".join(f"`{heading}`" if heading.isascii() else heading for heading in headings)
+        by_people = key in INPUT_HEADINGS or key == "command"
+        yield f"`{key}`", names, "people" if by_people else "rowkeeper"
+
+
 TABLES = {
     "settings": (("setting", "default", ""), settings_rows),
+    "columns": (("key", "or one of these headings", "filled by"), column_rows),
     "errors": (("code", "message", "what to do"), error_rows),
     "paths": (("", "path", ""), path_rows),
     "metrics": (("number", "kind", ""), metric_rows),

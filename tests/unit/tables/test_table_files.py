@@ -73,6 +73,13 @@ async def test_what_is_no_csv_is_refused_with_the_reason(tmp_path, content, code
     assert caught.value.trouble.code == code
 
 
+async def test_our_columns_are_found_by_their_english_names_and_the_records_own(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("product_name,Status,Task ID,error_message\npot,,,\n", "utf-8")
+    assert await tell(table_of(path), 0, status="失败", error="why", task_id="img_1")
+    assert path.read_text("utf-8").splitlines()[1] == "pot,失败,img_1,why"
+
+
 @pytest.mark.parametrize("place", ["tables.before_replace", "tables.draft_written"])
 async def test_what_somebody_saves_while_we_write_stays_and_our_cells_too(tmp_path, place):
     path = tmp_path / "t.csv"
