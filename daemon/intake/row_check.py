@@ -81,8 +81,8 @@ class RowCheck:
 
     async def _values(self, line: int, row: Row) -> dict[str, Json] | Trouble:
         """Return the row's cells as a job file would give them, or why it cannot run."""
-        if row.problem is not None:
-            return row.problem
+        if (problem := self._handle.problem_of(row)) is not None:
+            return problem
         values = inputs_of(row)
         if row.place.isdecimal():
             values.setdefault("row_number", int(row.place))

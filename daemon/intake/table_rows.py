@@ -163,8 +163,8 @@ class TableRows:
             wants.reports.append((row, unknown_status(word)))
         elif status is not RowStatus.READY or not _is_filled(row):
             return
-        elif row.problem is not None:
-            wants.reports.append((row, row.problem))
+        elif (problem := self._handle.problem_of(row)) is not None:
+            wants.reports.append((row, problem))
         elif self._can_lose_ids and (task := self.lost.take_task_of(row)) is not None:
             wants.robbed.append((row, task))
         else:
@@ -271,5 +271,5 @@ def _says_less(
 
 def _is_filled(row: Row) -> bool:
     """Say whether a person has begun to fill the row; a number alone is a template."""
-    given = {*row.cells, *row.files} & set(INPUT_HEADINGS)
-    return bool(given - {"row_number", "workflow_type", "priority"}) or row.problem is not None
+    given = {*row.cells, *row.files, *row.problems} & set(INPUT_HEADINGS)
+    return bool(given - {"row_number", "workflow_type", "priority"})

@@ -38,7 +38,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     cells: Mapping[str, Json]  # by column key; blank ones are left out
     files: Mapping[str, tuple[CellFile, ...]] = {}  # cells that hold files, not text
     mark: str  # a hash of the row: the same as long as nobody changed any of its cells
-    problem: Trouble | None = None  # why it cannot be read whole
+    problems: Mapping[str, Trouble] = {}  # by column key: why a cell cannot be read
 
     def text(self, key: str) -> str:
         """Return a cell as people read it, without outer blanks; "" for an empty one."""

@@ -7,7 +7,7 @@ TableError
 ├── OutOfQuota     no more calls may be made before a known moment
 └── Refused        ``upload`` and ``fetch`` only: this file will never be taken or given
 
-What else is wrong with one row only is no error but an ``Outcome`` or a row's ``problem``.
+What else is wrong with one row only is no error but an ``Outcome`` or one of a row's ``problems``.
 """
 
 import errno

@@ -23,7 +23,7 @@ class GridLine(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     cells: Sequence[Json]
     mark: str  # a hash of all its cells
     files: Mapping[int, tuple[CellFile, ...]] = {}  # by column: pictures that lie in cells
-    problem: Trouble | None = None
+    problems: Mapping[int, Trouble] = {}  # by column: why a cell cannot be read
 
 
 class Grid(Protocol):

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 import msgspec
 import structlog
 
+from config.output_name import parts_of
 from config.settings import Settings, Workflow
 from config.settings import Table as TableSettings
 from daemon.clock import Clock
@@ -51,8 +52,12 @@ class TableHandle:
         clock: Clock,
         words: Words,
         workflows: Collection[Workflow],
+        output_name: str,
     ) -> None:
-        """*words*: the language of what is written into the table; *workflows*: what rows run."""
+        """*words*: the language of what is written into the table; *workflows*: what rows run.
+
+        *output_name*: the template of results' names, which may use any column.
+        """
         self.words = words
         self.table = table
         self.settings = settings
@@ -65,6 +70,8 @@ class TableHandle:
             table.naming.key_of(column) for workflow in workflows for column in workflow.inputs
         }
         self._inputs = ({*INPUT_HEADINGS} | mapped) - {*OUR_HEADINGS}
+        named = {table.naming.key_of(field) for _, field, _ in parts_of(output_name) if field}
+        self._read = {*self._inputs, *OUR_HEADINGS, *named}
 
     @property
     def name(self) -> str:
@@ -81,6 +88,10 @@ class TableHandle:
         row, told = task.metadata.table_row, task.metadata.feishu_row_data
         seen = seen_of(self._ledger.meta(COPIES), self.name, row.key) if row else None
         return Original(inputs={key: told.get(key) for key in self._inputs}, seen=seen)
+
+    def problem_of(self, row: Row) -> Trouble | None:
+        """Return why a row cannot be read; what stands in columns without a use does not matter."""
+        return next((why for key, why in row.problems.items() if key in self._read), None)
 
     def ongoing(self, task_id: str, sha256: str) -> Ongoing:
         """Return what is known of the upload of a result of a task into the document."""
@@ -158,6 +169,7 @@ def handles_of(
             clock=clock,
             words=words,
             workflows=settings.workflows.values(),
+            output_name=settings.outputs.name,
         )
         for table, own in zip(tables, settings.tables, strict=True)
     ]

@@ -70,7 +70,7 @@ def row_of(line: GridLine, columns: Columns) -> Row:
         cells=cells,
         files=files,
         mark=line.mark,
-        problem=line.problem,
+        problems={k: line.problems[c] for k, c in columns.found.items() if c in line.problems},
     )
 
 

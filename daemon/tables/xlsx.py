@@ -93,13 +93,13 @@ class XlsxGrid:
             cells=cells,
             mark=hashlib.blake2b(told.encode("utf-8", "replace"), digest_size=16).hexdigest(),
             files=files,
-            problem=self._problem(number, cells, files),
+            problems=dict(self._problems(number, cells, files)),
         )
 
-    def _problem(
+    def _problems(
         self, number: int, cells: Sequence[Json], files: Mapping[int, object]
-    ) -> Trouble | None:
-        """Return why a row cannot be read whole: an error, a formula without a stored result."""
+    ) -> Iterator[tuple[int, Trouble]]:
+        """Yield which cells cannot be read: an error, a formula without a stored result."""
         row = self._xml.rows.get(number)
         for column, span in row.cells.items() if row is not None else ():
             value = cells[column] if column < len(cells) else None
@@ -107,10 +107,9 @@ class XlsxGrid:
             if column in files:
                 continue
             if isinstance(value, str) and value in ERROR_CODES:
-                return Trouble(code="xlsx_error", values={"cell": place, "error": value})
-            if value is None and span.has_formula:
-                return Trouble(code="xlsx_no_result", values={"cell": place})
-        return None
+                yield column, Trouble(code="xlsx_error", values={"cell": place, "error": value})
+            elif value is None and span.has_formula:
+                yield column, Trouble(code="xlsx_no_result", values={"cell": place})
 
 
 def parse_xlsx(data: bytes, sheet: str) -> XlsxGrid:

@@ -311,7 +311,7 @@ async def test_a_picture_that_wps_keeps_in_a_cell_is_read_and_stays_when_others_
     assert await tell(table, 0, status="已完成", task_id="img_1") is Result.WRITTEN
     (row,) = (await table.read_all()).rows
     assert list(row.files) == ["product_image"]
-    assert (row.problem, row.text("status")) == (None, "已完成")
+    assert (row.problems, row.text("status")) == ({}, "已完成")
     await table.fetch(row.files["product_image"][0], row, "product_image", tmp_path / "got.png")
     assert (tmp_path / "got.png").read_bytes() == content.getvalue()
     assert b'DISPIMG("ID_A1B2",1)' in parts(path)["xl/worksheets/sheet1.xml"]
