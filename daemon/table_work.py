@@ -51,7 +51,7 @@ class TableWork:
 
 def make_table_work(ground: Ground, intake: Intake) -> TableWork:
     """Return the services of all tables; nothing is read yet."""
-    tables = open_tables(ground.settings.tables, ground.feishu)
+    tables = open_tables(ground.settings.tables, ground.feishu, ground.settings.language)
     handles = handles_of(tables, ground.settings, ground.ledger, ground.clock)
     pollers = [_poller(ground, intake, each) for each in handles]
     return TableWork(
@@ -71,7 +71,8 @@ async def _reconcile(settings: Settings, words: Words) -> ReconciliationDone:
     clock, ledger = SystemClock(), Ledger(make_store(settings))
     await ledger.open()
     feishu = open_feishu(settings, clock)
-    handles = handles_of(open_tables(settings.tables, feishu), settings, ledger, clock)
+    tables = open_tables(settings.tables, feishu, settings.language)
+    handles = handles_of(tables, settings, ledger, clock)
     folder = output_folder(settings)
     try:
         found = [

@@ -21,7 +21,7 @@ _ANSWER_SECONDS = 90.0
 async def look_at_tables(settings: Settings, words: Words, *, write_test: bool) -> list[CheckLine]:
     """Return the findings on all tables and on the alert hook; writes only for *write_test*."""
     feishu = open_feishu(settings, SystemClock())
-    tables = open_tables(settings.tables, feishu)
+    tables = open_tables(settings.tables, feishu, settings.language)
     try:
         found = await asyncio.gather(*(_inspect(each, write_test) for each in tables))
     finally:

@@ -66,12 +66,14 @@ class Naming(msgspec.Struct, frozen=True):
 
     keys: Mapping[str, str]  # plain heading → key
     own: Mapping[str, str]  # key → the heading that the settings give it
+    in_english: bool = False
 
     @classmethod
-    def of(cls, columns: Mapping[str, str]) -> "Naming":
+    def of(cls, columns: Mapping[str, str], language: str = "auto") -> "Naming":
         """Return the naming with what the settings call some columns (key → heading).
 
-        A column that the settings name has no other heading.
+        A column that the settings name has no other heading. *language*: that of the settings;
+        in English a column is shown and created by its key.
         """
         keys = {
             plain_heading(alias): key
@@ -80,7 +82,7 @@ class Naming(msgspec.Struct, frozen=True):
             for alias in (key, *aliases)
         }
         keys |= {plain_heading(heading): key for key, heading in columns.items()}
-        return cls(keys=keys, own=dict(columns))
+        return cls(keys=keys, own=dict(columns), in_english=language == "en")
 
     def key_of(self, heading: str) -> str:
         """Return the key of a heading; one without a meaning is its own key, without blanks."""
@@ -88,7 +90,8 @@ class Naming(msgspec.Struct, frozen=True):
 
     def heading_of(self, key: str) -> str:
         """Return what a column of this key is called when it is shown or created."""
-        return self.own.get(key) or HEADINGS.get(key, (key,))[0]
+        named = (key,) if self.in_english else HEADINGS.get(key, (key,))
+        return self.own.get(key) or named[0]
 
 
 class Columns(msgspec.Struct, frozen=True):

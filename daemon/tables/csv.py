@@ -56,18 +56,26 @@ class CsvGrid:
         return None
 
     def rewritten(self, cells: Mapping[Spot, Plain], headings: Sequence[str]) -> bytes:
-        """Return the file with these cells changed and *headings* added behind the last."""
+        """Return the file with these cells changed and *headings* added behind the last.
+
+        With *headings* every line that ends before the last of them gets empty cells.
+        """
         by_line: dict[int, dict[int, Plain]] = {}
         for (line, column), value in cells.items():
             by_line.setdefault(line + 1, {})[column] = value
+        width = 0
         if headings:
-            first = len(self.headings)
-            by_line[0] = dict(enumerate(headings, first))
+            by_line = {index: by_line.get(index, {}) for index in range(len(self._all))}
+            by_line[0] = dict(enumerate(headings, len(self.headings)))
+            width = len(self.headings) + len(headings)
         pieces: list[bytes] = []
         done = 0
         for index in sorted(by_line):
             old = self._all[index]
-            pieces += [self._data[done : old.start], self._rewritten_line(old, by_line[index])]
+            pieces += [
+                self._data[done : old.start],
+                self._rewritten_line(old, by_line[index], width),
+            ]
             done = old.end
         return b"".join([*pieces, self._data[done:]])
 
@@ -75,10 +83,10 @@ class CsvGrid:
         """Raise KeyError: no file lies in a CSV."""
         raise KeyError(token)
 
-    def _rewritten_line(self, line: _Line, changed: Mapping[int, Plain]) -> bytes:
+    def _rewritten_line(self, line: _Line, changed: Mapping[int, Plain], width: int) -> bytes:
         spans = list(self._spans(line))
         cells = [self._data[start:end] for start, end in spans]
-        cells += [b""] * (max(changed) + 1 - len(cells))
+        cells += [b""] * (max([width, *(column + 1 for column in changed)]) - len(cells))
         for column, value in changed.items():
             cells[column] = self._written(value, quoted=cells[column][:1] == b'"')
         return self._delimiter.join(cells)

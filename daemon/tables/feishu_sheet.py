@@ -48,10 +48,10 @@ class FeishuSheet:
     takes_files = True
     pictures_in: Path | None = None
 
-    def __init__(self, settings: TableSettings, client: Client) -> None:
+    def __init__(self, settings: TableSettings, client: Client, language: str = "auto") -> None:
         self.name = settings.name
         self.kind: str = settings.kind
-        self.naming = Naming.of(settings.columns)
+        self.naming = Naming.of(settings.columns, language)
         self.document = document_of(settings.url)
         self._client = client
         self._media = Media(client)

@@ -58,11 +58,11 @@ class FileTable:
     has_own_keys = False
     takes_files = False
 
-    def __init__(self, settings: TableSettings, parse: Format) -> None:
+    def __init__(self, settings: TableSettings, parse: Format, language: str = "auto") -> None:
         assert settings.path is not None  # noqa: S101 - the settings are checked
         self.name = settings.name
         self.kind: str = settings.kind
-        self.naming = Naming.of(settings.columns)
+        self.naming = Naming.of(settings.columns, language)
         self.document = str(settings.path)
         self.pictures_in: Path | None = settings.path.parent
         self._path = settings.path

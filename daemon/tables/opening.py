@@ -44,20 +44,25 @@ def _quota(settings: Settings, clock: Clock) -> Quota:
     return Quota(path, clock, budget=settings.feishu.monthly_call_budget)
 
 
-def open_tables(tables: Iterable[TableSettings], feishu: Client | None = None) -> list[Table]:
-    """Return the tables of the settings; nothing is read yet. Those of Feishu share *feishu*."""
-    return [_open(table, feishu) for table in tables]
+def open_tables(
+    tables: Iterable[TableSettings], feishu: Client | None = None, language: str = "auto"
+) -> list[Table]:
+    """Return the tables of the settings; nothing is read yet. Those of Feishu share *feishu*.
+
+    *language*: that of the settings; it says what columns are called that are added.
+    """
+    return [_open(table, feishu, language) for table in tables]
 
 
-def _open(settings: TableSettings, feishu: Client | None) -> Table:
+def _open(settings: TableSettings, feishu: Client | None, language: str) -> Table:
     match settings.kind:
         case "feishu-bitable" if feishu is not None:
-            return FeishuBitable(settings, feishu)
+            return FeishuBitable(settings, feishu, language)
         case "feishu-sheet" if feishu is not None:
-            return FeishuSheet(settings, feishu)
+            return FeishuSheet(settings, feishu, language)
         case "csv":
-            return FileTable(settings, parse_csv)
+            return FileTable(settings, parse_csv, language)
         case "xlsx":
-            return FileTable(settings, parse_xlsx)
+            return FileTable(settings, parse_xlsx, language)
         case _:
             raise NotImplementedError(settings.kind)

@@ -73,6 +73,23 @@ async def test_what_is_no_csv_is_refused_with_the_reason(tmp_path, content, code
     assert caught.value.trouble.code == code
 
 
+async def test_columns_added_to_a_csv_are_in_its_language_and_every_line_has_a_cell_for_them(
+    tmp_path,
+):
+    path = tmp_path / "t.csv"
+    path.write_bytes(b'product_name;prompt\r\n"pot"; x \r\n\r\ncup\r\nbowl;;"more";;\r\nvase')
+    settings = TableSettings(name="t", kind="csv", path=path)
+    (table,) = open_tables([settings], language="en")
+    await table.add_columns(["status", "task_id"])
+    assert path.read_bytes() == (
+        b'product_name;prompt;status;task_id\r\n"pot"; x ;;\r\n\r\ncup;;;\r\n'
+        b'bowl;;"more";;\r\nvase;;;'
+    )
+    assert [row.text("product_name") for row in (await table.read_all()).rows] == [
+        *("pot", "cup", "bowl", "vase")
+    ]
+
+
 async def test_our_columns_are_found_by_their_english_names_and_the_records_own(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text("product_name,Status,Task ID,error_message\npot,,,\n", "utf-8")
