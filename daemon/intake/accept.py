@@ -23,6 +23,7 @@ from daemon.intake.claimed import Claimed, batch_of_table
 from daemon.intake.columns import WorkflowNeeds, clean_text
 from daemon.intake.contents import ContentStore
 from daemon.intake.errors import BadPicture
+from daemon.intake.first_commands import obey_first
 from daemon.intake.grid import RawRow
 from daemon.intake.reasons import because
 from daemon.intake.records import AcceptedRow, new_batch, new_batch_id, new_tasks
@@ -230,6 +231,7 @@ class Intake:
     async def take(self, claimed: Claimed, also: Sequence[Record]) -> str:
         """Record checked rows of a table under the ids they bear, and *also*; returns the batch.
 
+        What stands in 命令 of a row is obeyed by the same transaction (see ``first_commands``).
         They join the table's batch until that is over, then a new one begins with them. Values
         like those of other rows are no reason against them. Raises LedgerError; then nothing was
         recorded.
@@ -238,13 +240,15 @@ class Intake:
             for attempt in range(_ATTEMPTS):
                 at = to_timestamp(self._clock.now())
                 batch = batch_of_table(self._ledger, claimed.table, at)
-                tasks = [task for row in claimed.rows for task in row.tasks(batch, self._needs, at)]
-                for old, new in claimed.replaced.items():
-                    tasks += superseded_tasks(self._ledger.index, old, new, at)
+                new = [(row, row.tasks(batch, self._needs, at)) for row in claimed.rows]
+                made = obey_first(batch, new, self._ledger.index, claimed.words, at)
+                records: list[Record] = [made.batch, *made.tasks, *made.notes]
+                for old, by in claimed.replaced.items():
+                    records += superseded_tasks(self._ledger.index, old, by, at)
                 failpoint.reach("claim.before_accept")
                 try:
                     await self._ledger.commit(
-                        batch, *tasks, *also, op="batch.accepted", actor=f"table:{claimed.table}"
+                        *records, *also, op="batch.accepted", actor=f"table:{claimed.table}"
                     )
                 except Conflict:  # the batch was completed, or counted anew, this very moment
                     if attempt + 1 == _ATTEMPTS:

@@ -6,6 +6,7 @@ import msgspec
 
 from daemon.intake.columns import WorkflowNeeds
 from daemon.intake.records import AcceptedRow, new_batch, new_batch_id, new_tasks, of_table
+from daemon.words import Words
 from ledger.batch import Batch, BatchStatus
 from ledger.ledger import Ledger
 from ledger.status import OPEN_STAGES
@@ -21,6 +22,7 @@ class ClaimedRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     task_ids: tuple[str, ...]
     values: dict[str, Json]  # its cells as they were taken
     line: int | None  # where it stood then; None where lines have no numbers
+    command: str  # what stood in its 命令 then
 
     def tasks(self, batch: Batch, needs: Mapping[str, WorkflowNeeds], at: str) -> list[Task]:
         """Return its tasks, to be recorded in *batch*."""
@@ -35,6 +37,7 @@ class Claimed(msgspec.Struct, frozen=True, kw_only=True):
 
     table: str
     rows: tuple[ClaimedRow, ...]
+    words: Words  # the language of what their makers are told
     replaced: Mapping[str, str] = {}  # ids that these rows bore before → what they bear now
 
 

@@ -20,9 +20,11 @@ from daemon.intake.records import AcceptedRow
 from daemon.intake.row_check import CheckedRow, RowCheck
 from daemon.intake.superseding import superseded_tasks
 from daemon.intake.table_rows import inputs_of
-from daemon.tables.cells import Change, Row
+from daemon.tables.cells import Change, Row, Value
 from daemon.tables.errors import Trouble
 from daemon.tables.handle import TableHandle
+from daemon.tables.status import Command, read_command
+from daemon.words import Words
 from ledger.entry import CLAIMS, Meta, Record
 from ledger.ledger import Ledger
 from ledger.taskids import counter_of
@@ -88,7 +90,7 @@ class Claims:
         """Take *rows* as they were read; returns those that cannot run, with the reason.
 
         A row that changed meanwhile is left for the next look. A row that bears an id already (its
-        maker wants it to run again) gets a new one, and its 命令 is emptied by the same write.
+        maker wants it to run again) gets a new one.
         Raises TableError, LedgerError, Postponed; what was begun is finished by ``finish_open``.
         """
         good, refused = await self._check.check(rows)
@@ -133,7 +135,7 @@ class Claims:
     async def _mark(self, rows: Sequence[Row], claims: Sequence[Claim]) -> None:
         """Write each id into its row; a row that changed meanwhile gets none."""
         changes = [
-            Change(row=row, cells={"task_id": claim.task_id, "command": None})
+            Change(row=row, cells=_marking(row, claim, self._handle.words))
             for row, claim in zip(rows, claims, strict=True)
         ]
         async with self._handle.writing:
@@ -154,7 +156,12 @@ class Claims:
                 settled += superseded_tasks(self._ledger.index, old, new, at)
             await self._ledger.commit(*settled, op="row.claims_void", actor=self._handle.actor)
             return
-        together = Claimed(table=self._handle.name, rows=tuple(taken), replaced=replaced)
+        together = Claimed(
+            table=self._handle.name,
+            rows=tuple(taken),
+            words=self._handle.words,
+            replaced=replaced,
+        )
         batch_id = await self._intake.take(together, settled)
         for claimed in taken:
             self._lost.expect(claimed.key)
@@ -217,6 +224,25 @@ class Claims:
             await self._handle.table.write(changes)
 
 
+def _marking(row: Row, claim: Claim, words: Words) -> dict[str, Value]:
+    """Return the cells by which the row gets its id.
+
+    A wish to run is fulfilled by that, and its cell emptied by the same write; other commands stay
+    for who records the row. The end of an earlier run goes: with the new id it would be taken for
+    the end of the new one.
+    """
+    cells: dict[str, Value] = {"task_id": claim.task_id}
+    if read_command(word := row.text("command")) in (Command.RERUN, Command.RETRY):
+        cells["command"] = None
+        if claim.replaces is None:
+            cells["error"] = Trouble(code="first_run", values={"command": word}).text(words)
+    if claim.replaces is not None:
+        videos = (task_id.startswith("vid_") for task_id in claim.task_ids)
+        own = ("video_done" if each else "image_done" for each in videos)
+        cells |= dict.fromkeys(("status", *own))
+    return cells
+
+
 def _claimed(claim: Claim, row: Row, accepted: AcceptedRow) -> ClaimedRow:
     return ClaimedRow(
         accepted=accepted,
@@ -225,6 +251,7 @@ def _claimed(claim: Claim, row: Row, accepted: AcceptedRow) -> ClaimedRow:
         task_ids=claim.task_ids,
         values=inputs_of(row),
         line=int(row.place) if row.place.isdecimal() else None,
+        command=row.text("command"),
     )
 
 

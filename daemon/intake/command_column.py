@@ -11,6 +11,7 @@ import structlog
 
 from daemon import failpoint
 from daemon.intake.claims import Claims
+from daemon.intake.obeyed import SECTION, note_key, note_of
 from daemon.tables.cells import Change, Reading, Result, Row
 from daemon.tables.errors import Trouble
 from daemon.tables.handle import TableHandle
@@ -22,9 +23,6 @@ from ledger.status import OPEN_STAGES
 from ledger.task import Json, Task
 
 log = structlog.get_logger()
-
-#: The meta section of commands that were carried out and may still stand in their cell.
-SECTION = "commands"
 
 
 class RowCommands(Protocol):
@@ -98,7 +96,7 @@ class CommandColumn:
         noted = self._noted(row)
         if noted is not None and noted.get("word") == word:
             return str(noted.get("told", ""))
-        note = Meta(section=SECTION, key=self._key(row.key or ""), value={"word": word})
+        note = note_of(self._handle.name, row.key or "", word)
         told = await self._commands.carry_out(
             task, command, note, actor=self._handle.actor, words=words
         )
@@ -136,7 +134,7 @@ class CommandColumn:
         return noted if isinstance(noted, dict) else None
 
     def _key(self, row_key: str) -> str:
-        return f"{self._handle.name}:{row_key}"
+        return note_key(self._handle.name, row_key)
 
     def _has_open_task(self, task: Task) -> bool:
         types = task.metadata.table_row.workflow_types if task.metadata.table_row else ()

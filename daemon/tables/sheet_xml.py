@@ -17,6 +17,8 @@ from daemon.tables.grid import Plain
 MAX_CELL_CHARACTERS = 32_767
 _REFERENCE = re.compile(r"([A-Z]{1,3})(\d{1,7})")
 _DIMENSION = re.compile(rb'(<(?:\w+:)?dimension\b[^>]*?\bref=")([A-Z]+\d+(?::[A-Z]+\d+)?)(")')
+#: An element without an end tag; values of attributes may hold what ends a tag elsewhere.
+_EMPTY = re.compile(rb"""<[^<>"']*(?:"[^"]*"[^<>"']*|'[^']*'[^<>"']*)*/>""")
 #: What XML cannot carry.
 _ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
@@ -104,15 +106,20 @@ class SheetXml:
                 text = f"{head}><{p}v>{value}</{p}v></{tag}>"
         return text.encode()
 
+    def end_of(self, start: int, told: int) -> int:
+        """Return where the element that begins at *start* ends; *told*: where expat says so.
+
+        That is at its end tag; of an element without one, behind it.
+        """
+        return told if _EMPTY.match(self._part, start) else self._part.index(b">", told) + 1
+
     def _scan(self) -> None:
         scan = _Scan(self)
         parser = expat.ParserCreate()
         parser.StartElementHandler = lambda name, attrs: scan.begin(
             name, attrs, parser.CurrentByteIndex
         )
-        parser.EndElementHandler = lambda name: scan.end(
-            name, self._part.index(b">", parser.CurrentByteIndex) + 1
-        )
+        parser.EndElementHandler = lambda name: scan.end(name, parser.CurrentByteIndex)
         try:
             parser.Parse(self._part, True)  # noqa: FBT003 - expat's own signature
         except expat.ExpatError as error:
@@ -152,10 +159,10 @@ class _Scan:
     def end(self, name: str, at: int) -> None:
         match name.rpartition(":")[2]:
             case "c" if self._cell is not None:
-                self._cell.end = at
+                self._cell.end = self._sheet.end_of(self._cell.start, at)
                 self._cell = None
             case "row" if self._row is not None:
-                self._row.end = at
+                self._row.end = self._sheet.end_of(self._row.start, at)
                 self._row = None
 
 

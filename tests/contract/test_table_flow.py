@@ -202,6 +202,29 @@ async def test_commands_are_obeyed_once_and_their_cell_is_emptied(user, begin, r
     assert [task.product_name for task in world.tasks()] == ["茶壶1", "茶壶1", "茶杯", "茶壶2"]
 
 
+@pytest.mark.timeout(240)  # two runs of the real daemon
+async def test_the_command_of_a_new_row_is_obeyed_before_a_server_sees_the_row(
+    user, begin, row, tmp_path
+):
+    wishes = ("取消", "重跑", "", "优先", "重试")
+    world = begin([row(n, 命令=wish) for n, wish in enumerate(wishes, 1)], max_in_flight=1)
+    _, log = await world.run("run", "--once")
+    assert said(user, "状态") == ["已取消", *["已完成"] * 4], log
+    assert said(user, "命令") == [""] * 5
+    cancelled, *others = said(user, "任务ID")
+    order = [run.task_id for run in read_executions(tmp_path / "comfyui")]
+    assert order == [others[2], others[0], others[1], others[3]]
+    assert cancelled not in order
+    user.insert(5, row(6, 命令="暂停"))
+    async with running(world):
+        await until(lambda: said(user, "任务ID")[5] and said(user, "命令")[5] == "")
+        assert "暂停" in said(user, "错误信息")[5]
+        assert executions(tmp_path / "comfyui").total() == 4
+        user.edit(5, "命令", "继续")
+        await until(lambda: said(user, "状态")[5] == "已完成")
+    assert {batch.status for batch in world.batches()} == {"completed"}
+
+
 async def test_a_table_of_an_older_tool_tells_each_stage_in_its_own_column(user, begin, row):
     headings = (
         "编号",

@@ -15,6 +15,7 @@ from tests.fakes.feishu_users import BitableUser, SheetUser
 from tests.fakes.file_users import CsvUser, FileUser, XlsxUser
 from tests.fakes.records import batch_record, untold_video
 from tests.fakes.table_user import TableUser
+from tests.fakes.waiting import until
 from tests.fakes.world import World, executions
 
 HEADINGS = (
@@ -203,3 +204,56 @@ async def test_killed_while_it_obeys_a_command_it_is_obeyed_exactly_once(
         assert executions(folder / "comfyui").total() == 2
         assert (user.rows()[0]["命令"], user.rows()[0]["状态"]) == ("", "已完成")
         assert world.verify() == []
+
+
+async def test_killed_while_it_takes_a_row_that_came_with_cancel_it_never_runs_it(
+    tmp_path: Path,
+) -> None:
+    for place in ("claim.noted", "claim.marked", "claim.accepted", "command.emptied"):
+        folder = tmp_path / place
+        user = CsvUser(folder / "document")
+        fill(user, folder / "document" / "pictures")
+        user.delete(1)
+        user.edit(0, "命令", "取消")
+        async with Simulator(folder / "comfyui") as simulator:
+            world = World(folder / "world", simulator.url, more=user.toml)
+            code, log = await world.run("run", "--once", ROWKEEPER_FAILPOINT=place)
+            assert code == -signal.SIGKILL, (place, log)
+            code, log = await world.run("run", "--once")
+        assert [task.status for task in world.tasks()] == ["已取消"], (place, log)
+        assert executions(folder / "comfyui").total() == 0
+        assert (user.rows()[0]["命令"], user.rows()[0]["状态"]) == ("", "已取消")
+        assert world.verify() == []
+
+
+@pytest.mark.parametrize("kind", [*FILE_USERS, *FEISHU_USERS])
+async def test_a_rerun_wished_while_the_daemon_lies_dead_after_another_one_is_obeyed(
+    kind: str, tmp_path: Path
+) -> None:
+    user = await started(kind, tmp_path / "document")
+    fill(user, tmp_path / "document" / "pictures")
+    user.delete(1)
+    async with Simulator(tmp_path / "comfyui") as simulator:
+        world = World(tmp_path / "world", simulator.url, more=user.toml)
+        code, log = await world.run("run", "--once")
+        assert code == 0, log
+        simulator.pace.seconds_per_job = 0.5
+        first = user.rows()[0]["任务ID"]
+        user.edit(0, "命令", "重跑")
+        daemon = await world.daemon("run")
+        await until(
+            lambda: user.rows()[0]["任务ID"] != first and user.rows()[0]["状态"] == "已完成"
+        )
+        daemon.kill()
+        await daemon.communicate()
+        user.edit(0, "命令", "重跑")
+        code, log = await world.run("run", "--once")
+        assert code == 0, log
+    tasks = [task.task_id for task in world.tasks()]
+    assert executions(tmp_path / "comfyui") == Counter(dict.fromkeys(tasks, 1))
+    assert len(tasks) == 3, log
+    row = user.rows()[0]
+    assert (row["任务ID"], row["命令"], row["状态"]) == (tasks[2], "", "已完成")
+    assert world.verify() == []
+    if not isinstance(user, FileUser):
+        await user.stop()

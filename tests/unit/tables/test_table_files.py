@@ -332,3 +332,20 @@ async def test_a_picture_that_wps_keeps_in_a_cell_is_read_and_stays_when_others_
     await table.fetch(row.files["product_image"][0], row, "product_image", tmp_path / "got.png")
     assert (tmp_path / "got.png").read_bytes() == content.getvalue()
     assert b'DISPIMG("ID_A1B2",1)' in parts(path)["xl/worksheets/sheet1.xml"]
+
+
+async def test_cells_that_are_empty_but_stand_in_the_file_are_written_and_emptied_again(tmp_path):
+    path = tmp_path / "t.xlsx"
+    book = openpyxl.Workbook()
+    book.active.append(["产品名", "命令", "任务ID", "状态"])
+    book.active.append(["茶壶", None, None, None])
+    for cell in book.active[2]:
+        cell.font = Font(bold=True)  # so it stands in the file, without an end tag
+    book.save(path)
+    table = table_of(path)
+    for status in ("在处理中", None, "已完成"):
+        (row,) = (await table.read_all()).rows
+        await table.write([Change(row=row, cells={"command": status, "status": status})])
+        line = next(openpyxl.load_workbook(path).active.iter_rows(min_row=2))
+        assert [cell.value for cell in line] == ["茶壶", status, None, status]
+        assert all(cell.font.bold for cell in line)
