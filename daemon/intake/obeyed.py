@@ -1,7 +1,6 @@
 """The notes of commands that were carried out and may still stand in their cell."""
 
 from ledger.entry import Meta
-from ledger.task import Json
 
 #: The meta section of the notes.
 SECTION = "commands"
@@ -14,5 +13,5 @@ def note_key(table: str, row_key: str) -> str:
 
 def note_of(table: str, row_key: str, word: str, told: str | None = None) -> Meta:
     """Return the note that *word* was obeyed, with what the row's maker is told of it."""
-    value: dict[str, Json] = {"word": word} if told is None else {"word": word, "told": told}
-    return Meta(section=SECTION, key=note_key(table, row_key), value=value)
+    answer = {} if told is None else {"told": told}
+    return Meta(section=SECTION, key=note_key(table, row_key), value={"word": word, **answer})
