@@ -48,9 +48,11 @@ class LostRows:
         self._standing[key] = None
 
     def forget(self, key: str) -> None:
-        """Note that the row with *key* bears another one from now on."""
+        """Note that the row with *key* is not looked for: it bears another one, or was found."""
         self._standing.pop(key, None)
-        self._lost.pop(key, None)
+        loss = self._lost.pop(key, None)
+        if loss is not None and key in (alike := self._by_inputs.get(loss.told, [])):
+            alike.remove(key)
 
     async def look(self, seen: Collection[str]) -> None:
         """Take in which ids stand in the table now; all that stand there, or nothing is right."""

@@ -2,7 +2,7 @@
 
 A row that lost its 任务ID gets it again and a row that says less than it was told is noted, so that
 the outbox tells it anew; neither runs again. A kill between the two leaves a row with an id that
-says less than it was told, which the next look finds.
+says less than it was told, which the next look finds. For one with an earlier id see ``outdated``.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,6 +13,7 @@ from daemon import failpoint
 from daemon.intake.table_rows import TableRows, Wants
 from daemon.tables.cells import Change, Result, Row
 from daemon.tables.handle import TableHandle
+from daemon.tables.outdated import renew
 from daemon.tables.overwritten import Overwritten
 from ledger.ledger import Ledger
 from ledger.task import Task
@@ -34,6 +35,10 @@ class Restoration:
         await self._note([*again, *(task for _, task in wants.overwritten)])
         for row, _ in wants.overwritten:
             self._rows.leave(row)
+        if wants.outdated:
+            async with self._handle.writing:
+                renewed = await renew(wants.outdated, self._handle, self._ledger)
+            log.warning("table.ids_restored", table=self._handle.name, rows=renewed)
 
     async def _mark(self, robbed: Sequence[tuple[Row, Task]]) -> list[Task]:
         """Write the ids into their rows; returns the tasks of those that bear them now."""

@@ -127,7 +127,7 @@ class TablePoller:
         await self._handle.note_rows(refused=reports, edited=self._rows.edited)
         self._refused_due = self._clock.monotonic() + REFUSED_AGAIN_SECONDS if refused else None
         self._seen = reading.revision
-        found = wants.commands or wants.robbed or wants.overwritten
+        found = wants.commands or wants.robbed or wants.overwritten or wants.outdated
         return not (found or len(wants.ready) > len(refused))
 
     async def _read(self) -> Reading | None:

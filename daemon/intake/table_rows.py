@@ -16,6 +16,7 @@ from daemon.tables.copies import SECTION as COPIES
 from daemon.tables.copies import Note, noted
 from daemon.tables.errors import Trouble
 from daemon.tables.handle import TableHandle
+from daemon.tables.outdated import Outdated, outdated_among
 from daemon.tables.status import STATUS_WORDS, RowStatus, read_status
 from ledger.batch import BatchStatus
 from ledger.entry import Meta
@@ -39,6 +40,8 @@ class Wants(msgspec.Struct, kw_only=True):
     # … of their 任务ID, by an older copy saved over the table; each with its first task
     overwritten: list[tuple[Row, Task]] = msgspec.field(default_factory=list)
     # … rows that say less than they were told, likewise
+    outdated: list[Outdated] = msgspec.field(default_factory=list)
+    # … rows that bear the id of an earlier run, likewise
     copies: list[Meta] = msgspec.field(default_factory=list)
     # … notes of rows that were seen to bear another one's id, and of those that do no longer
 
@@ -101,6 +104,8 @@ class TableRows:
             await self.lost.look(alike)
         copies = self._copies(alike, wants)
         seen: set[str] = set()
+        new: list[Row] = []
+        replaced: list[tuple[Row, Task]] = []
         for number, row in enumerate(reading.rows, start=1):
             if number % _SLICE == 0:
                 await asyncio.sleep(0)
@@ -108,12 +113,15 @@ class TableRows:
             if task_id in being_claimed:
                 continue
             if not task_id:
-                self._sort_new(row, reading.columns, wants)
+                new.append(row)
             elif row.place in copies:
-                wants.reports.append((row, Trouble(code="copied", values={"task": task_id})))
-            else:
-                self._sort_known(row, task_id, reading.columns, wants, at)
+                wants.reports.append(_copied(row))
+            elif (task := self._sort_known(row, task_id, reading.columns, wants, at)) is not None:
+                replaced.append((row, task))
             seen.add(task_id)
+        self._sort_replaced(replaced, alike, wants)
+        for row in new:  # last: what was lost may stand in a row with an earlier id
+            self._sort_new(row, reading.columns, wants)
         if reading.is_whole:
             self._marks = {key: mark for key, mark in self._marks.items() if key in seen}
             self._edited = {key: None for key in self._edited if key in seen}
@@ -170,9 +178,23 @@ class TableRows:
         else:
             wants.ready.append(row)
 
-    def _sort_known(self, row: Row, task_id: str, columns: Columns, wants: Wants, at: str) -> None:
+    def _sort_replaced(
+        self, replaced: Sequence[tuple[Row, Task]], standing: Collection[str], wants: Wants
+    ) -> None:
+        """Sort rows with the id of an earlier run: the row of a run that has none, else a copy."""
+        if self._can_lose_ids:
+            wants.outdated = outdated_among(replaced, standing, self._index)
+        places = {each.row.place for each in wants.outdated}
+        for each in wants.outdated:
+            self.lost.forget(each.key)
+        wants.reports += [_copied(row) for row, _ in replaced if row.place not in places]
+
+    def _sort_known(
+        self, row: Row, task_id: str, columns: Columns, wants: Wants, at: str
+    ) -> Task | None:
+        """Sort a row that bears an id; returns its task when that was replaced by a later run."""
         if self._marks.get(task_id) == row.mark:
-            return
+            return None
         task = self._index.find_task(task_id)
         ready = read_status(status_text(row, columns, self._workflow_type)) is RowStatus.READY
         if task is None or (own := task.metadata.table_row) is None or own.table != self._table:
@@ -180,14 +202,17 @@ class TableRows:
                 wants.commands.append((row, None))
             elif ready and _is_filled(row):
                 wants.reports.append((row, Trouble(code="unknown_id", values={"task": task_id})))
-            return
-        if row.key != own.key or own.replaced_by is not None:
-            wants.reports.append((row, Trouble(code="copied", values={"task": task_id})))
+            return None
+        if own.replaced_by is not None:
+            return task
+        if row.key != own.key:
+            wants.reports.append(_copied(row))
         elif row.text("command"):
             self._marks.pop(task_id, None)  # a copy of the row as it was may be left with the id
             wants.commands.append((row, task))
         else:
             self._sort_ours(row, task, columns, wants, at)
+        return None
 
     def _sort_ours(self, row: Row, task: Task, columns: Columns, wants: Wants, at: str) -> None:
         """Sort a row of ours that bears no command."""
@@ -251,6 +276,11 @@ def unknown_status(word: str) -> Trouble:
     """Return the report of a status that is not in the list."""
     known = "、".join(words[0] for words in STATUS_WORDS.values())
     return Trouble(code="unknown_status", values={"status": word[:40], "known": known})
+
+
+def _copied(row: Row) -> tuple[Row, Trouble]:
+    """Return the report of a row that bears another one's id."""
+    return row, Trouble(code="copied", values={"task": row.text("task_id")})
 
 
 def _says_less(

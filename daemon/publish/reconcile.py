@@ -12,6 +12,7 @@ from daemon.tables.cells import Change, Outcome, Reading, Result, Row
 from daemon.tables.columns import OUR_HEADINGS, Columns
 from daemon.tables.errors import Refused
 from daemon.tables.handle import TableHandle
+from daemon.tables.outdated import Outdated, outdated_among, renew
 from ledger.errors import Conflict
 from ledger.ledger import Ledger
 from ledger.status import OPEN_STAGES
@@ -64,7 +65,7 @@ class Reconciliation:
         """
         ours = await self._ours()
         async with self._handle.writing:
-            before = await self._handle.table.read_all()
+            before, renamed = await self._with_latest_ids()
             known = await self._rows_of(ours, before)
             outcomes: dict[str, Outcome] = {}
             keys = [key for key in ours if key in known]
@@ -83,7 +84,8 @@ class Reconciliation:
                 for key, outcome in outcomes.items()
                 if outcome.trouble is not None
             },
-            differences=[
+            differences=renamed
+            + [
                 each
                 for key, outcome in outcomes.items()
                 if outcome.result is Result.WRITTEN and key in there
@@ -108,6 +110,41 @@ class Reconciliation:
             for key, row in types.items()
             if row is not None
         }
+
+    async def _with_latest_ids(self) -> tuple[Reading, list[Difference]]:
+        """Return the table once no row in it bears the id of an earlier run of it."""
+        reading = await self._handle.table.read_all()
+        outdated = await self._outdated(reading)
+        if not outdated:
+            return reading, []
+        await renew(outdated, self._handle, self._ledger)
+        heading = reading.columns.headings["task_id"]
+        renamed = [
+            Difference(row=each.key, column=heading, was=each.row.text("task_id"), now=each.key)
+            for each in outdated
+        ]
+        return await self._handle.table.read_all(), renamed
+
+    async def _outdated(self, reading: Reading) -> list[Outdated]:
+        """Return the rows with the id of an earlier run whose latest one has no row."""
+        if self._handle.table.has_own_keys:
+            return []
+        bearing: dict[str, list[Row]] = {}
+        for row in reading.rows:
+            if row.key is not None:
+                bearing.setdefault(row.key, []).append(row)
+        replaced: list[tuple[Row, Task]] = []
+        for number, (key, rows) in enumerate(bearing.items(), start=1):
+            if number % PORTION == 0:
+                await asyncio.sleep(0)
+            task = self._ledger.index.find_task(key)
+            place = task.metadata.table_row if task else None
+            if task is None or place is None or place.replaced_by is None:
+                continue
+            own = self._handle.original(task).among(rows)
+            if own is not None and place.table == self._handle.name:
+                replaced.append((own, task))
+        return outdated_among(replaced, bearing, self._ledger.index)
 
     async def _rows_of(
         self, ours: Mapping[str, Sequence[Task]], reading: Reading

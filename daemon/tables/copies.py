@@ -58,6 +58,10 @@ class Original(msgspec.Struct, frozen=True, kw_only=True):
         copies = {self._held(each) for each in rows} - {own}
         return Seen(row=own, copies=tuple(sorted(copies))) if copies else None
 
+    def is_made_of(self, row: Row) -> bool:
+        """Say whether *row* holds just what the task was made of."""
+        return not self._differing(row)
+
     def _differing(self, row: Row) -> int:
         """Return how many columns hold something else than the task was made of."""
         return sum(_told(value) != _tokens_or_text(row, key) for key, value in self.inputs.items())

@@ -112,6 +112,75 @@ async def test_a_copy_of_a_row_that_was_run_anew_stays_a_copy_and_runs_once_it_i
     assert cup.verify() == []
 
 
+@pytest.fixture
+def rerun(user, cup):
+    """Run the row, then run it anew; returns the row as it showed each run."""
+    if user.kind == "feishu-bitable":
+        pytest.skip("its rows are found by keys of their own")
+
+    async def rerun() -> tuple[dict[str, str], dict[str, str]]:
+        assert await worked(cup) == 0
+        (old,) = user.rows()
+        user.edit(0, "命令", "重跑")
+        assert await worked(cup) == 0
+        (new,) = user.rows()
+        assert new["任务ID"] != old["任务ID"]
+        return old, new
+
+    return rerun
+
+
+@pytest.fixture
+def save_over(user):
+    """Have the first row say what an older copy of the table says of it."""
+
+    def save_over(old: dict[str, str], **also: str) -> None:
+        held = {heading: old[heading] for heading in ("任务ID", "状态", "输出图片")}
+        if user.kind == "feishu-sheet":
+            del held["输出图片"]  # pictures lie in their cells
+        for heading, value in (held | also).items():
+            user.edit(0, heading, value)
+
+    return save_over
+
+
+async def test_an_older_copy_from_before_a_rerun_shows_the_last_run_again_and_takes_commands(
+    user, cup, rerun, save_over
+):
+    old, new = await rerun()
+    save_over(old, 命令="重跑")  # the word that the last run obeyed
+    assert await worked(cup) == 0
+    assert user.rows() == [new]
+    save_over(old)
+    user.copy(0)
+    user.edit(1, "产品名", "蓝瓶")
+    assert await worked(cup) == 0
+    assert user.rows()[0] == new
+    assert is_told_to_be_a_copy(user.rows()[1])
+    assert user.rows()[1]["任务ID"] == old["任务ID"]
+    user.delete(1)
+    assert await worked(cup) == 0
+    save_over(old, 产品名="绿杯", 命令="重跑")
+    assert len(cup.tasks()) == 2
+    assert await worked(cup) == 0
+    assert len(cup.tasks()) == 3
+    assert "绿杯" in user.rows()[0]["输出图片"]
+    assert cup.verify() == []
+
+
+async def test_reconcile_gives_a_row_of_an_older_copy_the_id_and_result_of_its_last_run(
+    user, cup, rerun, save_over
+):
+    old, new = await rerun()
+    save_over(old)
+    answer = await reconciled(cup)
+    assert (answer["rows"], answer["gone"]) == (1, [])
+    first = answer["differences"][0]
+    assert (first["column"], first["was"], first["now"]) == ("任务ID", old["任务ID"], new["任务ID"])
+    assert user.rows() == [new]
+    assert cup.verify() == []
+
+
 async def test_a_copy_is_told_nothing_of_its_original_that_is_retried_mended_and_deleted(
     user, cup, copy, simulator
 ):
