@@ -126,9 +126,9 @@ class TablePoller:
         await self._report(reports)
         await self._handle.note_rows(refused=reports, edited=self._rows.edited)
         self._refused_due = self._clock.monotonic() + REFUSED_AGAIN_SECONDS if refused else None
-        self._seen = reading.revision
-        found = wants.commands or wants.robbed or wants.overwritten or wants.outdated
-        return not (found or len(wants.ready) > len(refused))
+        restored = wants.robbed or wants.overwritten or wants.outdated
+        self._seen = None if restored else reading.revision  # the same copy may be saved again
+        return not (wants.commands or restored or len(wants.ready) > len(refused))
 
     async def _read(self) -> Reading | None:
         """Return the table, None when it is as it was; now and then with every row in it."""

@@ -17,6 +17,7 @@ from daemon.tables.copies import Note, noted
 from daemon.tables.errors import Trouble
 from daemon.tables.handle import TableHandle
 from daemon.tables.outdated import Outdated, outdated_among
+from daemon.tables.overwritten import says_less
 from daemon.tables.status import STATUS_WORDS, RowStatus, read_status
 from ledger.batch import BatchStatus
 from ledger.entry import Meta
@@ -184,9 +185,9 @@ class TableRows:
         """Sort rows with the id of an earlier run: the row of a run that has none, else a copy."""
         if self._can_lose_ids:
             wants.outdated = outdated_among(replaced, standing, self._index)
-        places = {each.row.place for each in wants.outdated}
         for each in wants.outdated:
             self.lost.forget(each.key)
+        places = {each.row.place for each in wants.outdated}
         wants.reports += [_copied(row) for row, _ in replaced if row.place not in places]
 
     def _sort_known(
@@ -222,7 +223,7 @@ class TableRows:
             self.leave(row)  # when they end the row is told, and so changes
         elif not all(each.publish.is_settled and each.updated_at < at for each in newest):
             return  # the table does not know yet, or did not when it was read
-        elif _says_less(row, status, columns, newest):
+        elif says_less(row, status, columns, newest):
             wants.overwritten.append((row, task))
         elif status is RowStatus.READY:
             wants.reports.append((row, Trouble(code="status_reset")))
@@ -281,22 +282,6 @@ def unknown_status(word: str) -> Trouble:
 def _copied(row: Row) -> tuple[Row, Trouble]:
     """Return the report of a row that bears another one's id."""
     return row, Trouble(code="copied", values={"task": row.text("task_id")})
-
-
-def _says_less(
-    row: Row, status: RowStatus | None, columns: Columns, newest: Sequence[Task]
-) -> bool:
-    """Say whether a row was told its end and says less now: an older copy of it was saved.
-
-    Who only empties the status leaves the time of its end, or its results.
-    """
-    if status is RowStatus.PROCESSING:
-        return True
-    done = all(each.stage is Stage.DONE for each in newest)
-    told = ("finished_at", *(("output_image", "output_video") if done else ()))
-    there = [key for key in told if key in columns]
-    empty = not any(row.text(key) or key in row.files for key in there)
-    return status is RowStatus.READY and bool(there) and empty
 
 
 def _is_filled(row: Row) -> bool:

@@ -4,13 +4,17 @@ Who finds such a row writes the note; the outbox tells the row anew, whatever it
 removes the note. A kill in between leaves the note, and so the row is told at the next start.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
 
+from daemon.tables.cells import Row
+from daemon.tables.columns import Columns
+from daemon.tables.status import RowStatus
 from ledger.entry import Meta
-from ledger.task import Json
+from ledger.status import Stage
+from ledger.task import Json, Task
 
 SECTION = "overwritten"
 
@@ -45,6 +49,20 @@ def newly_overwritten(table: str, records: Iterable[object]) -> list[Overwritten
     """Return the notes of *table* that these records make."""
     noted = (each for each in records if isinstance(each, Meta) and each.section == SECTION)
     return list(_of(table, (each.value for each in noted)))
+
+
+def says_less(row: Row, status: RowStatus | None, columns: Columns, newest: Sequence[Task]) -> bool:
+    """Say whether a row was told its end and says less now: an older copy of it was saved.
+
+    Who only empties the status leaves the time of its end, or its results.
+    """
+    if status is RowStatus.PROCESSING:
+        return True
+    done = all(each.stage is Stage.DONE for each in newest)
+    told = ("finished_at", *(("output_image", "output_video") if done else ()))
+    there = [key for key in told if key in columns]
+    empty = not any(row.text(key) or key in row.files for key in there)
+    return status is RowStatus.READY and bool(there) and empty
 
 
 def _of(table: str, values: Iterable[Json]) -> Iterator[Overwritten]:

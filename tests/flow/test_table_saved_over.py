@@ -13,7 +13,7 @@ from tests.fakes.file_users import FILE_USERS, FileUser
 from tests.fakes.waiting import until
 from tests.fakes.world import World, executions, finish, kill
 
-HEADINGS = ("编号", "产品名", "产品图", "模特图", "任务ID", "状态", "错误信息", "输出图片")
+HEADINGS = ("编号", "产品名", "产品图", "模特图", "任务ID", "状态", "错误信息", "输出图片", "命令")
 ROWS = 4
 
 
@@ -111,8 +111,34 @@ async def test_an_older_copy_saved_while_no_daemon_runs_gives_rows_that_were_tol
     assert code == 0, log
     assert said(user, "状态") == ["已完成"] * ROWS
     assert_shown_once(world, user, tmp_path / "comfyui", keys)
-    user.save([*user.load(), *([*line[:4], "", "", "", ""] for line in user.load()[1:2])])
+    user.save([*user.load(), *([*line[:4], *[""] * 5] for line in user.load()[1:2])])
     code, log = await world.run("run", "--once")  # a row alike one that stands is a new one
     assert code == 0, log
     assert said(user, "任务ID")[:ROWS] == keys
     assert executions(tmp_path / "comfyui").total() == ROWS + 1
+
+
+async def test_a_copy_from_before_a_rerun_gets_the_last_run_back_whenever_it_is_saved_over(
+    user, simulator, tmp_path
+):
+    world = World(tmp_path / "world", simulator.url, more=user.toml)
+    async with running(world):
+        await until(lambda: said(user, "状态") == ["已完成"] * ROWS)
+        older, first = user.path.read_bytes(), user.rows()[0]
+        user.edit(0, "命令", "重跑")
+        await until(lambda: len(world.tasks()) == ROWS + 1)
+        for _ in range(2):  # while the row runs anew, and when it has ended
+            save_over(user, older)
+            await until(lambda: user.rows()[0]["任务ID"] != first["任务ID"])
+            await until(lambda: user.rows()[0]["输出图片"] not in ("", first["输出图片"]))
+        await until(lambda: said(user, "状态") == ["已完成"] * ROWS)
+        rows = user.rows()
+    for place in ("renew.noted", "renew.marked"):
+        save_over(user, older)
+        code, log = await world.run("run", "--once", ROWKEEPER_FAILPOINT=place)
+        assert code == -signal.SIGKILL, log
+        code, log = await world.run("run", "--once")
+        assert code == 0, log
+        assert user.rows() == rows
+    assert executions(tmp_path / "comfyui").total() == ROWS + 1
+    assert world.verify() == []
