@@ -85,6 +85,8 @@ def assert_shown_once(world: World, user: TableUser, simulated: Path) -> None:
 async def expect_one_result_wherever_killed(kind: str, folder: Path, shard: int) -> None:
     user = await started(kind, folder / "first" / "document")
     places = await places_of(user, folder / "first")
+    if not isinstance(user, FileUser):
+        await user.stop()
     for number, place in enumerate(places[shard::2]):
         own = folder / str(number)
         user = await started(kind, own / "document")
