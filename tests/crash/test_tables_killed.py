@@ -243,11 +243,13 @@ async def test_a_rerun_wished_while_the_daemon_lies_dead_after_another_one_is_ob
         first = user.rows()[0]["任务ID"]
         user.edit(0, "命令", "重跑")
         daemon = await world.daemon("run")
-        await until(
-            lambda: user.rows()[0]["任务ID"] != first and user.rows()[0]["状态"] == "已完成"
-        )
-        daemon.kill()
-        await daemon.communicate()
+        try:
+            await until(
+                lambda: user.rows()[0]["任务ID"] != first and user.rows()[0]["状态"] == "已完成"
+            )
+        finally:
+            daemon.kill()
+            await daemon.communicate()
         user.edit(0, "命令", "重跑")
         code, log = await world.run("run", "--once")
         assert code == 0, log
