@@ -82,7 +82,7 @@ async def run(
             await _recover(ground, manager, words)
             intake = Intake(ground.ledger, ground.contents, workflows.needs, clock, settings.inputs)
             tables = make_table_work(ground, intake)
-            work = _work(ground, intake, tables, manager, words)
+            work = await _work(ground, intake, tables, manager, words)
             reloading.add(lambda anew: work.alerts.replace(anew.alerts))
             reloading.add(lambda _: workflows.replaced())
             services = [*work.services, *([observer(work.desk)] if observer else [])]
@@ -118,7 +118,7 @@ class Work:
     desk: Desk
 
 
-def _work(
+async def _work(
     ground: Ground, intake: Intake, tables: TableWork, manager: ServiceManager, words: Words
 ) -> Work:
     """Make the services, in the order of the flow; nothing begins yet."""
@@ -135,13 +135,13 @@ def _work(
     quota = ground.feishu.quota if ground.feishu else None
     alerts = make_alerts(settings, ledger, clock, lambda: stuck.stuck, quota)
     collector = Collector(ledger, ground.clients, ground.workflows.settings, ground.paths, clock)
-    desk = _desk(ground, intake, tables, inbox, followers, stuck, collector)
+    desk = await _desk(ground, intake, tables, inbox, followers, stuck, collector)
     web = WebServer(desk)
     services: list[Service] = [
         inbox,
         *tables.pollers,
         *tables.pushes,
-        *make_dispatch_work(ground),
+        *await make_dispatch_work(ground),
         *(service for each in followers for service in (each, each.news)),
         collector,
         *tables.publishers,
@@ -178,7 +178,7 @@ def _stuck(ground: Ground, backups: LedgerBackups, followers: Sequence[Follower]
     )
 
 
-def _desk(  # noqa: PLR0917 - what the page shows comes from everywhere
+async def _desk(  # noqa: PLR0917 - what the page shows comes from everywhere
     ground: Ground,
     intake: Intake,
     tables: TableWork,
@@ -188,7 +188,7 @@ def _desk(  # noqa: PLR0917 - what the page shows comes from everywhere
     collector: Collector,
 ) -> Desk:
     run_times = RunTimes()
-    run_times.load(ground.ledger)
+    await run_times.load(ground.ledger)
     gpu_time = GpuTime(ground.ledger)
     for listener in (run_times.follow, gpu_time.follow):
         ground.ledger.subscribe(listener)

@@ -11,13 +11,14 @@ from daemon.ground import Ground
 from daemon.running import Service
 
 
-def make_dispatch_work(ground: Ground) -> list[Service]:
+async def make_dispatch_work(ground: Ground) -> list[Service]:
     """Return the services, wired to the ledger's feed and to the reload of workflows."""
     ledger, clock, states = ground.ledger, ground.clock, ground.states
     ready = _ready_rows(ground)
     lanes = _lanes(ground, ready)
     together = Lanes(ready, lanes)
     ledger.subscribe(together.follow)
+    await ready.load()
 
     def replaced() -> None:
         for state in states:
@@ -31,15 +32,13 @@ def make_dispatch_work(ground: Ground) -> list[Service]:
 
 def _ready_rows(ground: Ground) -> ReadyRows:
     settings, states = ground.settings.dispatch, ground.states
-    ready = ReadyRows(
+    return ReadyRows(
         ground.ledger,
         ground.clock,
         stage_order=settings.order == "stage",
         affinity=settings.affinity,
         takes_work=lambda name: any(state.takes_work for state in states if state.name == name),
     )
-    ready.load()
-    return ready
 
 
 def _lanes(ground: Ground, ready: ReadyRows) -> list[Lane]:

@@ -186,6 +186,13 @@ class Index:
         """Return the tasks in these open stages (on one server), oldest first."""
         return self._open.in_stage(*stages, server=server)
 
+    def each_in_stage(self, *stages: Stage) -> Iterator[Task]:
+        """Yield the tasks in these open stages, oldest first, each as it stands at its turn.
+
+        Commits may happen meanwhile: a task that left is not yielded, one that came need not be.
+        """
+        return self._open.each_in_stage(*stages)
+
     def waiting(self, batch_id: str, workflow_type: str) -> Iterator[Task]:
         """Return a batch's waiting tasks of a type: highest priority first, then as accepted.
 

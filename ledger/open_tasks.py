@@ -59,6 +59,16 @@ class OpenTasks:
             found.extend(held)
         return [self._tasks[task_id] for task_id in sorted(found, key=self._order.__getitem__)]
 
+    def each_in_stage(self, *stages: Stage) -> Iterator[Task]:
+        """Yield the tasks in these stages, oldest first, also while some come and go.
+
+        A look at each open task, whatever its stage: for those who want most of them.
+        """
+        for task_id in list(self._order):  # in the order in which they came
+            task = self._tasks.open_task(task_id)
+            if task is not None and task.stage in stages:
+                yield task
+
     def waiting(self, batch_id: str, workflow_type: str) -> Iterator[Task]:
         """Yield a batch's waiting tasks of a type in their order, also while some come and go."""
         for task_id in self._waiting.ids(batch_id, workflow_type):

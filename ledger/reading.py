@@ -41,6 +41,13 @@ class Reading:
         """
         return self._index.in_stage(*stages, server=server)
 
+    def each_in_stage(self, *stages: Stage) -> Iterator[Task]:
+        """Yield the tasks in these open stages, oldest first, each as it stands at its turn.
+
+        Lazy, so that many of them can be gone through in slices while commits happen.
+        """
+        return self._index.each_in_stage(*stages)
+
     def waiting(self, batch_id: str, workflow_type: str) -> Iterator[Task]:
         """Yield a batch's waiting tasks of a type: highest priority first, then as accepted.
 

@@ -35,6 +35,14 @@ class View(Protocol):
         """Return the tasks in these open stages, oldest first."""
         ...
 
+    def waiting(self, batch_id: str, workflow_type: str) -> Iterator[Task]:
+        """Yield a batch's waiting tasks of a type, highest priority first."""
+        ...
+
+    def waiting_types(self, batch_id: str) -> list[str]:
+        """Return the workflow types that have waiting tasks in the batch."""
+        ...
+
     def newest_of_family(self, row_id: str, workflow_type: str) -> Task | None:
         """Return the family's newest task."""
         ...

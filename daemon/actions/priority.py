@@ -15,8 +15,11 @@ def put_first(view: View, tasks: list[Task], *, at: str) -> Plan:
         return planned("task.put_first", Said(key="action.none_waits"))
     own = {task.task_id for task in waiting}
     batch_id = waiting[0].batch_id
-    others = (t for t in view.in_stage(Stage.WAITING) if t.batch_id == batch_id)
-    highest = max((each.priority for each in others if each.task_id not in own), default=None)
+    others = (
+        next((each for each in view.waiting(batch_id, kind) if each.task_id not in own), None)
+        for kind in view.waiting_types(batch_id)
+    )
+    highest = max((each.priority for each in others if each is not None), default=None)
     priority = 0 if highest is None else highest + 1
     changed = [
         task.changed(at=at, priority=priority) for task in waiting if task.priority < priority

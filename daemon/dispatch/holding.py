@@ -45,16 +45,22 @@ class Holding:
         self._ready = ready
         self._servers = servers
         self._clock = clock
-        self._unfit = {  # tasks marked as unfit for every server, here or by an earlier process
-            task.task_id
-            for task in ledger.in_stage(Stage.WAITING)
-            if task.error_kind is not None and task.not_before is None
-        }
-        # batches that may say why they wait, written here or by an earlier process
-        self._marked = {each.batch_id for each in ledger.batches() if each.held is not None}
+        self._unfit: set[str] = set()  # tasks that are marked as unfit for every server
+        self._marked: set[str] = set()  # batches that may say why they wait
+
+    async def load(self) -> None:
+        """Take in what an earlier process has marked."""
+
+        def look(task: Task) -> None:
+            if task.error_kind is not None and task.not_before is None:
+                self._unfit.add(task.task_id)
+
+        await in_slices(map(look, self._ledger.each_in_stage(Stage.WAITING)))
+        self._marked |= {each.batch_id for each in self._ledger.batches() if each.held is not None}
 
     async def run(self, stop: asyncio.Event) -> None:
         """Review until *stop* is set."""
+        await self.load()
         while not stop.is_set():
             if self._ledger.writable:
                 await self.review()

@@ -21,6 +21,7 @@ from daemon.settle.dependency import dependency_met, why_blocked
 from daemon.settle.gpu_memory import given_up_by, wanted_server
 from ledger.entry import Meta, Transaction
 from ledger.ledger import Ledger
+from ledger.slices import in_slices
 from ledger.status import OPEN_STAGES, Stage, Status
 from ledger.task import Task
 from ledger.timestamps import from_timestamp
@@ -65,10 +66,9 @@ class ReadyRows:
         self._unfit: dict[str, Unfit] = {}  # why the excluding servers cannot run a task
         self.marks: dict[str, str | None] = {}  # task id -> its ``blocked_by`` to be
 
-    def load(self) -> None:
-        """Take in every waiting task of the ledger."""
-        for task in self._ledger.in_stage(Stage.WAITING):
-            self._sort_in(task)
+    async def load(self) -> None:
+        """Take in every waiting task of the ledger; ``follow`` takes in what changes meanwhile."""
+        await in_slices(map(self._sort_in, self._ledger.each_in_stage(Stage.WAITING)))
 
     def follow(self, transaction: Transaction) -> None:
         """Take in a durable change; the ledger's subscriber."""

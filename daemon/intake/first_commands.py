@@ -75,8 +75,8 @@ def _cancelled(task: Task, at: str) -> Task:
 def _priorities(
     batch: Batch, rows: Sequence[tuple[ClaimedRow, Sequence[Task]]], index: Index
 ) -> Iterator[int]:
-    """Yield the priorities of what will wait in the batch."""
+    """Yield the priorities of what will wait in the batch, the highest among them."""
     for _, tasks in rows:
         yield from (task.priority for task in tasks)
-    waiting = index.in_stage(Stage.WAITING)
-    yield from (task.priority for task in waiting if task.batch_id == batch.batch_id)
+    for workflow_type in index.waiting_types(batch.batch_id):
+        yield next(index.waiting(batch.batch_id, workflow_type)).priority  # the highest

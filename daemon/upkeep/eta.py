@@ -15,6 +15,7 @@ import msgspec
 
 from ledger.entry import Transaction
 from ledger.ledger import Ledger
+from ledger.slices import in_slices
 from ledger.status import Stage
 from ledger.task import Task
 from ledger.timestamps import from_timestamp
@@ -51,11 +52,17 @@ class RunTimes:
     def __init__(self) -> None:
         self._runs: dict[str, dict[str, deque[float]]] = {}  # type -> server -> seconds
 
-    def load(self, ledger: Ledger) -> None:
+    async def load(self, ledger: Ledger) -> None:
         """Take in the newest finished tasks of the ledger, ``TASKS_LOOKED_AT`` at most."""
         batches = (batch.batch_id for batch in reversed(ledger.batches()))
         tasks = (task for batch_id in batches for task in ledger.tasks(batch_id))
-        done = [task for task in islice(tasks, TASKS_LOOKED_AT) if task.stage is Stage.DONE]
+        done: list[Task] = []
+
+        def look(task: Task) -> None:
+            if task.stage is Stage.DONE:
+                done.append(task)
+
+        await in_slices(map(look, islice(tasks, TASKS_LOOKED_AT)))
         for task in sorted(done, key=lambda task: task.finished_at or ""):
             self._take(task)
 

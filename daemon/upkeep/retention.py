@@ -17,6 +17,7 @@ import structlog
 from config.settings import Settings
 from ledger.errors import Conflict
 from ledger.ledger import Ledger
+from ledger.slices import in_slices
 from ledger.status import OPEN_STAGES, Stage
 from ledger.task import OutputFile, Task
 from ledger.timestamps import from_timestamp, to_timestamp
@@ -114,7 +115,9 @@ async def forget_outputs(
     if not retention_days:
         return 0
     limit = to_timestamp(now - timedelta(days=retention_days))
-    open_rows = {task.row_id for task in ledger.in_stage(*OPEN_STAGES)}
+    open_rows: set[str] = set()
+    rows = (task.row_id for task in ledger.each_in_stage(*OPEN_STAGES))
+    await in_slices(map(open_rows.add, rows))
     removed = 0
     async for task in _all_tasks(ledger):
         if task.row_id in open_rows or not _is_over(task, limit):

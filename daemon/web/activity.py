@@ -1,7 +1,7 @@
 """How busy the last hour was: rows made and failed by the minute, how much each GPU worked."""
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from datetime import datetime
 from itertools import islice
 
@@ -15,6 +15,7 @@ from daemon.web.views import task_row
 from daemon.web.warning import BilingualWarning
 from ledger.entry import Transaction
 from ledger.ledger import Ledger
+from ledger.slices import in_turns
 from ledger.status import Stage
 from ledger.task import Task
 from ledger.timestamps import from_timestamp
@@ -48,7 +49,11 @@ class Activity:
         self._since = clock.now()
         self._minutes: dict[int, list[int]] = {}  # minutes since the epoch -> [done, failed]
         self._busy: dict[str, dict[int, float]] = {}  # server -> slot -> seconds of execution
-        self._latest: deque[Task] = deque(_newest_results(ledger), maxlen=LATEST_RESULTS)
+        self._latest: deque[Task] = deque(maxlen=LATEST_RESULTS)
+
+    async def load(self) -> None:
+        """Take in the newest results that earlier processes have made."""
+        self._latest.extend(await in_turns(_newest_results(self._ledger)))
 
     def follow(self, transaction: Transaction) -> None:
         """Count what a durable transaction ends: a listener of the ledger."""
@@ -116,10 +121,14 @@ def _minute(at: datetime) -> int:
     return int(at.timestamp() // 60)
 
 
-def _newest_results(ledger: Ledger) -> list[Task]:
-    """Return the newest results among the tasks of the newest batches, oldest first."""
+def _newest_results(ledger: Ledger) -> Generator[None, None, list[Task]]:
+    """Find the newest results among the tasks of the newest batches, oldest first."""
     batches = (batch.batch_id for batch in reversed(ledger.batches()))
     tasks = (task for batch_id in batches for task in ledger.tasks(batch_id))
-    done = [task for task in islice(tasks, TASKS_LOOKED_AT) if task.output_files]
+    done: list[Task] = []
+    for task in islice(tasks, TASKS_LOOKED_AT):
+        if task.output_files:
+            done.append(task)
+        yield
     done.sort(key=lambda task: task.finished_at or "")
     return done[-LATEST_RESULTS:]

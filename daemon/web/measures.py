@@ -8,6 +8,7 @@ from daemon.metrics import fill
 from daemon.web.desk import Desk
 from daemon.web.durations import Durations
 from ledger.entry import Transaction
+from ledger.slices import in_slices
 from ledger.status import OPEN_STAGES, Stage
 from ledger.task import Task
 
@@ -28,13 +29,18 @@ class Measures:
     def __init__(self, desk: Desk) -> None:
         self.metrics = desk.metrics
         self._desk = desk
-        self._ledger = ledger = desk.ledger
+        self._ledger = desk.ledger
         self._durations = Durations(desk.metrics)
-        self._auto_retries = {
-            task.task_id: task.auto_retries
-            for task in ledger.in_stage(*OPEN_STAGES)
-            if task.auto_retries
-        }
+        self._auto_retries: dict[str, int] = {}  # of open tasks that have any
+
+    async def load(self) -> None:
+        """Take in what open tasks have behind them; it was counted by earlier processes."""
+
+        def look(task: Task) -> None:
+            if task.auto_retries:
+                self._auto_retries[task.task_id] = task.auto_retries
+
+        await in_slices(map(look, self._ledger.each_in_stage(*OPEN_STAGES)))
 
     def follow(self, transaction: Transaction) -> None:
         """Count what a durable transaction tells: a listener of the ledger."""

@@ -88,6 +88,7 @@ class WebServer:
             raise _unusable("web.admin_token_file", str(path), str(error)) from error
         await asyncio.to_thread(uploads.clear, self._desk.settings.state_dir / UPLOADS)
         desk = self._desk
+        measures, activity = await self._counts()
         guard = Guard(token, desk.clock, reading_is_open=is_loopback(self._settings.host))
         return Room(
             desk=desk,
@@ -95,14 +96,22 @@ class WebServer:
             changes=UnderWay(CHANGES_UNDER_WAY),
             answers=AnswersGiven(desk.ledger, desk.clock),
             feed=Feed(),
-            measures=Measures(desk),
+            measures=measures,
             openapi=msgspec.json.encode(openapi.document(ENDPOINTS)),
             page=await asyncio.to_thread(read_page),
             thumbs=ThumbCache(desk.settings.state_dir / THUMBS),
-            activity=Activity(
-                desk.ledger, desk.servers, desk.stuck, desk.clock, partial(concerns_of, desk)
-            ),
+            activity=activity,
         )
+
+    async def _counts(self) -> tuple[Measures, Activity]:
+        """Return what counts along with the ledger, at where it stands."""
+        desk = self._desk
+        measures = Measures(desk)
+        await measures.load()
+        concerns = partial(concerns_of, desk)
+        activity = Activity(desk.ledger, desk.servers, desk.stuck, desk.clock, concerns)
+        await activity.load()
+        return measures, activity
 
     async def _listen(self, runner: web.ServerRunner) -> None:
         host, port = self._settings.host, self._settings.port

@@ -20,9 +20,11 @@ from ledger.ledger import Ledger
 from ledger.shelf import decode_task, encode_task
 from ledger.status import Stage
 from ledger.task import InputFile, Metadata, Source, Task
+from tests.bench.ledger_records import BATCH, write_ledger
 from tests.fakes.door import open_door
-from tests.fakes.loop_lag import WORST_SHARE, LoopLag
+from tests.fakes.loop_lag import HELD_SECONDS, WORST_SHARE, LoopLag
 from tests.fakes.records import batch_record, task_record
+from tests.fakes.waiting import until
 from tests.fakes.world import World
 from tests.unit.actions.house import row, video_of
 from tests.unit.intake.house import House
@@ -46,7 +48,7 @@ async def test_the_loop_goes_on_while_a_very_large_transaction_is_written_and_to
     ready = ReadyRows(
         ledger, SystemClock(), stage_order=False, affinity=True, takes_work=takes_work
     )
-    ready.load()
+    await ready.load()
     ledger.subscribe(ready.follow)
     tasks = [as_accepted(number) for number in range(1, 50_001)]
     async with LoopLag() as lag:
@@ -113,6 +115,17 @@ async def test_the_loop_goes_on_while_thousands_of_blocked_rows_are_looked_at(tm
     assert ledger.batch(batch_record().batch_id).status is BatchStatus.COMPLETED
     await ledger.close()
     assert lag.worst_share < WORST_SHARE
+
+
+async def test_the_loop_goes_on_while_a_daemon_starts_with_tens_of_thousands_of_waiting_rows(
+    tmp_path: Path,
+) -> None:
+    world = World(tmp_path / "world", "http://127.0.0.1:9")
+    write_ledger(world.ledger, 35_000, waiting_tasks=30_000)
+    async with LoopLag() as lag, open_door(world) as door:
+        assert door.ledger.counts()[Stage.WAITING] == 30_000
+        await until(lambda: door.ledger.batch(BATCH).held)  # all have had their first turn
+    assert lag.held_seconds < HELD_SECONDS
 
 
 async def test_the_loop_goes_on_while_one_begins_to_listen_to_thousands_of_batches(tmp_path):

@@ -22,7 +22,7 @@ async def turns(types: list[str]) -> list[int]:
     rows = [task_record(n, workflow_type=each) for n, each in enumerate(types, start=1)]
     await ledger.commit(batch_record(), *rows, op="rows.accepted")
     ready = ReadyRows(ledger, FakeClock())
-    ready.load()
+    await ready.load()
     ledger.subscribe(ready.follow)
     taken: list[int] = []
     last_type, streak = None, 0

@@ -15,7 +15,7 @@ async def test_a_held_batch_is_logged_by_its_id_as_everywhere() -> None:
     await ledger.open()
     await ledger.commit(batch_record(), task_record(), op="batch.accepted")
     ready = ReadyRows(ledger, clock, stage_order=False, affinity=True, takes_work=lambda _: False)
-    ready.load()
+    await ready.load()
     with capture_logs() as logs:
         await Holding(ledger, ready, [], clock).review()
     assert logs == [

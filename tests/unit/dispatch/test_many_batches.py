@@ -34,7 +34,7 @@ class House:
         await self.ledger.open()
         for number in range(1, BATCHES + 1):
             await self.ledger.commit(_batch(number, **batch), _row(number), op="batch.accepted")
-        self.ready.load()
+        await self.ready.load()
         self.ledger.subscribe(self.ready.follow)
         return self
 
@@ -78,7 +78,7 @@ async def test_a_row_that_leaves_hands_its_place_to_the_next_of_its_batch() -> N
     await house.ledger.open()
     rows = [task_record(number) for number in range(1, 4)]
     await house.ledger.commit(batch_record(), *rows, op="batch.accepted")
-    house.ready.load()
+    await house.ready.load()
     house.ledger.subscribe(house.ready.follow)
     for gone in rows[:2]:
         cancelled = gone.moved(Stage.CANCELLED, at=AT)
@@ -102,7 +102,9 @@ async def test_a_review_writes_of_batches_with_something_to_say_only(
     server = ServerState(Server(name="a", url=""), client, house.ledger)
     server.health = Health(version="0.3.64", usable=True)
     before = house.ledger.last_seq
-    await Holding(house.ledger, house.ready, [server], FakeClock()).review()
+    holding = Holding(house.ledger, house.ready, [server], FakeClock())
+    await holding.load()
+    await holding.review()
     assert house.ledger.last_seq - before == (BATCHES if held else 0)
     assert {batch.held for batch in house.ledger.batches()} == {None}
 

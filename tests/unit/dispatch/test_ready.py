@@ -1,8 +1,11 @@
 """Which waiting row runs next."""
 
+import asyncio
+
 import pytest
 
 from daemon.dispatch.ready import AFFINITY_STREAK, ReadyRows
+from ledger import slices
 from ledger.ledger import Ledger
 from ledger.memory import MemoryBackend
 from ledger.status import Stage
@@ -24,7 +27,7 @@ class Rows:
     async def open(self, *tasks: Task) -> "Rows":
         await self.ledger.open()
         await self.ledger.commit(batch_record(), *tasks, op="rows.accepted")
-        self.ready.load()
+        await self.ready.load()
         self.ledger.subscribe(self.ready.follow)
         return self
 
@@ -139,7 +142,31 @@ async def test_a_server_that_cannot_run_a_row_is_not_asked_until_it_may_have_lea
 async def test_rows_waiting_in_an_earlier_process_are_ready_after_the_start(rows: Rows) -> None:
     await rows.open(task_record(1), task_record(2))
     later = ReadyRows(rows.ledger, rows.clock)
-    later.load()
+    await later.load()
     task = later.take("a", None, 0, lambda _: True)
     assert task is not None
     assert later.batch_ids() == ["spring-abc234"]
+
+
+async def test_rows_that_come_go_and_change_while_they_are_loaded_stand_where_they_should(
+    rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slices, "SLICE_SECONDS", 0.0)  # gives way after each row
+    count = 300
+    await rows.ledger.open()
+    tasks = [task_record(number) for number in range(1, count + 1)]
+    await rows.ledger.commit(batch_record(), *tasks, op="rows.accepted")
+    rows.ledger.subscribe(rows.ready.follow)
+    loading = asyncio.create_task(rows.ready.load())
+    await asyncio.sleep(0)
+    assert not loading.done()
+    for number in reversed(range(1, count, 3)):  # not loaded yet at first, later loaded
+        await rows.move(*ids(number), Stage.CANCELLED)
+        await rows.ledger.commit(
+            rows.ledger.task(*ids(number + 1)).changed(at=AT, priority=1), op="test.changed"
+        )
+        await rows.ledger.commit(task_record(count + number), op="rows.accepted")
+    await loading
+    first = ids(*range(2, count, 3))
+    then = ids(*range(3, count + 1, 3), *range(count + 1, 2 * count, 3))
+    assert [rows.take() for _ in range(count + 1)] == [*first, *then, None]

@@ -14,7 +14,7 @@ async def ready_with(working: set[str], *ran_out_on: str) -> ReadyRows:
     task = task_record(1, metadata=Metadata(ran_out_on=list(ran_out_on)))
     await ledger.commit(batch_record(), task, op="rows.accepted")
     ready = ReadyRows(ledger, FakeClock(), takes_work=working.__contains__)
-    ready.load()
+    await ready.load()
     return ready
 
 

@@ -27,7 +27,7 @@ class Turns:
     async def open(self, *tasks: Task, **batch: object) -> "Turns":
         await self.ledger.open()
         await self.ledger.commit(batch_record(**batch), *tasks, op="rows.accepted")
-        self.ready.load()
+        await self.ready.load()
         self.ledger.subscribe(self.ready.follow)
         return self
 

@@ -108,7 +108,7 @@ async def test_a_start_knows_the_runs_of_the_newest_batches() -> None:
         )
         await ledger.commit(task, op="task.done")
     times = RunTimes()
-    times.load(ledger)
+    await times.load(ledger)
     assert sorted(times.of("图片合成")["a"]) == [0, 1, 2, 3, 4, 5]
     await ledger.close()
 

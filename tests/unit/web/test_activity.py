@@ -96,4 +96,6 @@ async def test_the_newest_results_are_kept_and_found_again_after_a_start(ledger)
         await ended(ledger, clock, number, Stage.DONE, output_files=(f"outputs/{number}.png",))
     newest = [row.row_number for row in activity.latest()]
     assert newest == list(range(LATEST_RESULTS + 4, 4, -1))
-    assert [row.row_number for row in Activity(ledger, [], Stuck(), clock).latest()] == newest
+    later = Activity(ledger, [], Stuck(), clock)
+    await later.load()
+    assert [row.row_number for row in later.latest()] == newest
