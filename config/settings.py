@@ -133,7 +133,7 @@ class Table(Section, frozen=True):
     columns: dict[str, str] = msgspec.field(default_factory=dict)  # key -> the table's heading
     create_columns: bool = False
     workflow_type: str = ""  # of rows that name none
-    uploads: Literal["whole", "parts"] = "whole"  # feishu-bitable: how files up to 20 MB go
+    uploads: Literal["parts", "whole"] = "parts"  # feishu-bitable: how files up to 20 MB go
 
     @property
     def is_file(self) -> bool:

@@ -1,10 +1,10 @@
-"""Files put into a document: whole in one call, or in parts that outlive a kill.
+"""Files put into a document: in parts that outlive a kill, or small ones whole in one call.
 
-Source: drive v1 media. At most 20 MB in one call, larger ones in parts of the size that the server
-says; its sample prepares a file of 1,024 bytes, so small ones may go in parts as well. Not two
-uploads side by side (see ``limits``). An upload in parts lives 24 hours at Feishu, which advises to
-keep its id and how far it got; ``Memory`` does. A whole one has no id: when its answer is lost,
-nobody can know, and it is sent again.
+Source: drive v1 media. In parts of the size that the server says (4 MiB); its sample prepares a file
+of 1,024 bytes, so small ones may go in parts as well: three calls. Not two uploads side by side (see
+``limits``). An upload in parts lives 24 hours at Feishu, which advises to keep its id and how far it
+got; ``Memory`` does. A whole one, of at most 20 MB, has no id: when its answer is lost, nobody can
+know, and it is sent again.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ import structlog
 
 from daemon import failpoint
 from daemon.feishu.client import Api, Client, Nothing
-from daemon.feishu.errors import FeishuError
+from daemon.feishu.errors import FeishuError, Reaction
 
 log = structlog.get_logger()
 
@@ -61,12 +61,19 @@ class Place(msgspec.Struct, frozen=True):
 
 
 class Begun(msgspec.Struct, frozen=True):
-    """An upload in parts that Feishu expects, and how many of them it has."""
+    """An upload in parts that Feishu expects, how many of them it has, and of which file."""
 
     upload_id: str
     block_size: int
     block_num: int
     parts_sent: int = 0
+    size_bytes: int = 0  # of the file as it was when the upload was begun
+    modified_ns: int = 0  # likewise, since the epoch
+
+    @property
+    def is_sent(self) -> bool:
+        """Whether Feishu has all parts, so that it may have made a file of them."""
+        return self.parts_sent >= self.block_num
 
 
 class Memory(Protocol):
@@ -103,7 +110,12 @@ class _File(msgspec.Struct, frozen=True):
     path: Path
     name: str
     size_bytes: int
+    modified_ns: int
     place: Place
+
+    def is_source_of(self, begun: Begun) -> bool:
+        """Say whether the parts of *begun* came from the file as it is now."""
+        return (begun.size_bytes, begun.modified_ns) == (self.size_bytes, self.modified_ns)
 
     @property
     def told(self) -> dict[str, str | int]:
@@ -120,10 +132,10 @@ class _File(msgspec.Struct, frozen=True):
 class FileUploads:
     """Uploads files for one app, one after the other."""
 
-    def __init__(self, client: Client, *, always_in_parts: bool = False) -> None:
-        """*always_in_parts*: small files too; three calls instead of one, but never twice."""
+    def __init__(self, client: Client, *, small_ones_whole: bool = False) -> None:
+        """*small_ones_whole*: one call instead of three, but twice when an answer is lost."""
         self._client = client
-        self._whole_bytes = 0 if always_in_parts else WHOLE_BYTES
+        self._whole_bytes = WHOLE_BYTES if small_ones_whole else 0
         self._one_upload = asyncio.Lock()
 
     async def upload(
@@ -132,13 +144,15 @@ class FileUploads:
         """Upload the file and return its token; raises FeishuError, OSError, what *memory* raises.
 
         In parts, a later call with the same *memory* goes on where this one ended. Whole, a lost
-        answer leaves at most a file at Feishu that no document names.
+        answer leaves a file at Feishu that no document names. An empty file is refused as a row's.
         """
         async with self._one_upload:
-            size_bytes = (await asyncio.to_thread(path.stat)).st_size
-            file = _File(path, _short(name), size_bytes, place)
+            found = await asyncio.to_thread(path.stat)
+            file = _File(path, _short(name), found.st_size, found.st_mtime_ns, place)
+            if not file.size_bytes:  # it has no part to send, and Feishu might blame the table
+                raise FeishuError(Reaction.ROW, "file_empty", call=_PREPARE.name)
             failpoint.reach("feishu.upload.before")
-            if size_bytes <= self._whole_bytes:
+            if file.size_bytes <= self._whole_bytes:
                 token = await self._whole(file)
             else:
                 token = await self._in_parts(file, memory or Forgetful())
@@ -153,8 +167,13 @@ class FileUploads:
         return (await self._client.call(_WHOLE, _Uploaded, body=body)).file_token
 
     async def _in_parts(self, file: _File, memory: Memory) -> str:
-        """Upload in parts; when Feishu has forgotten the upload, once more from the beginning."""
+        """Upload in parts; when Feishu has forgotten the upload, once more from the beginning.
+
+        Of an upload that lacks parts no file was made: it is let go when ours has changed since.
+        """
         begun = memory.begun
+        if begun is not None and not begun.is_sent and not file.is_source_of(begun):
+            begun = None
         expired = _EXPIRED if begun is None else _PERHAPS_EXPIRED
         try:
             return await self._finished(file, begun or await self._begin(file, memory), memory)
@@ -167,9 +186,13 @@ class FileUploads:
     async def _begin(self, file: _File, memory: Memory) -> Begun:
         """Ask for an upload in parts and note it before anything is sent."""
         body = msgspec.json.encode(file.told)
-        begun = await self._client.call(_PREPARE, Begun, body=body)
+        answer = await self._client.call(_PREPARE, Begun, body=body)
         failpoint.reach("feishu.upload.begun")
+        begun = msgspec.structs.replace(
+            answer, size_bytes=file.size_bytes, modified_ns=file.modified_ns
+        )
         await memory.note(begun)
+        failpoint.reach("feishu.upload.begun_noted")
         return begun
 
     async def _finished(self, file: _File, begun: Begun, memory: Memory) -> str:
@@ -181,6 +204,7 @@ class FileUploads:
             await self._send_part(file, begun, seq)
             failpoint.reach("feishu.upload.part")
             await memory.note(msgspec.structs.replace(begun, parts_sent=seq + 1))
+            failpoint.reach("feishu.upload.part_noted")
         finish = {"upload_id": begun.upload_id, "block_num": begun.block_num}
         body = msgspec.json.encode(finish)
         return (await self._client.call(_FINISH, _Uploaded, body=body)).file_token

@@ -43,7 +43,7 @@ class FeishuBitable:
         self.naming = Naming.of(settings.columns, language)
         self._client = client
         self._media = Media(client)
-        self._uploads = FileUploads(client, always_in_parts=settings.uploads == "parts")
+        self._uploads = FileUploads(client, small_ones_whole=settings.uploads == "whole")
         self.document = document_of(settings.url)
         self._bitable = BitableDocument(client, settings.url, self.naming)
 

@@ -70,6 +70,7 @@ ZH: dict[str, str] = {
     "table.feishu_foreign_file": "文件不属于这份文档（{number}）；会重新上传",
     "table.feishu_no_change": "没有需要写入的内容（{number}）",
     "table.feishu_file_too_large": "文件太大（{number}）",
+    "table.feishu_file_empty": "文件是空的，没有上传；请重试这一行",
     "table.feishu_upload_expired": "上传已过期（{number}）；会重新上传",
     "table.feishu_file_name": "飞书不接受这个文件名（{number}）：{said}；请修改 outputs.name",
     "table.feishu_content_check": "飞书的内容审核没有通过（{number}）：{said}；"
@@ -191,6 +192,7 @@ EN: dict[str, str] = {
     "again",
     "table.feishu_no_change": "there was nothing to write ({number})",
     "table.feishu_file_too_large": "the file is too large ({number})",
+    "table.feishu_file_empty": "the file is empty and was not uploaded; retry the row",
     "table.feishu_upload_expired": "the upload has expired ({number}); it is begun anew",
     "table.feishu_file_name": "Feishu does not take the file's name ({number}): {said}; "
     "change outputs.name",

@@ -75,11 +75,6 @@ class FeishuUser:
 class BitableUser(FeishuUser):
     kind = "feishu-bitable"
     base: Base
-    uploads = "whole"
-
-    @property
-    def toml(self) -> str:
-        return f'{super().toml}uploads = "{self.uploads}"\n'
 
     @property
     def link(self) -> str:

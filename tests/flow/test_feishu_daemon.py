@@ -101,7 +101,7 @@ async def test_spent_calls_stop_the_table_but_not_the_work_that_was_taken(
     user = BitableUser(tmp_path / "document", SystemClock())
     async with user.feishu:
         user.fill(HEADINGS, [{"产品名": "茶壶", **pictures}])
-        user.feishu.fail("media.upload", 99991403, status=429)
+        user.feishu.fail("media.part", 99991403, status=429)
         world = World(tmp_path / "world", simulator.url, more=user.toml)
         _, log = await world.run("run", "--once")
         (task,) = world.tasks()

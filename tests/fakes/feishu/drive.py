@@ -32,6 +32,10 @@ class Upload:
     parts: dict[int, bytes] = field(default_factory=dict)
     token: str | None = None  # of the file, once it is finished
 
+    @property
+    def block_num(self) -> int:
+        return -(-self.size // BLOCK_BYTES)
+
 
 class Drive:
     def __init__(self, desk: Desk) -> None:
@@ -110,7 +114,7 @@ class Drive:
         upload_id = secrets.token_hex(8)
         now = self._desk.clock.monotonic()
         self.uploads[upload_id] = Upload(body["file_name"], body["parent_node"], body["size"], now)
-        number = -(-body["size"] // BLOCK_BYTES)
+        number = self.uploads[upload_id].block_num
         return success({"upload_id": upload_id, "block_size": BLOCK_BYTES, "block_num": number})
 
     def _upload(self, upload_id: str) -> Upload:
@@ -123,6 +127,8 @@ class Drive:
         fields = await self._form(request)
         want(fields, "upload_id", "seq", "size", "file", optional=("checksum",))
         upload, seq = self._upload(fields["upload_id"]), int(fields["seq"])
+        if upload.token is not None:
+            raise Refusal(1061021, "upload id expire", 400)
         expected = min(BLOCK_BYTES, upload.size - seq * BLOCK_BYTES)
         if expected <= 0:
             raise Refusal(1062011, "block num out of bounds", 400)
@@ -137,7 +143,8 @@ class Drive:
         upload = self._upload(body["upload_id"])
         if upload.token is not None and self.repeats_finish:
             return success({"file_token": upload.token})
-        if sorted(upload.parts) != list(range(body["block_num"])):
+        wanted = list(range(upload.block_num))
+        if body["block_num"] != upload.block_num or sorted(upload.parts) != wanted:
             raise Refusal(1062010, "parts missing", 400)
         content = b"".join(upload.parts[seq] for seq in sorted(upload.parts))
         upload.parts.clear()

@@ -58,6 +58,7 @@ def test_every_code_has_words_in_both_languages():
         "unknown",
         "no_answer",
         "no_json",
+        "file_empty",
     }:
         for language in ("zh", "en"):
             assert Words(language)(f"table.feishu_{about}", **values)

@@ -1,4 +1,4 @@
-"""Files go up whole, in order, and in parts that outlive the process."""
+"""Files go up in order, in parts that outlive the process, or whole when that is wanted."""
 
 import asyncio
 import hashlib
@@ -9,7 +9,7 @@ import pytest
 from daemon import failpoint
 from daemon.feishu.errors import FeishuError, Reaction
 from daemon.feishu.media import Media
-from daemon.feishu.uploads import Begun, FileUploads, ParentType, Place
+from daemon.feishu.uploads import FileUploads, ParentType, Place
 from tests.fakes.feishu import Column
 
 MIB = 1024 * 1024
@@ -70,11 +70,38 @@ def written(path, size_bytes):
     return path
 
 
-async def test_a_small_file_goes_in_one_call(feishu, client, place, tmp_path):
-    token = await FileUploads(client).upload(written(tmp_path / "a.png", 1000), "图.png", place)
+async def test_a_small_file_goes_in_one_call_when_that_is_wanted(feishu, client, place, tmp_path):
+    uploads = FileUploads(client, small_ones_whole=True)
+    token = await uploads.upload(written(tmp_path / "a.png", 1000), "图.png", place)
     media = feishu.drive.media[token]
     assert (media.content, media.name) == ((tmp_path / "a.png").read_bytes(), "图.png")
     assert feishu.names() == {"auth.token": 1, "media.upload": 1}
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "parts"), [(1, 1), (4 * MIB, 1), (4 * MIB + 1, 2), (8 * MIB, 2)]
+)
+async def test_a_file_goes_in_as_many_parts_as_it_fills_and_each_call_is_counted(
+    size_bytes, parts, feishu, client, place, tmp_path
+):
+    path = written(tmp_path / "a.png", size_bytes)
+    token = await FileUploads(client).upload(path, "图.png", place)
+    media = feishu.drive.media[token]
+    assert (media.content == path.read_bytes(), media.name) == (True, "图.png")
+    names = {"media.prepare": 1, "media.part": parts, "media.finish": 1}
+    assert feishu.names() == {"auth.token": 1, **names}
+    assert client.quota.calls == 2 + parts
+
+
+async def test_an_empty_file_is_refused_for_its_row_without_a_call(
+    feishu, client, place, tmp_path
+):
+    path = written(tmp_path / "a.png", 0)
+    for whole in (False, True):
+        with pytest.raises(FeishuError) as caught:
+            await FileUploads(client, small_ones_whole=whole).upload(path, "a.png", place)
+        assert (caught.value.reaction, caught.value.about) == (Reaction.ROW, "file_empty")
+    assert feishu.calls == []
 
 
 async def test_45_mib_go_in_parts_and_a_part_that_fails_is_sent_again(
@@ -142,6 +169,30 @@ async def test_an_upload_in_parts_goes_on_where_a_kill_ended_it_and_makes_one_fi
     assert feishu.count("media.prepare") == (2 if where == "feishu.upload.begun" else 1)
 
 
+@pytest.mark.parametrize("size_bytes", [21 * MIB - 1, 21 * MIB, 21 * MIB + 1, 9])
+async def test_a_file_that_changed_before_all_its_parts_were_sent_goes_up_as_it_is_now(
+    size_bytes, feishu, client, place, tmp_path, killed
+):
+    path, kept = written(tmp_path / "a.mp4", 21 * MIB), Kept()
+    await killed(client, "feishu.upload.part_noted", 3, path, "a.mp4", place, kept)
+    written(path, size_bytes)
+    token = await FileUploads(client).upload(path, "a.mp4", place, kept)
+    assert content_of(feishu, token) == hashlib.sha256(path.read_bytes()).digest()
+    assert feishu.drive.uploaded(place.document) == ["a.mp4"]
+
+
+async def test_a_file_that_changed_once_all_its_parts_were_sent_is_not_uploaded_again(
+    feishu, client, place, tmp_path, killed
+):
+    path, kept = written(tmp_path / "a.mp4", 5 * MIB), Kept()
+    sent = hashlib.sha256(path.read_bytes()).digest()
+    await killed(client, "feishu.upload.after", 1, path, "a.mp4", place, kept)
+    written(path, MIB)
+    token = await FileUploads(client).upload(path, "a.mp4", place, kept)
+    assert content_of(feishu, token) == sent
+    assert feishu.drive.uploaded(place.document) == ["a.mp4"]
+
+
 @pytest.mark.parametrize("code", [None, 1061021, 1061002, 1061003, 1062011, 1062007, 1069999])
 async def test_when_feishu_refuses_to_finish_twice_the_file_is_uploaded_anew(
     *, code, feishu, client, place, tmp_path, killed
@@ -189,15 +240,13 @@ async def test_an_upload_that_is_a_day_old_is_begun_anew(feishu, client, place, 
     assert feishu.count("media.prepare") == 2
 
 
-@pytest.mark.parametrize("always_in_parts", [True, False])
-async def test_a_small_file_goes_up_twice_only_when_it_goes_whole(
-    always_in_parts, feishu, client, place, tmp_path
+@pytest.mark.parametrize("small_ones_whole", [False, True])
+async def test_a_lost_answer_makes_a_small_file_go_up_twice_only_when_it_goes_whole(
+    small_ones_whole, feishu, client, place, tmp_path
 ):
     path, kept = written(tmp_path / "a.png", 1000), Kept()
-    last = "media.finish" if always_in_parts else "media.upload"
-    feishu.fail(last, drops=True, after=True)
-    uploads = FileUploads(client, always_in_parts=always_in_parts)
+    feishu.fail("media.upload" if small_ones_whole else "media.finish", drops=True, after=True)
+    uploads = FileUploads(client, small_ones_whole=small_ones_whole)
     await uploads.upload(path, "a.png", place, kept)
-    assert len(feishu.drive.uploaded(place.document)) == (1 if always_in_parts else 2)
-    (begun,) = feishu.drive.uploads or (None,)
-    assert kept.begun == (begun and Begun(begun, 4 * MIB, 1, 1))
+    assert len(feishu.drive.uploaded(place.document)) == (2 if small_ones_whole else 1)
+    assert [begun.parts_sent for begun in kept.noted] == ([] if small_ones_whole else [0, 1])

@@ -1,4 +1,7 @@
-"""A video in parts: the outbox goes on with it after a kill, by what lies in the ledger on disk."""
+"""Results in parts: the outbox goes on with them after a kill, by what the ledger on disk says."""
+
+from collections import Counter
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -24,13 +27,19 @@ class Killed(BaseException):
     """The process is no more."""
 
 
-@pytest.fixture
-async def user(tmp_path):
-    user = BitableUser(tmp_path / "document")
+@asynccontextmanager
+async def with_a_row(folder):
+    user = BitableUser(folder / "document")
     await user.start()
     user.fill(("产品名", "状态", "输出视频"), [{"产品名": "茶壶"}])
     yield user
     await user.stop()
+
+
+@pytest.fixture
+async def user(tmp_path):
+    async with with_a_row(tmp_path) as user:
+        yield user
     failpoint.arm(None)
 
 
@@ -44,13 +53,16 @@ async def accepted(user, folder, size_bytes: int) -> None:
     await ledger.close()
 
 
-async def told(user, folder, dies_at: str = "", number: int = 1) -> dict[str, object]:
+async def told(
+    user, folder, dies_at: str = "", number: int = 1, reached: Counter[str] | None = None
+) -> dict[str, object]:
     """Tell the table in a process of its own, that may die; return what is noted of uploads."""
-    left = number
+    left, places = number, Counter() if reached is None else reached
 
-    def watch(reached: str) -> None:
+    def watch(place: str) -> None:
         nonlocal left
-        left -= reached == dies_at
+        places[place] += 1
+        left -= place == dies_at
         if not left:
             raise Killed
 
@@ -93,6 +105,28 @@ async def test_a_large_video_is_sent_on_after_a_kill_and_no_part_but_the_last_tw
     assert len(user.feishu.drive.uploaded(user.base.app)) == 1
     sent = [call for call in user.feishu.calls if (call.name, call.code) == ("media.part", 0)]
     assert len(sent) == parts + (place == "feishu.upload.part")
+
+
+async def test_a_small_result_goes_up_once_at_whatever_step_publishing_is_killed(tmp_path):
+    reached: Counter[str] = Counter()
+    async with with_a_row(tmp_path / "first") as user:
+        await accepted(user, tmp_path / "first", 1000)
+        await told(user, tmp_path / "first", reached=reached)
+    steps = [
+        (place, number)
+        for place, count in reached.items()
+        if place.startswith(("feishu.", "publish."))
+        for number in range(1, count + 1)
+    ]
+    assert len(steps) >= 10, reached
+    for place, number in steps:
+        folder = tmp_path / f"{place}-{number}"
+        async with with_a_row(folder) as user:
+            await accepted(user, folder, 1000)
+            await told(user, folder, place, number)
+            assert await told(user, folder) == {}, place
+            (name,) = user.feishu.drive.uploaded(user.base.app)
+            assert user.rows() == [{"产品名": "茶壶", "状态": "已完成", "输出视频": name}], place
 
 
 async def test_a_long_upload_delays_neither_new_rows_nor_other_results(user, tmp_path):

@@ -198,7 +198,7 @@ async def test_results_for_a_text_column_are_told_by_path_and_not_uploaded(
     assert await table.upload(file, row.record_id, "output_image") == ""
     await table.write([Change(row=row.record_id, cells={"output_image": (file,)})])
     assert cell(base, row, "输出图片") == "out.png"
-    assert feishu.count("media.upload") == 0
+    assert feishu.drive.uploaded(base.app) == []
 
 
 async def test_an_attachment_is_fetched_with_the_right_that_advanced_permissions_want(
