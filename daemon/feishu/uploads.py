@@ -1,10 +1,10 @@
 """Files put into a document: in parts that outlive a kill, or small ones whole in one call.
 
-Source: drive v1 media. In parts of the size that the server says (4 MiB); its sample prepares a file
-of 1,024 bytes, so small ones may go in parts as well: three calls. Not two uploads side by side (see
-``limits``). An upload in parts lives 24 hours at Feishu, which advises to keep its id and how far it
-got; ``Memory`` does. A whole one, of at most 20 MB, has no id: when its answer is lost, nobody can
-know, and it is sent again.
+Source: drive v1 media. In parts of the size that the server says (4 MiB); its sample prepares a
+file of 1,024 bytes, so small ones may go in parts as well: three calls. Not two uploads side by
+side (see ``limits``). An upload in parts lives 24 hours at Feishu, which advises to keep its id and
+how far it got; ``Memory`` does. A whole one, of at most 20 MB, has no id: when its answer is lost,
+nobody can know, and it is sent again.
 """
 
 import asyncio

@@ -82,7 +82,7 @@ async def test_a_small_file_goes_in_one_call_when_that_is_wanted(feishu, client,
     ("size_bytes", "parts"), [(1, 1), (4 * MIB, 1), (4 * MIB + 1, 2), (8 * MIB, 2)]
 )
 async def test_a_file_goes_in_as_many_parts_as_it_fills_and_each_call_is_counted(
-    size_bytes, parts, feishu, client, place, tmp_path
+    *, size_bytes, parts, feishu, client, place, tmp_path
 ):
     path = written(tmp_path / "a.png", size_bytes)
     token = await FileUploads(client).upload(path, "图.png", place)
@@ -93,9 +93,7 @@ async def test_a_file_goes_in_as_many_parts_as_it_fills_and_each_call_is_counted
     assert client.quota.calls == 2 + parts
 
 
-async def test_an_empty_file_is_refused_for_its_row_without_a_call(
-    feishu, client, place, tmp_path
-):
+async def test_an_empty_file_is_refused_for_its_row_without_a_call(feishu, client, place, tmp_path):
     path = written(tmp_path / "a.png", 0)
     for whole in (False, True):
         with pytest.raises(FeishuError) as caught:
@@ -171,7 +169,7 @@ async def test_an_upload_in_parts_goes_on_where_a_kill_ended_it_and_makes_one_fi
 
 @pytest.mark.parametrize("size_bytes", [21 * MIB - 1, 21 * MIB, 21 * MIB + 1, 9])
 async def test_a_file_that_changed_before_all_its_parts_were_sent_goes_up_as_it_is_now(
-    size_bytes, feishu, client, place, tmp_path, killed
+    *, size_bytes, feishu, client, place, tmp_path, killed
 ):
     path, kept = written(tmp_path / "a.mp4", 21 * MIB), Kept()
     await killed(client, "feishu.upload.part_noted", 3, path, "a.mp4", place, kept)
