@@ -97,7 +97,8 @@ def _as_text(found: Sequence[TableDocument], words: Words) -> str:
         lines += _refused_rows(one, words)
         if one.edited:
             listed = ", ".join(one.edited[:10])
-            lines.append(words("outbox.edited", name=one.name, rows=listed))
+            own = words.about(one.headings)
+            lines.append(own("outbox.edited", name=one.name, rows=listed))
     return "\n".join(lines)
 
 
@@ -108,7 +109,8 @@ def _refused_rows(one: TableDocument, words: Words) -> list[str]:
         for each in one.refused_rows
     ]
     if lines and (more := one.refused - len(lines)) > 0:
-        lines.append(words("outbox.refused_more", name=one.name, count=more))
+        own = words.about(one.headings)
+        lines.append(own("outbox.refused_more", name=one.name, count=more))
     return lines
 
 

@@ -16,7 +16,12 @@ _KINDS = {"base": "bitable", "sheets": "sheet", "wiki": "wiki"}
 
 
 class NoDocument(ValueError):
-    """The link does not lead to a table."""
+    """The link does not lead to a table; ``about`` names the words for it, ``said`` what it is."""
+
+    def __init__(self, about: str, said: str) -> None:
+        super().__init__(f"{about}: {said}")
+        self.about = about
+        self.said = said
 
 
 class Document(msgspec.Struct, frozen=True):
@@ -50,7 +55,7 @@ def read_link(link: str) -> Document:
             query = parse_qs(parts.query)
             table = (query.get("table") or query.get("sheet") or [""])[0]
             return Document(_KINDS[kind], token, table, (query.get("view") or [""])[0])
-    raise NoDocument("the link has none of /base/, /sheets/ and /wiki/ in it")
+    raise NoDocument("no_link", link)
 
 
 def document_of(link: str) -> str:
@@ -71,5 +76,5 @@ async def resolve(client: Client, document: Document) -> Document:
     params = [("token", document.token)]
     node = (await client.call(_GET_NODE, GetNode, params=params)).node
     if node.obj_type not in {"bitable", "sheet"}:
-        raise NoDocument(f"the wiki page is a {node.obj_type}, neither a Bitable nor a spreadsheet")
+        raise NoDocument("other_page", node.obj_type)
     return msgspec.structs.replace(document, kind=node.obj_type, token=node.obj_token)

@@ -235,7 +235,7 @@ def _marking(row: Row, claim: Claim, words: Words) -> dict[str, Value]:
     if read_command(word := row.text("command")) in (Command.RERUN, Command.RETRY):
         cells["command"] = None
         if claim.replaces is None:
-            cells["error"] = Trouble(code="first_run", values={"command": word}).text(words)
+            cells["error"] = words("table.first_run", command=word)
     if claim.replaces is not None:
         videos = (task_id.startswith("vid_") for task_id in claim.task_ids)
         own = ("video_done" if each else "image_done" for each in videos)

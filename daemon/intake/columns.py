@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from daemon.tables.columns import INPUT_HEADINGS
+from daemon.words.headings import INPUT_HEADINGS
 from ledger.task import Json
 
 #: Every column with a meaning of its own, by key, with its Chinese heading.
@@ -32,12 +32,6 @@ def key_of(heading: str) -> str:
     """Return the key of a heading, or the heading itself, without outer blanks, if unknown."""
     bare = heading.strip().strip("\ufeff").strip()
     return _KEYS.get(bare) or _KEYS.get(bare.casefold().replace(" ", "_")) or bare
-
-
-def shown(key: str) -> str:
-    """Return how a reason names a column: ``产品图 (product_image)``."""
-    heading = HEADINGS.get(key)
-    return f"{heading} ({key})" if heading else f"“{key}”"
 
 
 def known_columns(needs: Mapping[str, WorkflowNeeds]) -> frozenset[str]:

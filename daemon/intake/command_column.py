@@ -13,9 +13,8 @@ from daemon import failpoint
 from daemon.intake.claims import Claims
 from daemon.intake.obeyed import SECTION, note_key, note_of
 from daemon.tables.cells import Change, Reading, Result, Row
-from daemon.tables.errors import Trouble
 from daemon.tables.handle import TableHandle
-from daemon.tables.status import COMMAND_WORDS, Command, read_command
+from daemon.tables.status import Command, command_words, read_command
 from daemon.words import Words
 from ledger.entry import Meta
 from ledger.ledger import Ledger
@@ -86,13 +85,12 @@ class CommandColumn:
         words = self._handle.words
         word = row.text("command")
         if command is None:
-            known = "、".join(each[0] for each in COMMAND_WORDS.values())
-            trouble = Trouble(code="unknown_command", values={"command": word[:40], "known": known})
-            return trouble.text(words)
+            known = command_words(words.language)
+            return words("table.unknown_command", command=word[:40], known=known)
         if task is None:
-            return Trouble(code="no_task", values={"task": row.text("task_id")}).text(words)
+            return words("table.no_task", task=row.text("task_id"))
         if command is Command.RERUN:
-            return Trouble(code="still_open", values={"task": task.task_id}).text(words)
+            return words("table.still_open", task=task.task_id)
         noted = self._noted(row)
         if noted is not None and noted.get("word") == word:
             return str(noted.get("told", ""))

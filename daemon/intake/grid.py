@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from daemon.intake.columns import REPORT_COLUMNS, key_of, shown, tidy
+from daemon.intake.columns import REPORT_COLUMNS, key_of, tidy
 from daemon.intake.errors import Unreadable
-from daemon.intake.reasons import Reason, because
+from daemon.intake.reasons import Reason, because, shown
 from ledger.task import Json
 
 MAX_ROWS = 100_000
@@ -73,7 +73,7 @@ def refuse_strange_columns(
     """Raise Unreadable when none of *keys* is known; *found* is how the file calls them."""
     if known.intersection(keys):
         return
-    wanted = ", ".join(shown(key) for key in ("product_name", "workflow_type", "product_image"))
+    wanted = tuple(map(shown, ("product_name", "workflow_type", "product_image")))
     listed = ", ".join(f"“{name[:40]}”" for name in list(found)[:10]) or "–"
     raise Unreadable("strange_columns", found=listed, wanted=wanted)
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 import msgspec
 import orjson
 
-from daemon.intake.columns import REPORT_COLUMNS, REPORT_TEXT, key_of, shown, tidy
+from daemon.intake.columns import REPORT_COLUMNS, REPORT_TEXT, key_of, tidy
 from daemon.intake.errors import Unreadable
 from daemon.intake.grid import (
     MAX_ROWS,
@@ -21,7 +21,7 @@ from daemon.intake.grid import (
     read_grid,
     refuse_strange_columns,
 )
-from daemon.intake.reasons import because
+from daemon.intake.reasons import because, shown
 from daemon.intake.workbook import read_workbook
 from ledger.task import Json
 

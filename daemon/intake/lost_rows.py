@@ -11,7 +11,8 @@ import msgspec
 
 from daemon.clock import Clock
 from daemon.tables.cells import Row, as_text
-from daemon.tables.columns import OUR_HEADINGS, STATUS_KEYS
+from daemon.tables.columns import STATUS_KEYS
+from daemon.words.headings import OUR_HEADINGS
 from ledger.index import Index
 from ledger.slices import in_slices
 from ledger.task import Json, Task

@@ -7,8 +7,18 @@ import msgspec
 
 from daemon.words import Words
 
-#: What fills a placeholder: text that is the same in every language, or a reason of its own.
-Filling: TypeAlias = "str | Reason"
+#: What fills a placeholder: text that is the same in every language, a reason of its own, columns.
+Filling: TypeAlias = "str | Reason | Shown | tuple[Shown, ...]"
+
+
+class Shown(msgspec.Struct, frozen=True, gc=False):
+    """A column, to be named as the reader of the reason knows it."""
+
+    key: str
+
+    def text(self, words: Words) -> str:
+        """Return what the column is called."""
+        return words.column(self.key)
 
 
 class Reason(msgspec.Struct, frozen=True, gc=False):
@@ -19,11 +29,23 @@ class Reason(msgspec.Struct, frozen=True, gc=False):
 
     def text(self, words: Words) -> str:
         """Return the sentence in the language of *words*, without a full stop."""
-        filled = {
-            name: value.text(words) if isinstance(value, Reason) else value
-            for name, value in self.values.items()
-        }
+        filled = {name: _filled(value, words) for name, value in self.values.items()}
         return words(f"intake.{self.code}", **filled)
+
+
+def _filled(value: Filling, words: Words) -> str | list[str]:
+    match value:
+        case Reason() | Shown():
+            return value.text(words)
+        case tuple():
+            return [each.text(words) for each in value]
+        case _:
+            return value
+
+
+def shown(key: str) -> Shown:
+    """Return the column *key* as something that fills a reason."""
+    return Shown(key)
 
 
 def because(code: str, **values: Filling) -> Reason:

@@ -7,14 +7,13 @@ from pathlib import Path, PurePosixPath
 from typing import TypeAlias
 
 from daemon.intake.accept import Intake
-from daemon.intake.columns import shown
 from daemon.intake.errors import Postponed
 from daemon.intake.grid import RawRow
 from daemon.intake.records import AcceptedRow
 from daemon.intake.rows import RefusedRow
 from daemon.intake.table_rows import inputs_of
 from daemon.tables.cells import Row
-from daemon.tables.errors import Refused, Trouble
+from daemon.tables.errors import Phrase, Refused, Trouble
 from daemon.tables.handle import TableHandle
 from daemon.words import LANGUAGES, Words
 from ledger.task import Json
@@ -67,13 +66,17 @@ class RowCheck:
         for row, refused in bad:
             over = self._lacking(row) & (floating.get(row.place) or floating.get("", frozenset()))
             if over:
-                columns = "、".join(shown(column) for column in sorted(over))
+                columns = tuple(self._handle.words.column(each) for each in sorted(over))
                 why = Trouble(code="picture_floats", values={"column": columns})
             else:
-                reason = {language: refused.text(Words(language)) for language in LANGUAGES}
-                why = Trouble(code="row_refused", phrases={"reason": reason})
+                why = Trouble(code="row_refused", phrases={"reason": self._in_each(refused)})
             told.append((row, why))
         return told
+
+    def _in_each(self, refused: RefusedRow) -> Phrase:
+        """Return the reasons in every language; columns are called as the table does."""
+        headings = self._handle.words.headings
+        return {each: refused.text(Words(each, headings)) for each in LANGUAGES}
 
     def _lacking(self, row: Row) -> frozenset[str]:
         """Return the picture columns in which a row holds nothing."""
@@ -95,7 +98,8 @@ class RowCheck:
                 except Refused as error:
                     return error.trouble
             elif column in values and self._handle.table.pictures_in is None:
-                return Trouble(code="picture_is_text", values={"column": shown(column)})
+                named = self._handle.words.column(column)
+                return Trouble(code="picture_is_text", values={"column": named})
         return values
 
     def _picture_columns(self) -> frozenset[str]:

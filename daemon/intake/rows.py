@@ -5,9 +5,9 @@ from collections.abc import Mapping
 
 import msgspec
 
-from daemon.intake.columns import HEADINGS, WorkflowNeeds, as_text, shown
+from daemon.intake.columns import HEADINGS, WorkflowNeeds, as_text
 from daemon.intake.grid import RawRow
-from daemon.intake.reasons import Reason, because, joined
+from daemon.intake.reasons import Reason, because, joined, shown
 from daemon.words import Words
 from ledger.task import Json
 

@@ -151,6 +151,7 @@ class TablePoller:
             async with self._handle.writing:
                 await table.add_columns([k for k in CREATED_KEYS if k not in reading.columns])
             reading = await table.read_all()
+        self._handle.learn(reading.columns)
         insist_on_columns(reading.columns, table.naming)
         return reading
 

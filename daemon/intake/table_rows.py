@@ -11,14 +11,16 @@ from daemon.intake.columns import WorkflowNeeds, known_columns, tidy
 from daemon.intake.lost_rows import LostRows
 from daemon.intake.rows import DEFAULT_WORKFLOW_TYPE
 from daemon.tables.cells import Reading, Row
-from daemon.tables.columns import INPUT_HEADINGS, OUR_HEADINGS, STATUS_KEYS, Columns
+from daemon.tables.columns import STATUS_KEYS, Columns
 from daemon.tables.copies import SECTION as COPIES
 from daemon.tables.copies import Note, noted
-from daemon.tables.errors import Trouble
+from daemon.tables.errors import Phrase, Trouble
 from daemon.tables.handle import TableHandle
 from daemon.tables.outdated import Outdated, outdated_among
 from daemon.tables.overwritten import says_less
-from daemon.tables.status import STATUS_WORDS, RowStatus, read_status
+from daemon.tables.status import RowStatus, read_status, status_words
+from daemon.words import LANGUAGES
+from daemon.words.headings import INPUT_HEADINGS, OUR_HEADINGS
 from ledger.batch import BatchStatus
 from ledger.entry import Meta
 from ledger.index import Index
@@ -275,8 +277,8 @@ def status_text(row: Row, columns: Columns, workflow_type: str) -> str:
 
 def unknown_status(word: str) -> Trouble:
     """Return the report of a status that is not in the list."""
-    known = "、".join(words[0] for words in STATUS_WORDS.values())
-    return Trouble(code="unknown_status", values={"status": word[:40], "known": known})
+    known: Phrase = {language: status_words(language) for language in LANGUAGES}
+    return Trouble(code="unknown_status", values={"status": word[:40]}, phrases={"known": known})
 
 
 def _copied(row: Row) -> tuple[Row, Trouble]:

@@ -177,7 +177,7 @@ class Taker:
         return also
 
     def _filing_of(self, job: ReadJob, receipt: Receipt, at: str) -> Filing:
-        words = self._words
+        words = self._words.about(job.headings)
         return new_filing(
             job.place,
             at,

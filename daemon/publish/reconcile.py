@@ -9,10 +9,11 @@ import msgspec
 from daemon.clock import Clock
 from daemon.publish.row_news import RowNews
 from daemon.tables.cells import Change, Outcome, Reading, Result, Row
-from daemon.tables.columns import OUR_HEADINGS, Columns
+from daemon.tables.columns import Columns
 from daemon.tables.errors import Refused
 from daemon.tables.handle import TableHandle
 from daemon.tables.outdated import Outdated, outdated_among, renew
+from daemon.words.headings import OUR_HEADINGS
 from ledger.errors import Conflict
 from ledger.ledger import Ledger
 from ledger.status import OPEN_STAGES
@@ -66,6 +67,7 @@ class Reconciliation:
         ours = await self._ours()
         async with self._handle.writing:
             before, renamed = await self._with_latest_ids()
+            self._handle.learn(before.columns)
             known = await self._rows_of(ours, before)
             outcomes: dict[str, Outcome] = {}
             keys = [key for key in ours if key in known]

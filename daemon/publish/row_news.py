@@ -39,8 +39,8 @@ class RowNews:
         """*page*: where people reach our page, "" when they cannot."""
         self._page = page.rstrip("/")
         self._ledger = ledger
+        self._handle = handle
         self._table = handle.table
-        self._words = handle.words
         self._absolute = absolute
 
     def tasks(self, row_id: str, workflow_types: Sequence[str]) -> list[Task]:
@@ -53,7 +53,7 @@ class RowNews:
         files: dict[str, tuple[ResultFile, ...]] = {}
         for each in self._results(tasks):
             files[each.column] = (*files.get(each.column, ()), each.file)
-        cells = cells_of(self._ledger, tasks, files, self._words)
+        cells = cells_of(self._ledger, tasks, files, self._handle.words)
         if cells["error"] is None:
             cells["error"] = self._left_out(files)
         return cells
@@ -63,11 +63,11 @@ class RowNews:
         names: list[str] = []
         for column, own in files.items():
             room = self._table.room(column)
-            heading = self._table.naming.heading_of(column)
+            heading = self._handle.words.headings[column]
             names += [f"{heading}{n}" for n in range(1 + (room or len(own)), 1 + len(own))]
         if not names:
             return None
-        return self._words("table.results_left_out", columns="、".join(names))
+        return self._handle.words("table.results_left_out", columns=names)
 
     def uploads(self, tasks: Sequence[Task]) -> list[Placed]:
         """Return the results that must be put into the document before the cells are written."""

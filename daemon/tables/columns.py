@@ -6,37 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from daemon.tables.errors import Misconfigured
-
-#: Columns that a person fills, by key; the first heading is the one that is shown.
-INPUT_HEADINGS: dict[str, tuple[str, ...]] = {
-    "row_number": ("编号", "序号"),
-    "product_name": ("产品名", "产品名称"),
-    "model_name": ("模特名", "模特名称"),
-    "workflow_type": ("工作流类型", "任务类型"),
-    "product_image": ("产品图", "产品图片"),
-    "model_image": ("模特图", "模特图片"),
-    "image": ("图片",),
-    "prompt": ("提示词",),
-    "priority": ("优先级",),
-}
-
-#: Columns that we fill; the record's own name for ``error`` is ``error_message``. A person writes a
-#: wish into ``command``, and may reset nothing else.
-OUR_HEADINGS: dict[str, tuple[str, ...]] = {
-    "status": ("状态", "任务状态"),
-    "task_id": ("任务ID",),
-    "error": ("错误信息", "错误原因", "error_message"),
-    "started_at": ("开始时间",),
-    "finished_at": ("完成时间", "结束时间"),
-    "output_image": ("输出图片", "产品模特合成图"),
-    "output_video": ("输出视频",),
-    "retry_count": ("重试次数",),
-    "command": ("命令",),
-    "image_done": ("图片是否已处理",),
-    "video_done": ("视频是否已实现",),
-}
-
-HEADINGS: dict[str, tuple[str, ...]] = {**INPUT_HEADINGS, **OUR_HEADINGS}
+from daemon.words.headings import HEADINGS, INPUT_HEADINGS, SHOWN
 
 #: A table without 状态 may tell it by stage, as tables of an older tool do.
 STATUS_KEYS = ("status", "image_done", "video_done")
@@ -66,7 +36,7 @@ class Naming(msgspec.Struct, frozen=True):
 
     keys: Mapping[str, str]  # plain heading → key
     own: Mapping[str, str]  # key → the heading that the settings give it
-    in_english: bool = False
+    language: str = "zh"  # of the headings that are created
 
     @classmethod
     def of(cls, columns: Mapping[str, str], language: str = "auto") -> "Naming":
@@ -82,7 +52,7 @@ class Naming(msgspec.Struct, frozen=True):
             for alias in (key, *aliases)
         }
         keys |= {plain_heading(heading): key for key, heading in columns.items()}
-        return cls(keys=keys, own=dict(columns), in_english=language == "en")
+        return cls(keys=keys, own=dict(columns), language="en" if language == "en" else "zh")
 
     def key_of(self, heading: str) -> str:
         """Return the key of a heading; one without a meaning is its own key, without blanks."""
@@ -90,8 +60,12 @@ class Naming(msgspec.Struct, frozen=True):
 
     def heading_of(self, key: str) -> str:
         """Return what a column of this key is called when it is shown or created."""
-        named = (key,) if self.in_english else HEADINGS.get(key, (key,))
-        return self.own.get(key) or named[0]
+        return self.own.get(key) or SHOWN[self.language].get(key, key)
+
+    def headings(self, columns: "Columns | None" = None) -> dict[str, str]:
+        """Return, by key, what known columns are called here: by settings, and as *columns* are."""
+        there = columns.headings if columns is not None else {}
+        return {**self.own, **{key: name for key, name in there.items() if key in HEADINGS}}
 
 
 class Columns(msgspec.Struct, frozen=True):
@@ -118,7 +92,7 @@ def columns_of(headings: Sequence[str], naming: Naming) -> Columns:
             continue
         if key in found:
             if key in HEADINGS or key in naming.own:
-                both = f"“{named[key]}”, “{heading.strip()}”"
+                both = (f"“{named[key]}”", f"“{heading.strip()}”")
                 raise Misconfigured("doubled", headings=both, column=naming.heading_of(key))
             continue
         found[key] = place
@@ -140,5 +114,5 @@ def insist_on_columns(columns: Columns, naming: Naming) -> None:
         raise Misconfigured("no_input", columns=_listed(INPUT_HEADINGS, naming))
 
 
-def _listed(keys: Iterable[str], naming: Naming) -> str:
-    return "、".join(naming.heading_of(key) for key in keys)
+def _listed(keys: Iterable[str], naming: Naming) -> tuple[str, ...]:
+    return tuple(naming.heading_of(key) for key in keys)

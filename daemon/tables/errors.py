@@ -11,10 +11,17 @@ What else is wrong with one row only is no error but an ``Outcome`` or one of a 
 """
 
 import errno
+from collections.abc import Mapping
+from typing import Self, TypeAlias
 
 import msgspec
 
 from daemon.words import Words
+
+#: What fills a placeholder, the same in every language: a name, or several.
+Filling: TypeAlias = str | tuple[str, ...]
+#: Words in every language, by language.
+Phrase: TypeAlias = dict[str, Filling]
 
 
 class Trouble(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,8 +31,8 @@ class Trouble(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     code: str
-    values: dict[str, str] = {}
-    phrases: dict[str, dict[str, str]] = {}  # values that are sentences: name → language → text
+    values: Mapping[str, Filling] = {}
+    phrases: Mapping[str, Phrase] = {}  # values that are words
 
     def text(self, words: Words) -> str:
         """Return the sentence in the language of *words*."""
@@ -41,12 +48,18 @@ def name_of(error: OSError) -> str:
 class TableError(Exception):
     """Root of all errors of a table; ``trouble`` is the sentence for a person."""
 
-    def __init__(
-        self, code: str, *, retry_after_seconds: float | None = None, **values: str
-    ) -> None:
+    retry_after_seconds: float | None = None  # the table's own word on it, if any
+
+    def __init__(self, code: str, **values: Filling) -> None:
         self.trouble = Trouble(code=code, values=values)
-        self.retry_after_seconds = retry_after_seconds  # the table's own word on it, if any
         super().__init__(self.trouble.text(Words("en")))
+
+    @classmethod
+    def of(cls, trouble: Trouble, *, retry_after_seconds: float | None) -> Self:
+        """Return the error for a trouble that is known."""
+        error = cls(trouble.code, **trouble.values)
+        error.retry_after_seconds = retry_after_seconds
+        return error
 
 
 class Unreachable(TableError):

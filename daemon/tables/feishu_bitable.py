@@ -85,7 +85,7 @@ class FeishuBitable:
             bitable = await self._bitable.opened()
             for key in keys:
                 if key not in known.columns:
-                    kind, options = type_for(key)
+                    kind, options = type_for(key, self.naming.language)
                     await bitable.add_field(self.naming.heading_of(key), kind, options)
             await self._bitable.listed()
 

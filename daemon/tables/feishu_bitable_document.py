@@ -10,10 +10,11 @@ from daemon.feishu.client import Client
 from daemon.feishu.errors import FeishuError
 from daemon.feishu.push import Changed
 from daemon.feishu.wiki import read_link, resolve
-from daemon.tables.columns import OUR_HEADINGS, Columns, Naming
+from daemon.tables.columns import Columns, Naming
 from daemon.tables.errors import Misconfigured
 from daemon.tables.feishu_filter import open_rows
 from daemon.tables.feishu_rows import BitableColumns
+from daemon.words.headings import OUR_HEADINGS
 
 #: Columns are listed anew so often, to see new ones; each time is a call.
 COLUMNS_SECONDS = 600.0
@@ -41,8 +42,7 @@ class BitableDocument:
         if self._bitable is None:
             document = await resolve(self._client, read_link(self._url))
             if document.kind != "bitable":
-                found, wanted = "spreadsheet", "Bitable"
-                raise Misconfigured("feishu_wrong_kind", found=found, kind=wanted)
+                raise Misconfigured("feishu_is_sheet")
             table = document.table or (await tables_of(self._client, document.token))[0].table_id
             self._bitable = Bitable(self._client, document.token, table)
         return self._bitable

@@ -9,12 +9,13 @@ from daemon.feishu.errors import FeishuError
 from daemon.feishu.sheets import Sheet, Spreadsheet, cell
 from daemon.feishu.wiki import NoDocument
 from daemon.tables.cells import Finding, Level
-from daemon.tables.columns import OUR_HEADINGS, Columns, Naming, insist_on_columns
+from daemon.tables.columns import Columns, Naming, insist_on_columns
 from daemon.tables.errors import TableError, Trouble
 from daemon.tables.feishu_grid import SheetGrid
 from daemon.tables.feishu_rows import BitableColumns
 from daemon.tables.feishu_troubles import trouble_of
-from daemon.tables.feishu_values import TYPE_NAMES, text_of, type_name
+from daemon.tables.feishu_values import text_of, type_name
+from daemon.words.headings import OUR_HEADINGS
 
 #: Column types that take what we write under a key; all others take plain words.
 _WORDS = (FieldType.TEXT, FieldType.SINGLE_SELECT)
@@ -48,7 +49,7 @@ async def at_bitable(
         bitable, known = await table.opened()
         columns = known.columns
         app = await bitable.meta()
-        findings += [document("Bitable", app.name), quota(client)]
+        findings += [ok("feishu_check_bitable", name=app.name), quota(client)]
         insist_on_columns(columns, table.naming)
         findings += [_column(key, known.fields[name]) for key, name in columns.headings.items()]
         records = await bitable.search([])
@@ -70,7 +71,7 @@ def failure(error: FeishuError | TableError | NoDocument) -> Finding:
         case TableError():
             trouble = error.trouble
         case _:
-            trouble = Trouble(code="feishu_no_link", values={"said": str(error)})
+            trouble = Trouble(code=f"feishu_{error.about}", values={"said": error.said})
     return Finding(level=Level.FAIL, trouble=trouble)
 
 
@@ -87,7 +88,7 @@ async def at_sheet(table: OpenedSheet, client: Client, *, write_test: bool) -> S
     findings: list[Finding] = []
     try:
         spreadsheet, sheet, grid, columns = await table.opened()
-        findings += [document("spreadsheet", sheet.title), quota(client)]
+        findings += [ok("feishu_check_sheet", name=sheet.title), quota(client)]
         insist_on_columns(columns, table.naming)
         findings.append(ok("readable", rows=str(len(grid.lines))))
         if write_test:
@@ -108,11 +109,6 @@ async def _write(bitable: Bitable, record: Record, columns: Columns) -> None:
     await bitable.update({record.record_id: {heading: text_of(record.fields.get(heading)) or None}})
 
 
-def document(kind: str, name: str) -> Finding:
-    """Return that the document can be reached, and so that the token and the scopes are good."""
-    return ok("feishu_check_document", kind=kind, name=name)
-
-
 def quota(client: Client) -> Finding:
     """Return how many calls this month has seen."""
     spent = client.quota
@@ -123,13 +119,13 @@ def quota(client: Client) -> Finding:
 
 def _column(key: str, field: Field) -> Finding:
     """Return of which type a column is, and whether that takes what we write there."""
-    values = {"column": field.name, "type": type_name(field.type)}
+    values, types = {"column": field.name}, {"type": type_name(field.type)}
+    level, code = Level.OK, "feishu_check_column"
     taken = _TAKEN.get(key, _WORDS if key in OUR_HEADINGS else None)
-    if taken is None or field.type in taken:
-        return ok("feishu_check_column", **values)
-    values["wanted"] = TYPE_NAMES[taken[0]]
-    trouble = Trouble(code="feishu_check_column_type", values=values)
-    return Finding(level=Level.FAIL, trouble=trouble)
+    if taken is not None and field.type not in taken:
+        level, code = Level.FAIL, "feishu_check_column_type"
+        types["wanted"] = type_name(taken[0])
+    return Finding(level=level, trouble=Trouble(code=code, values=values, phrases=types))
 
 
 def ok(code: str, **values: str) -> Finding:

@@ -38,8 +38,7 @@ class SheetDocument:
         if self._spreadsheet is None:
             document = await resolve(self._client, read_link(self._url))
             if document.kind != "sheet":
-                found, wanted = "Bitable", "spreadsheet"
-                raise Misconfigured("feishu_wrong_kind", found=found, kind=wanted)
+                raise Misconfigured("feishu_is_bitable")
             self._spreadsheet = Spreadsheet(self._client, document.token)
         now = self._client.clock.monotonic()
         if self._sheet is None or self._sheet_at is None or now - self._sheet_at > SHEETS_SECONDS:
@@ -61,7 +60,7 @@ class SheetDocument:
         else:
             found = [sheet for sheet in sheets if not sheet.hidden]
         if not found:
-            titles = "、".join(sheet.title for sheet in sheets)
+            titles = tuple(sheet.title for sheet in sheets)
             raise Misconfigured("feishu_unknown_sheet", sheet=self._title or linked, titles=titles)
         if found[0].resource_type != "sheet":
             raise Misconfigured("feishu_embedded", sheet=found[0].title)

@@ -31,8 +31,7 @@ def trouble_of(error: FeishuError) -> Trouble:
 def table_error(error: FeishuError) -> TableError:
     """Return what *error* is to the callers of a table."""
     kind, wait_seconds = _kind_of(error)
-    trouble = trouble_of(error)
-    return kind(trouble.code, retry_after_seconds=wait_seconds, **trouble.values)
+    return kind.of(trouble_of(error), retry_after_seconds=wait_seconds)
 
 
 def _kind_of(error: FeishuError) -> tuple[type[TableError], float | None]:
@@ -55,4 +54,4 @@ def as_table_errors() -> Iterator[None]:
     except FeishuError as error:
         raise table_error(error) from error
     except NoDocument as error:
-        raise Misconfigured("feishu_no_link", said=str(error)) from error
+        raise Misconfigured(f"feishu_{error.about}", said=error.said) from error

@@ -11,26 +11,28 @@ from typing import TypeAlias
 from daemon.feishu.bitable import Field, FieldType
 from daemon.tables.cells import CellFile, ResultFile, Value, as_text
 from daemon.tables.columns import STATUS_KEYS
-from daemon.tables.errors import Trouble
+from daemon.tables.errors import Phrase, Trouble
 from daemon.tables.status import RowStatus, read_status, status_word
+from daemon.words import LANGUAGES
 from ledger.task import Json
 
 #: What a cell holds: a value, files, or nothing.
 Held: TypeAlias = Json | tuple[CellFile, ...]
 
+#: In the order of LANGUAGES.
 TYPE_NAMES = {
-    FieldType.TEXT: "文本 Text",
-    FieldType.NUMBER: "数字 Number",
-    FieldType.SINGLE_SELECT: "单选 Single option",
-    FieldType.MULTI_SELECT: "多选 Multiple options",
-    FieldType.DATE: "日期 Date",
-    FieldType.CHECKBOX: "复选框 Checkbox",
-    FieldType.PHONE: "电话 Phone",
-    FieldType.URL: "超链接 Link",
-    FieldType.ATTACHMENT: "附件 Attachment",
-    FieldType.LOOKUP: "查找引用 Lookup",
-    FieldType.FORMULA: "公式 Formula",
-    FieldType.AUTO_NUMBER: "自动编号 Auto number",
+    FieldType.TEXT: ("文本", "Text"),
+    FieldType.NUMBER: ("数字", "Number"),
+    FieldType.SINGLE_SELECT: ("单选", "Single option"),
+    FieldType.MULTI_SELECT: ("多选", "Multiple options"),
+    FieldType.DATE: ("日期", "Date"),
+    FieldType.CHECKBOX: ("复选框", "Checkbox"),
+    FieldType.PHONE: ("电话", "Phone"),
+    FieldType.URL: ("超链接", "Link"),
+    FieldType.ATTACHMENT: ("附件", "Attachment"),
+    FieldType.LOOKUP: ("查找引用", "Lookup"),
+    FieldType.FORMULA: ("公式", "Formula"),
+    FieldType.AUTO_NUMBER: ("自动编号", "Auto number"),
 }
 #: Columns whose cells change without anybody changing the row.
 RESTLESS = frozenset({FieldType.LOOKUP, FieldType.FORMULA, 1001, 1002, 1003, 1004})
@@ -42,15 +44,16 @@ class Unfit(Exception):
     """The column does not take the value; ``trouble`` says which would."""
 
     def __init__(self, field: Field, value: str, wanted: FieldType) -> None:
-        names = {"column": field.name, "type": type_name(field.type), "value": value[:60]}
-        wanted_name = TYPE_NAMES[wanted]
-        self.trouble = Trouble(code="feishu_unfit", values={**names, "wanted": wanted_name})
+        types = {"type": type_name(field.type), "wanted": type_name(wanted)}
+        names = {"column": field.name, "value": value[:60]}
+        self.trouble = Trouble(code="feishu_unfit", values=names, phrases=types)
         super().__init__(value)
 
 
-def type_name(number: int) -> str:
-    """Return what people know a type of column as."""
-    return TYPE_NAMES.get(number, str(number))  # type: ignore[call-overload, no-any-return]
+def type_name(number: int) -> Phrase:
+    """Return what people know a type of column as, in each language of Feishu's own pages."""
+    names = TYPE_NAMES.get(number, (str(number), str(number)))  # type: ignore[call-overload]
+    return dict(zip(LANGUAGES, names, strict=True))
 
 
 def held(field: Field, value: Json) -> Held:
@@ -209,12 +212,16 @@ def _is_checked(value: Value) -> bool:
     return value == _CHECKED or read_status(as_text(value)) is RowStatus.DONE  # type: ignore[arg-type]
 
 
-def type_for(key: str) -> tuple[FieldType, Sequence[str]]:
-    """Return what kind of column suits what we write under *key*, and its choices."""
+def type_for(key: str, language: str) -> tuple[FieldType, Sequence[str]]:
+    """Return what kind of column suits what we write under *key*, and its choices.
+
+    These are the words that are written in "zh" or "en"; where a column has choices already, see
+    ``_option``.
+    """
     match key:
         case "status":
             ours = (status for status in RowStatus if status is not RowStatus.SKIPPED)
-            return FieldType.SINGLE_SELECT, [status_word(status, "zh") for status in ours]
+            return FieldType.SINGLE_SELECT, [status_word(status, language) for status in ours]
         case "output_image" | "output_video":
             return FieldType.ATTACHMENT, ()
         case "retry_count":

@@ -11,7 +11,7 @@ from config.settings import Settings, Workflow
 from config.settings import Table as TableSettings
 from daemon.clock import Clock
 from daemon.tables.cells import Row
-from daemon.tables.columns import INPUT_HEADINGS, OUR_HEADINGS
+from daemon.tables.columns import Columns
 from daemon.tables.copies import SECTION as COPIES
 from daemon.tables.copies import Original, seen_of
 from daemon.tables.errors import TableError, Trouble
@@ -26,6 +26,7 @@ from daemon.tables.standing import (
 )
 from daemon.tables.table import Table
 from daemon.words import Words, words_of_tables
+from daemon.words.headings import INPUT_HEADINGS, OUR_HEADINGS
 from ledger.entry import Meta
 from ledger.errors import LedgerError
 from ledger.ledger import Ledger
@@ -58,7 +59,8 @@ class TableHandle:
 
         *output_name*: the template of results' names, which may use any column.
         """
-        self.words = words
+        self.words = words.about(table.naming.headings())
+        self._headings: dict[str, str] = {}
         self.table = table
         self.settings = settings
         self.writing = writing
@@ -77,6 +79,11 @@ class TableHandle:
     def name(self) -> str:
         """The table's name in the settings; the ledger knows it by that."""
         return self.table.name
+
+    def learn(self, columns: Columns) -> None:
+        """Call the columns as the table does, in all that is said of it from now on."""
+        self.words = self.words.about(self.table.naming.headings(columns))
+        self._headings = {key: columns.headings[key] for key in OUR_HEADINGS if key in columns}
 
     @property
     def actor(self) -> str:
@@ -118,7 +125,9 @@ class TableHandle:
         first = tuple(
             RefusedRow(place=row.place, trouble=why) for row, why in refused[:REFUSED_NOTED]
         )
-        await self._note(refused=len(refused), refused_rows=first, edited=edited)
+        await self._note(
+            refused=len(refused), refused_rows=first, edited=edited, headings=self._headings
+        )
 
     async def note_copies(self, notes: Sequence[Meta]) -> None:
         """Note what was seen of rows and their copies; raises LedgerError."""

@@ -64,6 +64,16 @@ def read_status(word: str) -> RowStatus | None:
     return _STATUSES.get(plain) if plain else RowStatus.READY
 
 
+def status_words(language: str) -> tuple[str, ...]:
+    """Return the words that we write in "zh" or "en", one for each status."""
+    return tuple(status_word(status, language) for status in RowStatus)
+
+
+def command_words(language: str) -> tuple[str, ...]:
+    """Return what commands are called in "zh" or "en"."""
+    return tuple(words[0 if language == "zh" else 1] for words in COMMAND_WORDS.values())
+
+
 def status_word(status: RowStatus, language: str) -> str:
     """Return the word that we write for *status*; *language* is "zh" or "en"."""
     return STATUS_WORDS[status][0 if language == "zh" else 1]

@@ -30,7 +30,7 @@ def find_sheet(archive: zipfile.ZipFile, title: str) -> tuple[str, str]:
         titles.append(name)
         if not title or name.strip() == title.strip():
             return name, part
-    raise Misconfigured("no_sheet", sheet=title, sheets="、".join(titles) or "-")
+    raise Misconfigured("no_sheet", sheet=title, sheets=tuple(titles) or "–")
 
 
 def relations(archive: zipfile.ZipFile, part: str) -> dict[str, str]:

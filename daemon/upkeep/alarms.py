@@ -137,7 +137,7 @@ def table_alarms(ledger: Ledger, tables: Iterable[str], words: Words) -> Source:
                     continue
                 minutes = (now - from_timestamp(hindrance.since)).total_seconds() / 60
                 if minutes >= settings.server_down_minutes:
-                    what = hindrance.trouble.text(words)
+                    what = hindrance.trouble.text(words.about(standing.headings))
                     text = words("alert.table", table=name, what=what)
                     alarms.append(Alarm(key=f"table:{name}", text=text))
                     break

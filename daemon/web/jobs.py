@@ -101,6 +101,7 @@ async def _decide(
             return ()
         return answers.records(key, asked, _told(receipt, words))
 
+    words = words.about(job.headings)
     receipt = await intake.accept(drop, also)
     answer = _told(receipt, words)
     if receipt.rejected and not (receipt.accepted_rows or receipt.duplicates):

@@ -41,7 +41,8 @@ class TableDocument(msgspec.Struct, frozen=True, kw_only=True):
     being_taken: int  # rows that bear an id and are not recorded yet
     refused: int  # rows that cannot run; the reason stands in each
     refused_rows: list[RefusedRowDocument]  # the first ten of them
-    edited: list[str]  # finished rows whose inputs were changed since: their 任务ID
+    edited: list[str]  # finished rows whose inputs were changed since: their task ids
+    headings: dict[str, str]  # what the table calls the columns that we fill, by key
 
 
 class TablesDocument(msgspec.Struct, frozen=True):
@@ -85,19 +86,21 @@ def table_documents(index: Index, settings: Settings, words: Words) -> list[Tabl
     documents = []
     for table in settings.tables:
         standing = standing_of(index, table.name)
+        own = words.about({**table.columns, **standing.headings})
         stages = map(index.stage_of, index.unpublished(table.name))  # thousands: read no records
         documents.append(
             TableDocument(
                 name=table.name,
                 kind=table.kind,
                 place=str(table.path or table.url),
-                reading=_worded(standing.reading, words),
-                writing=_worded(standing.writing, words),
+                reading=_worded(standing.reading, own),
+                writing=_worded(standing.writing, own),
                 unpublished=sum(stage is not None and stage not in OPEN_STAGES for stage in stages),
                 being_taken=sum(_is_of(claim, table.name) for claim in claims),
                 refused=standing.refused,
-                refused_rows=[_told(row, words) for row in standing.refused_rows],
+                refused_rows=[_told(row, own) for row in standing.refused_rows],
                 edited=list(standing.edited),
+                headings=standing.headings,
             )
         )
     return documents

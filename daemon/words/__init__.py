@@ -1,25 +1,71 @@
 """Words for people: one catalogue, in the language of the one who reads it.
 
-Subjects have a file each (``cli``, ``actions``, ``web`` …); ``catalogue`` joins them.
+Subjects have a file each (``cli``, ``actions``, ``web`` …); ``catalogue`` joins them. Who reads
+decides the language (``language`` is the setting: "zh", "en", or "auto", its default):
+
+- The command line, `check` and progress: ``language``, else the locale (``language_of``). Its help
+  and what is wrong with the settings themselves: the locale, for no settings are known by then.
+- Answers and refusals by HTTP: what ``Accept-Language`` asks for, else ``language``, else Chinese;
+  a refusal bears both in ``translations``. The page: what was chosen there, else the browser's;
+  its own words are in ``web/static/words-*.js``.
+- What is written for many: cells of tables, headings and options that are created in them, the
+  reports in the inbox (``.rejected.csv``, ``.duplicates.csv``, ``.error.txt``), alerts: Chinese
+  unless ``language`` is "en" (``words_of_tables``). Of a table's columns and options those that it
+  has are named and used, in whatever language they are.
+- Logs, the journal, texts in records of the ledger (``error_message``, ``blocked_by``) and
+  exceptions: English always. Whoever shows them to a person says it with a sentence of the
+  catalogue, or by ``story.reasons``; what ComfyUI, Feishu and the system said stays as it is.
+- Data is no language: the values of ``status`` and ``workflow_type`` in records and JSON, column
+  keys, codes, names of settings.
 """
 
 from collections.abc import Mapping
 
 from daemon.words.catalogue import CATALOGUE
+from daemon.words.headings import SHOWN
 
 LANGUAGES = tuple(CATALOGUE)
+#: Between the names of a list.
+_BETWEEN = {"zh": "、", "en": ", "}
 
 
 class Words:
-    """The catalogue in one language."""
+    """The catalogue in one language.
 
-    def __init__(self, language: str) -> None:
+    ``headings``: what columns are called, by key, for sentences that name some; in the language
+    itself, but for those that a table calls otherwise.
+    """
+
+    def __init__(self, language: str, headings: Mapping[str, str] | None = None) -> None:
         self.language = language
+        self.headings = {**SHOWN[language], **headings} if headings else SHOWN[language]
         self._sentences = CATALOGUE[language]
 
     def __call__(self, key: str, **values: object) -> str:
-        """Return the sentence *key* with its placeholders filled; raises KeyError."""
-        return self._sentences[key].format(**values)
+        """Return the sentence *key* with its placeholders filled, lists one by one.
+
+        Raises KeyError.
+        """
+        filled = {
+            name: self.listed(value) if isinstance(value, list | tuple) else value
+            for name, value in values.items()
+        }
+        return self._sentences[key].format(heading=self.headings, **filled)
+
+    def listed(self, names: list[object] | tuple[object, ...]) -> str:
+        """Return *names* as a list is written."""
+        return _BETWEEN[self.language].join(map(str, names))
+
+    def column(self, key: str) -> str:
+        """Return how a reason names a column: as its table does, else by heading and key."""
+        heading = self.headings.get(key)
+        if heading is None or heading == key:
+            return f"“{key}”"
+        return f"{heading} ({key})" if heading == SHOWN[self.language].get(key) else f"“{heading}”"
+
+    def about(self, headings: Mapping[str, str]) -> "Words":
+        """Return the same words for a table that calls its columns so, by key."""
+        return Words(self.language, headings)
 
 
 def language_of(env: Mapping[str, str], wanted: str = "auto") -> str:
@@ -32,5 +78,5 @@ def language_of(env: Mapping[str, str], wanted: str = "auto") -> str:
 
 
 def words_of_tables(wanted: str) -> Words:
-    """Return the words of tables and alerts: Chinese unless "en" is *wanted*."""
+    """Return the words of tables, reports and alerts: Chinese unless "en" is *wanted*."""
     return Words("en" if wanted == "en" else "zh")

@@ -105,7 +105,7 @@ ZH: dict[str, str] = {
     "submit.many_jobs": "图片只能属于一个任务文件；请逐个提交 {names}",
     "submit.same_name": "有两个文件在任务夹里都会叫 {name}",
     "simulate.ready": "ComfyUI 兼容模拟器：{url}，按 Ctrl-C 结束。",
-    "simulate.extra": "模拟器需要 {module}：pip install 'rowkeeper[demo]'",
+    "simulate.extra": "模拟器需要 {module}：`pip install 'rowkeeper[demo]'`",
 }
 
 EN: dict[str, str] = {
@@ -220,5 +220,5 @@ EN: dict[str, str] = {
     "submit.many_jobs": "pictures belong to one job file; submit {names} one after the other",
     "submit.same_name": "two files would both be called {name} in the drop",
     "simulate.ready": "ComfyUI-compatible simulator at {url}; Ctrl-C ends it.",
-    "simulate.extra": "the simulator needs {module}: pip install 'rowkeeper[demo]'",
+    "simulate.extra": "the simulator needs {module}: `pip install 'rowkeeper[demo]'`",
 }

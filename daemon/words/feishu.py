@@ -31,8 +31,12 @@ ZH: dict[str, str] = {
     "table.feishu_address": "本机的 IP 不在应用的白名单里（{number}）；"
     "请在开发者后台 → 安全设置 → IP 白名单中添加",
     "table.feishu_no_document": "找不到文档（{number}）；请从浏览器地址栏重新复制链接到 tables.url",
-    "table.feishu_no_link": "tables.url 不是飞书表格的链接：{said}；请从浏览器地址栏复制",
-    "table.feishu_wrong_kind": "链接指向的是 {found}，不是 {kind}；请修改 tables.kind 或 "
+    "table.feishu_no_link": "tables.url 不是飞书表格的链接：其中没有 /base/、/sheets/ 或 /wiki/；"
+    "请从浏览器地址栏复制",
+    "table.feishu_other_page": "tables.url 指向的知识库页面是 {said}，不是多维表格或电子表格；"
+    "请从浏览器地址栏复制表格的链接",
+    "table.feishu_is_sheet": "链接指向的是电子表格，不是多维表格；请修改 tables.kind 或 tables.url",
+    "table.feishu_is_bitable": "链接指向的是多维表格，不是电子表格；请修改 tables.kind 或 "
     "tables.url",
     "table.feishu_no_collaborator": "应用不能访问文档（{number}）；"
     "请在文档右上角 … → 更多 → 添加文档应用，权限选“可编辑”（开启高级权限时选“可管理”）",
@@ -87,7 +91,8 @@ ZH: dict[str, str] = {
     "table.feishu_hook_keyword": "消息里没有机器人要求的关键词（{number}）；请填写 "
     "alerts.feishu_keyword",
     "table.feishu_hook_body": "机器人不接受这条消息（{number}）：{said}",
-    "table.feishu_check_document": "{kind}“{name}”可以访问",
+    "table.feishu_check_bitable": "多维表格“{name}”可以访问",
+    "table.feishu_check_sheet": "电子表格“{name}”可以访问",
     "table.feishu_check_column": "列“{column}”：{type}",
     "table.feishu_check_column_type": "列“{column}”的类型是{type}，不能写入{wanted}；"
     "请改为{wanted}类型",
@@ -137,9 +142,13 @@ EN: dict[str, str] = {
     "developer console > Security settings > IP whitelist",
     "table.feishu_no_document": "there is no such document ({number}); "
     "copy its address from the browser to tables.url again",
-    "table.feishu_no_link": "tables.url is no address of a Feishu table: {said}; "
-    "copy it from the browser",
-    "table.feishu_wrong_kind": "the address leads to a {found}, not to a {kind}; "
+    "table.feishu_no_link": "tables.url is no address of a Feishu table: it has none of /base/, "
+    "/sheets/ and /wiki/ in it; copy it from the browser",
+    "table.feishu_other_page": "tables.url leads to a wiki page that is a {said}, neither a "
+    "Bitable nor a spreadsheet; copy the table's address from the browser",
+    "table.feishu_is_sheet": "the address leads to a spreadsheet, not to a Bitable; "
+    "correct tables.kind or tables.url",
+    "table.feishu_is_bitable": "the address leads to a Bitable, not to a spreadsheet; "
     "correct tables.kind or tables.url",
     "table.feishu_no_collaborator": "the app has no access to the document ({number}); in the "
     "document: "
@@ -212,7 +221,8 @@ EN: dict[str, str] = {
     "table.feishu_hook_keyword": "the message lacks the bot's keyword ({number}); "
     "set alerts.feishu_keyword",
     "table.feishu_hook_body": "the bot does not take the message ({number}): {said}",
-    "table.feishu_check_document": "the {kind} “{name}” can be reached",
+    "table.feishu_check_bitable": "the Bitable “{name}” can be reached",
+    "table.feishu_check_sheet": "the spreadsheet “{name}” can be reached",
     "table.feishu_check_column": "column “{column}”: {type}",
     "table.feishu_check_column_type": "column “{column}” is of type {type}, which does not take "
     "{wanted}; "

@@ -74,7 +74,7 @@ EN: dict[str, str] = {
     "option.write_test": "Write a cell of each table and put it back; send the bot a message.",
     "option.json": "Print one JSON document.",
     "option.once": "Work until nothing is left to do, then exit.",
-    "option.status": "Only these: 待处理 在处理中 已完成 失败 已取消, or a stage word.",
+    "option.status": "Only these: pending processing completed failed cancelled, or a stage.",
     "option.type": "Only this workflow type.",
     "option.batch": "Only this batch.",
     "option.failed": "Only failed ones.",

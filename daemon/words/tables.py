@@ -1,6 +1,7 @@
-"""Tables: what is wrong with one, what stands in 错误信息, what `tables` shows.
+"""Tables: what is wrong with one, what stands in its error column, what `tables` shows.
 
 ``table.<code>`` is a ``Trouble``; the sentence says what is wrong and what mends it.
+``{heading[KEY]}`` is what the table calls a column.
 """
 
 ZH: dict[str, str] = {
@@ -11,16 +12,16 @@ ZH: dict[str, str] = {
     "table.file_missing": "{path} 不存在；请放到那里，或修改 tables.path",
     "table.file_denied": "没有权限读写 {path}；请修改它或它所在文件夹的权限",
     "table.in_use": "{who} 正打开着 {path}；关闭后结果会自动写入",
-    "table.copied": "这是复制的行：任务ID {task} 及其结果属于另一行；"
-    "要执行请清空这里的 任务ID 和 状态",
+    "table.copied": "这是复制的行：{heading[task_id]} {task} 及其结果属于另一行；"
+    "要执行请清空这里的 {heading[task_id]} 和 {heading[status]}",
     "table.unknown_status": "状态“{status}”不认识；可用：{known}",
     "table.unknown_command": "命令“{command}”不认识；可用：{known}",
-    "table.unknown_id": "任务ID {task} 不在台账中；要执行请清空 任务ID",
-    "table.no_task": "任务ID {task} 不在台账中；可用命令只有：重跑",
+    "table.unknown_id": "{heading[task_id]} {task} 不在台账中；要执行请清空 {heading[task_id]}",
+    "table.no_task": "{heading[task_id]} {task} 不在台账中；可用命令只有：重跑",
     "table.still_open": "{task} 尚未结束，不能重跑；请等它结束，或先取消",
     "table.first_run": "第一次执行，不需要命令“{command}”；已清空",
-    "table.batch_paused": "批次已暂停；要继续请在 命令 填写 继续",
-    "table.status_reset": "这一行已有结果，改状态不会重新执行；请在 命令 填写 重跑",
+    "table.batch_paused": "批次已暂停；要继续请在 {heading[command]} 填写 继续",
+    "table.status_reset": "这一行已有结果，改状态不会重新执行；请在 {heading[command]} 填写 重跑",
     "table.row_refused": "不能执行：{reason}",
     "table.picture_is_text": "{column} 里是文字；请放入图片",
     "table.picture_floats": "{column} 的图片浮在单元格上方，读不到；请右键图片 → 置于单元格内，"
@@ -46,10 +47,11 @@ ZH: dict[str, str] = {
     "outbox.not_read": "{name} 无法读取：{why}",
     "outbox.not_written": "{name} 的结果在等待写入：{why}",
     "outbox.refused": "{name} 的行 {row}：{why}",
-    "outbox.refused_more": "{name} 还有 {count} 行不能执行；原因写在各行的 错误信息 中",
-    "outbox.edited": "{name} 中完成后又被修改的行：{rows}；要用新内容请在 命令 填写 重跑",
+    "outbox.refused_more": "{name} 还有 {count} 行不能执行；原因写在各行的 {heading[error]} 中",
+    "outbox.edited": "{name} 中完成后又被修改的行：{rows}；"
+    "要用新内容请在 {heading[command]} 填写 重跑",
     "outbox.waiting": "{name}：{count} 个已结束任务的结果尚未写入",
-    "outbox.row_gone": "{name} 中已没有任务ID为 {row} 的行；结果仍保留",
+    "outbox.row_gone": "{name} 中已没有 {heading[task_id]} 为 {row} 的行；结果仍保留",
     "outbox.reconciled": "核对了 {tables} 个表格，更正了 {cells} 个单元格。",
     "column.kind": "类型",
     "column.unpublished": "未写入",
@@ -71,16 +73,19 @@ EN: dict[str, str] = {
     "table.file_missing": "{path} is not there; put it there or correct tables.path",
     "table.file_denied": "no right to read or write {path}; change its mode or its folder's",
     "table.in_use": "{who} has {path} open; results are written as soon as it is closed",
-    "table.copied": "a copied row: 任务ID {task} and its result are another row's; "
-    "to run this row clear its 任务ID and 状态",
+    "table.copied": "a copied row: “{heading[task_id]}” {task} and its result are another row's; "
+    "to run this row clear its “{heading[task_id]}” and “{heading[status]}”",
     "table.unknown_status": "status “{status}” is unknown; known are: {known}",
     "table.unknown_command": "command “{command}” is unknown; known are: {known}",
-    "table.unknown_id": "任务ID {task} is not in the ledger; clear it to run this row",
-    "table.no_task": "任务ID {task} is not in the ledger; the only command for it is 重跑 (rerun)",
+    "table.unknown_id": "“{heading[task_id]}” {task} is not in the ledger; clear it to run "
+    "this row",
+    "table.no_task": "“{heading[task_id]}” {task} is not in the ledger; the only command for it is "
+    "rerun",
     "table.still_open": "{task} has not ended, so it cannot be rerun; wait, or cancel it first",
     "table.first_run": "It runs for the first time, without need of “{command}”; emptied",
-    "table.batch_paused": "The batch is paused; write 继续 (resume) into 命令 to go on",
-    "table.status_reset": "the row has its result; to run it again write 重跑 (rerun) into 命令",
+    "table.batch_paused": "The batch is paused; write resume into “{heading[command]}” to go on",
+    "table.status_reset": "the row has its result; to run it again write rerun into "
+    "“{heading[command]}”",
     "table.row_refused": "cannot run: {reason}",
     "table.picture_is_text": "{column} holds text; put a picture there",
     "table.picture_floats": "the picture of {column} floats above its cell and cannot be read; "
@@ -108,10 +113,12 @@ EN: dict[str, str] = {
     "outbox.not_written": "results for {name} wait to be written: {why}",
     "outbox.refused": "{name}, row {row}: {why}",
     "outbox.refused_more": "{name}: {count} more rows cannot run; "
-    "each says why in its error column",
-    "outbox.edited": "edited after they had finished, in {name}: {rows}; 重跑 in 命令 runs them so",
+    "each says why in its “{heading[error]}”",
+    "outbox.edited": "edited after they had finished, in {name}: {rows}; rerun in "
+    "“{heading[command]}” runs them so",
     "outbox.waiting": "{name}: the results of {count} finished tasks are not written yet",
-    "outbox.row_gone": "{name} has no row with 任务ID {row} any more; its results are kept",
+    "outbox.row_gone": "{name} has no row with “{heading[task_id]}” {row} any more; its "
+    "results are kept",
     "outbox.reconciled": "{tables} tables compared, {cells} cells put right.",
     "column.kind": "kind",
     "column.unpublished": "unpublished",

@@ -11,7 +11,7 @@ from PIL import Image
 from daemon.clock import SystemClock
 from daemon.comfy.simulator import Simulator
 from daemon.comfy.simulator.executions import read_executions
-from tests.fakes.chinese import english_in
+from tests.fakes.chinese import chinese_in, english_in
 from tests.fakes.table_user import TableUser
 from tests.fakes.waiting import until
 from tests.fakes.world import World, executions, finish
@@ -171,6 +171,33 @@ async def test_what_cannot_run_says_why_in_its_row_and_the_others_go_on(user, be
     assert code == 0, log
     assert user.rows() == before
     assert len(world.tasks()) == 2
+
+
+async def test_an_english_table_is_told_in_english_by_the_headings_that_it_has(user, begin, row):
+    pictures = {"product_image": row(1)["产品图"], "model_image": row(1)["模特图"]}
+    headings = ("product_name", *pictures, "Task ID", "State", "error", "output_image", "Wish")
+    rows = [
+        {"product_name": "pot", **pictures},
+        {"product_name": "no picture", "model_image": pictures["model_image"]},
+        {"product_name": "odd", "State": "nearly", **pictures},
+        {"product_name": "strange", "Task ID": "img_20200101_000001", **pictures},
+        {"Task ID": "img_20200101_000002", "State": "done", "Wish": "retry", **pictures},
+        {"Task ID": "img_20200101_000003", "State": "done", "Wish": "dance", **pictures},
+    ]
+    world = begin(rows, headings)
+    with world.config.open("a", encoding="utf-8") as file:
+        file.write('[tables.columns]\nstatus = "State"\ncommand = "Wish"\n')
+    code, log = await world.run("run", "--once", ROWKEEPER_LANGUAGE="en")
+    assert code == 0, log
+    assert said(user, "State")[:3] == ["done", "", "nearly"]
+    _, picture, status, unknown, retried, danced = said(user, "error")
+    assert "“product_image” is missing" in picture
+    assert status.startswith("status “nearly” is unknown; known are: pending, processing, done,")
+    assert unknown.startswith("“Task ID” img_20200101_000001 is not in the ledger")
+    assert retried.endswith("the only command for it is rerun")
+    assert danced.endswith("known are: rerun, retry, cancel, pause, resume, urgent")
+    told = "".join(said(user, "error")).replace("图片合成", "")  # the type's own name
+    assert chinese_in(told) == ""
 
 
 @pytest.mark.timeout(240)  # many steps, each awaited in the real daemon

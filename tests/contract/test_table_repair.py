@@ -73,7 +73,7 @@ async def test_a_table_without_its_columns_is_paused_with_the_reason_until_it_ha
     (row,) = answer["tables"][0]["refused_rows"]
     assert row["code"] == "row_refused"
     for language, why in (
-        ("C", "产品图 (product_image) is missing"),
+        ("C", "“product_image” is missing"),
         ("zh_CN.UTF-8", "缺少 产品图"),
     ):
         _, told = await world.run("tables", LC_ALL=language)

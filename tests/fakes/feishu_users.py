@@ -15,7 +15,10 @@ from tests.fakes.clock import JumpingClock
 from tests.fakes.feishu import Base, Book, Column, FakeFeishu, Picture
 
 #: Columns of pictures and videos hold files; all others are text, as people make them.
-FILE_COLUMNS = {"产品图", "模特图", "图片", "输出图片", "输出视频", "产品模特合成图"}
+FILE_COLUMNS = {
+    *("产品图", "模特图", "图片", "输出图片", "输出视频", "产品模特合成图"),
+    *("product_image", "model_image", "image", "output_image", "output_video"),
+}
 
 
 class FeishuUser:

@@ -12,9 +12,9 @@ from config.builtin import EXAMPLES
 from config.sections import is_secret
 from config.settings import Settings
 from daemon.metrics import Metrics
-from daemon.tables.columns import HEADINGS, INPUT_HEADINGS
 from daemon.web.routes import ENDPOINTS
 from daemon.words.catalogue import CATALOGUE
+from daemon.words.headings import HEADINGS, INPUT_HEADINGS
 
 PATH = Path(__file__).parents[2] / "config" / "REFERENCE.md"
 

@@ -150,7 +150,7 @@ async def test_columns_that_the_first_look_adds_are_no_failure(command, tmp_path
         first, second = named(await checks(command), "table t")
     assert first == (
         "ok",
-        "columns that the first look will add: status、task_id (create_columns = true)",
+        "columns that the first look will add: status, task_id (create_columns = true)",
     )
     assert second == ("ok", "can be read, 1 rows")
 

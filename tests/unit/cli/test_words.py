@@ -10,11 +10,13 @@ import daemon
 from daemon.dispatch.row_report import TROUBLES
 from daemon.words import Words, language_of
 from daemon.words.catalogue import CATALOGUE
+from daemon.words.headings import SHOWN
 from ledger.batch import BatchStatus
 from ledger.status import Stage
+from tests.fakes.chinese import chinese_in, english_in
 
 DAEMON = Path(daemon.__file__).parent
-SOURCES = sorted(path for path in DAEMON.rglob("*.py") if "words" not in path.parts)
+SOURCES = sorted(path for path in DAEMON.rglob("*.py") if not path.is_relative_to(DAEMON / "words"))
 
 
 #: Text of libraries and the system, which is English, and what stands for it in Chinese.
@@ -34,6 +36,19 @@ def test_both_languages_fill_the_same_placeholders(key):
     apart = placeholders(CATALOGUE["zh"][key]) ^ placeholders(CATALOGUE["en"][key])
     own = not key.startswith(("intake.", "failure.", "table.xlsx_damaged"))
     assert apart == set() if own else apart <= FOREIGN
+
+
+def test_no_english_sentence_has_chinese_in_it_but_for_what_it_is_given():
+    assert {key: text for key, text in CATALOGUE["en"].items() if chinese_in(text)} == {}
+
+
+def test_no_chinese_sentence_has_an_english_one_in_it():
+    assert {key: text for key, text in CATALOGUE["zh"].items() if english_in(text)} == {}
+
+
+def test_both_languages_have_a_heading_for_every_column():
+    assert SHOWN["en"].keys() == SHOWN["zh"].keys()
+    assert chinese_in("".join(SHOWN["en"].values())) == ""
 
 
 def keys_in_code() -> set[str]:

@@ -75,9 +75,8 @@ async def test_bad_rows_are_rejected_and_do_not_stop_good_ones(house, rows):
     receipt = await house.intake.accept(drop(house, rows))
     assert receipt.accepted_rows == 1
     assert [row.line for row in receipt.rejected] == [2, 3]
-    assert (
-        receipt.rejected[0].text(Words("en")) == "模特图 (model_image) “gone.png”: it is not there"
-    )
+    assert receipt.rejected[0].text(Words("en")) == "“model_image” “gone.png”: it is not there"
+    assert receipt.rejected[0].text(Words("zh")) == "模特图 (model_image) “gone.png”：文件不存在"
     assert receipt.rejected[0].values == rows[1]
 
 

@@ -49,7 +49,7 @@ def base(feishu):
 
 
 @pytest.fixture
-async def table(feishu, base, clock, tmp_path):
+async def open_table(feishu, base, clock, tmp_path):
     client = Client(
         base_url=feishu.url,
         app_id=feishu.app_id,
@@ -58,9 +58,14 @@ async def table(feishu, base, clock, tmp_path):
         quota=Quota(tmp_path / "calls.json", clock),
     )
     url = f"https://x.feishu.cn/wiki/{feishu.wiki('bitable', base.app)}?table={base.table}"
-    table = FeishuBitable(TableSettings(name="t", kind="feishu-bitable", url=url), client)
-    yield table
-    await table.close()
+    settings = TableSettings(name="t", kind="feishu-bitable", url=url)
+    yield lambda language: FeishuBitable(settings, client, language)
+    await client.close()
+
+
+@pytest.fixture
+def table(open_table):
+    return open_table("auto")
 
 
 def result(tmp_path, name="out.png", content=b"png", number=1, token=None):
@@ -124,6 +129,27 @@ async def test_values_take_the_shape_of_their_column(base, table):
     before = base.revision
     await table.write([Change(row=row.record_id, cells=cells)])
     assert base.revision == before
+
+
+async def test_a_status_column_is_made_with_options_in_the_language_of_what_is_written(
+    base, open_table
+):
+    table = open_table("en")
+    base.column("状态").name = "旧"
+    await table.add_columns(["status", "error"])
+    options = ["pending", "processing", "done", "failed", "cancelled"]
+    assert base.column("status").options == options
+    row = base.add({"产品名": "p"})
+    await table.write([Change(row=row.record_id, cells={"status": "done"})])
+    assert cell(base, row, "status") == "done"
+    assert base.column("status").options == options
+
+
+async def test_options_that_a_column_has_are_used_whatever_the_language(base, open_table):
+    row = base.add({"产品名": "p", "状态": "待处理"})
+    await open_table("en").write([Change(row=row.record_id, cells={"status": "done"})])
+    assert cell(base, row, "状态") == "完成"
+    assert base.column("状态").options == STATUSES
 
 
 async def test_a_value_that_its_column_does_not_take_refuses_its_row_only(base, table):

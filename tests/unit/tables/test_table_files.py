@@ -252,7 +252,7 @@ async def test_a_sheet_is_found_by_its_title_and_a_missing_one_is_named(tmp_path
     path = tmp_path / "t.xlsx"
     workbook(path)
     assert len((await table_of(path, sheet="行").read_all()).rows) == 2
-    with pytest.raises(Misconfigured, match="行、别的"):
+    with pytest.raises(Misconfigured, match="行, 别的"):
         await table_of(path, sheet="没有").read()
 
 
