@@ -15,7 +15,7 @@ from daemon.intake.table_rows import inputs_of
 from daemon.tables.cells import Row
 from daemon.tables.errors import Phrase, Refused, Trouble
 from daemon.tables.handle import TableHandle
-from daemon.words import LANGUAGES, Words
+from daemon.words import LANGUAGES
 from ledger.task import Json
 
 #: A row as it was read, with the work that it wants.
@@ -75,8 +75,8 @@ class RowCheck:
 
     def _in_each(self, refused: RefusedRow) -> Phrase:
         """Return the reasons in every language; columns are called as the table does."""
-        headings = self._handle.words.headings
-        return {each: refused.text(Words(each, headings)) for each in LANGUAGES}
+        words = self._handle.words
+        return {each: refused.text(words.into(each)) for each in LANGUAGES}
 
     def _lacking(self, row: Row) -> frozenset[str]:
         """Return the picture columns in which a row holds nothing."""

@@ -38,7 +38,8 @@ class Words:
 
     def __init__(self, language: str, headings: Mapping[str, str] | None = None) -> None:
         self.language = language
-        self.headings = {**SHOWN[language], **headings} if headings else SHOWN[language]
+        self.headings = {**SHOWN[language], **(headings or {})}
+        self._own = headings
         self._sentences = CATALOGUE[language]
 
     def __call__(self, key: str, **values: object) -> str:
@@ -62,6 +63,10 @@ class Words:
         if heading is None or heading == key:
             return f"“{key}”"
         return f"{heading} ({key})" if heading == SHOWN[self.language].get(key) else f"“{heading}”"
+
+    def into(self, language: str) -> "Words":
+        """Return the words in another language, columns called by the same names."""
+        return Words(language, self._own)
 
     def about(self, headings: Mapping[str, str]) -> "Words":
         """Return the same words for a table that calls its columns so, by key."""
