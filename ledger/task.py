@@ -61,6 +61,7 @@ class Publish(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     attempts: int = 0
     error: str | None = None
     tokens: dict[str, str] = msgspec.field(default_factory=dict)  # document:sha256 → its file
+    uploaded_anew: tuple[str, ...] = ()  # document:sha256 whose token was not known there any more
 
     @property
     def is_settled(self) -> bool:

@@ -192,6 +192,10 @@ class TableOutbox:
         failpoint.reach("publish.written")
         outcomes = {**dict.fromkeys(shown, _WRITTEN), **refused}
         outcomes |= {str(c.row): outcome for c, outcome in zip(changes, found, strict=True)}
+        tasks = {key: each.tasks for key, each in shown.items()}
+        for key in await self._uploads.give_up_unknown(tasks, outcomes):
+            self._merge(key, rows[key])
+            del shown[key], outcomes[key]
         shown |= await self._shown({key: rows[key] for key in refused}, complete=False)
         await self._note(shown, outcomes)
         for key, each in shown.items():

@@ -8,6 +8,7 @@ import msgspec
 
 from daemon.clock import Clock
 from daemon.publish.row_news import RowNews
+from daemon.publish.uploading import Uploads
 from daemon.tables.cells import Change, Outcome, Reading, Result, Row
 from daemon.tables.columns import Columns
 from daemon.tables.errors import Refused
@@ -58,6 +59,7 @@ class Reconciliation:
         self._ledger = ledger
         self._clock = clock
         self._news = RowNews(ledger, handle, absolute)
+        self._uploads = Uploads(handle, ledger, self._news, clock)
 
     async def run(self) -> Reconciled:
         """Write what the ledger knows into every row of ours; returns what that changed.
@@ -166,6 +168,14 @@ class Reconciliation:
         return found
 
     async def _write(self, rows: dict[str, list[Task]]) -> dict[str, Outcome]:
+        """Write the rows; files that the document does not know go up anew first, once."""
+        outcomes = await self._written(rows)
+        again = await self._uploads.give_up_unknown(rows, outcomes)
+        if again:
+            outcomes |= await self._written({key: self._as_it_is(rows[key]) for key in again})
+        return outcomes
+
+    async def _written(self, rows: dict[str, list[Task]]) -> dict[str, Outcome]:
         if self._handle.table.takes_files:
             async with self._handle.uploading:
                 rows = {key: await self._uploaded(key, tasks) for key, tasks in rows.items()}
@@ -193,6 +203,9 @@ class Reconciliation:
             await self._ledger.commit(
                 noted, *ongoing.removal(), op="task.uploaded", actor=self._handle.actor
             )
+        return self._as_it_is(tasks)
+
+    def _as_it_is(self, tasks: Sequence[Task]) -> list[Task]:
         return [self._ledger.task(task.task_id) for task in tasks]
 
     async def _note(self, rows: dict[str, list[Task]], outcomes: dict[str, Outcome]) -> None:
@@ -204,9 +217,15 @@ class Reconciliation:
             for each in tasks:
                 task = self._ledger.task(each.task_id)
                 told = task.publish.state in ("published", "none")
-                if told or task.stage in OPEN_STAGES or task.stage is not each.stage:
+                if (
+                    (told and not task.publish.uploaded_anew)
+                    or task.stage in OPEN_STAGES
+                    or task.stage is not each.stage
+                ):
                     continue
-                publish = msgspec.structs.replace(task.publish, state="published", error=None)
+                publish = msgspec.structs.replace(
+                    task.publish, state="published", error=None, uploaded_anew=()
+                )
                 try:
                     await self._ledger.commit(
                         task.changed(at=at, publish=publish),

@@ -1,7 +1,7 @@
 """What the ledger knows of one row of a table: its tasks, its cells, what was noted of them."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -15,7 +15,12 @@ from ledger.status import OPEN_STAGES, Stage
 from ledger.task import Publish, Task
 
 #: How outcomes are called in the record.
-_STATES = {Result.WRITTEN: "published", Result.GONE: "row_gone", Result.REFUSED: "refused"}
+_STATES = {
+    Result.WRITTEN: "published",
+    Result.GONE: "row_gone",
+    Result.REFUSED: "refused",
+    Result.UNKNOWN_FILES: "refused",  # those that went up anew, and are not known again
+}
 
 
 class Placed(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,6 +99,26 @@ class RowNews:
         tokens = task.publish.tokens | own
         return task.changed(at=at, publish=msgspec.structs.replace(task.publish, tokens=tokens))
 
+    def with_unknown(self, tasks: Sequence[Task], unknown: Collection[str], at: str) -> list[Task]:
+        """Return the tasks of a row that have tokens among *unknown*, without these.
+
+        So their files go up anew. Nothing when one of them did already: it will not help again.
+        """
+        changed: list[Task] = []
+        for task in (self._ledger.task(each.task_id) for each in tasks):
+            known = task.publish
+            keys = [key for key, token in known.tokens.items() if token in unknown]
+            if not {*keys}.isdisjoint(known.uploaded_anew):
+                return []
+            if keys:
+                publish = msgspec.structs.replace(
+                    known,
+                    tokens={key: each for key, each in known.tokens.items() if key not in keys},
+                    uploaded_anew=(*known.uploaded_anew, *keys),
+                )
+                changed.append(task.changed(at=at, publish=publish))
+        return changed
+
     def _file(self, task: Task, index: int, number: int) -> ResultFile:
         output = task.outputs[index]
         path = self._absolute(output.path or "")
@@ -138,6 +163,6 @@ def noted(task: Task, outcome: Outcome, *, at: str, attempts: int, words: Words)
 
 
 def _is_to_be_noted(known: Publish, state: str) -> bool:
-    """Say whether *state* is news; a row that was gone may have come back."""
-    came_back = known.state == "row_gone" and state == "published"
-    return came_back or not known.is_settled
+    """Say whether *state* is news; a row that was gone may have come back, a file gone up anew."""
+    told_after_all = known.state == "row_gone" or bool(known.uploaded_anew)
+    return (told_after_all and state == "published") or not known.is_settled

@@ -28,8 +28,8 @@ class Uploads:
     async def put(self, rows: Mapping[str, Due]) -> dict[str, Outcome]:
         """Put what the document lacks of *rows*; returns the rows of what it refuses.
 
-        Raises TableError, LedgerError. A kill between an upload in one call and its note leads to
-        a second upload, where the document does not show the first.
+        Raises TableError, LedgerError. A kill at any step leads to no second upload, but where an
+        upload in one call is not noted yet and the document does not show it.
         """
         table = self._handle.table
         refused: dict[str, Outcome] = {}
@@ -56,6 +56,31 @@ class Uploads:
                     await self._note([result], token, ongoing.removal())
         await self._note_unwanted(list(unwanted.values()))
         return refused
+
+    async def give_up_unknown(
+        self, rows: Mapping[str, Sequence[Task]], outcomes: Mapping[str, Outcome]
+    ) -> list[str]:
+        """Note of files that the document does not know that they go up anew; returns their rows.
+
+        These are due again. Rows whose files went up anew before are not among them. Raises
+        LedgerError. A kill before the note leads to the same outcome again.
+        """
+        again: list[str] = []
+        for key, outcome in outcomes.items():
+            if outcome.result is not Result.UNKNOWN_FILES:
+                continue
+            at, why = to_timestamp(self._clock.now()), outcome.trouble
+            without = self._news.with_unknown(rows[key], outcome.unknown, at)
+            if not without:
+                continue
+            again.append(key)
+            reason = why.text(self._handle.words) if why else None
+            try:
+                await self._ledger.commit(*without, op="task.upload_unknown", reason=reason)
+            except Conflict:  # it changed this moment; the next write is refused as well
+                continue
+            failpoint.reach("publish.upload_given_up")
+        return again
 
     async def _note(
         self, results: Sequence[Placed], token: str, removal: Sequence[Meta] = ()

@@ -96,6 +96,7 @@ class Result(StrEnum):
     GONE = "gone"  #: no row bears the key
     MOVED = "moved"  #: the row is not as it was read, or is elsewhere: read it anew
     REFUSED = "refused"  #: the table will never take these values; ``trouble`` says why
+    UNKNOWN_FILES = "unknown_files"  #: the document does not know files of it: see ``unknown``
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,6 +104,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
     result: Result
     trouble: Trouble | None = None
+    unknown: frozenset[str] = frozenset()  # tokens, one of which at least is not known (any more)
 
 
 class Level(StrEnum):

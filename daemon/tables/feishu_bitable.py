@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
-from msgspec.structs import replace
 
 from config.settings import Table as TableSettings
 from daemon.feishu.bitable import Bitable, FieldType, Record
@@ -112,7 +111,8 @@ class FeishuBitable:
             field = (await self._bitable.columns()).field(column)
             if field is None or field.type != FieldType.ATTACHMENT:
                 return ""
-            return await self._uploaded(await self._bitable.opened(), file, ongoing)
+            place = Place(ParentType.BITABLE_FILE, (await self._bitable.opened()).app)
+            return await self._uploads.upload(file.path, our_name(file), place, ongoing)
 
     def room(self, column: str) -> int | None:
         """Return None: an attachment cell takes a hundred."""
@@ -168,39 +168,18 @@ class FeishuBitable:
 
     async def _alone(self, bitable: Bitable, refused: BitablePlan) -> Outcome:
         """Write one change of a batch that was refused, and say what became of it."""
-        key = key_of(refused.change)
         try:
-            try:
-                await bitable.update({key: refused.fields})
-            except FeishuError as error:
-                if error.about != "foreign_file":
-                    raise
-                change = await self._with_new_files(bitable, refused.change)
-                again = plan(change, await bitable.get([key]), await self._bitable.columns())
-                await bitable.update({key: again.fields})
+            await bitable.update({key_of(refused.change): refused.fields})
         except FeishuError as error:
             if error.about == "row_gone":
                 return Outcome(result=Result.GONE)
             if error.reaction is not Reaction.ROW:
                 raise
-            return Outcome(result=Result.REFUSED, trouble=trouble_of(error))
+            trouble, unknown = trouble_of(error), frozenset(refused.attached)
+            if error.about == "foreign_file" and unknown:
+                return Outcome(result=Result.UNKNOWN_FILES, trouble=trouble, unknown=unknown)
+            return Outcome(result=Result.REFUSED, trouble=trouble)
         return refused.outcome
-
-    async def _with_new_files(self, bitable: Bitable, change: Change) -> Change:
-        """Return *change* with its files uploaded anew: the document does not know their tokens."""
-        cells = dict(change.cells)
-        for key, value in cells.items():
-            if isinstance(value, tuple):
-                cells[key] = tuple(
-                    [replace(file, token=await self._uploaded(bitable, file)) for file in value]
-                )
-        return replace(change, row=key_of(change), cells=cells)
-
-    async def _uploaded(
-        self, bitable: Bitable, file: ResultFile, ongoing: Ongoing | None = None
-    ) -> str:
-        place = Place(ParentType.BITABLE_FILE, bitable.app)
-        return await self._uploads.upload(file.path, our_name(file), place, ongoing)
 
 
 def _reading(known: BitableColumns, records: Sequence[Record], *, is_whole: bool) -> Reading:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from daemon.feishu.bitable import FieldType, Record
 from daemon.tables.cells import Change, Outcome, Result, Row
 from daemon.tables.feishu_rows import BitableColumns
-from daemon.tables.feishu_values import Unfit, attached, is_same, written
+from daemon.tables.feishu_values import Unfit, attached, is_same, tokens_of, written
 from ledger.task import Json
 
 
@@ -17,6 +17,7 @@ class BitablePlan:
     change: Change
     outcome: Outcome
     fields: dict[str, Json] = field(default_factory=dict)
+    attached: set[str] = field(default_factory=set)  # tokens of ours that the record lacks
 
 
 def key_of(change: Change) -> str:
@@ -44,6 +45,7 @@ def _cells(change: Change, record: Record, known: BitableColumns) -> BitablePlan
     Of a value that the column does not take the outcome is REFUSED, and nothing is sent.
     """
     cells: dict[str, Json] = {}
+    added: set[str] = set()
     for key, value in change.cells.items():
         heading = known.columns.headings.get(key)
         if heading is None:
@@ -52,10 +54,11 @@ def _cells(change: Change, record: Record, known: BitableColumns) -> BitablePlan
         if column.type == FieldType.ATTACHMENT and (value is None or isinstance(value, tuple)):
             if (files := attached(found, value or ())) is not None:
                 cells[heading] = files
+                added |= tokens_of(files) - tokens_of(found)
             continue
         try:
             if not is_same(column, key, found, value):
                 cells[heading] = written(column, key, value)
         except Unfit as unfit:
             return BitablePlan(change, Outcome(result=Result.REFUSED, trouble=unfit.trouble))
-    return BitablePlan(change, Outcome(result=Result.WRITTEN), cells)
+    return BitablePlan(change, Outcome(result=Result.WRITTEN), cells, added)

@@ -161,6 +161,12 @@ def attached(found: Json, files: Sequence[ResultFile]) -> list[Json] | None:
     return None if now == wanted else [{"file_token": token} for token in wanted]
 
 
+def tokens_of(cell: Json) -> set[str]:
+    """Return the tokens of the files in an attachment cell."""
+    files = cell if isinstance(cell, list) else []
+    return {str(each.get("file_token")) for each in files if isinstance(each, dict)}
+
+
 def our_name(file: ResultFile) -> str:
     """Return what a result is called in a cell: its name with a mark of its content."""
     stem, dot, suffix = file.name.rpartition(".")

@@ -68,7 +68,8 @@ class Table(Protocol):
         picks is written; it is gone when that is none. Cells that already hold the value are left
         alone: the same changes again write nothing. No other cell is touched; what others wrote
         meanwhile stays. A kill leaves all changes of one row or none of it. Files were uploaded
-        before (``ResultFile.token``), or lie on our disk.
+        before (``ResultFile.token``), or lie on our disk; of a row with files that the document
+        does not know nothing is written, and the caller is to upload them anew.
         """
         ...
 

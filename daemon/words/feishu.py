@@ -71,7 +71,7 @@ ZH: dict[str, str] = {
     "table.feishu_row_gone": "这一行已被删除（{number}）",
     "table.feishu_value": "单元格不接受这个值（{number}）：{said}；请检查该列的类型",
     "table.feishu_cell_too_large": "内容超过单元格上限（{number}）",
-    "table.feishu_foreign_file": "文件不属于这份文档（{number}）；会重新上传",
+    "table.feishu_foreign_file": "文档不认得为它上传的文件（{number}）；文件只重新上传一次",
     "table.feishu_no_change": "没有需要写入的内容（{number}）",
     "table.feishu_file_too_large": "文件太大（{number}）",
     "table.feishu_file_empty": "文件是空的，没有上传；请重试这一行",
@@ -197,8 +197,8 @@ EN: dict[str, str] = {
     "table.feishu_value": "the cell does not take the value ({number}): {said}; see the column's "
     "type",
     "table.feishu_cell_too_large": "more than a cell takes ({number})",
-    "table.feishu_foreign_file": "the file is not of this document ({number}); it is uploaded "
-    "again",
+    "table.feishu_foreign_file": "the document does not know the file uploaded to it "
+    "({number}); it is uploaded once more, and only once",
     "table.feishu_no_change": "there was nothing to write ({number})",
     "table.feishu_file_too_large": "the file is too large ({number})",
     "table.feishu_file_empty": "the file is empty and was not uploaded; retry the row",

@@ -3,6 +3,7 @@
 from collections import Counter
 from contextlib import asynccontextmanager
 
+import msgspec
 import pytest
 
 from config.settings import Settings
@@ -10,12 +11,15 @@ from daemon import failpoint
 from daemon.feishu.uploads import Begun
 from daemon.publish.due import GATHER_SECONDS
 from daemon.publish.outbox import TableOutbox
+from daemon.publish.publisher import IDLE_SECONDS
+from daemon.publish.reconcile import Reconciliation
 from daemon.tables.handle import handles_of
 from daemon.tables.ongoing import LIFE, SECTION, Ongoing
 from daemon.tables.overwritten import Overwritten
 from ledger.jsondir.store import JsonDirBackend
 from ledger.ledger import Ledger
 from ledger.memory import MemoryBackend
+from ledger.task import Publish
 from tests.fakes.clock import JumpingClock
 from tests.fakes.feishu_users import BitableUser
 from tests.fakes.records import batch_record, untold_video
@@ -43,10 +47,13 @@ async def user(tmp_path):
     failpoint.arm(None)
 
 
-async def accepted(user, folder, size_bytes: int) -> None:
-    """Have the ledger in *folder* know a video that no table was told of."""
+async def accepted(user, folder, size_bytes: int, token: str | None = None) -> None:
+    """Have the ledger in *folder* know a video that no table was told of; perhaps its *token*."""
     (folder / "a.mp4").write_bytes(bytes(size_bytes))
     task = untold_video("a.mp4", user.base.rows[0].record_id)
+    if token is not None:
+        publish = Publish(state="pending", tokens={key_of(user): token})
+        task = msgspec.structs.replace(task, publish=publish)
     ledger = Ledger(JsonDirBackend(folder / "ledger"))
     await ledger.open()
     await ledger.commit(batch_record(), task, op="batch.accepted")
@@ -74,7 +81,8 @@ async def told(
     await outbox.load()
     failpoint.arm(watch)
     try:
-        await outbox.tell(at_once=True)
+        while outbox.seconds_to_next() < IDLE_SECONDS:
+            await outbox.tell(at_once=True)
     except Killed:
         assert dies_at
     finally:
@@ -82,6 +90,35 @@ async def told(
         await table.close()
         await ledger.close()
     return dict(ledger.meta(SECTION))
+
+
+async def noted(folder) -> Publish:
+    """Return what the record says of the table."""
+    ledger = Ledger(JsonDirBackend(folder / "ledger"))
+    await ledger.open()
+    (task,) = ledger.tasks()
+    await ledger.close()
+    return task.publish
+
+
+def key_of(user) -> str:
+    return f"{user.open().document}:{'0' * 64}"
+
+
+def foreign_token(user) -> str:
+    return user.feishu.drive.put(b"a video", "a.mp4", "another base")
+
+
+def steps_of(reached: Counter[str]) -> list[tuple[str, int]]:
+    """Return every step of publishing, each time that it was taken."""
+    steps = [
+        (place, number)
+        for place, count in reached.items()
+        if place.startswith(("feishu.", "publish."))
+        for number in range(1, count + 1)
+    ]
+    assert len(steps) >= 10, reached
+    return steps
 
 
 PLACES = [
@@ -112,14 +149,7 @@ async def test_a_small_result_goes_up_once_at_whatever_step_publishing_is_killed
     async with with_a_row(tmp_path / "first") as user:
         await accepted(user, tmp_path / "first", 1000)
         await told(user, tmp_path / "first", reached=reached)
-    steps = [
-        (place, number)
-        for place, count in reached.items()
-        if place.startswith(("feishu.", "publish."))
-        for number in range(1, count + 1)
-    ]
-    assert len(steps) >= 10, reached
-    for place, number in steps:
+    for place, number in steps_of(reached):
         folder = tmp_path / f"{place}-{number}"
         async with with_a_row(folder) as user:
             await accepted(user, folder, 1000)
@@ -127,6 +157,59 @@ async def test_a_small_result_goes_up_once_at_whatever_step_publishing_is_killed
             assert await told(user, folder) == {}, place
             (name,) = user.feishu.drive.uploaded(user.base.app)
             assert user.rows() == [{"产品名": "茶壶", "状态": "已完成", "输出视频": name}], place
+
+
+async def test_a_result_that_the_document_does_not_know_goes_up_once_more_wherever_killed(
+    tmp_path,
+):
+    reached: Counter[str] = Counter()
+    async with with_a_row(tmp_path / "first") as user:
+        await accepted(user, tmp_path / "first", 1000, foreign_token(user))
+        await told(user, tmp_path / "first", reached=reached)
+    for place, number in steps_of(reached):
+        folder = tmp_path / f"{place}-{number}"
+        async with with_a_row(folder) as user:
+            await accepted(user, folder, 1000, foreign_token(user))
+            await told(user, folder, place, number)
+            assert await told(user, folder) == {}, place
+            (name,) = user.feishu.drive.uploaded(user.base.app)
+            assert user.rows() == [{"产品名": "茶壶", "状态": "已完成", "输出视频": name}], place
+            publish = await noted(folder)
+            shown = user.feishu.drive.media[publish.tokens[key_of(user)]]
+            assert (publish.state, shown.name, publish.uploaded_anew) == ("published", name, ())
+
+
+async def test_a_result_that_the_document_never_knows_is_refused_after_one_more_upload(
+    user, tmp_path
+):
+    await accepted(user, tmp_path, 1000)
+    user.feishu.fail("bitable.update", 1254027, times=99)
+    await told(user, tmp_path)
+    await told(user, tmp_path)
+    assert len(user.feishu.drive.uploaded(user.base.app)) == 2
+    publish = await noted(tmp_path)
+    assert (publish.state, "1254027" in publish.error) == ("refused", True)
+
+
+async def test_reconciling_puts_a_result_up_anew_that_the_document_has_lost(user, tmp_path):
+    await accepted(user, tmp_path, 1000)
+    await told(user, tmp_path)
+    (lost,) = (await noted(tmp_path)).tokens.values()
+    del user.feishu.drive.media[lost]
+    user.base.rows[0].cells.pop(user.base.column("输出视频").field_id)
+    ledger = Ledger(JsonDirBackend(tmp_path / "ledger"))
+    await ledger.open()
+    table = user.open()
+    (handle,) = handles_of([table], Settings(tables=(user.settings,)), ledger, user.clock)
+    for differing in (["输出视频"], []):
+        found = await Reconciliation(handle, ledger, tmp_path.joinpath, user.clock).run()
+        assert [each.column for each in found.differences] == differing
+    await table.close()
+    await ledger.close()
+    (name,) = user.feishu.drive.uploaded(user.base.app)
+    publish = await noted(tmp_path)
+    assert user.feishu.drive.media[publish.tokens[key_of(user)]].name == name
+    assert (user.rows()[0]["输出视频"], publish.uploaded_anew) == (name, ())
 
 
 async def test_a_long_upload_delays_neither_new_rows_nor_other_results(user, tmp_path):

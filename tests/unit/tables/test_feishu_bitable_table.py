@@ -202,17 +202,27 @@ async def test_results_stand_behind_the_files_of_people_and_replace_ours_of_befo
     assert await publish(second) == ["mine.png", our_name(second)]
 
 
-async def test_a_token_that_the_document_does_not_know_leads_to_a_new_upload(
+async def test_of_a_row_with_a_file_that_the_document_does_not_know_nothing_is_written(
     base, table, feishu, tmp_path
 ):
-    row = base.add({"产品名": "p"})
+    rows = [base.add({"产品名": f"p{n}"}) for n in range(2)]
+    first = result(tmp_path, "a.png", b"a")
+    known = result(
+        tmp_path, "a.png", b"a", 1, await table.upload(first, rows[0].record_id, "output_image")
+    )
+    await table.write([Change(row=rows[0].record_id, cells={"output_image": (known,)})])
     foreign = feishu.drive.put(b"png", "out.png", "another base")
-    file = result(tmp_path, token=foreign)
-    change = Change(row=row.record_id, cells={"output_image": (file,), "status": "完成"})
-    (outcome,) = await table.write([change])
-    assert outcome.result is Result.WRITTEN
-    (attachment,) = cell(base, row, "输出图片")
-    assert feishu.drive.media[attachment["file_token"]].name == our_name(file)
+    files = (known, result(tmp_path, "b.png", b"b", 2, foreign))
+    outcomes = await table.write(
+        [
+            Change(row=rows[0].record_id, cells={"output_image": files, "status": "完成"}),
+            Change(row=rows[1].record_id, cells={"status": "完成"}),
+        ]
+    )
+    assert [o.result for o in outcomes] == [Result.UNKNOWN_FILES, Result.WRITTEN]
+    assert outcomes[0].unknown == {foreign}  # what the cell shows is known
+    assert cell(base, rows[0], "状态") is None
+    assert len(feishu.drive.uploaded(base.app)) == 1
 
 
 async def test_results_for_a_text_column_are_told_by_path_and_not_uploaded(
