@@ -170,7 +170,7 @@ class Reconciliation:
     async def _write(self, rows: dict[str, list[Task]]) -> dict[str, Outcome]:
         """Write the rows; files that the document does not know go up anew first, once."""
         outcomes = await self._written(rows)
-        again = await self._uploads.give_up_unknown(rows, outcomes)
+        again = await self._uploads.give_up_unknown(rows, outcomes, actor=self._handle.actor)
         if again:
             outcomes |= await self._written({key: self._as_it_is(rows[key]) for key in again})
         return outcomes

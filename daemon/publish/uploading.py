@@ -58,7 +58,11 @@ class Uploads:
         return refused
 
     async def give_up_unknown(
-        self, rows: Mapping[str, Sequence[Task]], outcomes: Mapping[str, Outcome]
+        self,
+        rows: Mapping[str, Sequence[Task]],
+        outcomes: Mapping[str, Outcome],
+        *,
+        actor: str = "daemon",
     ) -> list[str]:
         """Note of files that the document does not know that they go up anew; returns their rows.
 
@@ -76,7 +80,9 @@ class Uploads:
             again.append(key)
             reason = why.text(self._handle.words) if why else None
             try:
-                await self._ledger.commit(*without, op="task.upload_unknown", reason=reason)
+                await self._ledger.commit(
+                    *without, op="task.upload_unknown", actor=actor, reason=reason
+                )
             except Conflict:  # it changed this moment; the next write is refused as well
                 continue
             failpoint.reach("publish.upload_given_up")

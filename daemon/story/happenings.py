@@ -9,7 +9,7 @@ import msgspec
 
 from daemon.words.values import local_time, size
 from ledger.status import Stage
-from ledger.task import OutputFile, Task
+from ledger.task import OutputFile, Publish, Task
 
 Values: TypeAlias = dict[str, object]
 
@@ -106,8 +106,17 @@ def _changed(before: Task, after: Task, op: str) -> Happening:
     if (after.error_kind, after.error_message) != (before.error_kind, before.error_message):
         return Happening("unfit", _error(after)) if after.error_message else Happening("fit_again")
     if after.publish != before.publish:
-        return Happening("published", {"state": after.publish.state})
+        return _told(before.publish, after.publish)
     return Happening("changed", {"op": op})
+
+
+def _told(before: Publish, after: Publish) -> Happening:
+    """Return what became of the table's row, or of the files for it."""
+    if len(after.uploaded_anew) > len(before.uploaded_anew):
+        return Happening("upload_unknown")
+    if {*after.tokens.values()} - {*before.tokens.values(), ""}:
+        return Happening("uploaded")
+    return Happening("published", {"state": after.state})
 
 
 def _outputs_changed(before: Task, after: Task, op: str) -> Happening:

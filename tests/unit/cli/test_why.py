@@ -77,6 +77,13 @@ HAPPENINGS: list[tuple[str, Task | None, Task, str]] = [
     ("unfit", WAITING, change(WAITING, error_message="no node", error_kind="x"), "rows.reviewed"),
     ("fit_again", change(WAITING, error_message="no node"), WAITING, "rows.reviewed"),
     ("published", DONE, change(DONE, publish=Publish(state="done")), "task.published"),
+    ("uploaded", DONE, change(DONE, publish=Publish(tokens={"doc:1": "t"})), "task.uploaded"),
+    (
+        "upload_unknown",
+        change(DONE, publish=Publish(tokens={"doc:1": "t"})),
+        change(DONE, publish=Publish(uploaded_anew=("doc:1",))),
+        "task.upload_unknown",
+    ),
     ("changed", DONE, change(DONE), "task.something_new"),
 ]
 
