@@ -42,6 +42,11 @@ def parts_of(template: str) -> tuple[Part, ...]:
     return tuple(parts)
 
 
+def columns_in(template: str) -> frozenset[str]:
+    """Return the columns of a row that names tell, besides those that every row has."""
+    return frozenset(field for _, field, _ in parts_of(template) if field) - PLACEHOLDERS
+
+
 def faults_of(template: str) -> list[str]:
     """Return everything that is wrong with *template*, in words for a person."""
     try:

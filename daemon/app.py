@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
 
+from config.output_name import columns_in
 from config.settings import Settings
 from daemon.clock import Clock, SystemClock
 from daemon.collect.collector import Collector
@@ -80,7 +81,7 @@ async def run(
     async with open_ground(settings, workflows, clock, must_be_whole=once) as ground:
         with signals(stop, reloading.reload), loop_first():
             await _recover(ground, manager, words)
-            intake = Intake(ground.ledger, ground.contents, workflows.needs, clock, settings.inputs)
+            intake = _intake(ground, workflows)
             tables = make_table_work(ground, intake)
             work = await _work(ground, intake, tables, manager, words)
             reloading.add(lambda anew: work.alerts.replace(anew.alerts))
@@ -95,6 +96,13 @@ async def run(
             if once and ended is not None:
                 ended(work.completion.outcome())
             return 1 if once and work.completion.left_undone else 0
+
+
+def _intake(ground: Ground, workflows: Workflows) -> Intake:
+    settings, named = ground.settings, columns_in(ground.settings.outputs.name)
+    return Intake(
+        ground.ledger, ground.contents, workflows.needs, ground.clock, settings.inputs, named=named
+    )
 
 
 async def _recover(ground: Ground, manager: ServiceManager, words: Words) -> None:

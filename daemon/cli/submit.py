@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from config.output_name import columns_in
 from daemon.cli.commands import help_words, json_option
 from daemon.cli.drop import CannotSubmit, Drop, place, plan_drops
 from daemon.cli.drop_outcome import DUPLICATES_ENDING, REJECTED_ENDING, DropOutcome, OutcomeWatch
@@ -34,6 +35,7 @@ def submit(invocation: Invocation, files: Sequence[Path], *, timeout_seconds: fl
     """Drop *files* and tell what became of them: 1 when something was rejected, else 0."""
     settings = invocation.settings
     columns = {column for each in settings.workflows.values() for column in each.inputs}
+    columns |= columns_in(settings.outputs.name)
     try:
         drops = plan_drops(files, columns)
     except CannotSubmit as error:

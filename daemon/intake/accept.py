@@ -20,7 +20,7 @@ from daemon.intake.candidates import (
     refused,
 )
 from daemon.intake.claimed import Claimed, batch_of_table
-from daemon.intake.columns import WorkflowNeeds, clean_text
+from daemon.intake.columns import WorkflowNeeds, clean_text, known_columns
 from daemon.intake.contents import ContentStore
 from daemon.intake.errors import BadPicture
 from daemon.intake.first_commands import obey_first
@@ -73,18 +73,27 @@ class Intake:
         needs: Mapping[str, WorkflowNeeds],
         clock: Clock,
         inputs: Inputs,
+        *,
+        named: frozenset[str] = frozenset(),
     ) -> None:
+        """*named*: columns that have a use besides, in the names of results."""
         self._ledger = ledger
         self._contents = contents
         self._needs = needs
         self._clock = clock
         self._allow = inputs.allow
+        self._named = named
         self._deciding = asyncio.Lock()  # two equal drops at once: one of them is the duplicate
 
     @property
     def needs(self) -> Mapping[str, WorkflowNeeds]:
         """What each known workflow type takes from a row."""
         return self._needs
+
+    @property
+    def known_columns(self) -> frozenset[str]:
+        """The columns that mean something to us, to a workflow, or to the names of results."""
+        return known_columns(self._needs) | self._named
 
     @property
     def allow(self) -> Sequence[Path]:

@@ -1,6 +1,6 @@
 """A grid of cells under a line of headings → rows; what CSV and XLSX have in common."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -35,12 +35,13 @@ class Line(msgspec.Struct, frozen=True):
 
     number: int  # as an editor or Excel counts; of several lines, the first
     cells: Sequence[Json]
-    problem: Reason | None = None
+    problems: Mapping[int, Reason] = {}  # by column, from 0
 
 
 def read_grid(lines: Iterable[Line], known: frozenset[str]) -> JobFile:
     """Return the rows under the first line that is not blank.
 
+    What is wrong with a cell refuses its row only in a column that is *known*.
     Raises Unreadable when there is no such line, none of its headings is *known*, two of them
     mean the same, or there are more than MAX_ROWS rows or MAX_COLUMNS columns.
     """
@@ -51,15 +52,17 @@ def read_grid(lines: Iterable[Line], known: frozenset[str]) -> JobFile:
         if len(line.cells) > MAX_COLUMNS:
             raise Unreadable("many_columns", limit=str(MAX_COLUMNS))
         cells = [tidy(cell) for cell in line.cells]
-        if all(cell in (None, "") for cell in cells) and not line.problem:
-            continue
         if keys is None:
-            keys, headings = _read_headings(cells)
-            refuse_strange_columns(keys, headings.values(), known)
+            if not _is_blank(cells):
+                keys, headings = _read_headings(cells)
+                refuse_strange_columns(keys, headings.values(), known)
+            continue
+        cells, problem = _without_idle_problems(cells, line.problems, keys, known)
+        if _is_blank(cells) and problem is None:
             continue
         if len(rows) >= MAX_ROWS:
             raise Unreadable("many_rows", limit=str(MAX_ROWS))
-        values, problem = _read_cells(keys, cells, line.problem)
+        values, problem = _read_cells(keys, cells, problem)
         row = RawRow(line=line.number, ordinal=len(rows) + 1, values=values, problem=problem)
         rows.append(row)
     if keys is None:
@@ -91,6 +94,24 @@ def _read_headings(cells: Sequence[Json]) -> tuple[list[str], dict[str, str]]:
         if key:
             headings[key] = heading.strip()
     return keys, headings
+
+
+def _is_blank(cells: Iterable[Json]) -> bool:
+    return all(cell in (None, "") for cell in cells)
+
+
+def _without_idle_problems(
+    cells: list[Json], problems: Mapping[int, Reason], keys: Sequence[str], known: frozenset[str]
+) -> tuple[list[Json], Reason | None]:
+    """Return the first problem in a column with a use, and the cells without those of the others.
+
+    An error that nobody reads is no value: the same row may come again with another one there.
+    """
+    if not problems:
+        return cells, None
+    used = {c: why for c, why in problems.items() if c < len(keys) and keys[c] in known}
+    left = [None if c in problems and c not in used else cell for c, cell in enumerate(cells)]
+    return left, used[min(used)] if used else None
 
 
 def _read_cells(

@@ -11,7 +11,7 @@ import structlog
 from daemon.clock import Clock
 from daemon.intake.accept import Also, Intake, Receipt
 from daemon.intake.candidates import Candidates, Drop, PlannedDrop, candidates_of, plan_rows
-from daemon.intake.columns import clean_text, known_columns
+from daemon.intake.columns import clean_text
 from daemon.intake.completeness import Completeness
 from daemon.intake.drops import DropPlace
 from daemon.intake.errors import BadPicture, Postponed, Unreadable, Vanished
@@ -94,7 +94,7 @@ class Taker:
 
     def _open(self, places: Sequence[DropPlace]) -> list[Opened]:
         """Read the job files; those that are gone, or whose pictures are missing, are left out."""
-        known = known_columns(self._intake.needs)
+        known = self._intake.known_columns
         opened: list[Opened] = []
         for place in places:
             try:

@@ -85,24 +85,25 @@ def _lines(data: bytes, *, data_only: bool) -> Iterator[Sequence[object]]:
 
 def _without_formulas(values: Iterable[Sequence[object]]) -> Iterator[Line]:
     for number, cells in enumerate(values, 1):
-        yield Line(number, [as_json(cell) for cell in cells], _error_in(cells, number))
+        yield Line(number, [as_json(cell) for cell in cells], dict(_errors_in(cells, number)))
 
 
 def _with_formulas(
     values: Iterable[Sequence[object]], formulas: Iterable[Sequence[object]]
 ) -> Iterator[Line]:
     for number, (cells, written) in enumerate(zip(values, formulas, strict=True), 1):
-        problem = _error_in(cells, number)
-        for column, (cell, source) in enumerate(zip(cells, written, strict=False), 1):
+        problems = dict(_errors_in(cells, number))
+        for column, (cell, source) in enumerate(zip(cells, written, strict=False)):
             if cell is None and source is not None:
-                place = f"{get_column_letter(column)}{number}"
-                problem = because("no_result", cell=place)
-        yield Line(number, [as_json(cell) for cell in cells], problem)
+                problems[column] = because("no_result", cell=_place(column, number))
+        yield Line(number, [as_json(cell) for cell in cells], problems)
 
 
-def _error_in(cells: Sequence[object], number: int) -> Reason | None:
-    for column, cell in enumerate(cells, 1):
+def _errors_in(cells: Sequence[object], number: int) -> Iterator[tuple[int, Reason]]:
+    for column, cell in enumerate(cells):
         if isinstance(cell, str) and cell in ERROR_CODES:
-            place = f"{get_column_letter(column)}{number}"
-            return because("error_value", cell=place, error=cell)
-    return None
+            yield column, because("error_value", cell=_place(column, number), error=cell)
+
+
+def _place(column: int, number: int) -> str:
+    return f"{get_column_letter(column + 1)}{number}"

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 import msgspec
 import structlog
 
-from config.output_name import parts_of
+from config.output_name import columns_in
 from config.settings import Settings, Workflow
 from config.settings import Table as TableSettings
 from daemon.clock import Clock
@@ -72,7 +72,7 @@ class TableHandle:
             table.naming.key_of(column) for workflow in workflows for column in workflow.inputs
         }
         self._inputs = ({*INPUT_HEADINGS} | mapped) - {*OUR_HEADINGS}
-        named = {table.naming.key_of(field) for _, field, _ in parts_of(output_name) if field}
+        named = {table.naming.key_of(column) for column in columns_in(output_name)}
         self._read = {*self._inputs, *OUR_HEADINGS, *named}
 
     @property

@@ -10,7 +10,6 @@ from aiohttp import web
 
 from daemon.intake.accept import Receipt
 from daemon.intake.candidates import Drop
-from daemon.intake.columns import known_columns
 from daemon.intake.errors import Postponed, Unreadable
 from daemon.intake.jobfile import MAX_JOB_FILE_BYTES, read_job_file
 from daemon.intake.rows import RefusedRow
@@ -82,7 +81,7 @@ async def _decide(
     asked = fingerprint("POST", call.request.path, upload.name, upload.sha256)
     if (given := answers.find(key, asked)) is not None:
         return given
-    known = known_columns(intake.needs)
+    known = intake.known_columns
     try:
         job = await asyncio.to_thread(read_job_file, upload.name, upload.job, known)
     except Unreadable as error:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from config.output_name import faults_of
+from config.output_name import columns_in, faults_of
 from config.settings import Outputs
 from daemon.collect.naming import (
     MAX_COMPONENT_BYTES,
@@ -169,3 +169,8 @@ def test_a_template_is_refused_or_makes_harmless_names(template, product):
     if not faults_of(whole):
         task = msgspec.structs.replace(TASK, product_name=product)
         assert_harmless(output_path(whole, task, 3, ".png"))
+
+
+def test_a_name_tells_which_columns_of_the_maker_it_uses():
+    template = "{batch}/{row_number:04d}_{product_name}_{colour:>8}_{index}{ext}"
+    assert columns_in(template) == {"colour"}

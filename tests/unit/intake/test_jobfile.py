@@ -14,7 +14,7 @@ from daemon.intake.errors import Unreadable
 from daemon.intake.grid import MAX_COLUMNS
 from daemon.words import Words
 
-KNOWN = frozenset(HEADINGS) | {"seed"}
+KNOWN = frozenset(HEADINGS) | {"seed", "数量"}
 EN = Words("en")
 CHINESE = "编号,产品名,产品图\n1,茶壶,a.png\n2,茶杯,b.png\n"
 ROWS = [
@@ -214,6 +214,12 @@ def test_an_error_in_a_cell_is_a_problem_of_its_row():
     assert "cell B2 holds the error #REF!" in (
         jobfile.read_job_file("a.xlsx", data, KNOWN).rows[0].problem.text(EN)
     )
+
+
+def test_what_stands_in_columns_without_a_use_refuses_no_row():
+    data = book(["合计", "产品名", "说明"], ["=1+1", "壶", "#REF!"], ["=2+2", None, "#N/A"])
+    (row,) = jobfile.read_job_file("a.xlsx", data, KNOWN).rows
+    assert (row.values, row.problem) == ({"product_name": "壶"}, None)
 
 
 def test_a_workbook_that_unpacks_to_too_much_is_not_unpacked(monkeypatch):
