@@ -95,7 +95,7 @@ def _poller(ground: Ground, intake: Intake, handle: TableHandle) -> TablePoller:
     commands = RowCommands(
         ledger, clock, input_path=ground.contents.path_of, output_path=ground.folder.absolute
     )
-    column = CommandColumn(handle, claims, commands, ledger)
+    column = CommandColumn(handle, claims, commands, ledger, clock)
     restoration = Restoration(handle, rows, ledger)
     return TablePoller(
         handle, rows=rows, restoration=restoration, claims=claims, commands=column, clock=clock

@@ -23,6 +23,7 @@ class ClaimedRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     values: dict[str, Json]  # its cells as they were taken
     line: int | None  # where it stood then; None where lines have no numbers
     command: str  # what stood in its 命令 then
+    answer: str | None = None  # what its maker is told of a command that was fulfilled before
 
     def tasks(self, batch: Batch, needs: Mapping[str, WorkflowNeeds], at: str) -> list[Task]:
         """Return its tasks, to be recorded in *batch*."""

@@ -24,7 +24,6 @@ from daemon.tables.cells import Change, Row, Value
 from daemon.tables.errors import Trouble
 from daemon.tables.handle import TableHandle
 from daemon.tables.status import Command, read_command
-from daemon.words import Words
 from ledger.entry import CLAIMS, Meta, Record
 from ledger.ledger import Ledger
 from ledger.taskids import counter_of
@@ -41,6 +40,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     task_ids: tuple[str, ...]
     at: str
     replaces: str | None = None  # the id that the row bore until then
+    answer: str | None = None  # what its maker is told of a command that this fulfils
 
     @property
     def task_id(self) -> str:
@@ -122,6 +122,7 @@ class Claims:
                     task_ids=ids,
                     at=at,
                     replaces=row.text("task_id") or None,
+                    answer=self._answer(row),
                 )
             )
         await self._ledger.commit(
@@ -132,10 +133,17 @@ class Claims:
         failpoint.reach("claim.noted")
         return claims
 
+    def _answer(self, row: Row) -> str | None:
+        """Return what is told to who wrote a wish to run into a row that never ran."""
+        word = row.text("command")
+        if row.text("task_id") or not _is_wish_to_run(word):
+            return None
+        return self._handle.words("table.first_run", command=word)
+
     async def _mark(self, rows: Sequence[Row], claims: Sequence[Claim]) -> None:
         """Write each id into its row; a row that changed meanwhile gets none."""
         changes = [
-            Change(row=row, cells=_marking(row, claim, self._handle.words))
+            Change(row=row, cells=_marking(row, claim))
             for row, claim in zip(rows, claims, strict=True)
         ]
         async with self._handle.writing:
@@ -224,7 +232,11 @@ class Claims:
             await self._handle.table.write(changes)
 
 
-def _marking(row: Row, claim: Claim, words: Words) -> dict[str, Value]:
+def _is_wish_to_run(word: str) -> bool:
+    return read_command(word) in (Command.RERUN, Command.RETRY)
+
+
+def _marking(row: Row, claim: Claim) -> dict[str, Value]:
     """Return the cells by which the row gets its id.
 
     A wish to run is fulfilled by that, and its cell emptied by the same write; other commands stay
@@ -232,10 +244,10 @@ def _marking(row: Row, claim: Claim, words: Words) -> dict[str, Value]:
     the end of the new one.
     """
     cells: dict[str, Value] = {"task_id": claim.task_id}
-    if read_command(word := row.text("command")) in (Command.RERUN, Command.RETRY):
+    if _is_wish_to_run(row.text("command")):
         cells["command"] = None
-        if claim.replaces is None:
-            cells["error"] = words("table.first_run", command=word)
+    if claim.answer is not None:
+        cells["error"] = claim.answer
     if claim.replaces is not None:
         videos = (task_id.startswith("vid_") for task_id in claim.task_ids)
         own = ("video_done" if each else "image_done" for each in videos)
@@ -252,6 +264,7 @@ def _claimed(claim: Claim, row: Row, accepted: AcceptedRow) -> ClaimedRow:
         values=inputs_of(row),
         line=int(row.place) if row.place.isdecimal() else None,
         command=row.text("command"),
+        answer=claim.answer,
     )
 
 

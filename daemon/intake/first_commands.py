@@ -10,6 +10,7 @@ import msgspec
 
 from daemon.intake.claimed import ClaimedRow
 from daemon.intake.obeyed import note_of
+from daemon.tables.answers import Answer
 from daemon.tables.status import Command, read_command
 from daemon.words import Words
 from ledger.batch import Batch, BatchStatus
@@ -56,6 +57,8 @@ def obey_first(
                 own = [msgspec.structs.replace(task, priority=top) for task in new]
                 told = words("action.put_first", priority=top)
         tasks += own
+        if row.answer is not None:
+            notes.append(Answer(table=row.table, key=row.key, said=row.answer, at=at).as_meta())
         if told is not None:
             notes.append(note_of(row.table, row.key, row.command, told))
     return Commanded(batch, tasks, notes)

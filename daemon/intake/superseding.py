@@ -4,19 +4,23 @@ from collections.abc import Iterator
 
 import msgspec
 
+from daemon.tables.answers import answer_in
+from ledger.entry import Meta
 from ledger.index import Index
 from ledger.task import Task
 
 
-def superseded_tasks(index: Index, replaced: str, by: str, at: str) -> Iterator[Task]:
+def superseded_tasks(index: Index, replaced: str, by: str, at: str) -> Iterator[Task | Meta]:
     """Yield what becomes of the tasks of a row that bore *replaced* and now bears *by*.
 
-    No table is told of them again, nor of their retries; of a copy that still bears the old id,
-    that it is one. Archived tasks are never told anyway.
+    No table is told of them again, nor of their retries, nor of an answer to a command; of a copy
+    that still bears the old id, that it is one. Archived tasks are never told anyway.
     """
     first = index.find_task(replaced)
     if first is None or (row := first.metadata.table_row) is None:
         return
+    if (answer := answer_in(index, row.table, row.key)) is not None:
+        yield answer.as_meta(stands=False)
     left = msgspec.structs.replace(row, replaced_by=by)
     for row_id in _row_ids(index, first):
         for task in map(index.task, index.row(row_id)):

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -239,7 +239,7 @@ class TableOutbox:
                 note = noted(task, outcome, at=at, attempts=attempts, words=words)
                 notes += [note] if note is not None else []
         await self._commit(notes)
-        await self._forget_overwritten(shown)
+        await self._forget_told(shown)
         failpoint.reach("publish.noted")
 
     async def _commit(self, notes: Sequence[Task]) -> None:
@@ -254,14 +254,19 @@ class TableOutbox:
                 except Conflict:
                     log.debug("task.changed_meanwhile", task=note.task_id)
 
-    async def _forget_overwritten(self, shown: Collection[str]) -> None:
+    async def _forget_told(self, shown: Mapping[str, _Shown]) -> None:
+        """Remove the notes of what these rows have been told now."""
         told = [
             note.as_meta(stands=False)
             for note in overwritten_rows(self._ledger, self.name)
             if note.key in shown
         ]
+        for each in shown.values():
+            answer = self._news.answer(each.tasks)
+            if answer is not None and self._news.is_over(each.tasks):
+                told.append(answer.as_meta(stands=False))
         if told:
-            await self._ledger.commit(*told, op="row.restored", actor=self._handle.actor)
+            await self._ledger.commit(*told, op="row.told", actor=self._handle.actor)
 
     async def _postpone(self, error: Exception) -> None:
         self._failures += 1

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import msgspec
 
-from daemon.publish.fields import cells_of, output_column
+from daemon.publish.fields import MAX_ERROR_CHARACTERS, cells_of, output_column, row_status
+from daemon.tables.answers import Answer, answer_in
 from daemon.tables.cells import Outcome, Result, ResultFile, Value
 from daemon.tables.handle import TableHandle
+from daemon.tables.status import RowStatus
 from daemon.words import Words
 from ledger.ledger import Ledger
 from ledger.status import OPEN_STAGES, Stage
@@ -59,9 +61,23 @@ class RowNews:
         for each in self._results(tasks):
             files[each.column] = (*files.get(each.column, ()), each.file)
         cells = cells_of(self._ledger, tasks, files, self._handle.words)
-        if cells["error"] is None:
-            cells["error"] = self._left_out(files)
+        error = cells["error"] or self._left_out(files)
+        answer = self.answer(tasks)
+        if answer is not None and (not self.is_over(tasks) or answer.is_newer_than(tasks)):
+            told = [answer.said, str(error or "")]
+            both = self._handle.words("intake.and").join(filter(None, told))
+            error = both[:MAX_ERROR_CHARACTERS]
+        cells["error"] = error
         return cells
+
+    def answer(self, tasks: Sequence[Task]) -> Answer | None:
+        """Return what the row's maker was told of a command since the row was told its end."""
+        row = tasks[0].metadata.table_row
+        return None if row is None else answer_in(self._ledger, row.table, row.key)
+
+    def is_over(self, tasks: Sequence[Task]) -> bool:
+        """Say whether the row shows its end."""
+        return row_status(self._ledger, tasks) is not RowStatus.PROCESSING
 
     def _left_out(self, files: Mapping[str, Sequence[ResultFile]]) -> str | None:
         """Return which columns are wanting for results that have no place in the row."""

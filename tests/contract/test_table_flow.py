@@ -229,6 +229,25 @@ async def test_commands_are_obeyed_once_and_their_cell_is_emptied(user, begin, r
     assert [task.product_name for task in world.tasks()] == ["茶壶1", "茶壶1", "茶杯", "茶壶2"]
 
 
+async def test_the_answer_to_a_command_stands_in_its_row_until_the_result_does(
+    user, begin, row, simulator, tmp_path
+):
+    simulator.pace.seconds_per_job = 3
+    world = begin([row(1, 工作流类型="图片合成+图生视频", 命令="重跑")])
+    async with running(world):
+        await until(lambda: executions(tmp_path / "comfyui").total() == 1)
+        simulator.pace.seconds_per_job = 60  # the video stays under way
+        await until(lambda: said(user, "状态") == ["在处理中"])
+        assert "不需要命令“重跑”" in user.rows()[0]["错误信息"]
+        user.edit(0, "命令", "跳舞")
+        await until(lambda: "跳舞" in user.rows()[0]["错误信息"])
+        await until(lambda: user.rows()[0]["输出图片"])  # so it was told of anew
+        assert "跳舞" in user.rows()[0]["错误信息"]
+        user.edit(0, "命令", "取消")
+        await until(lambda: said(user, "状态") == ["已取消"])
+        assert (user.rows()[0]["错误信息"], user.rows()[0]["命令"]) == ("", "")
+
+
 @pytest.mark.timeout(240)  # two runs of the real daemon
 async def test_the_command_of_a_new_row_is_obeyed_before_a_server_sees_the_row(
     user, begin, row, tmp_path
