@@ -18,6 +18,8 @@ from daemon.tables.cells import Change, Reading, Row
 from daemon.tables.columns import CREATED_KEYS, insist_on_columns, missing_keys
 from daemon.tables.errors import InUse, TableError, Trouble, Unreachable
 from daemon.tables.handle import TableHandle
+from daemon.tables.status import RowStatus, read_status
+from daemon.words import Words
 from ledger.errors import LedgerError
 from ledger.timestamps import to_timestamp
 
@@ -165,11 +167,11 @@ class TablePoller:
 
     async def _report(self, reports: list[tuple[Row, Trouble]]) -> None:
         """Write into each row what is wrong with it; one that says so already is left alone."""
-        words = self._handle.words
+        told = [(row, _told_cells(row, why, self._handle.words)) for row, why in reports]
         changes = [
-            Change(row=row, cells={"error": why.text(words)})
-            for row, why in reports
-            if row.text("error") != why.text(words)
+            Change(row=row, cells=cells)
+            for row, cells in told
+            if any(row.text(key) != (value or "") for key, value in cells.items())
         ]
         if not changes:
             return
@@ -192,6 +194,14 @@ class TablePoller:
         if self._refused_due is not None:
             seconds = min(seconds, max(1.0, self._refused_due - self._clock.monotonic()))
         return seconds
+
+
+def _told_cells(row: Row, why: Trouble, words: Words) -> dict[str, str | None]:
+    """Return what a row is told; a copy of a row at work does not look as if it were at work."""
+    cells: dict[str, str | None] = {"error": why.text(words)}
+    if why.code == "copied" and read_status(row.text("status")) is RowStatus.PROCESSING:
+        cells["status"] = None
+    return cells
 
 
 def _portions(rows: Sequence[Row]) -> Iterator[list[Row]]:

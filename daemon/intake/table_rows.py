@@ -13,7 +13,7 @@ from daemon.intake.rows import DEFAULT_WORKFLOW_TYPE
 from daemon.tables.cells import Reading, Row
 from daemon.tables.columns import STATUS_KEYS, Columns
 from daemon.tables.copies import SECTION as COPIES
-from daemon.tables.copies import Note, noted
+from daemon.tables.copies import Note, copied, noted
 from daemon.tables.errors import Phrase, Trouble
 from daemon.tables.handle import TableHandle
 from daemon.tables.outdated import Outdated, outdated_among
@@ -283,7 +283,7 @@ def unknown_status(word: str) -> Trouble:
 
 def _copied(row: Row) -> tuple[Row, Trouble]:
     """Return the report of a row that bears another one's id."""
-    return row, Trouble(code="copied", values={"task": row.text("task_id")})
+    return row, copied(row.text("task_id"))
 
 
 def _is_filled(row: Row) -> bool:

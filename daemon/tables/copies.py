@@ -12,10 +12,15 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from daemon.tables.cells import Row, as_text
+from daemon.tables.errors import Trouble
 from ledger.entry import Meta
 from ledger.task import Json
 
 SECTION = "copies"
+
+
+#: What a row holds that its copy from before may lack.
+_TOLD = ("started_at", "finished_at", "output_image", "output_video")
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,15 +35,18 @@ class Original(msgspec.Struct, frozen=True, kw_only=True):
 
     inputs: Mapping[str, Json]  # by column that counts, what its task was made of; None: blank
     seen: Seen | None = None
+    told_to_copies: str = ""  # what stands in the 错误信息 of those that were seen
 
     def among(self, rows: Sequence[Row]) -> Row | None:
         """Return the one of *rows*, which all bear its id, that is the row; None: all are copies.
 
-        That is the first that holds what the task was made of, else the one that was the row
-        before, else the only change beside copies that stand as they stood.
+        That is the one that holds what the task was made of, else the one that was the row
+        before, else the only change beside copies that stand as they stood. Of true copies it is
+        the one that was not told to be one and holds most of what we tell, else the first.
         """
         if self.seen is None and len(rows) == 1:
             return rows[0]
+        rows = sorted(rows, key=self._rank)
         nearest = min(rows, key=self._differing, default=None)
         if nearest is None or self.seen is None or not self._differing(nearest):
             return nearest
@@ -61,6 +69,11 @@ class Original(msgspec.Struct, frozen=True, kw_only=True):
     def is_made_of(self, row: Row) -> bool:
         """Say whether *row* holds just what the task was made of."""
         return not self._differing(row)
+
+    def _rank(self, row: Row) -> tuple[bool, int]:
+        """Return by what rows that hold the same are ordered: the likeliest first."""
+        is_told = bool(self.told_to_copies) and row.text("error") == self.told_to_copies
+        return is_told, -sum(key in row.files or bool(row.text(key)) for key in _TOLD)
 
     def _differing(self, row: Row) -> int:
         """Return how many columns hold something else than the task was made of."""
@@ -98,6 +111,11 @@ def seen_of(notes: Mapping[str, Json], table: str, key: str) -> Seen | None:
     """Return what *notes*, the ledger's section, say of one row."""
     value = notes.get(f"{table}:{key}")
     return None if value is None else msgspec.convert(value, Note).seen
+
+
+def copied(task_id: str) -> Trouble:
+    """Return what a row is told that bears the *task_id* of another one."""
+    return Trouble(code="copied", values={"task": task_id})
 
 
 def _told(value: Json) -> list[str]:

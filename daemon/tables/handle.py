@@ -13,7 +13,7 @@ from daemon.clock import Clock
 from daemon.tables.cells import Row
 from daemon.tables.columns import Columns
 from daemon.tables.copies import SECTION as COPIES
-from daemon.tables.copies import Original, seen_of
+from daemon.tables.copies import Original, copied, seen_of
 from daemon.tables.errors import TableError, Trouble
 from daemon.tables.ongoing import Ongoing
 from daemon.tables.standing import (
@@ -94,7 +94,11 @@ class TableHandle:
         """Return what tells the row of *task* from its copies."""
         row, told = task.metadata.table_row, task.metadata.feishu_row_data
         seen = seen_of(self._ledger.meta(COPIES), self.name, row.key) if row else None
-        return Original(inputs={key: told.get(key) for key in self._inputs}, seen=seen)
+        return Original(
+            inputs={key: told.get(key) for key in self._inputs},
+            seen=seen,
+            told_to_copies=copied(row.key).text(self.words) if row else "",
+        )
 
     def problem_of(self, row: Row) -> Trouble | None:
         """Return why a row cannot be read; what stands in columns without a use does not matter."""

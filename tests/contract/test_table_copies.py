@@ -7,7 +7,8 @@ from daemon.clock import SystemClock
 from daemon.comfy.simulator import Simulator
 from tests.fakes.feishu_users import SheetUser
 from tests.fakes.file_users import FILE_USERS
-from tests.fakes.world import World
+from tests.fakes.waiting import until
+from tests.fakes.world import World, finish
 
 HEADINGS = (
     *("编号", "产品名", "产品图", "模特图", "命令"),
@@ -185,6 +186,37 @@ async def test_reconcile_gives_a_row_of_an_older_copy_the_id_and_result_of_its_l
     first = answer["differences"][0]
     assert (first["column"], first["was"], first["now"]) == ("任务ID", old["任务ID"], new["任务ID"])
     assert user.rows() == [new]
+    assert cup.verify() == []
+
+
+async def test_a_true_copy_of_a_row_at_work_says_so_and_the_row_alone_is_told_its_end(user, cup):
+    code, log = await cup.run("server", "gpu-0", "drain")
+    assert code == 0, log
+    process = await cup.daemon("run")
+    await until(lambda: said(user, "状态") == ["在处理中"])
+    user.copy(0)
+    await until(lambda: any(map(is_told_to_be_a_copy, user.rows())))
+    (copy,) = filter(is_told_to_be_a_copy, user.rows())
+    assert sorted(said(user, "状态")) == ["", "在处理中"]
+    user.sort("状态")  # the copy stands first from now on
+    code, log = await cup.run("server", "gpu-0", "resume")
+    assert code == 0, log
+    await until(lambda: said(user, "状态")[1] == "已完成")
+    process.terminate()
+    code, log = await finish(process)
+    assert code == 0, log
+    first, second = user.rows()
+    assert (first, second["错误信息"]) == (copy, "")
+    await worked(cup)
+    assert user.rows() == [first, second]
+    user.delete(1)
+    await worked(cup)
+    (left,) = user.rows()
+    if user.kind == "feishu-bitable":
+        assert left == copy
+    else:  # no different from a row that was moved
+        assert (left["状态"], left["错误信息"]) == ("已完成", "")
+    assert len(cup.tasks()) == 1
     assert cup.verify() == []
 
 

@@ -36,6 +36,15 @@ def test_a_remark_or_a_word_more_does_not_make_a_copy_the_row():
     assert Original(inputs=MADE_OF).among([BLUE, corrected]) is corrected
 
 
+def test_of_true_copies_the_one_that_was_not_told_and_shows_the_result_is_the_row():
+    copy, shows = row("红杯", error="复制"), row("红杯", output_image="a.png")
+    original = Original(inputs=MADE_OF, told_to_copies="复制")
+    assert original.among([copy, RED]) is RED
+    assert original.among([RED, shows]) is shows
+    assert original.among([RED, row("红杯")]) is RED
+    assert original.among([copy]) is copy
+
+
 def test_a_copy_that_is_left_alone_stays_one_and_what_comes_back_is_the_row():
     seen = seen_with(BLUE, RED, own=RED)
     assert Original(inputs=MADE_OF, seen=seen).among([BLUE]) is None
