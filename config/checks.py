@@ -1,9 +1,10 @@
-"""Rules for a single text beyond its type. Each returns what is allowed, or nothing if it holds."""
+"""Rules for a single text beyond its type. Each returns what is wrong, nothing if it holds."""
 
 import unicodedata
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
+from config.faults import Fault, fault
 from config.output_name import faults_of
 
 #: Paths of ComfyUI itself, which people copy along with the address.
@@ -15,58 +16,58 @@ def has_control_characters(text: str) -> bool:
     return any(unicodedata.category(char) == "Cc" for char in text)
 
 
-def check_name(name: str) -> str | None:
+def check_name(name: str) -> tuple[Fault, ...]:
     """Check a name that stands in addresses, logs and the ledger."""
     if name and name == name.strip() and "/" not in name and "\\" not in name:
-        return None
-    return "must be a name without slashes and outer blanks"
+        return ()
+    return (fault("name"),)
 
 
-def check_url(url: str) -> str | None:
+def check_url(url: str) -> tuple[Fault, ...]:
     """Check the address of a server, to which paths are appended."""
     try:
         parts = urlsplit(url)
         port_is_fine = parts.port != 0
     except ValueError:
-        return 'must be an address such as "http://127.0.0.1:8188"'
+        return (fault("url"),)
     if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_fine:
-        return 'must be an http or https address such as "http://127.0.0.1:8188"'
+        return (fault("url_scheme"),)
     if parts.username is not None:
-        return "must hold no user and password; put an Authorization into headers instead"
+        return (fault("url_user"),)
     if any(blank in url for blank in " \t\n") or parts.query or parts.fragment:
-        return "must be the plain address, without blanks, ? and #"
+        return (fault("url_plain"),)
     if _ENDPOINTS & set(parts.path.split("/")):
-        return f'must be the address of the server alone: "{parts.scheme}://{parts.netloc}"'
-    return None
+        return (fault("url_alone", address=f"{parts.scheme}://{parts.netloc}"),)
+    return ()
 
 
-def check_public_url(url: str) -> str | None:
+def check_public_url(url: str) -> tuple[Fault, ...]:
     """Check the address of our own page as others know it; empty for none."""
-    return check_url(url) if url else None
+    return check_url(url) if url else ()
 
 
-def check_webhook(url: str) -> str | None:
+def check_webhook(url: str) -> tuple[Fault, ...]:
     """Check the address of a custom bot; empty for no alerts."""
     parts = urlsplit(url) if "[" not in url else None
     if not url or (parts and parts.scheme in ("http", "https") and parts.hostname):
-        return None
-    return "must be the https address of the bot's hook, or empty"
+        return ()
+    return (fault("webhook"),)
 
 
-def check_node_input(target: str) -> str | None:
+def check_node_input(target: str) -> tuple[Fault, ...]:
     """Check where a column goes: a node's title or id, a dot, the name of the node's input."""
     node, _, name = target.rpartition(".")
     if node.strip() and name.strip():
-        return None
-    return 'must be "node title or id.input name", as in "sampler.seed"'
+        return ()
+    return (fault("node_input"),)
 
 
-def check_output_name(template: str) -> str | None:
+def check_output_name(template: str) -> tuple[Fault, ...]:
     """Check the name of a result; says everything that is wrong with it."""
-    return "; ".join(faults_of(template)) or None
+    return tuple(faults_of(template))
 
 
-CHECKS: dict[str, Callable[[str], str | None]] = {
+CHECKS: dict[str, Callable[[str], tuple[Fault, ...]]] = {
     "name": check_name,
     "url": check_url,
     "public_url": check_public_url,

@@ -6,6 +6,7 @@ from pathlib import Path
 from msgspec import inspect
 
 from config.errors import Problem
+from config.faults import fault
 from config.given import Given, Origin, Raw, Table
 from config.sections import is_secret
 from config.settings import Settings
@@ -33,7 +34,8 @@ def override(table: Table, env: Mapping[str, str], cwd: Path) -> tuple[Table, li
             alike = [name for name in known if ("__" in name) is has_section]
             near = closest(variable, alike, likeness=0.75)
             if has_section or near:
-                problems.append(Problem(place=variable, message=f"unknown setting{near}"))
+                faults = (fault("unknown_setting"), *near)
+                problems.append(Problem(place=variable, faults=faults))
             continue
         section, key, kind = known[variable]
         given = Given(_typed(kind, text), Origin("env", variable), cwd)

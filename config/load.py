@@ -1,5 +1,6 @@
 """Reads the settings: file, then environment, then defaults; all problems at once."""
 
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from msgspec.structs import replace
 from config.builtin import with_built_in_workflows
 from config.environment import override
 from config.errors import ConfigError, Problem
+from config.faults import Fault, fault, unreadable
 from config.given import Given, Origin, Table
 from config.rules import find_contradictions
 from config.secrets import CREDENTIALS
@@ -68,7 +70,7 @@ def _contradictions(
         for each in find_contradictions(settings, table, base)
         if each.place not in told
         and each.section not in told
-        and not (secrets and "feishu.app_secret" in each.message)
+        and not (secrets and any(wrong.code == "feishu_app" for wrong in each.faults))
     ]
 
 
@@ -85,14 +87,19 @@ def _parse(file: Path) -> Table:
     try:
         return tomllib.loads(file.read_text("utf-8-sig"))
     except OSError as error:
-        problem = Problem(place=str(file), message=f"cannot be read: {error.strerror}")
+        problem = Problem(place=str(file), faults=(unreadable(error),))
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
-        message = f"must be UTF-8 text; line {line} is not"
-        problem = Problem(place=str(file), message=message)
+        problem = Problem.of(str(file), "file_encoding", line=str(line))
     except tomllib.TOMLDecodeError as error:
-        problem = Problem(place=str(file), message=f"is not TOML: {error}")
+        problem = Problem.of(str(file), "file_no_toml", said=str(error), where=_where(error))
     raise ConfigError([problem])
+
+
+def _where(error: tomllib.TOMLDecodeError) -> Fault:
+    """Return where the file is no TOML; what is wrong there the library says in English only."""
+    found = re.search(r"at line (\d+), column (\d+)", str(error))
+    return fault("at_line", line=found[1], column=found[2]) if found else fault("at_end")
 
 
 def _with_absolute_paths(settings: Settings, base: Path) -> Settings:

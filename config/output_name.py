@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from functools import cache
 from typing import TypeAlias
 
+from config.faults import Fault, fault
+
 #: Placeholders that always have a value; every other one means a column of the row.
 PLACEHOLDERS = frozenset(
     {
@@ -47,39 +49,40 @@ def columns_in(template: str) -> frozenset[str]:
     return frozenset(field for _, field, _ in parts_of(template) if field) - PLACEHOLDERS
 
 
-def faults_of(template: str) -> list[str]:
-    """Return everything that is wrong with *template*, in words for a person."""
+def faults_of(template: str) -> list[Fault]:
+    """Return everything that is wrong with *template*."""
     try:
         parts = parts_of(template)
     except ValueError as error:
-        return [f"its braces do not fit: {error}; write {{{{ for a brace"]
-    faults = [fault for _, field, spec in parts for fault in _faults_of_placeholder(field, spec)]
+        return [fault("output_braces", said=str(error))]
+    faults = [each for _, field, spec in parts for each in _faults_of_placeholder(field, spec)]
     fields = {field for _, field, _ in parts}
     if "index" not in fields:
-        faults.append("it needs {index}: a task may have several files")
+        faults.append(fault("output_index"))
     if not template.endswith("{ext}"):
-        faults.append("it must end with {ext}, the kind of file that the server made")
+        faults.append(fault("output_ext"))
     if not _TELL_ROWS_APART & fields:
-        faults.append("it needs {row_number}, {row_id} or {task_id}: rows would share a name")
+        faults.append(fault("output_row"))
     if template.startswith(("/", "\\")):
-        faults.append("it must not begin with /: outputs.path says where the files lie")
+        faults.append(fault("output_absolute"))
     if any(part.strip() in (".", "..") for part in re.split(r"[/\\]", template)):
-        faults.append("it must not contain . or .. as a folder")
+        faults.append(fault("output_dots"))
     return faults
 
 
-def _faults_of_placeholder(field: str | None, spec: str) -> Iterator[str]:
+def _faults_of_placeholder(field: str | None, spec: str) -> Iterator[Fault]:
     if field is None:
         return
+    plain, formatted = f"{{{field}}}", f"{{{field}:{spec}}}"
     if not field.strip() or field.strip().isdigit():
-        yield f"{{{field}}} has no name: name a column"
+        yield fault("output_nameless", placeholder=plain)
     elif set(field) & set(".[]!"):
-        yield f"{{{field}}} is no plain name, such as {{product_name}} or a column of the row"
+        yield fault("output_no_name", placeholder=plain)
     elif not SPEC.fullmatch(spec):
-        yield f"{{{field}:{spec}}}: only a width such as :04d can follow the colon"
+        yield fault("output_width", placeholder=formatted)
     elif field in _TEXTS and spec.endswith(("d", "f")):
-        yield f"{{{field}:{spec}}}: {field} is text, which cannot be written as :{spec}"
+        yield fault("output_text", placeholder=formatted, field=field, spec=spec)
     elif field not in PLACEHOLDERS and (
         near := difflib.get_close_matches(field, PLACEHOLDERS, n=1, cutoff=0.85)
     ):
-        yield f"{{{field}}} is unknown: did you mean {{{near[0]}}}?"
+        yield fault("output_unknown", placeholder=plain, near=f"{{{near[0]}}}")

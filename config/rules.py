@@ -27,15 +27,14 @@ def find_contradictions(settings: Settings, written: Table, base: Path) -> Itera
     yield from _used_twice("servers", "url", servers, lambda url: url.rstrip("/"))
     yield from _used_twice("tables", "name", tables, str)
     if "servers" in written and not servers:
-        yield Problem(place="servers", value="[]", message="must name one server at least")
+        yield Problem.of("servers", "no_server", value="[]")
     workflows = plain(written.get("workflows"))
     types = [*workflows] if isinstance(workflows, dict) else [*settings.workflows]
     if not types:
-        yield Problem(place="workflows", message="must name one workflow type at least")
+        yield Problem.of("workflows", "no_workflow")
     for name in types:
         if not name.strip() or "+" in name:
-            place = join("workflows", name)
-            yield Problem(place=place, message="must not be empty, and + joins two types in a row")
+            yield Problem.of(join("workflows", name), "workflow_name")
     paths = {number: _path(table, base) for number, table in tables}
     yield from _tables(tables, paths, types, settings)
     yield from _inside_inbox(settings, paths)
@@ -76,30 +75,28 @@ def _tables(
         where = str(paths[number] or "") if kind in _FILE_KINDS else _text(table, "url")
         earlier = seen.setdefault((where, _text(table, "sheet")), number)
         if where and earlier != number:
-            yield Problem(place=place, message=f"is the same table as tables[{earlier}]")
+            yield Problem.of(place, "same_table", number=str(earlier))
         if unknown := _unknown_types(_text(table, "workflow_type"), types):
-            message = f"names no workflow: {unknown}; known are: {', '.join(types)}"
-            yield Problem(place=f"{place}.workflow_type", message=message)
+            known = tuple(types)
+            where = f"{place}.workflow_type"
+            yield Problem.of(where, "no_such_workflow", names=unknown, known=known)
 
 
 def _place_of(table: Table, place: str, kind: str, settings: Settings) -> Iterator[Problem]:
     """Yield what a table of this kind lacks to be found."""
     if kind in _FILE_KINDS and "path" not in table:
-        message = f'is missing; a table of kind "{kind}" is a file'
-        yield Problem(place=f"{place}.path", message=message)
+        yield Problem.of(f"{place}.path", "file_table_path", kind=kind)
     if kind not in _FEISHU_KINDS:
         return
     if not plain(table.get("url")):
-        message = "is missing; copy the document's address from the browser"
-        yield Problem(place=f"{place}.url", message=message)
+        yield Problem.of(f"{place}.url", "feishu_url")
     elif not (settings.feishu.app_id and settings.feishu.app_secret):
-        message = f'needs feishu.app_id and feishu.app_secret; it is a "{kind}"'
-        yield Problem(place=place, message=message)
+        yield Problem.of(place, "feishu_app", kind=kind)
 
 
-def _unknown_types(workflow_type: str, known: Iterable[str]) -> str:
+def _unknown_types(workflow_type: str, known: Iterable[str]) -> tuple[str, ...]:
     types = [part.strip() for part in workflow_type.replace("＋", "+").split("+")]
-    return ", ".join(name for name in types if name and name not in known)
+    return tuple(name for name in types if name and name not in known)
 
 
 def _used_twice(
@@ -111,8 +108,9 @@ def _used_twice(
         value = same(_text(item, key))
         if value and (earlier := first.setdefault(value, number)) != number:
             place = f"{section}[{number}].{key}"
-            yield Problem(
-                place=place, value=f'"{value}"', message=f"is that of {section}[{earlier}] already"
+            number_of_first = str(earlier)
+            yield Problem.of(
+                place, "used_twice", value=f'"{value}"', section=section, number=number_of_first
             )
 
 
@@ -128,5 +126,4 @@ def _inside_inbox(settings: Settings, tables: dict[int, Path | None]) -> Iterato
     own |= {f"tables[{number}].path": path for number, path in tables.items() if path is not None}
     for place, path in own.items():
         if path.is_relative_to(inbox):
-            message = f"must not lie in inbox.path ({inbox})"
-            yield Problem(place=place, value=f'"{path}"', message=message)
+            yield Problem.of(place, "inside_inbox", value=f'"{path}"', inbox=str(inbox))

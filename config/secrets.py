@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from config.errors import Problem
+from config.faults import fault, unreadable
 from config.given import Given, Origin, Raw, Table, plain, shown
 from config.values import NotAllowed, read_path
 
@@ -39,12 +40,12 @@ def replace_secret_files(
         raw = result.pop(key)
         where = f"{place}.{key}"
         if name in table:
-            problems.append(Problem(place=where, message=f"give either {name} or {key}, not both"))
+            problems.append(Problem.of(where, "secret_twice", name=name, key=key))
             continue
         try:
             result[name] = _read(raw, files)
         except NotAllowed as error:
-            problems.append(Problem(place=where, value=shown(raw), message=str(error)))
+            problems.append(Problem(place=where, value=shown(raw), faults=error.faults))
     return result, problems
 
 
@@ -55,11 +56,11 @@ def _read(raw: Raw, files: SecretFiles) -> Given:
             content = file.read(_MAX_SECRET_BYTES)
         secret = content.decode("utf-8-sig").strip()
     except OSError as error:
-        raise NotAllowed(f"cannot be read: {error.strerror}") from error
+        raise NotAllowed(unreadable(error)) from error
     except UnicodeDecodeError as error:
-        raise NotAllowed("must be a file of UTF-8 text") from error
+        raise NotAllowed(fault("secret_encoding")) from error
     if not secret:
-        raise NotAllowed("the file is empty")
+        raise NotAllowed(fault("secret_empty"))
     return Given(secret, Origin("secret file", str(path)), files.base)
 
 
@@ -67,8 +68,5 @@ def _path(raw: Raw, base: Path, credentials: Path | None) -> Path:
     if not isinstance(raw, str) or not raw.startswith(f"${CREDENTIALS}/"):
         return read_path(raw, base)
     if credentials is None:
-        raise NotAllowed(
-            f"${CREDENTIALS} is not set: systemd sets it for the service alone; "
-            f"for commands, as the service's user: {CREDENTIALS}=/run/credentials/rowkeeper.service"
-        )
+        raise NotAllowed(fault("no_credentials", variable=CREDENTIALS))
     return read_path(raw.removeprefix(f"${CREDENTIALS}/"), credentials)

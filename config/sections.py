@@ -8,6 +8,7 @@ from typing import TypeVar
 from msgspec import inspect
 
 from config.errors import Problem
+from config.faults import Fault, fault
 from config.given import FILE, Given, Origin, Raw, Table, plain, quoted, shown
 from config.secrets import SecretFiles, replace_secret_files
 from config.settings import Section
@@ -74,7 +75,7 @@ class Reader:
             if name in table:
                 values[name] = self.read(field.type, table[name], join(place, name))
             elif field.required:
-                self._note(join(place, name), None, "is missing")
+                self._note(join(place, name), None, fault("missing"))
                 values[name] = UNUSABLE
         if any(values.get(field.name) is UNUSABLE for field in kind.fields if field.required):
             return UNUSABLE
@@ -100,7 +101,7 @@ class Reader:
         items = plain(raw)
         if not isinstance(items, list):
             many = isinstance(kind.item_type, inspect.StructType)
-            allowed = f"must be written as [[{place}]]" if many else 'must be a list, as in ["a"]'
+            allowed = fault("tables", place=place) if many else fault("list")
             return self._note(place, raw, allowed)
         if isinstance(raw, Given):
             items = [Given(item, raw.origin, raw.base) for item in items]
@@ -117,8 +118,9 @@ class Reader:
         try:
             value = read_leaf(kind, plain(raw), base)
         except NotAllowed as error:
-            secret = secret or is_secret(kind) or "user and password" in str(error)
-            return self._note(place, raw, str(error), secret=secret)
+            shows_secret = any(each.code == "url_user" for each in error.faults)
+            secret = secret or is_secret(kind) or shows_secret
+            return self._note(place, raw, *error.faults, secret=secret)
         self.origins[place] = origin
         return value
 
@@ -126,20 +128,20 @@ class Reader:
         table = plain(raw)
         if isinstance(table, dict):
             return table
-        self._note(place, raw, f"must be a table, written as [{place}]")
+        self._note(place, raw, fault("table", place=place))
         return None
 
     def _note_unknown(self, table: Table, known: list[str], place: str) -> None:
         for key in table:
             if key not in known:
-                near = closest(key, known) or f"; known here: {', '.join(sorted(known))}"
-                self._note(join(place, key), None, f"unknown key{near}")
+                near = closest(key, known) or (fault("known", names=tuple(sorted(known))),)
+                self._note(join(place, key), None, fault("unknown_key"), *near)
 
-    def _note(self, place: str, raw: Raw, message: str, *, secret: bool = False) -> Unusable:
-        if isinstance(raw, Given) and raw.origin.kind == "env":
-            message += f" (given by {raw.origin.detail})"
+    def _note(self, place: str, raw: Raw, *faults: Fault, secret: bool = False) -> Unusable:
+        from_env = isinstance(raw, Given) and raw.origin.kind == "env"
+        given_by = raw.origin.detail if isinstance(raw, Given) and from_env else None
         value = None if raw is None else cut(shown(raw, secret=secret))
-        self.problems.append(Problem(place=place, value=value, message=message))
+        self.problems.append(Problem(place=place, value=value, faults=faults, given_by=given_by))
         return UNUSABLE
 
 

@@ -45,7 +45,8 @@ def _look(invocation: Invocation, *, write_test: bool) -> Iterator[CheckLine]:
         loaded = invocation.loaded
     except ConfigError as error:
         for problem in with_templates(error).problems:
-            yield CheckLine(level="fail", name="config", message=str(problem), is_config=True)
+            message = problem.text(invocation.words.language)
+            yield CheckLine(level="fail", name="config", message=message, is_config=True)
         return
     import asyncio  # noqa: PLC0415 - only when there is something to ask
 

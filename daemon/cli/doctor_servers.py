@@ -37,8 +37,10 @@ def load_templates(settings: Settings, words: Words) -> tuple[dict[str, Template
             templates[name] = Template.load(name, workflow)
         except TemplateError as error:
             lines += [
-                CheckLine(level="fail", name=key, message=f"{what}; {fix}", is_config=True)
-                for key, what, fix in error.problems
+                CheckLine(
+                    level="fail", name=each.key, message=each.text(words.language), is_config=True
+                )
+                for each in error.problems
             ]
         else:
             message = words("check.workflow_ok", path=workflow.template)

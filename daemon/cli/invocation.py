@@ -44,8 +44,8 @@ class Invocation:
         """The catalogue in the language of the settings, else of the locale."""
         try:
             return Words(language_of(self.env, self.settings.language))
-        except ConfigError:  # told by who needs the settings; words are needed to do so
-            return Words(language_of(self.env))
+        except ConfigError as error:  # told by who needs the settings; words are needed to do so
+            return words_of_problems(error, self.env)
 
     def say(self, key: str, **values: object) -> None:
         """Print a sentence of the catalogue, to stderr when stdout must hold JSON alone."""
@@ -61,6 +61,12 @@ class Invocation:
         if sys.stdout.isatty():
             encoded = msgspec.json.format(encoded, indent=2)
         click.echo(encoded)
+
+
+def words_of_problems(error: ConfigError, env: Mapping[str, str]) -> Words:
+    """Return the catalogue in the language of settings that cannot be used, else of the locale."""
+    wanted = error.readable.language if error.readable is not None else "auto"
+    return Words(language_of(env, wanted))
 
 
 pass_invocation = click.make_pass_decorator(Invocation)

@@ -11,8 +11,7 @@ import click
 from config.errors import ConfigError
 from daemon import failpoint
 from daemon.cli.commands import LazyGroup, help_words
-from daemon.cli.invocation import Invocation
-from daemon.words import Words, language_of
+from daemon.cli.invocation import Invocation, words_of_problems
 from ledger.errors import LedgerError, LedgerLocked
 
 #: Every command, in the order of `--help`.
@@ -135,9 +134,9 @@ def _forget_output() -> None:
 
 
 def _tell_problems(error: ConfigError) -> int:
+    words = words_of_problems(error, os.environ)
     for problem in error.problems:
-        click.echo(str(problem), err=True)
-    words = Words(language_of(os.environ))
+        click.echo(problem.text(words.language), err=True)
     click.echo(words("config.fix", count=len(error.problems)), err=True)
     return BAD_USAGE
 

@@ -99,5 +99,5 @@ def with_templates(error: ConfigError) -> ConfigError:
 def config_error(error: "TemplateError") -> ConfigError:
     """Return the problems of templates as problems of the settings, which name them."""
     return ConfigError(
-        [Problem(place=key, message=f"{what}; {fix}") for key, what, fix in error.problems]
+        [Problem(place=key, faults=(what, fix)) for key, what, fix in error.problems]
     )

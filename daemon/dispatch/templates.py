@@ -8,9 +8,10 @@ from typing import NamedTuple, cast
 import msgspec
 import orjson
 
+from config.faults import Fault, fault, told
 from daemon.comfy.server import Graph, Json
 
-_EXPORT = "in ComfyUI choose Workflow → Export (API) and name that file"
+_EXPORT = fault("mend_export")
 #: So many of the known names are shown when none is near.
 _SHOWN_NAMES = 12
 
@@ -19,8 +20,12 @@ class Problem(NamedTuple):
     """Something in the settings or the template that a person must mend."""
 
     key: str  #: of the settings, as it stands in the file: workflows."图片合成".inputs.seed
-    what: str
-    fix: str
+    what: Fault
+    fix: Fault
+
+    def text(self, language: str) -> str:
+        """Return what is wrong and what mends it, in "zh" or "en"."""
+        return told((self.what, self.fix), language)
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,7 +40,7 @@ class TemplateError(Exception):
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
-        super().__init__("; ".join(f"{key}: {what} ({fix})" for key, what, fix in self.problems))
+        super().__init__("; ".join(f"{each.key}: {each.text('en')}" for each in self.problems))
 
 
 def settings_key(*parts: str) -> str:
@@ -53,7 +58,8 @@ def parse(source: bytes, key: str) -> Graph:
     try:
         document: Json = orjson.loads(source.removeprefix(b"\xef\xbb\xbf"))
     except orjson.JSONDecodeError as error:
-        what = "the file is empty" if not source.strip() else f"the file is not JSON: {error}"
+        is_empty = not source.strip()
+        what = fault("template_empty" if is_empty else "template_no_json", said=str(error))
         raise TemplateError([Problem(key, what, _EXPORT)]) from None
     wrong = _wrong_shape(document)
     if wrong is not None:
@@ -61,21 +67,19 @@ def parse(source: bytes, key: str) -> Graph:
     return cast("Graph", document)  # _wrong_shape looked at every node
 
 
-def _wrong_shape(document: Json) -> str | None:
+def _wrong_shape(document: Json) -> Fault | None:
     """Return what is wrong with the document's shape, or None."""
     if not isinstance(document, dict):
-        return "the file holds no workflow: a JSON object of nodes is expected"
+        return fault("template_no_workflow")
     if isinstance(document.get("nodes"), list):
-        return (
-            "the file is in ComfyUI's own save format (it has nodes and links), not in API format"
-        )
+        return fault("template_own_format")
     if not document:
-        return "the file holds no node"
+        return fault("template_no_node")
     for node_id, node in document.items():
         if not isinstance(node, dict) or not isinstance(node.get("class_type"), str):
-            return f"the file is not in API format: {node_id!r} is no node (it has no class_type)"
+            return fault("template_no_class", node=repr(node_id))
         if not isinstance(node.get("inputs"), dict):
-            return f"the file is not in API format: node {node_id} has no inputs"
+            return fault("template_no_inputs", node=node_id)
     return None
 
 
@@ -120,10 +124,12 @@ def find_node(graph: Graph, name: str, key: str) -> str | Problem:
     if len(found) == 1:
         return found[0]
     if found:
-        what = f"{len(found)} nodes are called {name!r}: {', '.join(found)}"
-        return Problem(key, what, "give one of them a title of its own, or name it by its id")
+        count, nodes = str(len(found)), tuple(found)
+        what = fault("template_same_title", count=count, name=repr(name), nodes=nodes)
+        return Problem(key, what, fault("mend_title"))
     titles = {title for node in graph.values() if (title := title_of(node))}
-    return Problem(key, f"the template has no node {name!r}", _suggest(name, titles | set(graph)))
+    what = fault("template_no_such_node", name=repr(name))
+    return Problem(key, what, _suggest(name, titles | set(graph)))
 
 
 def find_target(graph: Graph, text: str, key: str) -> Target | Problem:
@@ -141,9 +147,12 @@ def find_target(graph: Graph, text: str, key: str) -> Target | Problem:
         else:
             problem = node_id
         # What is said of a node that exists helps more than that another does not.
-        if first is None or (isinstance(node_id, str) and "has no node" in first.what):
+        if first is None or (
+            isinstance(node_id, str) and first.what.code == "template_no_such_node"
+        ):
             first = problem
-    return first or Problem(key, f"{text!r} names no input", 'write "node title . input name"')
+    what = fault("template_names_no_input", text=repr(text))
+    return first or Problem(key, what, fault("mend_target"))
 
 
 def _splits(text: str) -> Iterator[tuple[str, str]]:
@@ -158,25 +167,25 @@ def _splits(text: str) -> Iterator[tuple[str, str]]:
 def _unusable(graph: Graph, node_id: str, input_name: str, key: str) -> Problem | None:
     """Return why nothing can be filled into this input, or None."""
     inputs = inputs_of(graph[node_id])
-    where = f"node {node_id} ({class_of(graph[node_id])})"
+    where = {"node": node_id, "class_type": class_of(graph[node_id]), "name": repr(input_name)}
     if input_name not in inputs:
         free = [name for name, value in inputs.items() if not is_link(value)]
-        return Problem(key, f"{where} has no input {input_name!r}", _suggest(input_name, free))
+        return Problem(key, Fault("template_no_such_input", where), _suggest(input_name, free))
     if is_link(inputs[input_name]):
         source = inputs[input_name]
         assert isinstance(source, list)  # noqa: S101 - is_link said so
-        what = f"input {input_name!r} of {where} is wired to node {source[0]}"
-        return Problem(key, what, "name an input that is not wired, or the node it is wired to")
+        what = fault("template_wired", **where, source=str(source[0]))
+        return Problem(key, what, fault("mend_wired"))
     return None
 
 
-def _suggest(name: str, known: Iterable[str]) -> str:
+def _suggest(name: str, known: Iterable[str]) -> Fault:
     """Return a fix that names the nearest known names."""
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
     if near:
-        return f"did you mean {' or '.join(repr(one) for one in near)}?"
+        return fault("mend_near", names=tuple(map(repr, near)))
     if not names:
-        return "it has none that can be filled"
-    shown = ", ".join(repr(one) for one in names[:_SHOWN_NAMES])
-    return f"there are {shown}" + (", ..." if len(names) > _SHOWN_NAMES else "")
+        return fault("mend_none")
+    shown = tuple(map(repr, names[:_SHOWN_NAMES]))
+    return fault("mend_there_more" if len(names) > _SHOWN_NAMES else "mend_there", names=shown)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import msgspec
 import orjson
 
+from config.faults import fault, unreadable
 from config.settings import OutputNode, Workflow
 from daemon.comfy.server import Graph, Json
 from daemon.dispatch import nodes
@@ -47,10 +48,9 @@ class Template(msgspec.Struct, frozen=True, kw_only=True):
         try:
             source = settings.template.read_bytes()
         except OSError as error:
-            what = f"{settings.template} cannot be read: {error.strerror}"
-            raise TemplateError(
-                [Problem(key, what, "correct the path or the file's rights")]
-            ) from None
+            path = str(settings.template)
+            what = fault("template_unreadable", path=path, why=unreadable(error))
+            raise TemplateError([Problem(key, what, fault("mend_path"))]) from None
         return cls.from_bytes(workflow_type, settings, source)
 
     @classmethod
@@ -165,10 +165,11 @@ def _find_targets(
         key = settings_key("workflows", workflow_type, "inputs", column)
         target = find_target(graph, text, key)
         if isinstance(target, Target) and target.input_name == nodes.PREFIX_INPUT:
-            what = f"{nodes.PREFIX_INPUT} is chosen per attempt, so that no file is ever mixed up"
-            target = Problem(key, what, "remove this line; name results with outputs.name")
+            what = fault("template_prefix", name=nodes.PREFIX_INPUT)
+            target = Problem(key, what, fault("mend_prefix"))
         if isinstance(target, Target) and target in targets.values():
-            target = Problem(key, f"{text!r} is filled by another column too", "remove one of them")
+            what = fault("template_filled_twice", text=repr(text))
+            target = Problem(key, what, fault("mend_remove"))
         if isinstance(target, Problem):
             problems.append(target)
         else:
@@ -206,9 +207,7 @@ def _all_results(graph: Graph, workflow_type: str) -> tuple[tuple[ResultNode, ..
     if found:
         return found, []
     key = settings_key("workflows", workflow_type, "outputs")
-    what = "the template has no node that saves a file"
-    fix = "add a SaveImage or SaveVideo node in ComfyUI, or name the node that makes the result"
-    return (), [Problem(key, what, fix)]
+    return (), [Problem(key, fault("template_no_result"), fault("mend_save"))]
 
 
 def _unfit(
@@ -217,12 +216,13 @@ def _unfit(
     """Return why the node cannot be a result, or None."""
     class_type = class_of(graph[node_id])
     if nodes.is_temporary(class_type):
-        what = f"the files of node {node_id} ({class_type}) are temporary: a restart deletes them"
-        return Problem(key, what, "use a SaveImage or SaveVideo node instead")
+        what = fault("template_temporary", node=node_id, class_type=class_type)
+        return Problem(key, what, fault("mend_temporary"))
     if output.count < 1:
-        return Problem(key, f"count is {output.count}", "use 1 or more")
+        what = fault("template_count", count=str(output.count))
+        return Problem(key, what, fault("mend_count"))
     if taken:
-        return Problem(key, f"node {node_id} is named twice", "remove one of them")
+        return Problem(key, fault("template_named_twice", node=node_id), fault("mend_remove"))
     return None
 
 

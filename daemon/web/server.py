@@ -13,11 +13,12 @@ import structlog
 from aiohttp import web
 
 from config.errors import ConfigError, Problem
+from config.faults import Fault, fault, unreadable
 from daemon.durable import write_private
 from daemon.web import openapi, uploads
 from daemon.web.activity import Activity
 from daemon.web.address import Address, address_file
-from daemon.web.auth import BadTokenFile, Guard, read_or_make_token
+from daemon.web.auth import MIN_TOKEN_CHARACTERS, BadTokenFile, Guard, read_or_make_token
 from daemon.web.concerns import concerns_of
 from daemon.web.desk import Desk
 from daemon.web.entrance import Entrance
@@ -85,7 +86,7 @@ class WebServer:
         try:
             token = await asyncio.to_thread(read_or_make_token, path)
         except (OSError, BadTokenFile, UnicodeDecodeError) as error:
-            raise _unusable("web.admin_token_file", str(path), str(error)) from error
+            raise _unusable("web.admin_token_file", str(path), _fault_of(error)) from error
         await asyncio.to_thread(uploads.clear, self._desk.settings.state_dir / UPLOADS)
         desk = self._desk
         measures, activity = await self._counts()
@@ -119,9 +120,9 @@ class WebServer:
             await web.TCPSite(runner, host, port).start()
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
-                why = "another program listens there; choose another port, or 0 for any free one"
-                raise _unusable("web.port", str(port), why) from error
-            raise _unusable("web.host", host, f"cannot listen there: {error.strerror}") from error
+                raise _unusable("web.port", str(port), fault("port_taken")) from error
+            why = fault("cannot_listen", said=error.strerror or str(error))
+            raise _unusable("web.host", host, why) from error
         bound = runner.addresses[0][1]
         self.url = f"http://{_for_clients(host)}:{bound}"
         address = msgspec.json.encode(Address(url=self.url, pid=os.getpid()))
@@ -137,5 +138,11 @@ def _for_clients(host: str) -> str:
     return known.get(plain, f"[{plain}]" if ":" in plain else plain)
 
 
-def _unusable(place: str, value: str, message: str) -> ConfigError:
-    return ConfigError([Problem(place=place, value=value, message=message)])
+def _fault_of(error: OSError | BadTokenFile | UnicodeDecodeError) -> Fault:
+    if isinstance(error, BadTokenFile):
+        return fault("token_file", characters=str(MIN_TOKEN_CHARACTERS))
+    return unreadable(error) if isinstance(error, OSError) else fault("secret_encoding")
+
+
+def _unusable(place: str, value: str, why: Fault) -> ConfigError:
+    return ConfigError([Problem(place=place, value=value, faults=(why,))])

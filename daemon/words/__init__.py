@@ -3,8 +3,9 @@
 Subjects have a file each (``cli``, ``actions``, ``web`` …); ``catalogue`` joins them. Who reads
 decides the language (``language`` is the setting: "zh", "en", or "auto", its default):
 
-- The command line, `check` and progress: ``language``, else the locale (``language_of``). Its help
-  and what is wrong with the settings themselves: the locale, for no settings are known by then.
+- The command line, `check` and progress: ``language``, else the locale (``language_of``); also what
+  is wrong with settings, whose sentences are in ``config.sentences``. Its help: the locale, for
+  no settings are known by then.
 - Answers and refusals by HTTP: what ``Accept-Language`` asks for, else ``language``, else Chinese;
   a refusal bears both in ``translations``. The page: what was chosen there, else the browser's;
   its own words are in ``web/static/words-*.js``.

@@ -13,6 +13,7 @@ from daemon.cli.invocation import Invocation
 from daemon.cli.main import COMMANDS
 from ledger.jsondir.files import Disk
 from ledger.jsondir.lock import FolderLock
+from tests.fakes.chinese import english_in
 from tests.fakes.records import AT, batch_record, task_record
 
 ROOT = Path(__file__).parents[3]
@@ -90,6 +91,18 @@ def test_a_template_that_cannot_be_used_is_2_with_the_key_and_the_fix(command, a
     assert "Export (API)" in first
     assert second.startswith("workflows.other.template: ")
     assert "No such file" in second
+
+
+def test_bad_settings_are_told_in_the_language_that_they_ask_for(command):
+    template = "[workflows.x]\ntemplate = 'none.json'\n"
+    command.config.write_text(f'language = "zh"\n{template}[web]\nprot = 1\n', "utf-8")
+    command("run", code=2)
+    *problems, last = command.err.splitlines()
+    assert problems[0] == "web.prot：没有这个键；是否想写 port？"
+    assert problems[1].startswith("workflows.x.template：")
+    assert [english_in(line) for line in [*problems, last]] == [""] * 3
+    shown = command("check", code=2)
+    assert "fail config: web.prot：没有这个键" in shown
 
 
 @pytest.mark.usefixtures("restored_logs")

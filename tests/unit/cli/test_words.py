@@ -1,12 +1,15 @@
 """The catalogue says the same in both languages."""
 
 import ast
+import re
 import string
 from pathlib import Path
 
 import pytest
 
+import config
 import daemon
+from config.sentences import SENTENCES
 from daemon.dispatch.row_report import TROUBLES
 from daemon.words import Words, language_of
 from daemon.words.catalogue import CATALOGUE
@@ -16,9 +19,12 @@ from ledger.status import Stage
 from tests.fakes.chinese import chinese_in, english_in
 
 DAEMON = Path(daemon.__file__).parent
+CONFIG = Path(config.__file__).parent
 SOURCES = sorted(path for path in DAEMON.rglob("*.py") if not path.is_relative_to(DAEMON / "words"))
 
 
+#: What makes a sentence of ``config.sentences``.
+FAULT_MAKERS = {"fault", "Fault", "Problem.of"}
 #: Text of libraries and the system, which is English, and what stands for it in Chinese.
 FOREIGN = {"said", "error", "reason", "number", "task"}
 
@@ -27,8 +33,27 @@ def placeholders(sentence: str) -> set[str]:
     return {name for _, name, _, _ in string.Formatter().parse(sentence) if name}
 
 
-def test_both_languages_have_the_same_sentences_in_the_same_order():
-    assert list(CATALOGUE["zh"]) == list(CATALOGUE["en"])
+@pytest.mark.parametrize("sentences", [CATALOGUE, SENTENCES], ids=["daemon", "config"])
+def test_both_languages_have_the_same_sentences_in_the_same_order(sentences):
+    assert list(sentences["zh"]) == list(sentences["en"])
+
+
+@pytest.mark.parametrize("key", SENTENCES["en"])
+def test_what_is_said_of_settings_has_the_same_placeholders_in_both_languages(key):
+    apart = placeholders(SENTENCES["zh"][key]) ^ placeholders(SENTENCES["en"][key])
+    assert apart <= ({"said", "where"} if key == "file_no_toml" else {"said"})
+
+
+def test_every_fault_of_the_settings_has_a_sentence_and_every_sentence_a_fault():
+    said = set()
+    for source in [*SOURCES, *CONFIG.rglob("*.py")]:
+        for node in ast.walk(ast.parse(source.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in FAULT_MAKERS:
+                literals = (each for arg in node.args for each in ast.walk(arg))
+                said |= {each.value for each in literals if isinstance(each, ast.Constant)}
+    assert SENTENCES["en"].keys() - said == set()
+    alone = {each for each in said if re.fullmatch("[a-z_]+", str(each))}
+    assert alone - SENTENCES["en"].keys() <= {"servers", "workflows", "_"}  # places, and a value
 
 
 @pytest.mark.parametrize("key", CATALOGUE["en"])
@@ -38,12 +63,10 @@ def test_both_languages_fill_the_same_placeholders(key):
     assert apart == set() if own else apart <= FOREIGN
 
 
-def test_no_english_sentence_has_chinese_in_it_but_for_what_it_is_given():
-    assert {key: text for key, text in CATALOGUE["en"].items() if chinese_in(text)} == {}
-
-
-def test_no_chinese_sentence_has_an_english_one_in_it():
-    assert {key: text for key, text in CATALOGUE["zh"].items() if english_in(text)} == {}
+@pytest.mark.parametrize("sentences", [CATALOGUE, SENTENCES], ids=["daemon", "config"])
+def test_no_sentence_has_words_of_the_other_language_but_for_what_it_is_given(sentences):
+    assert {key: text for key, text in sentences["en"].items() if chinese_in(text)} == {}
+    assert {key: text for key, text in sentences["zh"].items() if english_in(text)} == {}
 
 
 def test_both_languages_have_a_heading_for_every_column():

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from config.errors import ConfigError
+from config.faults import told
 from config.load import Loaded, load
+from tests.fakes.chinese import english_in
 
 
 @pytest.fixture
@@ -22,6 +24,8 @@ def write(tmp_path):
 def problems_of(path: Path | None, env: dict[str, str] | None = None, cwd: Path | None = None):
     with pytest.raises(ConfigError) as caught:
         load(path, env or {}, cwd)
+    for problem in caught.value.problems:
+        assert english_in(told(problem.faults, "zh")) == ""
     return [str(problem) for problem in caught.value.problems]
 
 

@@ -14,6 +14,7 @@ from config.settings import OutputNode, Workflow
 from daemon.dispatch.templates import TemplateError
 from daemon.dispatch.values import BadValue
 from daemon.dispatch.workflow import Template, draw_seed, encode, graph_sha256
+from tests.fakes.chinese import english_in
 
 SHIPPED = Path(config.__file__).parent / "examples" / "workflows"
 COMPOSITION = Workflow(
@@ -61,7 +62,13 @@ def problems_of(source=None, graph=SMALL, outputs=None, **inputs):
     source = json.dumps(graph).encode() if source is None else source
     with pytest.raises(TemplateError) as refused:
         Template.from_bytes("图片合成", mapping, source)
-    return refused.value.problems
+    return told(refused.value)
+
+
+def told(error):
+    """Return what an English reader is told; a Chinese one must be told it too."""
+    assert [english_in(each.text("zh")) for each in error.problems] == [""] * len(error.problems)
+    return [each._replace(what=each.what.text(), fix=each.fix.text()) for each in error.problems]
 
 
 # -- the shipped templates ----------------------------------------------------------------------
@@ -294,7 +301,7 @@ def test_a_byte_order_mark_is_no_obstacle():
 def test_a_missing_file_is_a_problem_of_the_template_key(tmp_path):
     with pytest.raises(TemplateError) as refused:
         Template.load("video", Workflow(template=tmp_path / "none.json"))
-    (problem,) = refused.value.problems
+    (problem,) = told(refused.value)
     assert problem.key == "workflows.video.template"
     assert "No such file" in problem.what
 
