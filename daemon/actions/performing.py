@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from daemon import failpoint
 from daemon.actions.plan import Plan, Planning
@@ -21,7 +21,7 @@ PATIENCE_SECONDS = 1.0
 
 async def perform(
     ledger: Ledger, plan: Callable[[], Plan | Planning], *, actor: str, words: Words | None = None
-) -> Mapping[str, Json]:
+) -> dict[str, Json]:
     """Plan and commit, anew when somebody else was first, and return the answer.
 
     So of two equal actions at the same moment the second is answered from what the first left.
@@ -36,7 +36,7 @@ async def perform(
 
 async def _perform_again(
     ledger: Ledger, plan: Callable[[], Plan | Planning], actor: str, words: Words | None
-) -> Mapping[str, Json]:
+) -> dict[str, Json]:
     changed = asyncio.Event()
     unsubscribe = ledger.subscribe(lambda _: changed.set())
     try:
@@ -57,7 +57,7 @@ async def _perform_again(
 
 async def carry_out(
     ledger: Ledger, planned: Plan | Planning, *, actor: str, words: Words | None = None
-) -> Mapping[str, Json]:
+) -> dict[str, Json]:
     """Commit a plan in the daemon and return its answer.
 
     While a long one is made, the loop goes on. Raises Conflict when the plan is outdated; see

@@ -102,15 +102,20 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     op: str
-    answer: Mapping[str, Json]  # the fields of contract §6, its message left empty
+    answer: Mapping[str, Json]  # the fields of contract §6 that are its own
     said: Said  # the message
     records: tuple[Record, ...] = ()
     reason: str | None = None
     evidence: Mapping[str, Json] | None = None
 
-    def told(self, words: Words) -> Mapping[str, Json]:
-        """Return the answer with its message in the language of *words*."""
-        return {**self.answer, "message": self.said.text(words)}
+    def told(self, words: Words) -> dict[str, Json]:
+        """Return the whole answer, its message in the language of *words*."""
+        return {
+            "success": True,
+            "changed": bool(self.records),
+            "message": self.said.text(words),
+            **self.answer,
+        }
 
     def signed(self, actor: str) -> tuple[Record, ...]:
         """Return the records, with *actor* as the one who wants what they request."""
@@ -129,12 +134,7 @@ def planned(
     **answer: Json,
 ) -> Plan:
     """Return the plan that writes *records* and answers *said* and *answer*."""
-    told: dict[str, Json] = {
-        "success": True,
-        "changed": bool(records),
-        "message": "",
-    }
-    return Plan(op=op, answer=told | answer, said=said, records=records, evidence=evidence)
+    return Plan(op=op, answer=answer, said=said, records=records, evidence=evidence)
 
 
 def _signed(record: Record, actor: str) -> Record:

@@ -61,6 +61,14 @@ class Lane:
         elif self._inside.pop(task.task_id, None) is not None:
             self.wake.set()
 
+    def offer(self) -> None:
+        """Look for a row, if one can be taken; a freed slot, or a server that comes back, wakes us.
+
+        Most rows come and go while all servers are busy: a look for nothing costs more than each.
+        """
+        if not self.wake.is_set() and self._free_slots() > 0 and self._state.takes_work:
+            self.wake.set()
+
     async def run(self, stop: asyncio.Event) -> None:
         """Feed the server until *stop*; submissions that have begun are brought to their end."""
         while not stop.is_set():

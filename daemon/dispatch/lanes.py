@@ -14,7 +14,7 @@ class Lanes:
     def __init__(self, ready: ReadyRows, lanes: Sequence[Lane]) -> None:
         self._ready = ready
         self._lanes = lanes
-        ready.grown = self.wake
+        ready.grown = self._offer
 
     def follow(self, transaction: Transaction) -> None:
         """Take in a durable change; the ledger's subscriber."""
@@ -30,3 +30,8 @@ class Lanes:
         """Have every lane look whether it can take a row."""
         for lane in self._lanes:
             lane.wake.set()
+
+    def _offer(self) -> None:
+        """Have those lanes look that can take the row that may run now."""
+        for lane in self._lanes:
+            lane.offer()

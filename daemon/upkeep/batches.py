@@ -24,6 +24,8 @@ log = structlog.get_logger()
 
 #: The safety net under the change feed.
 IDLE_SECONDS = 30.0
+#: After a review changes gather for so long: a look at a batch costs as much as a change itself.
+GATHER_SECONDS = 0.1
 
 
 def has_work_left(
@@ -47,7 +49,7 @@ class BatchKeeper:
     """Keeps batches' stage and status; failed by too many failures in a row, or completed.
 
     The count of failures is written into the batch's record, for the next process; a kill loses
-    at most the results whose review was under way.
+    at most the results of the last ``GATHER_SECONDS``, and those whose review was under way.
     """
 
     name = "batches"
@@ -67,6 +69,7 @@ class BatchKeeper:
             while not stop.is_set():
                 self._wake.clear()
                 await self._review_suspects()
+                await self._clock.pause(GATHER_SECONDS, stop)
                 await self._clock.pause(IDLE_SECONDS, stop, self._wake)
             await self._review_suspects()  # the last row may have ended the moment we were told
         finally:

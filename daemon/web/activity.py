@@ -79,18 +79,21 @@ class Activity:
         return [task_row(task) for task in reversed(self._latest)]
 
     def _count(self, task: Task) -> None:
-        minute = _minute(self._clock.now())
-        if minute not in self._minutes:
-            for old in [each for each in self._minutes if each <= minute - MINUTES]:
-                del self._minutes[old]
-            self._minutes[minute] = [0, 0]
-        if task.stage in (Stage.DONE, Stage.FAILED):
-            self._minutes[minute][task.stage is Stage.FAILED] += 1
+        if task.stage is Stage.DONE or task.stage is Stage.FAILED:
+            self._count_in_minute(task)
         if task.stage is Stage.DONE and task.output_files:
             self._latest.append(task)
         if task.gpu_seconds and task.server and task.started_at:
             began = from_timestamp(task.started_at).timestamp()
             self._note_busy(task.server, began, began + task.gpu_seconds)
+
+    def _count_in_minute(self, task: Task) -> None:
+        minute = _minute(self._clock.now())
+        if minute not in self._minutes:
+            for old in [each for each in self._minutes if each <= minute - MINUTES]:
+                del self._minutes[old]
+            self._minutes[minute] = [0, 0]
+        self._minutes[minute][task.stage is Stage.FAILED] += 1
 
     def _note_busy(self, server: str, began: float, ended: float) -> None:
         """Spread an execution (seconds since the epoch) over its slots; forget old slots."""

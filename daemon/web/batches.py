@@ -1,7 +1,5 @@
 """Batches: how they stand, and what operators do to them."""
 
-from collections.abc import Mapping
-
 from daemon.actions import batches, rerunning, tasks
 from daemon.actions.rerunning import Wish
 from daemon.intake.records import new_batch_id
@@ -42,19 +40,19 @@ async def list_rows(call: Call[RowsQuery, Nothing]) -> RowsPage:
     return RowsPage([task_row(task) for task in page.tasks], page.next_cursor)
 
 
-async def pause(call: Call[Nothing, Nothing]) -> Mapping[str, Json]:
+async def pause(call: Call[Nothing, Nothing]) -> dict[str, Json]:
     """Let running rows end, start no more."""
     view = call.desk.ledger
     return await perform(call, lambda: batches.pause(view, call.id("batch_id"), at=now(call)))
 
 
-async def resume(call: Call[Nothing, Nothing]) -> Mapping[str, Json]:
+async def resume(call: Call[Nothing, Nothing]) -> dict[str, Json]:
     """Let the waiting rows run."""
     view = call.desk.ledger
     return await perform(call, lambda: batches.resume(view, call.id("batch_id"), at=now(call)))
 
 
-async def stop(call: Call[Nothing, StopBody]) -> Mapping[str, Json]:
+async def stop(call: Call[Nothing, StopBody]) -> dict[str, Json]:
     """Like pause, and take queued prompts back."""
     view, interrupt = call.desk.ledger, call.body.interrupt
     return await perform(
@@ -63,7 +61,7 @@ async def stop(call: Call[Nothing, StopBody]) -> Mapping[str, Json]:
     )
 
 
-async def rerun(call: Call[Nothing, RerunBody]) -> Mapping[str, Json]:
+async def rerun(call: Call[Nothing, RerunBody]) -> dict[str, Json]:
     """Make a new batch of the same rows."""
     view, body, batch_id = call.desk.ledger, call.body, call.id("batch_id")
     return await perform(
@@ -84,12 +82,12 @@ async def rerun(call: Call[Nothing, RerunBody]) -> Mapping[str, Json]:
     )
 
 
-async def failed_executions(call: Call[Nothing, Nothing]) -> Mapping[str, Json]:
+async def failed_executions(call: Call[Nothing, Nothing]) -> dict[str, Json]:
     """Answer the tasks that failed and were not retried since."""
     return tasks.failed_executions(call.desk.ledger, call.id("batch_id"))
 
 
-async def retry_failed(call: Call[Nothing, Nothing]) -> Mapping[str, Json]:
+async def retry_failed(call: Call[Nothing, Nothing]) -> dict[str, Json]:
     """Retry all of them."""
     desk = call.desk
     return await perform(

@@ -19,7 +19,7 @@ from ledger.task import Json
 Q = TypeVar("Q", bound=msgspec.Struct)
 B = TypeVar("B", bound=msgspec.Struct)
 
-Answer: TypeAlias = Mapping[str, Json] | msgspec.Struct | web.StreamResponse
+Answer: TypeAlias = dict[str, Json] | msgspec.Struct | web.StreamResponse
 #: The ids that stand in a path, by their names.
 Ids: TypeAlias = Mapping[str, str]
 
@@ -171,10 +171,9 @@ def post(
 
 def respond(answer: Answer, status: int = 200) -> web.StreamResponse:
     """Return *answer* as JSON, unless it is a response already."""
-    if isinstance(answer, web.StreamResponse):
-        return answer
-    body = msgspec.json.encode(answer)
-    return web.Response(body=body, status=status, headers=OF_JSON)
+    if isinstance(answer, dict | msgspec.Struct):  # the other is an abstract class: slow to ask for
+        return web.Response(body=msgspec.json.encode(answer), status=status, headers=OF_JSON)
+    return answer
 
 
 def language_of(request: web.BaseRequest, room: Room) -> str:

@@ -2,7 +2,7 @@
 
 import asyncio
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -30,7 +30,7 @@ UPLOADS = "uploads"
 LISTED = 1000
 
 
-async def submit(call: Call[Nothing, Nothing]) -> Mapping[str, Json]:
+async def submit(call: Call[Nothing, Nothing]) -> dict[str, Json]:
     """Accept the good rows of a JSON body, or of a job file with pictures (multipart).
 
     Raises Refusal when none of the rows can be taken; nothing was recorded then. A crash leaves
@@ -74,9 +74,7 @@ def _from_json(raw: bytes, folder: Path) -> Upload:
     )
 
 
-async def _decide(
-    call: Call[Nothing, Nothing], upload: Upload, key: str | None
-) -> Mapping[str, Json]:
+async def _decide(call: Call[Nothing, Nothing], upload: Upload, key: str | None) -> dict[str, Json]:
     answers, intake, words = call.room.answers, call.desk.intake, call.words
     asked = fingerprint("POST", call.request.path, upload.name, upload.sha256)
     if (given := answers.find(key, asked)) is not None:
@@ -109,7 +107,7 @@ async def _decide(
     return answer
 
 
-def _told(receipt: Receipt, words: Words) -> Mapping[str, Json]:
+def _told(receipt: Receipt, words: Words) -> dict[str, Json]:
     counts = {
         "accepted": receipt.accepted_rows,
         "rejected": len(receipt.rejected),
@@ -127,7 +125,7 @@ def _told(receipt: Receipt, words: Words) -> Mapping[str, Json]:
         rejected=_listed(receipt.rejected, words),
         duplicates=_listed(receipt.duplicates, words),
     )
-    told: Mapping[str, Json] = msgspec.to_builtins(document)
+    told: dict[str, Json] = msgspec.to_builtins(document)
     return told
 
 

@@ -1,6 +1,6 @@
 """An action on its way: planned from what the ledger holds, committed, answered."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TypeVar
 
 import msgspec
@@ -21,7 +21,7 @@ def now(call: Call[Q, B]) -> str:
     return to_timestamp(call.desk.clock.now())
 
 
-async def perform(call: Call[Q, B], decide: Callable[[], Plan | Planning]) -> Mapping[str, Json]:
+async def perform(call: Call[Q, B], decide: Callable[[], Plan | Planning]) -> dict[str, Json]:
     """Carry out what *decide* plans and return its answer.
 
     A request whose Idempotency-Key was seen before gets the answer of then. Raises ActionError,

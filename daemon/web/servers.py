@@ -1,7 +1,5 @@
 """Servers: how they are, and whether they get work."""
 
-from collections.abc import Mapping
-
 from daemon.actions import servers
 from daemon.web.decoding import Nothing
 from daemon.web.documents import ServersDocument
@@ -16,13 +14,13 @@ async def list_servers(call: Call[Nothing, Nothing]) -> ServersDocument:
     return ServersDocument(server_documents(call.desk.ledger, call.desk.servers))
 
 
-async def drain(call: Call[Nothing, Nothing]) -> Mapping[str, Json]:
+async def drain(call: Call[Nothing, Nothing]) -> dict[str, Json]:
     """Give the server no more work."""
     view, name, known = call.desk.ledger, call.id("server"), _known(call)
     return await perform(call, lambda: servers.drain(view, name, at=now(call), known=known))
 
 
-async def resume(call: Call[Nothing, Nothing]) -> Mapping[str, Json]:
+async def resume(call: Call[Nothing, Nothing]) -> dict[str, Json]:
     """Give the server work again."""
     view, name, known = call.desk.ledger, call.id("server"), _known(call)
     return await perform(call, lambda: servers.resume(view, name, at=now(call), known=known))

@@ -1,7 +1,6 @@
 """Tasks: lists, one in full, retry, cancel."""
 
 import asyncio
-from collections.abc import Mapping
 
 from daemon.actions import tasks
 from daemon.story.telling import Story, story_of
@@ -54,7 +53,7 @@ async def tell_story(call: Call[Nothing, Nothing]) -> Story:
     return story_of(task, lines, words)
 
 
-async def retry(call: Call[Nothing, RetryBody]) -> Mapping[str, Json]:
+async def retry(call: Call[Nothing, RetryBody]) -> dict[str, Json]:
     """Make a new task for the row of a failed or cancelled one."""
     desk, copy_files = call.desk, call.body.copy_files
     return await perform(
@@ -70,7 +69,7 @@ async def retry(call: Call[Nothing, RetryBody]) -> Mapping[str, Json]:
     )
 
 
-async def retry_execution(call: Call[Nothing, RetryBody]) -> Mapping[str, Json]:
+async def retry_execution(call: Call[Nothing, RetryBody]) -> dict[str, Json]:
     """Do the same for a task named by its batch."""
     task = call.desk.ledger.task(call.id("task_id"))
     if task.batch_id != call.id("batch_id"):
@@ -79,7 +78,7 @@ async def retry_execution(call: Call[Nothing, RetryBody]) -> Mapping[str, Json]:
     return await retry(call)
 
 
-async def cancel(call: Call[Nothing, Nothing]) -> Mapping[str, Json]:
+async def cancel(call: Call[Nothing, Nothing]) -> dict[str, Json]:
     """End a task at the operator's wish."""
     view = call.desk.ledger
     return await perform(call, lambda: tasks.cancel(view, call.id("task_id"), at=now(call)))

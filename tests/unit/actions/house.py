@@ -10,6 +10,7 @@ from ledger.ledger import Ledger
 from ledger.memory import MemoryBackend
 from ledger.status import Stage
 from ledger.task import Dependency, Json, OutputFile, Task
+from tests.fakes.clock import FakeClock
 from tests.fakes.records import batch_record, task_record
 
 BATCH = "spring-abc234"
@@ -33,6 +34,7 @@ class House:
     def __init__(self) -> None:
         self.backend = MemoryBackend()
         self.ledger = Ledger(self.backend)
+        self.clock = FakeClock()
 
     async def open(self, *tasks: Task, **batch: object) -> "House":
         await self.ledger.open()

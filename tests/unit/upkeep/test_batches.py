@@ -10,7 +10,7 @@ import structlog
 
 from daemon.actions import batches, tasks
 from daemon.settle.streaks import Streaks
-from daemon.upkeep.batches import BatchKeeper
+from daemon.upkeep.batches import GATHER_SECONDS, BatchKeeper
 from ledger.batch import BatchStatus
 from ledger.ledger import Ledger
 from ledger.status import Stage
@@ -27,34 +27,41 @@ def house() -> House:
 
 
 @asynccontextmanager
-async def kept(ledger: Ledger) -> AsyncIterator[BatchKeeper]:
+async def kept(house: House) -> AsyncIterator[BatchKeeper]:
     """Run the keeper; its reviews are over when the block is."""
-    keeper = BatchKeeper(ledger, FakeClock(), Streaks(ledger, LIMIT))
+    keeper = BatchKeeper(house.ledger, house.clock, Streaks(house.ledger, LIMIT))
     stop = asyncio.Event()
     running = asyncio.create_task(keeper.run(stop))
     try:
-        await settled()
+        await settled(house)
         yield keeper
-        await settled()
+        await settled(house)
     finally:
         stop.set()
         await running
 
 
-async def settled() -> None:
-    """Let everything happen that can: a store in memory is done in a few rounds of the loop."""
+async def settled(house: House) -> None:
+    """Let everything happen that can, and all that gathered be reviewed."""
+    await rounds()
+    house.clock.advance(GATHER_SECONDS)
+    await rounds()
+
+
+async def rounds() -> None:
+    """Let happen what takes no time: a store in memory is done in a few rounds of the loop."""
     for _ in range(50):
         await asyncio.sleep(0)
 
 
 async def fail(house: House, number: int, kind: str = "execution_error") -> None:
     await house.move(row(number).task_id, Stage.FAILED, error_kind=kind)
-    await settled()
+    await settled(house)
 
 
 async def succeed(house: House, number: int) -> None:
     await house.move(row(number).task_id, Stage.DONE)
-    await settled()
+    await settled(house)
 
 
 async def test_too_many_failures_in_a_row_fail_the_batch_and_leave_its_waiting_rows(
@@ -62,7 +69,7 @@ async def test_too_many_failures_in_a_row_fail_the_batch_and_leave_its_waiting_r
 ) -> None:
     await house.open(*(row(n) for n in range(1, 9)))
     with structlog.testing.capture_logs() as logs:
-        async with kept(house.ledger):
+        async with kept(house):
             for number in (1, 2):
                 await fail(house, number)
             await succeed(house, 3)
@@ -83,12 +90,28 @@ async def test_too_many_failures_in_a_row_fail_the_batch_and_leave_its_waiting_r
     }
 
 
+async def test_changes_that_come_in_a_crowd_are_reviewed_together_soon(house: House) -> None:
+    await house.open(*(row(n) for n in range(1, 6)))
+    async with kept(house):
+        await house.move(row(1).task_id, Stage.FAILED, error_kind="execution_error")
+        await rounds()
+        assert house.batch().failures_in_a_row == 1  # the first one at once
+        before = house.batch().version
+        for number in (2, 3):
+            await house.move(row(number).task_id, Stage.FAILED, error_kind="execution_error")
+            await rounds()
+        assert house.batch().version == before
+        house.clock.advance(GATHER_SECONDS)
+        await rounds()
+        assert (house.batch().status, house.batch().version) == ("failed", before + 1)
+
+
 @pytest.mark.parametrize("kind", ["interrupted", "bad_input", "poison", "timeout"])
 async def test_failures_that_tell_nothing_of_the_batch_do_not_count(
     house: House, kind: str
 ) -> None:
     await house.open(*(row(n) for n in range(1, 6)))
-    async with kept(house.ledger):
+    async with kept(house):
         for number in (1, 2, 3, 4):
             await fail(house, number, kind)
     assert (house.batch().status, house.batch().failures_in_a_row) == ("running", 0)
@@ -96,20 +119,20 @@ async def test_failures_that_tell_nothing_of_the_batch_do_not_count(
 
 async def test_the_count_survives_a_restart(house: House) -> None:
     await house.open(*(row(n) for n in range(1, 6)))
-    async with kept(house.ledger):
+    async with kept(house):
         for number in (1, 2):
             await fail(house, number)
     await house.ledger.close()
     house.ledger = Ledger(house.backend)
     await house.ledger.open()
-    async with kept(house.ledger):
+    async with kept(house):
         await fail(house, 3)
     assert house.batch().status is BatchStatus.FAILED
 
 
 async def test_a_resume_counts_anew_and_tells_what_goes_on(house: House) -> None:
     await house.open(*(row(n) for n in range(1, 9)))
-    async with kept(house.ledger):
+    async with kept(house):
         for number in (1, 2, 3):
             await fail(house, number)
         with structlog.testing.capture_logs() as logs:
@@ -123,7 +146,7 @@ async def test_a_resume_counts_anew_and_tells_what_goes_on(house: House) -> None
 
 async def test_a_retry_counts_anew_and_its_old_task_is_not_counted_twice(house: House) -> None:
     await house.open(*(row(n) for n in range(1, 9)))
-    async with kept(house.ledger):
+    async with kept(house):
         for number in (1, 2):
             await fail(house, number)
         plan = tasks.retry_failed(
@@ -134,7 +157,7 @@ async def test_a_retry_counts_anew_and_its_old_task_is_not_counted_twice(house: 
             output_path=anywhere,
         )
         await house.do(plan)
-        await settled()
+        await settled(house)
         assert house.batch().failures_in_a_row == 0
         for number in (3, 4):
             await fail(house, number)
@@ -143,7 +166,7 @@ async def test_a_retry_counts_anew_and_its_old_task_is_not_counted_twice(house: 
 
 async def test_a_later_change_to_a_finished_task_is_no_result(house: House) -> None:
     await house.open(*(row(n) for n in range(1, 9)))
-    async with kept(house.ledger):
+    async with kept(house):
         await succeed(house, 1)
         for number in (2, 3):
             await fail(house, number)
@@ -158,7 +181,7 @@ async def test_the_stage_is_written_when_all_pictures_have_ended(house: House) -
     pictures = [row(1), row(2)]
     await house.open(*pictures, *(video_of(p, 10 + n) for n, p in enumerate(pictures)))
     with structlog.testing.capture_logs() as logs:
-        async with kept(house.ledger):
+        async with kept(house):
             await succeed(house, 1)
             assert house.batch().stage == 1
             await succeed(house, 2)
@@ -169,7 +192,7 @@ async def test_the_stage_is_written_when_all_pictures_have_ended(house: House) -
 
 async def test_a_batch_with_nothing_left_is_completed(house: House) -> None:
     await house.open(row(1), row(2), held="server_unreachable")
-    async with kept(house.ledger):
+    async with kept(house):
         await succeed(house, 1)
         await fail(house, 2)
     assert (house.batch().status, house.batch().held) == (BatchStatus.COMPLETED, None)
@@ -178,7 +201,7 @@ async def test_a_batch_with_nothing_left_is_completed(house: House) -> None:
 async def test_rows_blocked_by_a_failed_picture_keep_no_batch_open(house: House) -> None:
     picture = row(1)
     await house.open(picture, video_of(picture, 2))
-    async with kept(house.ledger):
+    async with kept(house):
         await fail(house, 1)
         assert house.batch().status is BatchStatus.RUNNING
         video = house.ledger.task(video_of(picture, 2).task_id)
@@ -215,14 +238,14 @@ async def test_a_mark_older_than_the_retried_picture_does_not_complete_the_batch
 ) -> None:
     picture = row(1, Stage.DONE)
     await house.open(picture, video_of(picture, 2, blocked_by="dependency: 图片合成"))
-    async with kept(house.ledger):
+    async with kept(house):
         pass
     assert house.batch().status is BatchStatus.RUNNING
 
 
 async def test_a_paused_batch_whose_last_row_ended_is_completed(house: House) -> None:
     await house.open(row(1, Stage.COLLECTING), status=BatchStatus.PAUSED)
-    async with kept(house.ledger):
+    async with kept(house):
         done = house.ledger.task(row(1).task_id).moved(Stage.DONE, at=LATER)
         await house.ledger.commit(done, op="task.done")
     assert house.batch().status is BatchStatus.COMPLETED
@@ -234,7 +257,7 @@ async def test_a_halted_batch_stays_as_it_is_while_rows_wait_also_after_a_restar
 ) -> None:
     await house.open(row(1, Stage.FAILED), row(2), status=BatchStatus(status))
     before = house.batch()
-    async with kept(house.ledger):
+    async with kept(house):
         pass
     assert house.batch() == before
 
@@ -243,7 +266,7 @@ async def test_a_batch_that_failed_at_its_end_stays_failed_until_its_rows_are_re
     house: House,
 ) -> None:
     await house.open(*(row(n) for n in (1, 2, 3)))
-    async with kept(house.ledger):
+    async with kept(house):
         for number in (1, 2, 3):
             await fail(house, number)
         assert house.batch().status is BatchStatus.FAILED
@@ -262,7 +285,7 @@ async def test_a_batch_that_failed_at_its_end_stays_failed_until_its_rows_are_re
 
 async def test_a_review_that_was_overtaken_is_done_again(house: House) -> None:
     await house.open(*(row(n) for n in range(1, 6)))
-    async with kept(house.ledger):
+    async with kept(house):
         for number in (1, 2):
             await fail(house, number)
         held = house.batch().changed(at=LATER, held="missing_node")
@@ -274,7 +297,7 @@ async def test_a_review_that_was_overtaken_is_done_again(house: House) -> None:
             house.ledger.commit(held, op="rows.reviewed"),
         )
         await asyncio.gather(*both)
-        await settled()
+        await settled(house)
     assert (house.batch().status, house.batch().held) == (BatchStatus.FAILED, None)
 
 
@@ -282,6 +305,6 @@ async def test_what_the_archive_took_away_changes_no_batch(house: House) -> None
     await house.open(status=BatchStatus.FAILED, stage=2)
     old = batch_record("old-abc234", status=BatchStatus.COMPLETED, stage=2)
     await house.ledger.commit(old, op="rows.accepted")
-    async with kept(house.ledger):
+    async with kept(house):
         pass
     assert (house.batch().status, house.ledger.batch("old-abc234")) == ("failed", old)
