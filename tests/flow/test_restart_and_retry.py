@@ -87,6 +87,7 @@ async def test_a_retry_without_its_inputs_is_refused_with_their_names_before_any
         async with open_door(world) as door:
             task_id = await only_task(door)
             await ends(door, task_id, Stage.FAILED)
+            await door.until("/api/batches", lambda j: j["batches"][0]["status"] == "completed")
             simulator.faults.clear()
             for path in (world.state / "inputs" / "sha256").rglob("*"):
                 if path.is_file():
