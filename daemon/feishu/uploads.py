@@ -152,10 +152,11 @@ class FileUploads:
             if not file.size_bytes:  # it has no part to send, and Feishu might blame the table
                 raise FeishuError(Reaction.ROW, "file_empty", call=_PREPARE.name)
             failpoint.reach("feishu.upload.before")
-            if file.size_bytes <= self._whole_bytes:
+            known = memory or Forgetful()
+            if file.size_bytes <= self._whole_bytes and known.begun is None:
                 token = await self._whole(file)
             else:
-                token = await self._in_parts(file, memory or Forgetful())
+                token = await self._in_parts(file, known)
             failpoint.reach("feishu.upload.after")
             return token
 

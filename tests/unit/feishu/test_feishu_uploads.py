@@ -179,6 +179,15 @@ async def test_a_file_that_changed_before_all_its_parts_were_sent_goes_up_as_it_
     assert feishu.drive.uploaded(place.document) == ["a.mp4"]
 
 
+async def test_a_small_file_begun_in_parts_ends_so_though_the_setting_says_whole_by_now(
+    feishu, client, place, tmp_path, killed
+):
+    path, kept = written(tmp_path / "a.png", 1000), Kept()
+    await killed(client, "feishu.upload.after", 1, path, "a.png", place, kept)
+    await FileUploads(client, small_ones_whole=True).upload(path, "a.png", place, kept)
+    assert feishu.drive.uploaded(place.document) == ["a.png"]
+
+
 async def test_a_file_that_changed_once_all_its_parts_were_sent_is_not_uploaded_again(
     feishu, client, place, tmp_path, killed
 ):
