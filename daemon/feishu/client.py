@@ -261,7 +261,7 @@ class Client:
         return await self.tried(fetch)
 
     def _turn(self, api: Api) -> AbstractAsyncContextManager[None]:
-        return self.limits.media_call() if api.is_media else nullcontext()
+        return self.limits.media_call(api.name) if api.is_media else nullcontext()
 
     def _secrets(self) -> tuple[str, ...]:
         return (self._app_secret, self._tokens.current)

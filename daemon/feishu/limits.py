@@ -1,7 +1,8 @@
 """Who may call when: one write at a time per document, files one after the other and not too fast.
 
 Feishu's advice for Bitable and Sheets is to write to one document serially, else 1254291; its rule
-for files is no parallel uploads and five calls a second, else 1061045.
+for files is no parallel uploads and five calls a second of each kind (each page says so of its own
+call, and limits are per API), else 1061045.
 """
 
 import asyncio
@@ -25,7 +26,7 @@ class Limits:
         self._clock = clock
         self._documents: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._media = asyncio.Lock()
-        self._media_free_at = clock.monotonic()
+        self._media_free_at: dict[str, float] = {}  # by kind of call
 
     @asynccontextmanager
     async def writing(self, document: str) -> AsyncIterator[None]:
@@ -35,13 +36,17 @@ class Limits:
             yield
 
     @asynccontextmanager
-    async def media_call(self) -> AsyncIterator[None]:
-        """Hold the only right to transfer a file or a part of one, begun when its time has come."""
+    async def media_call(self, kind: str) -> AsyncIterator[None]:
+        """Hold the only right to transfer a file or a part of one, begun when its time has come.
+
+        *kind*: calls of one kind begin no sooner than a fifth of a second after one another.
+        """
         async with self._media:
-            wait_seconds = self._media_free_at - self._clock.monotonic()
+            now = self._clock.monotonic()
+            wait_seconds = self._media_free_at.get(kind, now) - now
             if wait_seconds > 0:
                 await self._clock.pause(wait_seconds)
-            self._media_free_at = self._clock.monotonic() + MEDIA_SPACING_SECONDS
+            self._media_free_at[kind] = self._clock.monotonic() + MEDIA_SPACING_SECONDS
             yield
 
 

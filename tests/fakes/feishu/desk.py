@@ -58,7 +58,10 @@ class Desk:
         self._writing: set[str] = set()
         self.write_seconds = 0.0
         self._media_busy = False
-        self._media_at: list[float] = []
+        #: Whether five calls a second are all that files get, or each kind of call; either is read
+        #: from Feishu's pages.
+        self.counts_media_together = False
+        self._media_at: dict[str, list[float]] = {}
 
     # what a test says
 
@@ -130,13 +133,14 @@ class Desk:
         finally:
             self._writing.discard(document)
 
-    def media_begins(self) -> None:
+    def media_begins(self, name: str) -> None:
         """Refuse files side by side, and more than five calls a second."""
-        now = self.clock.monotonic()
-        self._media_at = [at for at in self._media_at if now - at < 1.0]
-        if self._media_busy or len(self._media_at) >= 5:
+        now, kind = self.clock.monotonic(), "" if self.counts_media_together else name
+        recent = [at for at in self._media_at.get(kind, []) if now - at < 1.0]
+        self._media_at[kind] = recent
+        if self._media_busy or len(recent) >= 5:
             raise Refusal(1061045, "resource contention occurred, please retry", 400)
-        self._media_at.append(now)
+        recent.append(now)
         self._media_busy = True
 
     def media_ends(self) -> None:

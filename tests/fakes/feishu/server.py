@@ -144,7 +144,7 @@ class FakeFeishu(Desk):
             if name not in ("auth.token", "bot.send", "push.endpoint"):
                 self.check_token(request)
             if is_media:
-                self.media_begins()
+                self.media_begins(name)
             try:
                 response: web.StreamResponse = await act(request)
             finally:

@@ -126,12 +126,29 @@ async def test_an_upload_that_feishu_forgot_is_begun_anew_once(feishu, client, p
     assert caught.value.reaction is Reaction.ROW
 
 
-async def test_many_files_at_once_keep_the_rule_of_five_a_second(feishu, client, place, tmp_path):
+@pytest.mark.parametrize("together", [False, True])
+async def test_many_files_at_once_keep_the_rule_of_five_a_second_or_bow_to_it(
+    *, together, feishu, client, place, tmp_path
+):
+    feishu.counts_media_together = together
     path = written(tmp_path / "a.png", 1000)
     source = feishu.drive.put(b"x" * 1000, "b.png", place.document)
     uploads = FileUploads(client)
     downloads = [Media(client).download(source, tmp_path / f"{n}.png") for n in range(8)]
     await asyncio.gather(*(uploads.upload(path, "a.png", place) for _ in range(8)), *downloads)
+    assert len(feishu.drive.uploaded(place.document)) == 8 + 1
+    assert {call.code for call in feishu.calls} == ({0, 1061045} if together else {0})
+
+
+@pytest.mark.parametrize("small_ones_whole", [False, True])
+async def test_small_files_go_as_fast_in_parts_as_whole(
+    *, small_ones_whole, feishu, client, place, tmp_path, clock
+):
+    path = written(tmp_path / "a.png", 1000)
+    uploads, began = FileUploads(client, small_ones_whole=small_ones_whole), clock.monotonic()
+    for _ in range(20):
+        await uploads.upload(path, "a.png", place)
+    assert clock.monotonic() - began < 20 * 0.22
     assert {call.code for call in feishu.calls} == {0}
 
 
