@@ -7,6 +7,7 @@ from daemon.actions.ids import new_ids
 from daemon.actions.plan import ActionError, Plan, Said, View, planned
 from daemon.actions.retry_records import batch_after, new_task, unblocked
 from daemon.settle.streaks import TASK_RETRIED
+from daemon.words import in_each_language
 from ledger.batch import Batch, BatchStatus
 from ledger.entry import Record
 from ledger.statistics import statistics
@@ -135,10 +136,15 @@ def cancel(view: View, task_id: str, *, at: str) -> Plan:
     return _cancelled(asked, "action.cancel_requested", asked)
 
 
+def _status_word(task: Task) -> dict[str, Json]:
+    """Return a task's status as people of each language call it."""
+    return {**in_each_language(f"status.{task.status}")}
+
+
 def _cancelled(task: Task, key: str, *records: Record) -> Plan:
     return planned(
         "task.cancelled" if task.stage is Stage.CANCELLED else "task.cancel_requested",
-        Said(key=key, values={"task": task.task_id, "status": task.status.value}),
+        Said(key=key, values={"task": task.task_id, "status": _status_word(task)}),
         *records,
         task_id=task.task_id,
         status=task.status.value,
@@ -149,7 +155,7 @@ def _cancelled(task: Task, key: str, *records: Record) -> Plan:
 
 def _must_be_retryable(view: View, task: Task) -> None:
     if task.stage in OPEN_STAGES:
-        raise ActionError("retry_open", 409, task=task.task_id, state=task.status.value)
+        raise ActionError("retry_open", 409, task=task.task_id, state=_status_word(task))
     if task.stage is Stage.DONE:
         raise ActionError("retry_done", 409, task=task.task_id)
     newest = view.newest_of_family(*task.family)

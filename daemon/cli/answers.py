@@ -7,6 +7,7 @@ from daemon.cli.invocation import Invocation
 from daemon.cli.render import table
 from daemon.cli.stages import COUNTS
 from daemon.words import Words
+from daemon.words.retelling import in_language
 from daemon.words.values import local_time, printable
 from ledger.task import Json, Task
 
@@ -30,6 +31,7 @@ def batch(report: "BatchDocument", words: Words, *, last_failed: Task | None = N
         lines.append(words("batch.held", held=report.held))
     if report.status == "failed" and last_failed is not None:
         error = last_failed.error_message or last_failed.error_kind or ""
+        error = in_language(error, words.language)
         why = words("batch.why_failed", task=last_failed.task_id, error=error)
         lines += [printable(why), words("batch.after_failure", batch=report.batch_id)]
     counts = report.statistics

@@ -15,6 +15,7 @@ import msgspec
 from config.load import load
 from config.settings import Server, Settings
 from daemon.cli.commands import help_words
+from daemon.cli.stages import remark
 from daemon.web.address import address_in
 from ledger.ledger import Ledger
 from ledger.status import Stage
@@ -62,7 +63,7 @@ async def _run(folder: Path, rows: int | None, *, keep_running: bool) -> int:
         def observe(desk: "Desk") -> "BarDisplay | LineDisplay":
             summary.ledger = desk.ledger
             if bars is None:
-                return progress.LineDisplay(desk, finished=finished)
+                return progress.LineDisplay(desk, help_words, finished=finished)
             return progress.BarDisplay(desk, bars, help_words, finished=finished)
 
         code = await run(settings, once=not keep_running, observer=observe)
@@ -118,11 +119,12 @@ class _Summary:
             return
         tasks = list(self.ledger.tasks())
         for task in tasks:
-            what = task.error_message or task.blocked_by or ""
+            what = remark(task, help_words)
             if task.stage is Stage.DONE:
                 paths = (self._settings.state_dir / file for file in task.output_files)
                 what = ", ".join(str(path) for path in paths)
-            click.echo(f"{task.row_number:>4}  {task.workflow_type}  {task.status}  {what}")
+            status = help_words(f"status.{task.status}")
+            click.echo(f"{task.row_number:>4}  {task.workflow_type}  {status}  {what}")
         done = sum(task.stage is Stage.DONE for task in tasks)
         ledger = self._settings.ledger.path / "ledger.json"
         click.echo("\n" + help_words("demo.done", done=done, total=len(tasks)))

@@ -15,6 +15,7 @@ from daemon.dispatch.row_report import check_rows
 from daemon.dispatch.templates import TemplateError, parse
 from daemon.dispatch.workflow import Template
 from daemon.words import Words
+from daemon.words.retelling import in_language
 from ledger.state import State
 from ledger.status import Stage
 
@@ -62,11 +63,13 @@ async def _ask(server: Server, words: Words) -> Answer:
             health = await client.health()
             if not health.usable:
                 reason = health.why_not or health.version
-                message = words("check.server_old", url=server.url, reason=reason)
+                old = in_language(reason, words.language)
+                message = words("check.server_old", url=server.url, reason=old)
                 return Answer(CheckLine(level="fail", name=name, message=message))
             node_classes = await client.node_classes()
     except (Unreachable, AnswerLost, Refused, TimeoutError) as error:
         reason = str(error) or words("check.no_answer", seconds=_ANSWER_SECONDS)
+        reason = in_language(reason, words.language)
         message = words("check.server_down", url=server.url, reason=reason)
         return Answer(CheckLine(level="fail", name=name, message=message))
     finally:
@@ -108,7 +111,8 @@ def look_at_workflows(
                 message = words("check.server_runs", server=server)
                 yield CheckLine(level="ok", name=name, message=message)
             for each in reasons:
-                message = words("check.server_cannot", server=server, reason=each.message)
+                reason = in_language(each.message, words.language)
+                message = words("check.server_cannot", server=server, reason=reason)
                 yield CheckLine(level="warn", name=name, message=message)
         if by_server and all(by_server.values()):
             yield CheckLine(level="fail", name=name, message=words("check.nobody_runs"))

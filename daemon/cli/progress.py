@@ -8,6 +8,7 @@ from typing import Protocol
 import click
 
 from daemon.cli.picture import Picture, picture_of
+from daemon.cli.stages import remark
 from daemon.web.desk import Desk
 from daemon.words import Words
 from daemon.words.values import printable
@@ -90,8 +91,11 @@ class LineDisplay:
 
     name = "progress-display"
 
-    def __init__(self, desk: Desk, *, finished: Callable[[Ledger], None] | None = None) -> None:
+    def __init__(
+        self, desk: Desk, words: Words, *, finished: Callable[[Ledger], None] | None = None
+    ) -> None:
         self._desk = desk
+        self._words = words
         self._finished = finished
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -111,8 +115,9 @@ class LineDisplay:
             if not isinstance(record, Task) or not record.has_just_ended:
                 continue
             if record.stage in (Stage.DONE, Stage.FAILED):
-                what = ", ".join(record.output_files) or record.error_message or ""
-                line = f"{record.status} {record.task_id} {record.product_name}: {what}"
+                what = ", ".join(record.output_files) or remark(record, self._words)
+                status = self._words(f"status.{record.status}")
+                line = f"{status} {record.task_id} {record.product_name}: {what}"
                 click.echo(printable(line))
 
 

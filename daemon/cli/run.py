@@ -11,6 +11,7 @@ from daemon.cli.commands import help_words
 from daemon.cli.invocation import Invocation, pass_invocation
 from daemon.cli.verb import Verb
 from daemon.words import Words
+from daemon.words.retelling import in_language
 from daemon.words.values import printable
 
 if TYPE_CHECKING:
@@ -76,7 +77,8 @@ def summary(outcome: "Outcome", words: Words) -> str:
                 status = words(f"batch.{why.status}")
                 parts.append(words("once.batch", count=count, batch=why.subject, status=status))
             case _:
-                parts.append(words("once.error", count=count, error=printable(why.subject)))
+                error = printable(in_language(why.subject, words.language))
+                parts.append(words("once.error", count=count, error=error))
     if outcome.tables_hindered:
         parts.append(words("once.tables"))
     return words("once.and").join(parts)

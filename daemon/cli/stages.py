@@ -2,6 +2,8 @@
 
 import click
 
+from daemon.words import Words
+from daemon.words.retelling import in_language
 from ledger.status import STATUS_OF, Stage, Status
 from ledger.task import Task
 
@@ -31,6 +33,7 @@ def stages_named(
     raise click.BadParameter(f"{given} is none of: {known}", ctx, param)
 
 
-def remark(task: Task) -> str:
+def remark(task: Task, words: Words) -> str:
     """Return the one thing worth saying about where *task* stands."""
-    return task.error_message or task.blocked_by or task.requested or ""
+    said = task.error_message or task.blocked_by or task.requested or ""
+    return in_language(said, words.language)

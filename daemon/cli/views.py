@@ -115,7 +115,7 @@ def tasks(found: Sequence[Task], words: Words) -> str:
             stage(task, words),
             task.server,
             local_time(task.updated_at),
-            remark(task),
+            remark(task, words),
         ]
         for task in found
     ]
@@ -144,8 +144,8 @@ def changes(history: Sequence[Line], words: Words) -> str:
 def stage(one: Task, words: Words) -> str:
     """Return the status, with the stage where that says more: ``在处理中 (running)``."""
     if one.status is not Status.PROCESSING:
-        return str(one.status)
-    return f"{one.status} ({words(f'stage.{one.stage}')})"
+        return words(f"status.{one.status}")
+    return f"{words(f'status.{one.status}')} ({words(f'stage.{one.stage}')})"
 
 
 def _servers(reports: Sequence[ServerReport], words: Words) -> str:

@@ -60,7 +60,7 @@ def _as_text(task: Task, events: Sequence[Event], words: Words) -> str:
         "row": task.row_number,
         "batch": task.batch_id,
         "type": task.workflow_type,
-        "status": task.status,
+        "status": words(f"status.{task.status}"),
     }
     lines = [printable(words("story.headline", **values))]
     for event in events:

@@ -7,6 +7,7 @@ from daemon.settle.dependency import Families, why_blocked
 from daemon.tables.cells import ResultFile, Value, local_time
 from daemon.tables.status import RowStatus, status_word
 from daemon.words import Words
+from daemon.words.retelling import in_language
 from ledger.status import OPEN_STAGES, Stage
 from ledger.task import OutputFile, Task
 from ledger.timestamps import from_timestamp
@@ -74,7 +75,7 @@ def _error(tasks: Sequence[Task], words: Words) -> str | None:
 
 def _failure(task: Task, words: Words) -> str:
     """Return why a task failed; the words of a class that we do not know stand alone."""
-    said = task.error_message or ""
+    said = in_language(task.error_message or "", words.language)
     if task.error_kind not in FAILURE_CLASSES:
         return said
     return words(f"failure.{task.error_kind}", said=said, task=task.task_id)

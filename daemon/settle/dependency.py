@@ -2,9 +2,12 @@
 
 from typing import Protocol
 
+from daemon.words import Words
 from ledger.status import Stage
 from ledger.task import Task
 
+#: The language of records.
+_ENGLISH = Words("en")
 _LOST = (Stage.FAILED, Stage.CANCELLED)
 
 
@@ -29,12 +32,17 @@ def dependency_met(families: Families, task: Task) -> bool:
 
 
 def why_blocked(families: Families, task: Task) -> str | None:
-    """Return why the unmet dependency will not be met by itself, None while it may be."""
+    """Return why the unmet dependency will not be met by itself, None while it may be.
+
+    In English, as records have it; see ``daemon.words.retelling``.
+    """
     needed = task.depends_on
     if needed is None or dependency_met(families, task):
         return None
     newest = families.newest_of_family(needed.row_id, needed.workflow_type)
     if newest is not None and newest.stage not in _LOST:
         return None
-    what = f"{newest.task_id} {newest.status}" if newest else "no task"
-    return f"dependency: {needed.workflow_type} ({what})"
+    if newest is None:
+        return _ENGLISH("reason.dependency_gone", type=needed.workflow_type)
+    key = f"reason.dependency_{newest.stage}"
+    return _ENGLISH(key, type=needed.workflow_type, task=newest.task_id)

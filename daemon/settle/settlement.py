@@ -21,6 +21,7 @@ from daemon.settle.adoption import probe_outputs
 from daemon.settle.failure import after_failure, failed, waiting_again
 from daemon.settle.results import ResultNode, miscounts
 from daemon.settle.verdict import Decision, Probe, Verdict, judge
+from daemon.words import Words
 from ledger.errors import Conflict
 from ledger.ledger import Ledger
 from ledger.status import Stage
@@ -274,8 +275,7 @@ def _asking(task: Task, at: str) -> Task | None:
         return None
     return task.changed(
         at=at,
-        blocked_by="uncertain: nobody can know whether ComfyUI ran it; "
-        'a person decides (on_uncertain = "ask")',
+        blocked_by=Words("en")("reason.uncertain"),
     )
 
 

@@ -1,4 +1,4 @@
 """What happened to a task, in plain sentences made from its lines in the journal.
 
-Read ``telling`` (line by line), then ``happenings`` (two versions → a sentence) and ``reasons``.
+Read ``telling`` (line by line), then ``happenings`` (two versions → a sentence).
 """

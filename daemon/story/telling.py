@@ -6,8 +6,8 @@ from typing import Protocol
 import msgspec
 
 from daemon.story.happenings import happening
-from daemon.story.reasons import in_language
 from daemon.words import Words
+from daemon.words.retelling import in_language
 from ledger.shelf import decode_task
 from ledger.task import Json, Task
 
@@ -81,8 +81,9 @@ def tell(lines: Sequence[JournalLine], words: Words) -> list[Event]:
         values = happened.values
         if "stage" in values:
             values = values | {"stage": words(f"stage.{values['stage']}")}
-        if "reason" in values:
-            values = values | {"reason": in_language(str(values["reason"]), words.language)}
+        for name in ("reason", "message"):
+            if name in values:
+                values = values | {name: in_language(str(values[name]), words.language)}
         events.append(
             Event(
                 seq=line.seq,

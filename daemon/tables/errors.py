@@ -57,7 +57,9 @@ class TableError(Exception):
     @classmethod
     def of(cls, trouble: Trouble, *, retry_after_seconds: float | None) -> Self:
         """Return the error for a trouble that is known."""
-        error = cls(trouble.code, **trouble.values)
+        in_english = {name: said["en"] for name, said in trouble.phrases.items()}
+        error = cls(trouble.code, **trouble.values, **in_english)
+        error.trouble = trouble
         error.retry_after_seconds = retry_after_seconds
         return error
 

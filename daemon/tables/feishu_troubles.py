@@ -9,11 +9,14 @@ from daemon.tables.errors import (
     InUse,
     Misconfigured,
     OutOfQuota,
+    Phrase,
     Refused,
     TableError,
     Trouble,
     Unreachable,
 )
+from daemon.words import LANGUAGES
+from daemon.words.retelling import in_language
 
 #: While no calls are left it is looked so often whether a month began or a person resumed.
 OUT_OF_QUOTA_SECONDS = 300.0
@@ -24,8 +27,9 @@ def trouble_of(error: FeishuError) -> Trouble:
     said = error.said
     if error.scopes:
         said = f"{said} [{', '.join(error.scopes)}]"
-    values = {"said": said, "number": str(error.code or "–"), "log_id": error.log_id or "–"}
-    return Trouble(code=f"feishu_{error.about}", values=values)
+    values = {"number": str(error.code or "–"), "log_id": error.log_id or "–"}
+    told: Phrase = {language: in_language(said, language) for language in LANGUAGES}
+    return Trouble(code=f"feishu_{error.about}", values=values, phrases={"said": told})
 
 
 def table_error(error: FeishuError) -> TableError:

@@ -32,10 +32,10 @@ def is_forced(diagnosis: Diagnosis, *, spare_healthy: bool) -> bool:
     return diagnosis.reason is Reason.UNKNOWN_SERVER
 
 
-def timeout_marks(diagnosis: Diagnosis, words: Words) -> dict[str, Json]:
+def timeout_marks(diagnosis: Diagnosis) -> dict[str, Json]:
     """Return the fields that say so on a task which is stopped for its long execution."""
     minutes, limit = round(diagnosis.runtime_minutes, 1), round(diagnosis.limit_minutes, 1)
-    message = words("stuck.timeout", minutes=minutes, limit=limit)
+    message = Words("en")("reason.timeout", minutes=minutes, limit=limit)
     return {"error_kind": TIMEOUT.kind, "error_message": message}
 
 

@@ -107,7 +107,7 @@ class StuckTasks:
             resets = Resets({each.task.task_id for each in treated})
             if treated:
                 await asyncio.to_thread(self._backups.make, self._clock.now())
-                await self._treat(lost, forced, resets, actor, words)
+                await self._treat(lost, forced, resets, actor)
             self._log(treated, resets.task_ids, actor)
             self.resets += len(resets.task_ids)
             return self._answer(diagnoses, treated, resets.task_ids, words)
@@ -118,13 +118,12 @@ class StuckTasks:
         forced: Sequence[Diagnosis],
         resets: Resets,
         actor: str,
-        words: Words,
     ) -> None:
         """Request the resets that are forced, then settle all; *resets* hears what is reset."""
         unsubscribe = self._ledger.subscribe(resets.follow)
         try:
             for diagnosis in forced:
-                await self._request(diagnosis, actor, words)
+                await self._request(diagnosis, actor)
             await self._treatment.settle([each.task for each in (*lost, *forced)], actor)
         finally:
             unsubscribe()
@@ -141,7 +140,7 @@ class StuckTasks:
             self.stuck = sum(1 for each in diagnoses if each.reason is not None)
         return diagnoses
 
-    async def _request(self, diagnosis: Diagnosis, actor: str, words: Words) -> None:
+    async def _request(self, diagnosis: Diagnosis, actor: str) -> None:
         """Write down that the task is to be reset; without a server to ask it is reset at once."""
         task = self._ledger.task(diagnosis.task.task_id)
         if task.stage not in IN_FLIGHT_STAGES or task.requested is not None:
@@ -150,7 +149,7 @@ class StuckTasks:
         if diagnosis.reason is Reason.UNKNOWN_SERVER:
             changed, op = waiting_again(task, at=at), "task.reset"
         else:
-            said = timeout_marks(diagnosis, words) if diagnosis.reason is Reason.OVER_LIMIT else {}
+            said = timeout_marks(diagnosis) if diagnosis.reason is Reason.OVER_LIMIT else {}
             changed = task.changed(at=at, requested="reset", requested_by=actor, **said)
             op = "task.reset_requested"
         try:
@@ -158,7 +157,7 @@ class StuckTasks:
                 changed,
                 op=op,
                 actor=actor,
-                reason=diagnosis.sentence(words) or "force_reset",
+                reason=diagnosis.sentence(Words("en")) or "force_reset",
                 evidence=evidence_of(diagnosis),
             )
         except Conflict:  # somebody with newer knowledge was first

@@ -21,7 +21,7 @@ from daemon.web.idempotency import fingerprint, key_in
 from daemon.web.limits import read_body
 from daemon.web.refusal import Refusal
 from daemon.web.uploads import Upload, new_folder, receive
-from daemon.words import Words
+from daemon.words import LANGUAGES, Words
 from ledger.entry import Meta
 from ledger.task import Json
 
@@ -83,7 +83,7 @@ async def _decide(call: Call[Nothing, Nothing], upload: Upload, key: str | None)
     try:
         job = await asyncio.to_thread(read_job_file, upload.name, upload.job, known)
     except Unreadable as error:
-        why = error.reason.text(words)
+        why: Json = {each: error.reason.text(words.into(each)) for each in LANGUAGES}
         raise Refusal("unreadable_job", 400, name=upload.name, what=why) from error
     drop = Drop(
         name=upload.name,

@@ -15,7 +15,8 @@ class Refusal(Exception):
     """A request that is not carried out; nothing was changed.
 
     ``code`` is a key of the word catalogue (``error.<code>.message`` and ``.hint``), ``values``
-    fill its placeholders, ``problems`` name each field that is wrong.
+    fill its placeholders (words as a map from language to text), ``problems`` name each field that
+    is wrong.
     """
 
     def __init__(
@@ -83,13 +84,13 @@ def error_document(
             hint=chosen.hint,
             translations=translations,
             problems=list(problems),
-            details=dict(values),
+            details={key: _in_language(value, language) for key, value in values.items()},
         )
     )
 
 
 def _said(code: str, language: str, values: Mapping[str, Json]) -> Said:
-    shown = {key: _shown(value) for key, value in values.items()}
+    shown = {key: _shown(_in_language(value, language)) for key, value in values.items()}
     return Said(
         message=_filled(language, f"error.{code}.message", shown) or code,
         hint=_filled(language, f"error.{code}.hint", shown),
@@ -103,6 +104,11 @@ def _filled(language: str, key: str, values: Mapping[str, object]) -> str:
         return sentence.format(**values)
     except (KeyError, ValueError):
         return sentence
+
+
+def _in_language(value: Json, language: str) -> Json:
+    """Return *value*; of words in each language those of one."""
+    return value[language] if isinstance(value, dict) and value.keys() == {*LANGUAGES} else value
 
 
 def _shown(value: Json) -> object:

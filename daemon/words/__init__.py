@@ -44,19 +44,19 @@ class Words:
         self._sentences = CATALOGUE[language]
 
     def __call__(self, key: str, **values: object) -> str:
-        """Return the sentence *key* with its placeholders filled, lists one by one.
-
-        Raises KeyError.
-        """
-        filled = {
-            name: self.listed(value) if isinstance(value, list | tuple) else value
-            for name, value in values.items()
-        }
+        """Return the sentence *key* with its placeholders filled; raises KeyError."""
+        filled = {name: self._filled(value) for name, value in values.items()}
         return self._sentences[key].format(heading=self.headings, **filled)
 
-    def listed(self, names: list[object] | tuple[object, ...]) -> str:
-        """Return *names* as a list is written."""
-        return _BETWEEN[self.language].join(map(str, names))
+    def _filled(self, value: object) -> object:
+        """Return what fills a placeholder: of a list its items, of words in each language ours."""
+        match value:
+            case dict():
+                return self._filled(value[self.language])
+            case list() | tuple():
+                return _BETWEEN[self.language].join(map(str, value))
+            case _:
+                return value
 
     def column(self, key: str) -> str:
         """Return how a reason names a column: as its table does, else by heading and key."""
@@ -72,6 +72,11 @@ class Words:
     def about(self, headings: Mapping[str, str]) -> "Words":
         """Return the same words for a table that calls its columns so, by key."""
         return Words(self.language, headings)
+
+
+def in_each_language(key: str) -> dict[str, str]:
+    """Return a sentence without placeholders in every language, to fill another one's."""
+    return {language: CATALOGUE[language][key] for language in LANGUAGES}
 
 
 def language_of(env: Mapping[str, str], wanted: str = "auto") -> str:

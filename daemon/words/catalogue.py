@@ -14,6 +14,7 @@ from daemon.words import (
     feishu,
     help,  # noqa: A004 - a subject's name
     intake,
+    reasons,
     story,
     tables,
     upkeep,
@@ -30,6 +31,7 @@ SUBJECTS = (
     story,
     actions,
     intake,
+    reasons,
     failures,
     feishu,
     tables,

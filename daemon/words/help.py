@@ -74,7 +74,7 @@ EN: dict[str, str] = {
     "option.write_test": "Write a cell of each table and put it back; send the bot a message.",
     "option.json": "Print one JSON document.",
     "option.once": "Work until nothing is left to do, then exit.",
-    "option.status": "Only these: pending processing completed failed cancelled, or a stage.",
+    "option.status": "Only these: pending processing done failed cancelled, or a stage.",
     "option.type": "Only this workflow type.",
     "option.batch": "Only this batch.",
     "option.failed": "Only failed ones.",

@@ -15,7 +15,6 @@ ZH: dict[str, str] = {
     "stuck.adopted": "{count} 个已在 ComfyUI 中结束，按实际结果处理",
     "stuck.still_ending": "{count} 个正在等待 ComfyUI 停止，停止后重置",
     "stuck.left": "{count} 个没有动（仍在队列中，或服务器没有应答）",
-    "stuck.timeout": "运行 {minutes} 分钟，超过上限 {limit} 分钟，已停止",
     "liveness.recovering": "正在恢复：{server} 上 {total} 个任务已处理 {settled} 个",
     "liveness.opening": "正在读取台账",
     "liveness.status": (
@@ -42,7 +41,6 @@ EN: dict[str, str] = {
     "stuck.adopted": "{count} had ended in ComfyUI and were taken over as they ended",
     "stuck.still_ending": "{count} are reset as soon as ComfyUI has stopped them",
     "stuck.left": "{count} were left alone (still in a queue, or their server does not answer)",
-    "stuck.timeout": "it ran for {minutes} minutes, the limit is {limit}; stopped",
     "liveness.recovering": "recovering: {settled} of {total} tasks on {server} settled",
     "liveness.opening": "reading the ledger",
     "liveness.status": (

@@ -3,6 +3,7 @@
 import * as actions from "./actions.js";
 import { h, icon, setAttribute, setText } from "./dom.js";
 import { exactMoment, isVideo, moment, rowName } from "./format.js";
+import { retold } from "./retold.js";
 import { toTask } from "./route.js";
 import { groupOf, meter, pill, ratioOf } from "./status.js";
 import { store } from "./store.js";
@@ -102,7 +103,7 @@ function aboutOf(task, how) {
   const parts = [task.workflow_type];
   if (task.retry_number) parts.push(t("row.retry", { n: task.retry_number }));
   if (task.stage === "failed") parts.push(failureOf(task));
-  else if (task.blocked_by) parts.push(`${t("task.blocked")}: ${task.blocked_by}`);
+  else if (task.blocked_by) parts.push(`${t("task.blocked")}: ${retold(task.blocked_by)}`);
   else if (task.stage === "running")
     parts.push(how?.node ? `${task.server} · ${t("task.node", { node: how.node })}` : task.server);
   else if (task.stage === "waiting" && task.error_message) parts.push(failureOf(task));
@@ -114,5 +115,5 @@ function aboutOf(task, how) {
 function failureOf(task) {
   const kind = task.error_kind ?? "unknown";
   const words = tr(`kind.${kind}`, kind);
-  return task.error_message ? `${words}: ${task.error_message}` : words;
+  return task.error_message ? `${words}: ${retold(task.error_message)}` : words;
 }

@@ -2,6 +2,7 @@
 
 import { h, icon } from "./dom.js";
 import { exactMoment } from "./format.js";
+import { retold } from "./retold.js";
 import { toTask } from "./route.js";
 import { store } from "./store.js";
 import { t, tr } from "./words.js";
@@ -27,7 +28,7 @@ export function trouble(task) {
         "div",
         { class: "warning" },
         icon("failed"),
-        h("div", {}, h("strong", {}, t("task.blocked")), h("p", {}, task.blocked_by)),
+        h("div", {}, h("strong", {}, t("task.blocked")), h("p", {}, retold(task.blocked_by))),
       ),
     );
   if (task.error_message) {
@@ -41,7 +42,7 @@ export function trouble(task) {
           "div",
           {},
           h("strong", {}, tr(`kind.${kind}`, kind)),
-          h("p", { class: "error-text" }, task.error_message),
+          h("p", { class: "error-text" }, retold(task.error_message)),
           h("p", { class: "muted" }, tr(`kindhint.${kind}`)),
         ),
       ),

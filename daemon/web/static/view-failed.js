@@ -5,6 +5,7 @@ import { read } from "./api.js";
 import { h, icon, fill, keyed, setText } from "./dom.js";
 import { count, moment, rowName } from "./format.js";
 import { showMore } from "./more.js";
+import { retold } from "./retold.js";
 import { toBatch, toTask } from "./route.js";
 import { on, store } from "./store.js";
 import { picture, thumbOf } from "./thumb.js";
@@ -164,7 +165,7 @@ function failedTask(task) {
       "div",
       { class: "row-words" },
       h("a", { href: toTask(task.task_id) }, `#${task.row_number} ${rowName(task)}`),
-      h("p", { class: "bad" }, task.error_message ?? ""),
+      h("p", { class: "bad" }, retold(task.error_message ?? "")),
     ),
     h("span", { class: "muted num" }, moment(task.finished_at)),
     retry,

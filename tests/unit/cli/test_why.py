@@ -6,10 +6,10 @@ import msgspec
 import pytest
 
 from daemon.story.happenings import happening
-from daemon.story.reasons import in_language
 from daemon.story.telling import who
 from daemon.words import Words
 from daemon.words.catalogue import CATALOGUE
+from daemon.words.retelling import in_language
 from ledger.direct import DirectLedger
 from ledger.status import Stage
 from ledger.task import Dependency, Metadata, OutputFile, Publish, Source, Task
@@ -138,7 +138,7 @@ LIFE = (
 
 def test_the_story_says_what_happened_who_did_it_and_from_what_evidence(command):
     head, *events = told(command, *LIFE).splitlines()
-    assert head == "img_20261121_000001: row 67 of batch spring-abc234, 图片合成, now 已取消"
+    assert head == "img_20261121_000001: row 67 of batch spring-abc234, 图片合成, now cancelled"
     assert [event[21:] if not event.startswith(" ") else event for event in events] == [
         "the inbox: accepted from spring.csv, line 67.",
         "the daemon: about to send it to gpu-a: attempt 1, ComfyUI id 9b2d-prompt.",
@@ -168,7 +168,7 @@ def test_reasons_of_the_steps_are_chinese_as_far_as_they_are_known():
     )
     changed = "in neither queue nor history; the workflow changed; its files are not known"
     assert in_language(changed, "zh") == "队列和历史里都没有它；工作流已改动；无法知道它的文件"
-    asked = 'uncertain: nobody can know; a person decides (on_uncertain = "ask")'
+    asked = CATALOGUE["en"]["reason.uncertain"]
     assert in_language(asked, "zh").startswith("没有人能知道")
     assert in_language("disk is on fire; reset was requested", "zh") == (
         "disk is on fire；有人要求重置"

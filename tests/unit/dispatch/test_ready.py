@@ -114,7 +114,7 @@ async def test_a_video_whose_picture_failed_is_blocked_with_the_reason(rows: Row
     await rows.open(picture, video)
     await rows.move(picture.task_id, Stage.FAILED)
     assert rows.take() is None
-    assert rows.ready.marks == {video.task_id: f"dependency: 图片合成 ({picture.task_id} 失败)"}
+    assert rows.ready.marks == {video.task_id: f"dependency: 图片合成 ({picture.task_id} failed)"}
 
 
 async def test_a_row_with_a_delay_waits_until_its_moment(rows: Rows) -> None:

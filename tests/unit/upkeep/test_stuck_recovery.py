@@ -6,6 +6,7 @@ import pytest
 
 from daemon.comfy.server import State
 from daemon.words import Words
+from daemon.words.retelling import in_language
 from ledger.jsondir.reader import history, read_state
 from ledger.status import Stage
 from ledger.task import Task
@@ -64,7 +65,8 @@ async def test_force_cancels_by_id_and_resets_when_the_server_shows_the_end(
     assert (health.queue_running, health.queue_pending) == (0, 0)
     after = house.ledger.task(over.task_id)
     assert (after.stage, after.requested, after.error_kind) == (Stage.WAITING, None, "timeout")
-    assert "超过上限 30" in (after.error_message or "")
+    assert "the limit is 30" in (after.error_message or "")
+    assert "超过上限 30" in in_language(after.error_message or "", "zh")
 
 
 async def test_a_sweep_with_force_spares_what_is_healthy_and_counts_the_timeout(

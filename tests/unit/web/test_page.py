@@ -8,6 +8,7 @@ import pytest
 from daemon.retrying import FAILURE_CLASSES
 from daemon.web.page import POLICY
 from daemon.web.page_files import read_page
+from daemon.words.catalogue import CATALOGUE
 from ledger.batch import BatchStatus
 from ledger.status import Stage
 from tests.fakes.world import ROOT
@@ -45,6 +46,13 @@ def test_every_sentence_that_the_page_asks_for_is_there_and_none_is_left_over() 
     assert asked <= known, asked - known
     left_over = {key for key in known if key not in plain and not key.startswith(tuple(made))}
     assert left_over == set()
+
+
+def test_what_the_page_knows_of_the_texts_of_records_is_what_is_written_there() -> None:
+    for language in ("zh", "en"):
+        known = {key: text for key, text in sentences(language).items() if key[:7] == "reason."}
+        written = {key: text.replace('\\"', '"') for key, text in known.items()}
+        assert written.items() <= CATALOGUE[language].items()
 
 
 @pytest.mark.parametrize(

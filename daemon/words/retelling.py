@@ -1,0 +1,65 @@
+"""English texts of records, journal and libraries' wrappings, told in the reader's language. Pure.
+
+What is no sentence of the catalogue stays as it was written.
+"""
+
+import re
+import string
+from functools import cache
+from typing import NamedTuple
+
+from daemon.words.catalogue import CATALOGUE
+
+#: Sentences that are written into records: those of ``reasons``, and why a task is stuck.
+_AREAS = ("reason.", "stuck.")
+#: Longer texts are told as they are: somebody else's, and not worth looking through.
+_MAX_CHARACTERS = 1000
+
+
+class _Pattern(NamedTuple):
+    key: str
+    beginning: str  # of what it matches: most texts are told apart by it
+    matches: re.Pattern[str]
+
+
+def in_language(text: str, language: str) -> str:
+    """Return *text* in "zh" or "en", as far as its sentences are known."""
+    if len(text) > _MAX_CHARACTERS:
+        return text
+    whole = _retold(text, language)
+    if whole is not None:
+        return whole
+    between = "；" if language == "zh" else "; "
+    parts = re.split("; |；", text)
+    retold = [_retold(part, language) for part in parts]
+    if not any(retold):
+        return text
+    return between.join(new or old for new, old in zip(retold, parts, strict=True))
+
+
+def _retold(text: str, language: str) -> str | None:
+    for pattern in _patterns("en" if language == "zh" else "zh"):
+        if text.startswith(pattern.beginning) and (found := pattern.matches.fullmatch(text)):
+            values = found.groupdict()
+            if "why" in values:
+                values["why"] = in_language(values["why"], language)
+            return CATALOGUE[language][pattern.key].format(**values)
+    return None
+
+
+@cache
+def _patterns(language: str) -> list[_Pattern]:
+    """Return what sentences look like in a language, those with most text of their own first."""
+    sentences = CATALOGUE[language]
+    found = [_pattern(key, sentences[key]) for key in sentences if key.startswith(_AREAS)]
+    return [pattern for _, pattern in sorted(found, key=lambda each: -each[0])]
+
+
+def _pattern(key: str, sentence: str) -> tuple[int, _Pattern]:
+    """Return how much text a sentence has of its own, and what it looks like when filled."""
+    parts = [(literal, field) for literal, field, _, _ in string.Formatter().parse(sentence)]
+    text = "".join(
+        re.escape(literal) + (f"(?P<{field}>.+?)" if field else "") for literal, field in parts
+    )
+    own = sum(len(literal) for literal, _ in parts)
+    return own, _Pattern(key, parts[0][0], re.compile(text, re.DOTALL))
