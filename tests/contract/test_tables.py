@@ -154,4 +154,4 @@ async def test_check_names_what_is_missing(table, user):
     assert {finding.level for finding in await table.inspect()} == {Level.OK}
     user.rename("任务ID", "编码")
     (finding,) = [f for f in await table.inspect() if f.level is Level.FAIL]
-    assert finding.trouble.values["columns"] == "任务ID"
+    assert finding.trouble.values["columns"] == ("任务ID",)
