@@ -63,11 +63,11 @@ async def run(
 ) -> int:
     """Run the daemon until a signal, or with *once* until nothing is left to do.
 
-    Returns the exit code: 0, or 1 when *once* leaves failed or blocked rows. Raises LedgerLocked,
-    TemplateError, and with *once* LedgerDamaged: nothing would ever be dispatched. The service
-    that *observer* makes runs beside the others; *manager* is told how the daemon stands, *ended*
-    what *once* came to. SIGTERM and SIGINT stop it (a second one at once), SIGHUP has *reload*
-    read workflows and alert settings anew.
+    Returns the exit code: 0, or 1 when *once* leaves failed, rejected or blocked rows. Raises
+    LedgerLocked, TemplateError, and with *once* LedgerDamaged: nothing would ever be dispatched.
+    The service that *observer* makes runs beside the others; *manager* is told how the daemon
+    stands, *ended* what *once* came to. SIGTERM and SIGINT stop it (a second one at once), SIGHUP
+    has *reload* read workflows and alert settings anew.
     """
     clock, manager = clock or SystemClock(), manager or ServiceManager({})
     words = Words("zh" if settings.language == "zh" else "en")
@@ -161,7 +161,11 @@ async def _work(
         _liveness(ground, manager, words, web.opened),
     ]
     completion = Completion(
-        ledger, [inbox, *tables.pollers, *tables.publishers], clock, tables.are_hindered
+        ledger,
+        [inbox, *tables.pollers, *tables.publishers],
+        clock,
+        tables.are_hindered,
+        tables.refused_rows,
     )
     return Work(services=services, alerts=alerts, completion=completion, desk=desk)
 

@@ -43,6 +43,10 @@ class TableWork:
         standings = (handle.standing for handle in self.handles)
         return any(each.reading or each.writing for each in standings)
 
+    def refused_rows(self) -> int:
+        """Return how many of their rows cannot run, or do not without a person."""
+        return sum(handle.standing.refused for handle in self.handles)
+
     async def close(self) -> None:
         """Let go of the tables."""
         for handle in self.handles:

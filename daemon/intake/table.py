@@ -126,7 +126,8 @@ class TablePoller:
         refused = await self._take(wants, stop)
         reports = [*wants.reports, *refused]
         await self._report(reports)
-        await self._handle.note_rows(refused=reports, edited=self._rows.edited)
+        waiting = [each for each in reports if not self._rows.is_at_end(each[0], reading.columns)]
+        await self._handle.note_rows(refused=waiting, edited=self._rows.edited)
         self._refused_due = self._clock.monotonic() + REFUSED_AGAIN_SECONDS if refused else None
         restored = wants.robbed or wants.overwritten or wants.outdated
         self._seen = None if restored else reading.revision  # the same copy may be saved again

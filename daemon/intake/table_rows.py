@@ -18,7 +18,7 @@ from daemon.tables.errors import Phrase, Trouble
 from daemon.tables.handle import TableHandle
 from daemon.tables.outdated import Outdated, outdated_among
 from daemon.tables.overwritten import says_less
-from daemon.tables.status import RowStatus, read_status, status_words
+from daemon.tables.status import ENDS, RowStatus, read_status, status_words
 from daemon.words import LANGUAGES
 from daemon.words.headings import INPUT_HEADINGS, OUR_HEADINGS
 from ledger.batch import BatchStatus
@@ -239,6 +239,10 @@ class TableRows:
         types = row.workflow_types if row else ()
         newest = (self._index.newest_of_family(task.row_id, name) for name in types)
         return [each for each in newest if each is not None] or [task]
+
+    def is_at_end(self, row: Row, columns: Columns) -> bool:
+        """Say whether a row shows an end, and so does not wait to be run."""
+        return read_status(status_text(row, columns, self._workflow_type)) in ENDS
 
     def leave(self, row: Row) -> None:
         """Note that nothing is to be done for a row as it stands now."""

@@ -9,11 +9,10 @@ from collections.abc import Iterator, Mapping
 
 from daemon.feishu.bitable import Condition, Conditions, Field, FieldType, Filter
 from daemon.tables.columns import STATUS_KEYS, Columns
-from daemon.tables.status import STATUS_WORDS, RowStatus, read_status
+from daemon.tables.status import ENDS, STATUS_WORDS, read_status
 
-_ENDS = (RowStatus.DONE, RowStatus.FAILED, RowStatus.CANCELLED, RowStatus.SKIPPED)
 #: In a text column anything may stand; these are the words that mostly do.
-_COMMON_WORDS = [word for status in _ENDS for word in STATUS_WORDS[status][:2]] + ["完成", "是"]
+_COMMON_WORDS = [word for status in ENDS for word in STATUS_WORDS[status][:2]] + ["完成", "是"]
 _FILTERED_TYPES = frozenset({FieldType.TEXT, FieldType.SINGLE_SELECT})
 
 
@@ -43,5 +42,5 @@ def _is_no_end(field: Field) -> Iterator[Condition]:
 def _ends(field: Field) -> list[str]:
     """Return the words of this column that say that a row is at its end."""
     if field.type == FieldType.SINGLE_SELECT:
-        return [option for option in field.options if read_status(option) in _ENDS][:15]
+        return [option for option in field.options if read_status(option) in ENDS][:15]
     return _COMMON_WORDS

@@ -32,7 +32,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 
     reading: Hindrance | None = None  # no rows are taken
     writing: Hindrance | None = None  # no results are written; they wait in the outbox
-    refused: int = 0  # rows that cannot run; the reason stands in each
+    refused: int = 0  # rows that wait and cannot run; the reason stands in each
     refused_rows: tuple[RefusedRow, ...] = ()  # the first of them, at most REFUSED_NOTED
     headings: dict[str, str] = {}  # what the table calls the columns that we fill, by key
     edited: tuple[str, ...] = ()  # finished rows whose inputs were changed since: their keys

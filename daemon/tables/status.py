@@ -16,6 +16,10 @@ class RowStatus(StrEnum):
     SKIPPED = "skipped"  #: a person wants it left alone
 
 
+#: What a row shows that does not wait for anything.
+ENDS = (RowStatus.DONE, RowStatus.FAILED, RowStatus.CANCELLED, RowStatus.SKIPPED)
+
+
 class Command(StrEnum):
     """What a person may wish in a row's 命令."""
 

@@ -42,9 +42,14 @@ class Completion:
         others: Sequence[Busy],
         clock: Clock,
         hindered: Callable[[], bool] = lambda: False,
+        refused: Callable[[], int] = lambda: 0,
     ) -> None:
-        """*hindered*: whether a table could not be read or written to the end."""
+        """*hindered*: whether a table could not be read or written to the end.
+
+        *refused*: how many rows of tables cannot run, or do not without a person.
+        """
         self._hindered = hindered
+        self._refused = refused
         self._ledger = ledger
         self._others = others
         self._clock = clock
@@ -57,15 +62,16 @@ class Completion:
         return Outcome(
             done=self._done,
             failed=self._failed,
-            rejected=self._rejected,
+            rejected=self._rejected + self._refused(),
             waiting=reasons_of(self._ledger, self._open_tasks()),
             tables_hindered=self._hindered(),
         )
 
     @property
     def left_undone(self) -> bool:
-        """Whether a row failed while we watched, some are blocked, or a table was not told."""
-        return self._failed > 0 or self._hindered() or self._any_open
+        """Whether a row failed or was rejected, some are blocked, or a table was not told."""
+        rejected = self._rejected + self._refused()
+        return self._failed + rejected > 0 or self._hindered() or self._any_open
 
     @property
     def _any_open(self) -> bool:

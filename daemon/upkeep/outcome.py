@@ -27,7 +27,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
     done: int
     failed: int
-    rejected: int  # rows of drops, and drops of which nothing could be read
+    rejected: int  # rows of drops and tables, and drops of which nothing could be read
     waiting: dict[Waiting, int]
     tables_hindered: bool
 

@@ -66,7 +66,7 @@ async def test_a_table_without_its_columns_is_paused_with_the_reason_until_it_ha
     assert status["tables"] == answer["tables"]
     user.rename("编号", "任务ID")
     code, log = await world.run("run", "--once")
-    assert code == 0, log
+    assert code == 1, log
     _, answer = await world.asked("tables")
     assert answer["tables"][0]["reading"] is None
     assert answer["tables"][0]["refused"] == 1

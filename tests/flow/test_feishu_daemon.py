@@ -155,7 +155,7 @@ async def test_a_sheet_says_in_its_row_that_a_picture_floats(tmp_path, pictures)
         user.book.sheets[0].floating.append(("B2", user.book.picture(content, "x.png")))
         world = World(tmp_path / "world", simulator.url, more=user.toml)
         code, log = await world.run("run", "--once")
-        assert code == 0, log
+        assert code == 1, log
     assert "浮在单元格上方" in user.rows()[0]["错误信息"]
 
 

@@ -22,7 +22,7 @@ async def test_a_formula_without_a_result_refuses_its_row_only_in_a_column_with_
     table = '[[tables]]\nname = "t"\nkind = "xlsx"\n' + f'path = "{tmp_path / "t.xlsx"}"\n'
     async with Simulator(tmp_path / "comfyui") as simulator:
         world = World(tmp_path / "world", simulator.url, more=table)
-        assert await world.run_here() == 0
+        assert await world.run_here() == 1
     _, good, bad, template = openpyxl.load_workbook(tmp_path / "t.xlsx").worksheets[0].values
     assert good[5:] == ("已完成", None, "=1+2")
     assert bad[4:7] == (None, None, "单元格 D3 的公式没有存储结果；请用 Excel 打开并保存")

@@ -1,6 +1,7 @@
 """A run that ends of itself says what it came to."""
 
 import asyncio
+from types import SimpleNamespace
 
 from daemon.cli.run import summary
 from daemon.upkeep.completion import Completion
@@ -33,4 +34,24 @@ async def test_the_summary_counts_what_ended_and_says_why_rows_wait():
     assert text == (
         "1 done, 0 failed, 2 rejected, 3 waiting; 3 wait because batch spring-abc234 is stopped"
     )
+    assert completion.left_undone
+    await ledger.close()
+
+
+async def test_a_row_that_was_refused_is_not_all_done():
+    ledger = Ledger(MemoryBackend())
+    await ledger.open()
+    assert not Completion(ledger, [], FakeClock()).left_undone
+    completion = Completion(ledger, [], FakeClock(), refused=lambda: 3)
+    assert completion.left_undone
+    assert completion.outcome().rejected == 3
+    completion = Completion(ledger, [SimpleNamespace(idle=False)], FakeClock())
+    stop = asyncio.Event()
+    watching = asyncio.ensure_future(completion.run(stop))
+    await asyncio.sleep(0)
+    filing = {"rejected": [], "error": "no_rows"}
+    await ledger.commit(Meta(section="drops", key="a", value=filing), op="test")
+    stop.set()
+    await watching
+    assert completion.left_undone
     await ledger.close()
