@@ -5,6 +5,6 @@ row wants, and what the ledger holds of it), ``jobfile`` with ``grid`` and ``wor
 rows), ``contents`` with ``safeopen`` and ``picture`` (copies of input pictures); then the folder:
 ``drops``, ``completeness`` with ``settling`` and ``lease`` (what can be taken), ``taking``,
 ``filing`` with ``reports`` and ``moving`` (what becomes of it), ``inbox`` (the service). Tables:
-``table`` (the poller), ``table_rows`` (what a row wants), ``row_check``, ``claims`` (a row is taken
-once), ``command_column`` (the wishes in 命令).
+``table`` (the poller), ``table_rows`` with ``row_cells`` (what a row wants), ``row_check``,
+``claims`` (a row is taken once), ``command_column`` (the wishes in 命令).
 """

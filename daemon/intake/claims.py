@@ -17,9 +17,9 @@ from daemon.intake.accept import Intake
 from daemon.intake.claimed import Claimed, ClaimedRow
 from daemon.intake.lost_rows import LostRows
 from daemon.intake.records import AcceptedRow
+from daemon.intake.row_cells import inputs_of
 from daemon.intake.row_check import CheckedRow, RowCheck
 from daemon.intake.superseding import superseded_tasks
-from daemon.intake.table_rows import inputs_of
 from daemon.tables.cells import Change, Row, Value
 from daemon.tables.errors import Trouble
 from daemon.tables.handle import TableHandle

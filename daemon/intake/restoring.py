@@ -33,8 +33,6 @@ class Restoration:
         """Give back what *wants* misses; raises TableError, LedgerError."""
         again = await self._mark(wants.robbed)
         await self._note([*again, *(task for _, task in wants.overwritten)])
-        for row, _ in wants.overwritten:
-            self._rows.leave(row)
         if wants.outdated:
             async with self._handle.writing:
                 renewed = await renew(wants.outdated, self._handle, self._ledger)

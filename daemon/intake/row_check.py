@@ -10,8 +10,8 @@ from daemon.intake.accept import Intake
 from daemon.intake.errors import Postponed
 from daemon.intake.grid import RawRow
 from daemon.intake.records import AcceptedRow
+from daemon.intake.row_cells import inputs_of
 from daemon.intake.rows import RefusedRow
-from daemon.intake.table_rows import inputs_of
 from daemon.tables.cells import Row
 from daemon.tables.errors import Phrase, Refused, Trouble
 from daemon.tables.handle import TableHandle

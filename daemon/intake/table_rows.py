@@ -7,26 +7,24 @@ from itertools import chain
 import msgspec
 
 from daemon.clock import Clock
-from daemon.intake.columns import WorkflowNeeds, known_columns, tidy
+from daemon.intake.columns import WorkflowNeeds, known_columns
 from daemon.intake.lost_rows import LostRows
-from daemon.intake.rows import DEFAULT_WORKFLOW_TYPE
+from daemon.intake.row_cells import inputs_of, is_filled, status_text, unknown_status
 from daemon.tables.cells import Reading, Row
-from daemon.tables.columns import STATUS_KEYS, Columns
+from daemon.tables.columns import Columns
 from daemon.tables.copies import SECTION as COPIES
 from daemon.tables.copies import Note, copied, noted
-from daemon.tables.errors import Phrase, Trouble
+from daemon.tables.errors import Trouble
 from daemon.tables.handle import TableHandle
 from daemon.tables.outdated import Outdated, outdated_among
-from daemon.tables.overwritten import says_less
-from daemon.tables.status import ENDS, RowStatus, read_status, status_words
-from daemon.words import LANGUAGES
-from daemon.words.headings import INPUT_HEADINGS, OUR_HEADINGS
+from daemon.tables.overwritten import is_overwritten, says_less
+from daemon.tables.status import ENDS, RowStatus, read_status
+from daemon.words.headings import OUR_HEADINGS
 from ledger.batch import BatchStatus
 from ledger.entry import Meta
 from ledger.index import Index
 from ledger.status import OPEN_STAGES, Stage
-from ledger.task import Json, Task
-from ledger.taskids import makes_videos
+from ledger.task import Task
 
 #: Rows looked at before the loop may go on; each may cost the reading of a finished task.
 _SLICE = 200
@@ -172,7 +170,7 @@ class TableRows:
         status = read_status(word)
         if status is None:
             wants.reports.append((row, unknown_status(word)))
-        elif status is not RowStatus.READY or not _is_filled(row):
+        elif status is not RowStatus.READY or not is_filled(row):
             return
         elif (problem := self._handle.problem_of(row)) is not None:
             wants.reports.append((row, problem))
@@ -203,7 +201,7 @@ class TableRows:
         if task is None or (own := task.metadata.table_row) is None or own.table != self._table:
             if row.text("command"):
                 wants.commands.append((row, None))
-            elif ready and _is_filled(row):
+            elif ready and is_filled(row):
                 wants.reports.append((row, Trouble(code="unknown_id", values={"task": task_id})))
             return None
         if own.replaced_by is not None:
@@ -222,11 +220,12 @@ class TableRows:
         newest = self._newest(task)
         status = read_status(status_text(row, columns, self._workflow_type))
         if any(each.stage in OPEN_STAGES for each in newest):
-            self.leave(row)  # when they end the row is told, and so changes
-        elif not all(each.publish.is_settled and each.updated_at < at for each in newest):
+            return  # looked at each time: an older copy may take its end away before we see that
+        if not all(each.publish.is_settled and each.updated_at < at for each in newest):
             return  # the table does not know yet, or did not when it was read
-        elif says_less(row, status, columns, newest):
-            wants.overwritten.append((row, task))
+        if says_less(row, status, columns, newest):
+            if not is_overwritten(self._index, self._table, row.text("task_id")):
+                wants.overwritten.append((row, task))
         elif status is RowStatus.READY:
             wants.reports.append((row, Trouble(code="status_reset")))
         else:
@@ -259,38 +258,6 @@ class TableRows:
         return all(before.get(column) == now.get(column) for column in self._watched)
 
 
-def inputs_of(row: Row) -> dict[str, Json]:
-    """Return the cells that people fill, by key; of cells with files the tokens."""
-    values: dict[str, Json] = {
-        key: tidy(value) for key, value in row.cells.items() if key not in OUR_HEADINGS
-    }
-    values |= {key: [file.token for file in files] for key, files in row.files.items()}
-    return values
-
-
-def status_text(row: Row, columns: Columns, workflow_type: str) -> str:
-    """Return the word in the row's status; without 状态 that of its first stage's column.
-
-    *workflow_type*: of rows that say none.
-    """
-    first = (row.text("workflow_type") or workflow_type or DEFAULT_WORKFLOW_TYPE).partition("+")[0]
-    own = "video_done" if makes_videos(first) else "image_done"
-    key = next((key for key in ("status", own, *STATUS_KEYS) if key in columns), "status")
-    return row.text(key)
-
-
-def unknown_status(word: str) -> Trouble:
-    """Return the report of a status that is not in the list."""
-    known: Phrase = {language: status_words(language) for language in LANGUAGES}
-    return Trouble(code="unknown_status", values={"status": word[:40]}, phrases={"known": known})
-
-
 def _copied(row: Row) -> tuple[Row, Trouble]:
     """Return the report of a row that bears another one's id."""
     return row, copied(row.text("task_id"))
-
-
-def _is_filled(row: Row) -> bool:
-    """Say whether a person has begun to fill the row; a number alone is a template."""
-    given = {*row.cells, *row.files, *row.problems} & set(INPUT_HEADINGS)
-    return bool(given - {"row_number", "workflow_type", "priority"})

@@ -153,7 +153,8 @@ class FileTable:
         if seen is not None and self._seen == (sight, seen):
             return None
         data, grid = self._load()
-        revision = hashlib.sha256(data).hexdigest()
+        # Its time tells too: an older copy that is saved over it may be what was seen before.
+        revision = f"{hashlib.sha256(data).hexdigest()}-{sight.changed_ns}"
         settled = time.time_ns() - sight.changed_ns > _SETTLED_SECONDS * 1e9
         self._seen = (sight, revision) if settled else None
         if revision == seen:

@@ -45,6 +45,11 @@ def overwritten_rows(view: View, table: str) -> list[Overwritten]:
     return list(_of(table, view.meta(SECTION).values()))
 
 
+def is_overwritten(view: View, table: str, key: str) -> bool:
+    """Say whether the note of a row stands: it will be told anew."""
+    return f"{table}:{key}" in view.meta(SECTION)
+
+
 def newly_overwritten(table: str, records: Iterable[object]) -> list[Overwritten]:
     """Return the notes of *table* that these records make."""
     noted = (each for each in records if isinstance(each, Meta) and each.section == SECTION)

@@ -1,14 +1,18 @@
 """Rows without an id, beside what the ledger took before: which are old ones, which are new."""
 
+from datetime import timedelta
+
 import pytest
 
 from config.settings import Settings
 from daemon.intake.table_rows import TableRows
 from daemon.tables.handle import handles_of
+from daemon.tables.overwritten import Overwritten
 from ledger.ledger import Ledger
 from ledger.memory import MemoryBackend
 from ledger.status import Stage
 from ledger.task import Metadata, Publish, Source, TableRow
+from ledger.timestamps import to_timestamp
 from tests.fakes.clock import JumpingClock
 from tests.fakes.file_users import CsvUser
 from tests.fakes.records import AT, batch_record, task_record
@@ -68,3 +72,34 @@ async def test_a_row_alike_one_that_stands_is_new_and_of_two_alike_one_that_went
     first = ["茶壶", "img_20261121_000001", "已完成"]
     assert await sorted_by(first, ["茶壶"]) == ({}, ["茶壶"])
     assert await sorted_by(["茶壶"], ["茶壶"]) == ({"茶壶": "1"}, ["茶壶"])
+
+
+async def test_a_row_whose_end_an_older_copy_took_away_before_we_saw_it_is_told_anew_each_time(
+    tmp_path,
+):
+    user, clock, ledger = CsvUser(tmp_path), JumpingClock(), Ledger(MemoryBackend())
+    await ledger.open()
+    key = "img_20261121_000001"
+    place = TableRow(table="table", key=key, workflow_types=("图片合成",))
+    known = Metadata(table_row=place, feishu_row_data={"产品名": "茶壶"})
+    task = task_record(1, metadata=known, publish=Publish(state="pending"))
+    await ledger.commit(batch_record(), task, op="batch.accepted")
+    user.fill(("产品名", "任务ID", "状态", "完成时间"), [{"任务ID": key, "状态": "在处理中"}])
+    table = user.open()
+    (handle,) = handles_of([table], Settings(tables=(user.settings,)), ledger, clock)
+    found, reading = TableRows(handle, ledger.index, {}, clock), await table.read_all()
+    at = to_timestamp(clock.now() + timedelta(hours=1))
+    assert (await found.sort(reading, (), at)).overwritten == []
+    for stage in (Stage.SUBMITTING, Stage.QUEUED, Stage.RUNNING, Stage.COLLECTING, Stage.DONE):
+        await ledger.commit(ledger.task(key).moved(stage, at=AT), op="task.moved")
+    told = ledger.task(key).changed(at=AT, publish=Publish(state="published"))
+    await ledger.commit(told, op="task.published")
+    note = Overwritten(table="table", key=key, task_id=key)
+    for _ in range(2):
+        ((row, _),) = (await found.sort(reading, (), at)).overwritten
+        assert row.key == key
+        await ledger.commit(note.as_meta(), op="row.overwritten")
+        assert (await found.sort(reading, (), at)).overwritten == []
+        await ledger.commit(note.as_meta(stands=False), op="row.told")
+    await table.close()
+    await ledger.close()

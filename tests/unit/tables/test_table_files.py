@@ -124,6 +124,16 @@ async def test_what_somebody_saves_while_we_write_stays_and_our_cells_too(tmp_pa
     assert [each.name for each in tmp_path.iterdir()] == ["t.csv"]
 
 
+async def test_an_older_version_that_comes_back_is_a_change(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("产品名,任务ID,状态\n茶壶,img_1,在处理中\n", encoding="utf-8")
+    older, table = path.read_bytes(), table_of(path)
+    seen = (await table.read()).revision
+    assert await tell(table, 0, status="已完成") is Result.WRITTEN
+    path.write_bytes(older)
+    assert await table.read(seen) is not None
+
+
 async def test_a_file_keeps_its_mode_and_a_link_stays_one(tmp_path):
     actual = tmp_path / "actual.csv"
     actual.write_text(f"{HEADINGS}\n茶壶,,\n", "utf-8")
