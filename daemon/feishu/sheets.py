@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 import msgspec
 
 from daemon import failpoint
-from daemon.feishu.client import Api, Client, Nothing
+from daemon.feishu.client import Api, Client
 from daemon.feishu.json import Json
 
 _V2 = "/open-apis/sheets/v2/spreadsheets/{spreadsheet}"
@@ -88,11 +88,18 @@ class _Read(msgspec.Struct, frozen=True, rename="camel"):
     revision: int = 0
 
 
+class _Changed(msgspec.Struct, frozen=True):
+    revision: int = 0
+
+
 class Spreadsheet:
     """One spreadsheet. Every method raises FeishuError."""
 
     def __init__(self, client: Client, token: str) -> None:
         self._client = client
+        self._watched_from: int | None = None  # the revision of the first reading watched
+        self._revision = 0  # as the last answer told it
+        self._own_writes = 0  # since then
         self.token = token
         self._path = {"spreadsheet": token}
 
@@ -101,6 +108,20 @@ class Spreadsheet:
         """Hold the only right to write here; rows found inside stay where they are, for us."""
         async with self._client.limits.writing(self.token):
             yield
+
+    def watch(self) -> None:
+        """Have ``is_undisturbed`` tell what happens from the next reading on."""
+        self._watched_from = None
+
+    @property
+    def is_undisturbed(self) -> bool:
+        """Whether it is sure that nobody else changed the document since the reading watched.
+
+        That each write of ours raises the revision by one is remembered, not verified: where it
+        does not, nothing is ever sure, and who must know spends a call on looking.
+        """
+        known = self._watched_from or 0  # no revision is told as 0
+        return known > 0 and self._revision == known + self._own_writes
 
     async def sheets(self) -> tuple[Sheet, ...]:
         """Return the tabs; at most 100 times a minute, so callers keep the answer."""
@@ -114,6 +135,9 @@ class Spreadsheet:
         """
         path = {**self._path, "range": place}
         answer = await self._client.call(_READ, _Read, path=path)
+        self._revision = answer.revision
+        if self._watched_from is None:
+            self._watched_from, self._own_writes = answer.revision, 0
         return answer.value_range.rows()
 
     async def floating_images(self, sheet_id: str) -> tuple[FloatingImage, ...]:
@@ -129,7 +153,8 @@ class Spreadsheet:
             ranges = [{"range": place, "values": [[cells[place]]]} for place in some]
             body = msgspec.json.encode({"valueRanges": ranges})
             failpoint.reach("feishu.write.before")
-            await self._client.call(_WRITE, Nothing, path=self._path, body=body)
+            answer = await self._client.call(_WRITE, _Changed, path=self._path, body=body)
+            self._note_write(answer)
             failpoint.reach("feishu.write.after")
 
     async def write_image(self, place: str, content: bytes, name: str) -> None:
@@ -140,8 +165,13 @@ class Spreadsheet:
         image = base64.b64encode(content).decode("ascii")
         body = msgspec.json.encode({"range": place, "image": image, "name": name})
         failpoint.reach("feishu.image.before")
-        await self._client.call(_IMAGE, Nothing, path=self._path, body=body)
+        answer = await self._client.call(_IMAGE, _Changed, path=self._path, body=body)
+        self._note_write(answer)
         failpoint.reach("feishu.image.after")
+
+    def _note_write(self, answer: _Changed) -> None:
+        self._revision = answer.revision
+        self._own_writes += 1
 
 
 def column_index(letters: str) -> int:

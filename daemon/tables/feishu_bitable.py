@@ -66,7 +66,11 @@ class FeishuBitable:
         return await asyncio.to_thread(lambda: [known.row(each) for each in records.values()])
 
     async def write(self, changes: Sequence[Change]) -> Sequence[Outcome]:
-        """Write all *changes* in one batch; when Feishu refuses it, each row on its own."""
+        """Write all *changes* in one batch; when Feishu refuses it, each row on its own.
+
+        Each row is read just before. What people write into one of these cells between that call
+        and the next is lost: a second command where the first one is being emptied, too.
+        """
         with as_table_errors():
             known = await self._bitable.columns()
             bitable = await self._bitable.opened()
@@ -168,8 +172,13 @@ class FeishuBitable:
 
     async def _alone(self, bitable: Bitable, refused: BitablePlan) -> Outcome:
         """Write one change of a batch that was refused, and say what became of it."""
+        key = key_of(refused.change)
+        known = await self._bitable.columns()
+        refused = plan(refused.change, await bitable.get([key]), known)  # the others took time
+        if not refused.fields:
+            return refused.outcome
         try:
-            await bitable.update({key_of(refused.change): refused.fields})
+            await bitable.update({key: refused.fields})
         except FeishuError as error:
             if error.about == "row_gone":
                 return Outcome(result=Result.GONE)

@@ -10,6 +10,8 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+import structlog
+
 from config.settings import Table as TableSettings
 from daemon.feishu.client import Client
 from daemon.feishu.errors import FeishuError, Reaction
@@ -29,16 +31,22 @@ from daemon.tables.cells import (
     Row,
 )
 from daemon.tables.columns import Columns, Naming
-from daemon.tables.errors import Misconfigured, Trouble, name_of
+from daemon.tables.errors import Misconfigured, Trouble, Unreachable, name_of
 from daemon.tables.feishu_grid import SheetGrid, files_of
 from daemon.tables.feishu_pictures import PutPictures, for_cell, is_picture
 from daemon.tables.feishu_rows import digest
 from daemon.tables.feishu_sheet_document import SheetDocument
 from daemon.tables.feishu_sheet_plan import PUT, SheetPlan, picture_columns, plan
+from daemon.tables.feishu_sheet_strays import strays_among
 from daemon.tables.feishu_troubles import as_table_errors, trouble_of
 from daemon.tables.feishu_values import our_name
 from daemon.tables.ongoing import Ongoing
 from daemon.tables.places import Places, row_of
+
+log = structlog.get_logger()
+
+#: Times that rows may move under one write before it is left to the next.
+ATTEMPTS = 3
 
 
 class FeishuSheet:
@@ -79,17 +87,25 @@ class FeishuSheet:
         return [row for row in (await self.read_all()).rows if row.key in wanted]
 
     async def write(self, changes: Sequence[Change]) -> Sequence[Outcome]:
-        """Find all rows, put what pictures are missing, then write all other cells in one call."""
+        """Find all rows, put what pictures are missing, then write all other cells in one call.
+
+        What reached another row, for rows moved between the two calls, is put right and sent again.
+        A command that somebody writes between the two into a cell that is being emptied is lost.
+        """
+        outcomes: dict[int, Outcome] = {}
+        left = list(range(len(changes)))
         with as_table_errors():
             spreadsheet, sheet = await self._sheet.opened()
             async with spreadsheet.writing():
-                grid, columns = await self._sheet.load()
-                self._columns = columns
-                plans = await asyncio.to_thread(self._plans, changes, grid, columns)
-                for each in plans:
-                    await self._put_pictures(spreadsheet, sheet, each)
-                await _send(spreadsheet, sheet, plans)
-        return [each.outcome for each in plans]
+                for _ in range(ATTEMPTS):
+                    some = [changes[number] for number in left]
+                    plans, astray = await self._write_once(spreadsheet, sheet, some)
+                    done = dict(zip(left, plans, strict=True))
+                    outcomes |= {number: plan.outcome for number, plan in done.items()}
+                    left = [number for number, plan in done.items() if plan in astray]
+                    if not left:
+                        break
+        return [outcomes[number] for number in range(len(changes))]
 
     async def add_columns(self, keys: Sequence[str]) -> None:
         """Write headings behind the last one; raises Misconfigured when there is no room."""
@@ -127,18 +143,21 @@ class FeishuSheet:
         if not is_picture(file.path) or (self._columns.found and column not in self._columns):
             return ""
         with as_table_errors():
-            spreadsheet, sheet = await self._sheet.opened()
+            spreadsheet, _ = await self._sheet.opened()
             async with spreadsheet.writing():
-                grid, columns = await self._sheet.load()
-                self._columns = columns
-                index = Places(grid, columns).take(key, among)
-                places = picture_columns(column, columns, self.naming)
-                if index is None or len(places) < file.number:
-                    return ""
-                line, column_at = grid.lines[index], places[file.number - 1]
-                spot = cell(sheet.sheet_id, line.number, column_at)
-                there = line.files.get(column_at, ())
-                return await self._put_picture(spreadsheet, spot, key, file, there)
+                place = await self._place_of(file, key, column, among)
+                for _ in range(ATTEMPTS):
+                    if place is None:
+                        return ""
+                    spot, there = place
+                    token = await self._put_picture(spreadsheet, spot, key, file, there)
+                    if spreadsheet.is_undisturbed:
+                        return token
+                    place = await self._place_of(file, key, column, among)
+                    if place is not None and place[0] == spot:
+                        return token
+                    await spreadsheet.write({spot: ""})  # another row stands there now
+        raise Unreachable("changed_meanwhile", path=self.document)
 
     def room(self, column: str) -> int | None:
         """Return how many columns for pictures there are; videos are told in one cell."""
@@ -165,6 +184,40 @@ class FeishuSheet:
         sheet = await self._sheet.listed()
         grid, columns = await self._sheet.load()
         return spreadsheet, sheet, grid, columns
+
+    async def _place_of(
+        self, file: ResultFile, key: str, column: str, among: Pick | None
+    ) -> tuple[str, Sequence[CellFile]] | None:
+        """Return where a picture belongs now and what lies there, None when it has no place."""
+        _, sheet = await self._sheet.opened()
+        grid, columns = await self._sheet.load()
+        self._columns = columns
+        index = Places(grid, columns).take(key, among)
+        places = picture_columns(column, columns, self.naming)
+        if index is None or len(places) < file.number:
+            return None
+        line, column_at = grid.lines[index], places[file.number - 1]
+        return cell(sheet.sheet_id, line.number, column_at), line.files.get(column_at, ())
+
+    async def _write_once(
+        self, spreadsheet: Spreadsheet, sheet: Sheet, changes: Sequence[Change]
+    ) -> tuple[list[SheetPlan], list[SheetPlan]]:
+        """Return the plans that were carried out, and those of them that must be made anew."""
+        grid, columns = await self._sheet.load()
+        self._columns = columns
+        plans = await asyncio.to_thread(self._plans, changes, grid, columns)
+        for each in plans:
+            await self._put_pictures(spreadsheet, sheet, each)
+        await self._sheet.send(plans)
+        if spreadsheet.is_undisturbed:
+            return plans, []
+        now, _ = await self._sheet.load()
+        strays = await asyncio.to_thread(strays_among, plans, grid, now)
+        if strays.plans:
+            log.warning("table.rows_moved", table=self.name, rows=len(strays.plans))
+            places = strays.cells.items()
+            await spreadsheet.write({cell(sheet.sheet_id, *at): was for at, was in places})
+        return plans, strays.plans
 
     def _plans(
         self, changes: Sequence[Change], grid: SheetGrid, columns: Columns
@@ -225,29 +278,6 @@ def _reading(grid: SheetGrid, columns: Columns) -> Reading:
     revision = digest([grid.headings, [[line.number, line.mark] for line in grid.lines]])
     rows = tuple(row_of(line, columns) for line in grid.lines)
     return Reading(revision=revision, columns=columns, rows=rows)
-
-
-async def _send(spreadsheet: Spreadsheet, sheet: Sheet, plans: Sequence[SheetPlan]) -> None:
-    """Write the cells of all plans in one call; when it is refused, each row on its own."""
-    wanted = [each for each in plans if each.cells and each.outcome.result is Result.WRITTEN]
-    cells = {
-        cell(sheet.sheet_id, each.line.number, column): value
-        for each in wanted
-        if each.line is not None
-        for column, value in each.cells.items()
-    }
-    if not cells:
-        return
-    try:
-        await spreadsheet.write(cells)
-    except FeishuError as error:
-        if error.reaction is not Reaction.ROW:
-            raise
-        if len(wanted) == 1:
-            wanted[0].outcome = Outcome(result=Result.REFUSED, trouble=trouble_of(error))
-            return
-        for each in wanted:
-            await _send(spreadsheet, sheet, [each])
 
 
 def _key_of(change: Change) -> str:

@@ -1,15 +1,19 @@
-"""A sheet behind its link: found by title or link, read whole, as lines and columns."""
+"""A sheet behind its link: found by title or link, read whole, as lines and columns; written."""
 
 import asyncio
+from collections.abc import Sequence
 
 from daemon.feishu.client import Client
-from daemon.feishu.errors import FeishuError
+from daemon.feishu.errors import FeishuError, Reaction
 from daemon.feishu.json import Json
-from daemon.feishu.sheets import FloatingImage, Sheet, Spreadsheet, column_letters
+from daemon.feishu.sheets import FloatingImage, Sheet, Spreadsheet, cell, column_letters
 from daemon.feishu.wiki import read_link, resolve
+from daemon.tables.cells import Outcome, Result
 from daemon.tables.columns import Columns, Naming, columns_of
 from daemon.tables.errors import Misconfigured
 from daemon.tables.feishu_grid import SheetGrid, grid_of
+from daemon.tables.feishu_sheet_plan import SheetPlan
+from daemon.tables.feishu_troubles import trouble_of
 
 #: The list of sheets is asked for anew so often; it may be asked 100 times a minute.
 SHEETS_SECONDS = 600.0
@@ -70,6 +74,7 @@ class SheetDocument:
     async def load(self) -> tuple[SheetGrid, Columns]:
         """Return the sheet as it is now; one call unless it is very large."""
         spreadsheet, sheet = await self.opened()
+        spreadsheet.watch()
         try:
             values = await spreadsheet.read(f"{sheet.sheet_id}!A:{_last_column(sheet)}")
         except FeishuError as error:
@@ -80,6 +85,29 @@ class SheetDocument:
             values = await self._in_portions(spreadsheet)
         grid = await asyncio.to_thread(grid_of, values)
         return grid, columns_of(grid.headings, self._naming)
+
+    async def send(self, plans: Sequence[SheetPlan]) -> None:
+        """Write the cells of all plans in one call; when it is refused, each row on its own."""
+        spreadsheet, sheet = await self.opened()
+        wanted = [each for each in plans if each.cells and each.outcome.result is Result.WRITTEN]
+        cells = {
+            cell(sheet.sheet_id, each.line.number, column): value
+            for each in wanted
+            if each.line is not None
+            for column, value in each.cells.items()
+        }
+        if not cells:
+            return
+        try:
+            await spreadsheet.write(cells)
+        except FeishuError as error:
+            if error.reaction is not Reaction.ROW:
+                raise
+            if len(wanted) == 1:
+                wanted[0].outcome = Outcome(result=Result.REFUSED, trouble=trouble_of(error))
+                return
+            for each in wanted:
+                await self.send([each])
 
     async def floating(self, columns: Columns) -> dict[str, frozenset[str]]:
         """Return the columns that pictures float over, by row; under "" for all rows if unknown."""

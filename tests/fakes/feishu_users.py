@@ -179,21 +179,26 @@ class SheetUser(FeishuUser):
     def insert(self, row: int, cells: Mapping[str, str | Path]) -> None:
         line = [self._put(cells.get(name) or "") for name in self.grid[0]]
         self.grid.insert(row + 1, line)
+        self.book.revision += 1
 
     def copy(self, row: int) -> None:
         self.grid.insert(row + 2, list(self.grid[row + 1]))
+        self.book.revision += 1
 
     def delete(self, row: int) -> None:
         del self.grid[row + 1]
+        self.book.revision += 1
 
     def sort(self, heading: str, *, reverse: bool = False) -> None:
         place = self.grid[0].index(heading)
         self.grid[1:] = sorted(
             self.grid[1:], key=lambda line: self._seen(line[place]), reverse=reverse
         )
+        self.book.revision += 1
 
     def rename(self, heading: str, new: str) -> None:
         self.grid[0][self.grid[0].index(heading)] = new
+        self.book.revision += 1
 
     def unwritable(self) -> None:
         self.feishu.fail("sheets.write", 1315201, times=99)

@@ -4,7 +4,7 @@ import asyncio
 import json
 import secrets
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,6 +55,7 @@ class Desk:
         self.token_seconds = 7200
         self.tokens: dict[str, float] = {}  # token -> end
         self._orders: dict[str, list[Order]] = {}
+        self._meanwhile: dict[str, Callable[[], None]] = {}
         self._writing: set[str] = set()
         self.write_seconds = 0.0
         self._media_busy = False
@@ -81,6 +82,10 @@ class Desk:
         order = Order(code, status, headers or {}, body, times, drops, after)
         self._orders.setdefault(name, []).append(order)
 
+    def meanwhile(self, name: str, act: Callable[[], None]) -> None:
+        """Let a person *act* as the next call of this name comes in, before it is carried out."""
+        self._meanwhile[name] = act
+
     def mend(self) -> None:
         """Forget all orders."""
         self._orders.clear()
@@ -103,6 +108,10 @@ class Desk:
                     order.left -= 1
                     return order
         return None
+
+    def let_act(self, name: str) -> None:
+        if (act := self._meanwhile.pop(name, None)) is not None:
+            act()
 
     def new_token(self) -> dict[str, Any]:
         now = self.clock.monotonic()

@@ -108,6 +108,7 @@ class FakeFeishu(Desk):
         async def handle(request: web.Request) -> web.StreamResponse:
             called = Called(name, query=dict(request.query))
             self.calls.append(called)
+            self.let_act(name)
             order = self.order_for(name)
             if order is not None and not order.after:
                 response = self._ordered(request, order)

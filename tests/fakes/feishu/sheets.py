@@ -63,13 +63,22 @@ class Book:
         raise Refusal(90215, "sheetId not found")
 
     def set(self, sheet: Sheet, row: int, column: int, value: Any) -> None:
-        """Set a cell, counted from 0, and grow the grid to it."""
+        """Set a cell, counted from 0, and grow the grid to it; a change of its own."""
+        self._set(sheet, row, column, value)
+        self.revision += 1
+
+    def set_all(self, cells: Sequence[tuple[Sheet, int, int, Any]]) -> None:
+        """Set cells by one change."""
+        for sheet, row, column, value in cells:
+            self._set(sheet, row, column, value)
+        self.revision += 1
+
+    def _set(self, sheet: Sheet, row: int, column: int, value: Any) -> None:
         while len(sheet.grid) <= row:
             sheet.grid.append([])
         line = sheet.grid[row]
         line.extend([None] * (column + 1 - len(line)))
         line[column] = value
-        self.revision += 1
 
 
 class SheetsDoor:
@@ -196,8 +205,7 @@ class SheetsDoor:
                     cells.append((sheet, top + r, left + c, value))
             responses.append({"updatedRange": each["range"], "updatedCells": len(values)})
         await self._desk.writing(book.token, 90235)
-        for sheet, row, column, value in cells:
-            book.set(sheet, row, column, None if value == "" else value)
+        book.set_all([(s, row, column, None if v == "" else v) for s, row, column, v in cells])
         return success({"revision": book.revision, "responses": responses})
 
     def _check(self, value: Any) -> None:

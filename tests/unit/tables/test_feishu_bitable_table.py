@@ -174,6 +174,19 @@ async def test_a_batch_that_is_refused_for_one_row_is_written_for_the_others(bas
     assert cell(base, rows[0], "错误信息") == "x"
 
 
+async def test_a_command_written_while_the_rows_of_a_refused_batch_are_written_alone_stays(
+    base, table, feishu
+):
+    rows = [base.add({"产品名": f"p{n}", "命令": "暂停"}) for n in range(2)]
+    read = (await table.read_all()).rows
+    feishu.fail("bitable.update", 1254060)  # the batch
+    command = base.column("命令").field_id
+    feishu.meanwhile("bitable.update", lambda: rows[1].cells.update({command: "继续"}))
+    outcomes = await table.write([Change(row=row, cells={"command": None}) for row in read])
+    assert [o.result for o in outcomes] == [Result.WRITTEN, Result.MOVED]
+    assert [cell(base, row, "命令") for row in rows] == [None, "继续"]
+
+
 async def test_a_record_that_replicas_do_not_know_yet_is_asked_for_again(base, table, feishu):
     row = base.add({"产品名": "p"})
     feishu.bitable.lag_reads = 1
