@@ -8,7 +8,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from functools import cache
-from pathlib import PurePosixPath
+from os.path import splitext
 
 import msgspec
 
@@ -33,7 +33,7 @@ class Placeholder(msgspec.Struct, frozen=True):
     """Where a value goes, and how it is written."""
 
     field: str
-    spec: str
+    spec: str  # "" for plain text
 
 
 class Piece(msgspec.Struct, kw_only=True):
@@ -43,7 +43,7 @@ class Piece(msgspec.Struct, kw_only=True):
     keep: bool = False  # never cut to make the component fit
 
 
-def output_path(template: str, task: Task, index: int, ext: str) -> PurePosixPath:
+def output_path(template: str, task: Task, index: int, ext: str) -> str:
     """Return the relative path of the task's *index*-th result; *ext* begins with a dot.
 
     Slashes of *template* make folders, those in values never do. Each component has at most
@@ -56,7 +56,7 @@ def output_path(template: str, task: Task, index: int, ext: str) -> PurePosixPat
         # A component with a placeholder has two pieces or more, and stays when all are empty.
         if len(pieces) > 1 or pieces[0].text:
             names.append(_fitted(pieces))
-    return PurePosixPath(*names)
+    return "/".join(names)
 
 
 @cache  # one template names all results
@@ -68,7 +68,7 @@ def _components(template: str) -> tuple[tuple[Piece | Placeholder, ...], ...]:
         components[-1].append(Piece(text=_safe(first)))
         components.extend([Piece(text=_safe(other))] for other in others)
         if field is not None:
-            components[-1].append(Placeholder(field, spec))
+            components[-1].append(Placeholder(field, spec if SPEC.fullmatch(spec) else ""))
     return tuple(map(tuple, components))
 
 
@@ -77,14 +77,16 @@ def _filled(part: Placeholder, known: Mapping[str, Json], task: Task) -> Piece:
     return Piece(text=_safe(_formatted(value, part.spec)), keep=part.field in _KEPT_WHOLE)
 
 
-def with_suffix(path: PurePosixPath, task_id: str) -> PurePosixPath:
+def with_suffix(path: str, task_id: str) -> str:
     """Return *path* with the task's id before the extension, for when *path* is taken."""
+    folder, slash, name = path.rpartition("/")
+    stem, ext = splitext(name)
     pieces = [
-        Piece(text=path.stem),
+        Piece(text=stem),
         Piece(text="_" + _safe(task_id), keep=True),
-        Piece(text=path.suffix, keep=True),
+        Piece(text=ext, keep=True),
     ]
-    return path.with_name(_fitted(pieces))
+    return folder + slash + _fitted(pieces)
 
 
 def _known_values(task: Task, index: int, ext: str) -> dict[str, Json]:
@@ -112,9 +114,11 @@ def _formatted(value: Json, spec: str) -> str:
     """Return *value* by *spec* where it fits (``04d`` and a number), else as plain text."""
     if value is None:
         return ""
+    if not spec:
+        return str(value)
     if isinstance(value, str) and spec.endswith("d") and re.fullmatch(r"\s*\d{1,18}\s*", value):
         value = int(value)
-    if spec and SPEC.fullmatch(spec) and isinstance(value, str | int | float):
+    if isinstance(value, str | int | float):
         try:
             return format(value, spec)
         except ValueError:

@@ -1,7 +1,8 @@
 """Where results go: the names that tasks have chosen, so that no two choose the same."""
 
 from collections.abc import Callable
-from pathlib import Path, PurePosixPath
+from os.path import splitext
+from pathlib import Path
 
 import msgspec
 
@@ -40,7 +41,8 @@ class OutputPaths:
 
     def __init__(self, folder: OutputFolder, ledger: Ledger) -> None:
         self.folder = folder
-        self._recorded = PurePosixPath(folder.recorded(folder.path))
+        recorded = folder.recorded(folder.path)
+        self._prefix = "" if recorded == "." else f"{recorded}/"
         self._holder: dict[str, str] = {}  # path -> task id
         self._held: dict[str, set[str]] = {}  # task id -> paths
         for task in ledger.in_stage(Stage.COLLECTING):
@@ -87,7 +89,7 @@ class OutputPaths:
         return msgspec.structs.replace(task, outputs=outputs)
 
     def _free_path(self, task: Task, index: int) -> str:
-        path = str(self._recorded / self._relative(task, index))
+        path = self._prefix + self._relative(task, index)
         if self._holder.get(path, task.task_id) != task.task_id:
             return self._own_path(task, index)
         return self._hold(path, task.task_id)
@@ -95,11 +97,11 @@ class OutputPaths:
     def _own_path(self, task: Task, index: int) -> str:
         """Return a path that no other task chooses: it bears the task's id and attempt."""
         relative = with_suffix(self._relative(task, index), f"{task.task_id}-{task.attempt}")
-        return self._hold(str(self._recorded / relative), task.task_id)
+        return self._hold(self._prefix + relative, task.task_id)
 
-    def _relative(self, task: Task, index: int) -> PurePosixPath:
-        suffix = PurePosixPath(task.outputs[index - 1].filename).suffix
-        return output_path(self.folder.name, task, index, suffix)
+    def _relative(self, task: Task, index: int) -> str:
+        _, ext = splitext(task.outputs[index - 1].filename)
+        return output_path(self.folder.name, task, index, ext)
 
     def _hold(self, path: str, task_id: str) -> str:
         self._holder[path] = task_id

@@ -1,7 +1,6 @@
 """What result files are called."""
 
 import unicodedata
-from pathlib import PurePosixPath
 
 import msgspec
 import pytest
@@ -35,7 +34,7 @@ TASK = Task(
 
 
 def named(template=DEFAULT, index=1, ext=".png", **fields):
-    return str(output_path(template, msgspec.structs.replace(TASK, **fields), index, ext))
+    return output_path(template, msgspec.structs.replace(TASK, **fields), index, ext)
 
 
 def test_the_default_name_holds_number_product_model_type_and_index():
@@ -125,10 +124,11 @@ def test_braces_and_dots_in_column_names_reach_nothing_but_the_column():
 
 
 def test_a_taken_name_gets_the_task_id_before_its_extension():
-    assert str(with_suffix(PurePosixPath("b/0067_x_1.png"), "img_1")) == "b/0067_x_1_img_1.png"
-    long = with_suffix(PurePosixPath("b/" + "很" * 80 + ".png"), "img_20261121_000067")
-    assert long.name.endswith("很_img_20261121_000067.png")
-    assert len(long.name.encode()) <= MAX_COMPONENT_BYTES
+    assert with_suffix("b/0067_x_1.png", "img_1") == "b/0067_x_1_img_1.png"
+    folder, long = with_suffix("b/" + "很" * 80 + ".png", "img_20261121_000067").split("/")
+    assert folder == "b"
+    assert long.endswith("很_img_20261121_000067.png")
+    assert len(long.encode()) <= MAX_COMPONENT_BYTES
 
 
 # -- whatever comes -----------------------------------------------------------------------------
@@ -138,16 +138,14 @@ relaxed = settings(deadline=None, max_examples=80, suppress_health_check=list(He
 
 
 def assert_harmless(path):
-    text = str(path)
-    assert not path.is_absolute()
-    for part in path.parts:
+    for part in path.split("/"):
         assert part not in ("", ".", "..")
         assert 0 < len(part.encode()) <= MAX_COMPONENT_BYTES
         assert not part.startswith(".")
         assert not part.endswith((".", " "))
         assert not set(part) & set('/\\:*?"<>|')
         assert part == unicodedata.normalize("NFC", part)
-    assert not any(unicodedata.category(char) in ("Cc", "Cs") for char in text)
+    assert not any(unicodedata.category(char) in ("Cc", "Cs") for char in path)
 
 
 @relaxed
@@ -156,9 +154,9 @@ def test_no_row_can_make_a_harmful_name(product, model, number, index, ext):
     task = msgspec.structs.replace(TASK, product_name=product, model_name=model, row_number=number)
     path = output_path(DEFAULT, task, index, ext)
     assert_harmless(path)
-    assert len(path.parts) == 2
+    assert path.count("/") == 1
     assert path == output_path(DEFAULT, task, index, ext)
-    assert f"_{index}" in path.name
+    assert f"_{index}" in path.rpartition("/")[-1]
     assert_harmless(with_suffix(path, TASK.task_id))
 
 
