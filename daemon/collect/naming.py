@@ -8,7 +8,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from functools import cache
-from os.path import splitext
+from pathlib import PurePosixPath
 
 import msgspec
 
@@ -79,14 +79,13 @@ def _filled(part: Placeholder, known: Mapping[str, Json], task: Task) -> Piece:
 
 def with_suffix(path: str, task_id: str) -> str:
     """Return *path* with the task's id before the extension, for when *path* is taken."""
-    folder, slash, name = path.rpartition("/")
-    stem, ext = splitext(name)
+    before = PurePosixPath(path)
     pieces = [
-        Piece(text=stem),
+        Piece(text=before.stem),
         Piece(text="_" + _safe(task_id), keep=True),
-        Piece(text=ext, keep=True),
+        Piece(text=before.suffix, keep=True),
     ]
-    return folder + slash + _fitted(pieces)
+    return str(before.with_name(_fitted(pieces)))
 
 
 def _known_values(task: Task, index: int, ext: str) -> dict[str, Json]:
