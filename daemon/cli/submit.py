@@ -12,6 +12,7 @@ from daemon.cli.commands import help_words, json_option
 from daemon.cli.drop import CannotSubmit, Drop, place, plan_drops
 from daemon.cli.drop_outcome import DUPLICATES_ENDING, REJECTED_ENDING, DropOutcome, OutcomeWatch
 from daemon.cli.invocation import Invocation, pass_invocation
+from daemon.words.retelling import REPORTS, in_language
 from ledger.jsondir.lock import read_holder
 from ledger.jsondir.reader import read_state
 
@@ -65,7 +66,12 @@ def _submit(
             yield DropOutcome(name=name, pending=True)
             continue
         outcome = watch.outcome(name, drop.lines, read_state(settings.ledger.path))
-        outcome = msgspec.structs.replace(outcome, unmoved=watch.is_pending(name))
+        why = outcome.unreadable  # in the language of reports
+        outcome = msgspec.structs.replace(
+            outcome,
+            unmoved=watch.is_pending(name),
+            unreadable=why and in_language(why, invocation.words.language, REPORTS),
+        )
         _tell(invocation, outcome)
         yield outcome
 

@@ -9,6 +9,7 @@ from multidict import MultiMapping
 
 from daemon.web.allowed import problem_in
 from daemon.web.refusal import FieldProblem, Refusal
+from ledger.task import Json
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -90,5 +91,9 @@ def _lists(kind: type[msgspec.Struct]) -> frozenset[str]:
     )
 
 
-def _told(problems: list[FieldProblem]) -> str:
-    return "; ".join(f"{each.field or '*'}: {each.problem}" for each in problems)
+def _told(problems: list[FieldProblem]) -> dict[str, Json]:
+    """Return all of it on a line, in each language."""
+    return {
+        "zh": "；".join(f"{each.field or '*'} {each.told('zh')}" for each in problems),
+        "en": "; ".join(f"{each.field or '*'}: {each.told('en')}" for each in problems),
+    }

@@ -6,6 +6,7 @@ from functools import lru_cache
 import msgspec
 
 from daemon.words.catalogue import CATALOGUE
+from daemon.words.retelling import FIELDS, in_language
 from ledger.task import Json
 
 LANGUAGES = ("zh", "en")
@@ -40,7 +41,11 @@ class FieldProblem(msgspec.Struct, frozen=True):
     """One field of a body or query, and what is wrong with it."""
 
     field: str
-    problem: str
+    problem: str  # in English, until it is told
+
+    def told(self, language: str) -> str:
+        """Return what is wrong in "zh" or "en"."""
+        return in_language(self.problem, language, FIELDS)
 
 
 class Said(msgspec.Struct, frozen=True):
@@ -83,7 +88,7 @@ def error_document(
             message=chosen.message,
             hint=chosen.hint,
             translations=translations,
-            problems=list(problems),
+            problems=[FieldProblem(each.field, each.told(language)) for each in problems],
             details={key: _in_language(value, language) for key, value in values.items()},
         )
     )

@@ -12,6 +12,7 @@ from daemon.words import (
     doctor,
     failures,
     feishu,
+    fields,
     help,  # noqa: A004 - a subject's name
     intake,
     reasons,
@@ -34,6 +35,7 @@ SUBJECTS = (
     reasons,
     failures,
     feishu,
+    fields,
     tables,
     upkeep,
     web,

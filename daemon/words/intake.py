@@ -40,7 +40,7 @@ ZH: dict[str, str] = {
     "intake.not_there": "文件不存在",
     "intake.denied": "没有读取权限；请让守护进程能读它",
     "intake.read_failed": "无法读取（系统错误 {number}）",
-    "intake.picture_empty": "文件是空的",
+    "intake.picture_empty": "图片文件是空的",
     "intake.picture_too_big": "文件超过 {limit} MiB",
     "intake.no_picture": "内容不是图片（可读：{known}）",
     "intake.undecodable": "图片已损坏，无法解码；请重新导出",

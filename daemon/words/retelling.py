@@ -1,19 +1,30 @@
-"""English texts of records, journal and libraries' wrappings, told in the reader's language. Pure.
+"""Texts that were written in one language, told in the reader's: the sentence is found again. Pure.
 
 What is no sentence of the catalogue stays as it was written.
 """
 
 import re
 import string
+from collections import defaultdict
 from functools import cache
 from typing import NamedTuple
 
 from daemon.words.catalogue import CATALOGUE
 
 #: Sentences that are written into records: those of ``reasons``, and why a task is stuck.
-_AREAS = ("reason.", "stuck.")
+RECORDS = ("reason.", "stuck.")
+#: Why something was not taken, as a report in the inbox says it in the language of reports.
+REPORTS = ("intake.",)
+#: What a field may hold.
+FIELDS = ("field.",)
+#: Stands for what only the other language tells, such as a library's own words.
+_UNTOLD = "…"
 #: Longer texts are told as they are: somebody else's, and not worth looking through.
 _MAX_CHARACTERS = 1000
+
+
+#: Placeholders that hold sentences, or parts of some.
+_NESTED = {"why", "kind"}
 
 
 class _Pattern(NamedTuple):
@@ -22,36 +33,40 @@ class _Pattern(NamedTuple):
     matches: re.Pattern[str]
 
 
-def in_language(text: str, language: str) -> str:
-    """Return *text* in "zh" or "en", as far as its sentences are known."""
+def in_language(text: str, language: str, among: tuple[str, ...] = RECORDS) -> str:
+    """Return *text* in "zh" or "en", as far as its sentences are known *among* these areas."""
     if len(text) > _MAX_CHARACTERS:
         return text
-    whole = _retold(text, language)
+    whole = _retold(text, language, among)
     if whole is not None:
         return whole
     between = "；" if language == "zh" else "; "
     parts = re.split("; |；", text)
-    retold = [_retold(part, language) for part in parts]
+    retold = [_retold(part, language, among) for part in parts]
     if not any(retold):
         return text
     return between.join(new or old for new, old in zip(retold, parts, strict=True))
 
 
-def _retold(text: str, language: str) -> str | None:
-    for pattern in _patterns("en" if language == "zh" else "zh"):
+def _retold(text: str, language: str, among: tuple[str, ...]) -> str | None:
+    for pattern in _patterns("en" if language == "zh" else "zh", among):
         if text.startswith(pattern.beginning) and (found := pattern.matches.fullmatch(text)):
             values = found.groupdict()
-            if "why" in values:
-                values["why"] = in_language(values["why"], language)
-            return CATALOGUE[language][pattern.key].format(**values)
+            for name in _NESTED & values.keys():
+                values[name] = in_language(values[name], language, among)
+            return CATALOGUE[language][pattern.key].format_map(defaultdict(_untold, values))
     return None
 
 
+def _untold() -> str:
+    return _UNTOLD
+
+
 @cache
-def _patterns(language: str) -> list[_Pattern]:
+def _patterns(language: str, among: tuple[str, ...]) -> list[_Pattern]:
     """Return what sentences look like in a language, those with most text of their own first."""
     sentences = CATALOGUE[language]
-    found = [_pattern(key, sentences[key]) for key in sentences if key.startswith(_AREAS)]
+    found = [_pattern(key, sentences[key]) for key in sentences if key.startswith(among)]
     return [pattern for _, pattern in sorted(found, key=lambda each: -each[0])]
 
 

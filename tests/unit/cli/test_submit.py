@@ -92,9 +92,11 @@ async def test_the_verdict_of_a_running_daemon_is_told_row_by_row(command, job, 
 
         verdict = await submit(broken, code=1)
         # reports speak the language of tables: Chinese, as this daemon is not told otherwise
-        assert verdict["unreadable"] == "内容不是 JSON"
+        report = Path(verdict["reports"][0]).read_text("utf-8")
+        assert "原因：内容不是 JSON。" in report
+        assert verdict["unreadable"] == "the content is no JSON: …"
         text = await asyncio.to_thread(command, "submit", str(broken), code=1)
-        assert text == "broken.json: rejected: 内容不是 JSON\n"
+        assert text == "broken.json: rejected: the content is no JSON: …\n"
         assert len((await asyncio.to_thread(command.json, "tasks"))["tasks"]) == 2
 
 

@@ -11,9 +11,10 @@ import config
 import daemon
 from config.sentences import SENTENCES
 from daemon.dispatch.row_report import TROUBLES
-from daemon.words import Words, language_of
+from daemon.words import LANGUAGES, Words, language_of
 from daemon.words.catalogue import CATALOGUE
 from daemon.words.headings import SHOWN
+from daemon.words.retelling import FIELDS, RECORDS, REPORTS, in_language
 from ledger.batch import BatchStatus
 from ledger.status import Stage
 from tests.fakes.chinese import chinese_in, english_in
@@ -26,7 +27,7 @@ SOURCES = sorted(path for path in DAEMON.rglob("*.py") if not path.is_relative_t
 #: What makes a sentence of ``config.sentences``.
 FAULT_MAKERS = {"fault", "Fault", "Problem.of"}
 #: Text of libraries and the system, which is English, and what stands for it in Chinese.
-FOREIGN = {"said", "error", "reason", "number", "task"}
+FOREIGN = {"said", "error", "reason", "number", "task", "type"}
 
 
 def placeholders(sentence: str) -> set[str]:
@@ -59,7 +60,7 @@ def test_every_fault_of_the_settings_has_a_sentence_and_every_sentence_a_fault()
 @pytest.mark.parametrize("key", CATALOGUE["en"])
 def test_both_languages_fill_the_same_placeholders(key):
     apart = placeholders(CATALOGUE["zh"][key]) ^ placeholders(CATALOGUE["en"][key])
-    own = not key.startswith(("intake.", "failure.", "table.xlsx_damaged"))
+    own = not key.startswith(("intake.", "failure.", "field.", "table.xlsx_damaged"))
     assert apart == set() if own else apart <= FOREIGN
 
 
@@ -72,6 +73,20 @@ def test_no_sentence_has_words_of_the_other_language_but_for_what_it_is_given(se
 def test_both_languages_have_a_heading_for_every_column():
     assert SHOWN["en"].keys() == SHOWN["zh"].keys()
     assert chinese_in("".join(SHOWN["en"].values())) == ""
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_sentence_that_was_written_in_one_language_is_told_in_the_other(language):
+    other = "en" if language == "zh" else "zh"
+    for among in (RECORDS, REPORTS, FIELDS):
+        for key in (key for key in CATALOGUE["en"] if key.startswith(among)):
+            holes = placeholders(CATALOGUE[other][key])
+            if placeholders(CATALOGUE[language][key]) == holes:
+                filled = {hole: f"<{hole}>" for hole in holes}
+                written = CATALOGUE[other][key].format(**filled)
+                told = CATALOGUE[language][key].format(**filled)
+                assert in_language(written, language, among) == told
+                assert in_language(told, language, among) == told
 
 
 def keys_in_code() -> set[str]:
@@ -90,7 +105,7 @@ def keys_in_code() -> set[str]:
 def test_every_sentence_is_said_somewhere():
     # put together from records
     made = {"action", "actor", "batch", "column", "error", "stage", "story", "stuck", "table"}
-    made |= {"trouble", "intake", "failure", "status", "reason"}
+    made |= {"trouble", "intake", "failure", "status", "reason", "field"}
     said = keys_in_code()
     unsaid = {key for key in CATALOGUE["en"] if key.partition(".")[0] not in made} - said
     assert not unsaid
