@@ -1,6 +1,5 @@
 """`demo`: the main job with nothing but this package: simulator, example rows, real daemon."""
 
-import asyncio
 import csv
 import io
 import shutil
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 import msgspec
+import uvloop
 
 from config.load import load
 from config.settings import Server, Settings
@@ -40,7 +40,7 @@ SECONDS_PER_JOB = 0.4
 def demo(*, rows: int | None, keep_running: bool, folder: Path | None) -> int:
     """Make the example rows' pictures and videos, and show where they lie."""
     folder = folder or Path(tempfile.mkdtemp(prefix="rowkeeper-demo-"))
-    return asyncio.run(_run(folder.absolute(), rows, keep_running=keep_running))
+    return uvloop.run(_run(folder.absolute(), rows, keep_running=keep_running))
 
 
 async def _run(folder: Path, rows: int | None, *, keep_running: bool) -> int:

@@ -28,7 +28,7 @@ def run(invocation: Invocation, *, once: bool = False) -> int:
         settings = invocation.settings  # before the slow imports: bad settings are told at once
     except ConfigError as error:
         raise with_templates(error) from error
-    import asyncio  # noqa: PLC0415 - commands that only read must not pay for it
+    import uvloop  # noqa: PLC0415 - commands that only read must not pay for it
 
     from daemon import app, logs  # noqa: PLC0415 - likewise
     from daemon.cli import progress  # noqa: PLC0415 - likewise
@@ -42,7 +42,7 @@ def run(invocation: Invocation, *, once: bool = False) -> int:
     manager = ServiceManager(invocation.env)
     observer = progress.observer_on_terminal(invocation.words)
     try:
-        return asyncio.run(
+        return uvloop.run(
             app.run(
                 settings,
                 once=once,

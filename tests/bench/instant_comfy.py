@@ -15,6 +15,7 @@ from collections import Counter
 from contextlib import AbstractContextManager
 from pathlib import Path
 from time import time
+from typing import cast
 from urllib.parse import parse_qs, urlsplit
 
 import orjson
@@ -94,8 +95,7 @@ class Wire(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Remember where answers go."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         """Answer every request that is whole."""
