@@ -32,9 +32,9 @@ def encode(value: object) -> bytes:
 
 
 @lru_cache(maxsize=256)
-def encode_word(word: str) -> bytes:
-    """Return one of the few words that say who changes what, and how, as JSON."""
-    return encode(word)
+def encode_author(actor: str, op: str) -> bytes:
+    """Return who changes what, and how, as members of a JSON object; there are few of them."""
+    return b'"actor":%b,"op":%b' % (encode(actor), encode(op))
 
 
 def encode_evidence(evidence: Mapping[str, Json] | None) -> bytes:

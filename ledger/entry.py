@@ -7,7 +7,7 @@ import msgspec
 import orjson
 
 from ledger.batch import Batch
-from ledger.encoding import encode, encode_evidence, encode_word
+from ledger.encoding import encode, encode_author, encode_evidence
 from ledger.task import Json, Task
 
 #: The meta section whose records say that a task (``key``) moved to ``archive/`` (``value``: the
@@ -87,8 +87,7 @@ def transaction_with(
 ) -> Transaction:
     """Return the same of records that ``as_json`` has *encoded* already."""
     try:
-        encode_word(op)
-        encode_word(actor)
+        encode_author(actor, op)
         if reason is not None:
             encode(reason)
         if evidence is not None:

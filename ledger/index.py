@@ -41,24 +41,21 @@ class Index:
 
     def apply(self, record: Record, encoded: bytes) -> None:
         """Take in one durable record, which is *encoded* as JSON."""
-        if isinstance(record, Task):
-            self._apply_task(record, encoded)
+        if not isinstance(record, Task):
+            if isinstance(record, Meta) and record.section == ARCHIVED:
+                self._forget(record.key)
+            apply(self._state, record, encoded)
             return
-        if isinstance(record, Meta) and record.section == ARCHIVED:
-            self._forget(record.key)
-        apply(self._state, record, encoded)
-
-    def _apply_task(self, task: Task, encoded: bytes) -> None:
         tasks = self._state.tasks
-        before = tasks.open_task(task.task_id)
-        if before is not None and stands_alike(before, task):
-            tasks.replace(task)
-            if task.metadata.table_row is not None:
-                self._note_outbox(task)
+        before = tasks.open_task(record.task_id)
+        if before is not None and stands_alike(before, record):
+            tasks.replace(record)
+            if record.metadata.table_row is not None:
+                self._note_outbox(record)
             return
-        stage = self._leave(task.task_id)
-        apply(self._state, task, encoded)
-        self._enter(task, stage)
+        stage = self._leave(record.task_id)
+        apply(self._state, record, encoded)
+        self._enter(record, stage)
 
     def apply_encoded(self, keys: TaskKeys, encoded: bytes) -> None:
         """Take in one durable task given as JSON, whose *keys* are these; as ``apply``."""

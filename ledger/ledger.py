@@ -119,10 +119,7 @@ class Ledger(Reading):
         transaction = transaction_with(
             records, write_set.encoded, op, actor, reason=reason, evidence=evidence
         )
-        await self._send(transaction, write_set)
-
-    def _send(self, transaction: Transaction, write_set: WriteSet) -> Done:
-        """Hand over what was checked just now; nobody else may have had a turn since."""
+        # checked just now: nobody else has had a turn since, nor has one until it is counted in
         pending = self._pending
         if not self._writable or write_set.pending is not pending:
             raise LedgerClosed("the ledger takes no changes: it is not open, or a write failed")
@@ -130,7 +127,7 @@ class Ledger(Reading):
         done: Done = asyncio.get_running_loop().create_future()
         self._backend.append(transaction)
         self._under_way.append((transaction, pending, done))
-        return done
+        await done
 
     def _written(self, transactions: Sequence[Transaction], outcome: int | LedgerClosed) -> None:
         """Go on with the oldest transactions under way, which these are."""

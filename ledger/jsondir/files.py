@@ -7,7 +7,7 @@ process there. A step that returned has reached the disk; one that raised may ha
 import contextlib
 import errno
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 #: No write of more than this goes unsynced: one large sync would stall the commits behind it.
@@ -47,16 +47,18 @@ class Disk:
         """Open a journal that is there for appending."""
         return self.open(path, os.O_WRONLY | os.O_APPEND)
 
-    def append(self, fd: int, lines: Iterable[bytes]) -> int:
+    def append(self, fd: int, lines: Sequence[bytes]) -> int:
         """Append *lines*, make them durable with one sync, and return how many bytes they are.
 
         After an OSError the descriptor is not used again.
         """
         self.reached("journal.before_append")
-        size_bytes = 0
-        for piece in _of_bounded_size(lines):
-            self.write(fd, piece)
-            size_bytes += len(piece)
+        size_bytes = sum(map(len, lines))
+        if size_bytes <= PIECE_BYTES:
+            self.write(fd, b"".join(lines))
+        else:
+            for piece in _of_bounded_size(lines):
+                self.write(fd, piece)
         self.reached("journal.after_append_before_sync")
         self.sync(fd)
         self.reached("journal.after_sync")

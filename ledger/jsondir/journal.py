@@ -5,6 +5,7 @@ seq of its first line as ``tx``; its last line carries ``n``, the number of line
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import msgspec
@@ -12,7 +13,7 @@ from isal.isal_zlib import crc32
 
 from ledger import encoding
 from ledger.batch import Batch
-from ledger.encoding import encode_evidence, encode_word
+from ledger.encoding import encode_author, encode_evidence
 from ledger.entry import Meta, Record, Transaction
 from ledger.task import Json, Task
 
@@ -62,15 +63,15 @@ def encode(transaction: Transaction, first_seq: int, at: str) -> list[bytes]:
 
 def encode_all(transactions: Sequence[Transaction], first_seq: int, at: str) -> list[bytes]:
     """Return the lines of transactions that follow one another, as ``encode`` those of one."""
-    time, seq = at.encode(), first_seq
+    seq = first_seq
     lines: list[bytes] = []
     for transaction in transactions:
-        tx, count, why = seq, len(transaction.records), _why(transaction)
-        actor, op = encode_word(transaction.actor), encode_word(transaction.op)
-        for place, record in enumerate(transaction.records):
-            number = b',"n":%d' % count if place == count - 1 else b""
-            said = (seq, time, actor, op, tx, number, _KINDS[type(record)])
-            lines.append(sealed(_LINE % (*said, transaction.encoded[place], why)))
+        tx, count = seq, len(transaction.records)
+        said, why = _said(at, transaction.actor, transaction.op), _why(transaction)
+        for record, encoded in zip(transaction.records, transaction.encoded, strict=False):
+            number = b',"n":%d' % count if seq - tx == count - 1 else b""
+            body = _LINE % (seq, said, tx, number, _KINDS[type(record)], encoded, why)
+            lines.append(sealed(body))
             seq += 1
     return lines
 
@@ -124,8 +125,13 @@ def first_seq_of(path: Path) -> int | None:
 
 
 _NO_REASON = b',"reason":null,"evidence":null'
-_LINE = b'{"seq":%d,"at":"%b","actor":%b,"op":%b,"tx":%d%b,"%b":%b%b'
+_LINE = b'{"seq":%d,%b,"tx":%d%b,"%b":%b%b'
 _KINDS: dict[type[Record], bytes] = {Task: b"task", Batch: b"batch", Meta: b"meta"}
+
+
+@lru_cache(maxsize=256)
+def _said(at: str, actor: str, op: str) -> bytes:
+    return b'"at":"%b",%b' % (at.encode(), encode_author(actor, op))
 
 
 def _why(transaction: Transaction) -> bytes:

@@ -114,29 +114,22 @@ class Writer(threading.Thread):
         """Append what arrived together with one sync, and answer each group."""
         if not groups:
             return
-        seq = self._next_seq - 1
+        transactions = [each for group in groups for each in group.transactions]
+        at, before_bytes = to_timestamp(self._now()), self._journal.size_bytes
         if self._failure is None:
-            self._append([each for group in groups for each in group.transactions])
-        if self._failure is not None:
-            for group in groups:
-                group.answer(self._failure)
-            return
+            self._append(transactions, at)
         for group in groups:
-            seq += group.records_count
-            group.answer(seq)
+            self._next_seq += group.records_count if self._failure is None else 0
+            group.answer(self._failure or self._next_seq - 1)
+        if self._failure is None:  # nobody waits for the rest
+            self._folding.take(transactions, self._journal.size_bytes - before_bytes)
+            self._journal.note(transactions, at)
 
-    def _append(self, transactions: list[Transaction]) -> None:
-        at = to_timestamp(self._now())
-        before_bytes = self._journal.size_bytes
+    def _append(self, transactions: list[Transaction], at: str) -> None:
         try:
-            lines = encode_all(transactions, self._next_seq, at)
-            self._journal.append(lines)
+            self._journal.append(encode_all(transactions, self._next_seq, at))
         except Exception as error:  # noqa: BLE001 - whatever it was, nothing of the group counts
             self._fail(error)
-            return
-        self._folding.take(transactions, self._journal.size_bytes - before_bytes)
-        self._journal.note(transactions, at)
-        self._next_seq += len(lines)
 
     def _fail(self, error: Exception) -> None:
         """End writing; try to take back at once what was not acknowledged."""
