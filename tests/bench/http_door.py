@@ -1,9 +1,10 @@
 """Changes through the daemon's HTTP door, 64 clients in flight, beside an empty handler's rate.
 
 The change is the cancelling of a waiting task: checked, written to the journal, synced, shown,
-answered. The peer is a bare aiohttp handler that answers nothing, the floor one that does the promised
-work and nothing else (``http_peers``). Both run in a process of their own, as the daemon does, and
-the same client asks them in turns, over connections that are open before it begins. A hundredth of
+answered. The peer is a bare aiohttp handler that answers nothing, on asyncio's own event loop, as
+aiohttp's servers come, and beside it on the daemon's; the floor is one that does the promised work
+and nothing else (``http_peers``). All run in a process of their own, as the daemon does, and the
+same client asks them in turns, over connections that are open before it begins. A hundredth of
 the changes is as many as are in flight, so the p99 is the slowest moment of the run: the floor's
 stands beside it, for a slow sync of the disk makes all of them wait.
 """
@@ -21,6 +22,7 @@ from ledger.status import Stage
 from tests.bench.benchmark import Benchmark, Size, Target
 from tests.bench.http_peers import TOKEN
 from tests.bench.installation import running
+from tests.bench.own_process import own_process
 from tests.fakes.records import batch_record, task_record
 from tests.fakes.world import World
 
@@ -63,32 +65,32 @@ def _measure(folder: Path, size: Size) -> Mapping[str, float]:
     with DirectLedger(world.ledger) as ledger:
         tasks = [task_record(n) for n in range(1, count * ROUNDS + 1)]
         ledger.commit(batch_record(), *tasks, op="batch.accepted", actor="bench")
-    command = [sys.executable, "-m", "tests.bench.http_peers", str(folder), str(count * ROUNDS)]
-    peer = subprocess.Popen(command, stdout=subprocess.PIPE)
-    empty, promised, ours = [], [], []
-    try:
-        assert peer.stdout is not None
-        peer_url = f"http://127.0.0.1:{int(peer.stdout.readline())}"
-        with running(world) as daemon:
-            for turn in range(ROUNDS):
-                first = 1 + turn * count
-                empty.append(_ask(f"{peer_url}/empty", TOKEN, first, count))
-                promised.append(_ask(f"{peer_url}/promised", TOKEN, first, count))
-                ours.append(_ask(daemon.url, daemon.token, first, count))
-    finally:
-        peer.terminate()
-        peer.wait()
+    peers = [
+        own_process("tests.bench.http_peers", loop, str(folder), str(count * ROUNDS))
+        for loop in ("asyncio", "uvloop")
+    ]
+    empty, likewise, promised, ours = [], [], [], []
+    with peers[0] as stock, peers[1] as same, running(world) as daemon:
+        for turn in range(ROUNDS):
+            first = 1 + turn * count
+            empty.append(_ask(f"{stock}/empty", TOKEN, first, count))
+            likewise.append(_ask(f"{same}/empty", TOKEN, first, count))
+            promised.append(_ask(f"{same}/promised", TOKEN, first, count))
+            ours.append(_ask(daemon.url, daemon.token, first, count))
     state = read_state(world.ledger)
     cancelled = sum(task.stage is Stage.CANCELLED for task in state.tasks.values())
     assert cancelled == count * ROUNDS, cancelled
     empty_rate, _ = map(median, zip(*empty, strict=True))
+    likewise_rate, _ = map(median, zip(*likewise, strict=True))
     floor, floor_tail = map(median, zip(*promised, strict=True))
     rate, tail = map(median, zip(*ours, strict=True))
     return {
         "empty handler, requests/s": empty_rate,
+        "empty handler on uvloop, requests/s": likewise_rate,
         "promised work alone, changes/s": floor,
         "changes/s": rate,
         "share of the empty handler's rate": rate / empty_rate,
+        "share of the empty handler's rate on uvloop": rate / likewise_rate,
         "promised work alone, share of the empty handler's rate": floor / empty_rate,
         "share of the promised work alone": rate / floor,
         "p99 of the promised work alone, ms": 1000 * floor_tail,

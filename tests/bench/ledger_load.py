@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+import uvloop
+
 from tests.bench.benchmark import Benchmark, Size, Target
 from tests.bench.ledger_committing import Committers, into, ledger_of
 
@@ -50,7 +52,7 @@ async def _readers(folder: Path, seconds: float) -> dict[str, float]:
 
 def readers(folder: Path, size: Size) -> Mapping[str, float]:
     """Commit while another process reads the state again and again, without a lock."""
-    return asyncio.run(_readers(folder / "ledger", size.of(1000, 50) / 1000))
+    return uvloop.run(_readers(folder / "ledger", size.of(1000, 50) / 1000))
 
 
 async def _pauses(folder: Path, tasks: int, seconds: float) -> dict[str, float]:
@@ -77,7 +79,7 @@ async def _pauses(folder: Path, tasks: int, seconds: float) -> dict[str, float]:
 def pauses(folder: Path, size: Size) -> Mapping[str, float]:
     """Commit while a large ledger is written down, and moves to the archive."""
     tasks = size.of(100_000, 2_000)
-    return asyncio.run(_pauses(folder / "ledger", tasks, size.of(6_000, 50) / 1000))
+    return uvloop.run(_pauses(folder / "ledger", tasks, size.of(6_000, 50) / 1000))
 
 
 BENCHMARKS = (

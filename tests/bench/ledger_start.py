@@ -1,6 +1,5 @@
 """Opening a large ledger, and what it costs in memory from then on."""
 
-import asyncio
 import gc
 import subprocess
 import sys
@@ -9,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import orjson
+import uvloop
 
 from ledger.jsondir.store import JsonDirBackend
 from ledger.ledger import Ledger
@@ -83,7 +83,7 @@ def start(folder: Path, size: Size) -> Mapping[str, float]:
     tasks, lines = size.of(100_000, 500), size.of(50_000, 250)
     made = make_aside(folder / "ledger", tasks, lines=lines)
     loads = _loads_seconds(made)
-    figures = asyncio.run(_start(made))
+    figures = uvloop.run(_start(made))
     return {
         "orjson.loads, seconds": loads,
         "open / orjson.loads": figures["open, seconds"] / loads,
@@ -152,4 +152,4 @@ BENCHMARKS = (
 )
 
 if __name__ == "__main__":
-    print(*asyncio.run(_bytes_and_objects(Path(sys.argv[1]), Path(sys.argv[2]))))  # noqa: T201
+    print(*uvloop.run(_bytes_and_objects(Path(sys.argv[1]), Path(sys.argv[2]))))  # noqa: T201

@@ -1,9 +1,10 @@
 """Durable updates: against the bare steps, SQLite, whole-file rewrites, and a larger ledger."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from statistics import median
+
+import uvloop
 
 from ledger.entry import transaction_of
 from ledger.jsondir.journal import encode
@@ -138,7 +139,7 @@ async def _many(folder: Path, size: Size) -> dict[str, list[float]]:
 
 def updates(folder: Path, size: Size) -> Mapping[str, float]:
     """One update at a time, and 64 writers, each beside its peers."""
-    one, many = asyncio.run(_one(folder, size)), asyncio.run(_many(folder, size))
+    one, many = uvloop.run(_one(folder, size)), uvloop.run(_many(folder, size))
     return {
         "one at a time, per second": median(one["ledger"]),
         "bare append and fdatasync, per second": median(one["bare steps"]),
@@ -200,7 +201,7 @@ def _fresh(ledger: Ledger, seconds: float) -> Callable[[], Awaitable[float]]:
 
 def growth(folder: Path, size: Size) -> Mapping[str, float]:
     """The same rates in a ledger of 100,000 tasks as in one of 1,000."""
-    rates = asyncio.run(_growth(folder, size))
+    rates = uvloop.run(_growth(folder, size))
     return {
         "one at a time, 1,000 tasks, per second": median(rates["one, small"]),
         "one at a time, 100,000 tasks / 1,000": _ratio(rates, "one, large", "one, small"),
@@ -222,9 +223,9 @@ async def _rate(folder: Path, tasks: int, committers: int, seconds: float) -> fl
 def rewrites(folder: Path, size: Size) -> Mapping[str, float]:
     """Against a script that writes all its tasks anew for each change."""
     some, many, seconds = size.of(10_000, 1_040), size.of(100_000, 2_000), _seconds(size)
-    one = asyncio.run(_rate(folder / "one", some, 1, seconds))
-    one_of_many = asyncio.run(_rate(folder / "one-of-many", many, 1, seconds))
-    together = asyncio.run(_rate(folder / "together", some, WRITERS, seconds))
+    one = uvloop.run(_rate(folder / "one", some, 1, seconds))
+    one_of_many = uvloop.run(_rate(folder / "one-of-many", many, 1, seconds))
+    together = uvloop.run(_rate(folder / "together", some, WRITERS, seconds))
     rewrite = _rewrites(folder / "some.json", some, seconds)
     rewrite_many = _rewrites(folder / "many.json", many, seconds)
     return {

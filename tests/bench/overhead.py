@@ -2,11 +2,13 @@
 
 import asyncio
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from random import Random
+from typing import TypeAlias
 
 import orjson
+import uvloop
 from PIL import Image
 
 from daemon import logs
@@ -28,11 +30,14 @@ from tests.fakes.world import World, small_rows, small_world
 IN_FLIGHT = 64
 #: Durable changes a row after its acceptance; the straight lines make as many.
 STEPS = 4
-#: Name, what it keeps, what it does with a file; see ``straight_line``.
-LINES: tuple[tuple[str, Callable[[Path], Rows], Keep], ...] = (
-    ("straight line", BareLines, keep),
-    ("straight line that proves its files", BareLines, keep_proven),
-    ("straight line with ledger and proof", RealLedger, keep_proven),
+Run: TypeAlias = Callable[[Coroutine[None, None, float]], float]
+#: Name, its event loop, what it keeps, what it does with a file; see ``straight_line``. The first
+#: is asyncio as it comes, the others run on the daemon's own loop.
+LINES: tuple[tuple[str, Run, Callable[[Path], Rows], Keep], ...] = (
+    ("straight line", asyncio.run, BareLines, keep),
+    ("straight line on uvloop", uvloop.run, BareLines, keep),
+    ("straight line that proves its files", uvloop.run, BareLines, keep_proven),
+    ("straight line with ledger and proof", uvloop.run, RealLedger, keep_proven),
 )
 
 
@@ -45,8 +50,13 @@ def _measure(folder: Path, rows: int, side: int) -> Mapping[str, float]:
         daemon, appends, asked = _daemon(folder / "world", url, rows)
     assert appends == STEPS, appends
     figures = {"daemon, rows/s": daemon, "requests a row": sum(asked.values()) / rows}
-    for name, kept, how in LINES:
-        figures[f"{name}, rows/s"] = rate = _straight(folder / name, picture, rows, kept, how)
+    for name, run, kept, how in LINES:
+        place = folder / name
+        place.mkdir()
+        with instant_comfy(picture) as url:
+            line = StraightLine(url, place, kept(place), how)
+            rate = run(line.rate(rows, min(IN_FLIGHT, rows)))
+        figures[f"{name}, rows/s"] = rate
         figures[f"daemon / {name}"] = daemon / rate
     return figures
 
@@ -57,19 +67,9 @@ def _daemon(folder: Path, url: str, rows: int) -> tuple[float, int, dict[str, in
     world.drop("rows", small_rows(rows))
     with (folder / "log").open("w") as log:
         logs.set_up(world.settings().log, log)
-        assert asyncio.run(world.run_here(seconds=600)) == 0
+        assert uvloop.run(world.run_here(seconds=600)) == 0
     asked = orjson.loads(urllib.request.urlopen(url + "/asked").read())
     return rate_of(world), _changes_a_row(world), asked
-
-
-def _straight(
-    folder: Path, picture: Path, rows: int, kept: Callable[[Path], Rows], how: Keep
-) -> float:
-    """Return the rows per second of a straight line."""
-    folder.mkdir()
-    with instant_comfy(picture) as url:
-        line = StraightLine(url, folder, kept(folder), how)
-        return asyncio.run(line.rate(rows, min(IN_FLIGHT, rows)))
 
 
 def rate_of(world: World) -> float:

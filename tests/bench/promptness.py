@@ -1,10 +1,11 @@
 """How soon things go on: a finished prompt's file, the next prompt, more servers."""
 
-import asyncio
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
+
+import uvloop
 
 from daemon import logs
 from tests.bench.benchmark import Benchmark, Size, Target
@@ -21,7 +22,7 @@ def finish_rows(folder: Path, urls: list[str], rows: int, *, max_in_flight: int 
     world.drop("rows", small_rows(rows))
     with (folder / "log").open("w") as log:
         logs.set_up(world.settings().log, log)
-        assert asyncio.run(world.run_here(seconds=600)) == 0
+        assert uvloop.run(world.run_here(seconds=600)) == 0
     return world
 
 
