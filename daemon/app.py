@@ -80,13 +80,14 @@ async def run(
     manager.status(words("liveness.opening"))
     async with open_ground(settings, workflows, clock, must_be_whole=once) as ground:
         with signals(stop, reloading.reload), loop_first():
-            await _recover(ground, manager, words)
+            recovery = _recovery(ground, manager, words)
+            await recovery.recover()
             intake = _intake(ground, workflows)
             tables = make_table_work(ground, intake)
             work = await _work(ground, intake, tables, manager, words)
             reloading.add(lambda anew: work.alerts.replace(anew.alerts))
             reloading.add(lambda _: workflows.replaced())
-            services = [*work.services, *([observer(work.desk)] if observer else [])]
+            services = [recovery, *work.services, *([observer(work.desk)] if observer else [])]
             if once:
                 services.append(work.completion)
             try:
@@ -105,15 +106,15 @@ def _intake(ground: Ground, workflows: Workflows) -> Intake:
     )
 
 
-async def _recover(ground: Ground, manager: ServiceManager, words: Words) -> None:
-    """Settle what an earlier process left open, before anything new begins."""
+def _recovery(ground: Ground, manager: ServiceManager, words: Words) -> Recovery:
+    """Return what settles what an earlier process left open."""
 
     def report(server: str, settled: int, total: int) -> None:
         line = words("liveness.recovering", server=server, settled=settled, total=total)
         manager.status(line)
 
     ledger, settlement, clock = ground.ledger, ground.settlement, ground.clock
-    await Recovery(ledger, ground.servers, settlement, clock, report).recover()
+    return Recovery(ledger, ground.servers, settlement, clock, report)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -76,7 +76,8 @@ class Follower:
 
     async def _look(self) -> float:
         """Look after the prompts that need it; returns how soon absent ones want another look."""
-        inside = self._ledger.in_stage(Stage.QUEUED, Stage.RUNNING, server=self._server.name)
+        found = self._ledger.in_stage(Stage.QUEUED, Stage.RUNNING, server=self._server.name)
+        inside = [task for task in found if self._is_to_be_followed(task)]
         if not inside or not self._ledger.writable:
             return self._settings.poll_seconds
         if self._clock.monotonic() - self._polled_at >= self._settings.poll_seconds:
@@ -97,6 +98,10 @@ class Follower:
         )
         again = settled.look_again_in_seconds
         return self._settings.poll_seconds if again is None else max(again, 0.05)
+
+    def _is_to_be_followed(self, task: Task) -> bool:
+        """Say whether the task is ours by now; an operator's intent does not wait for recovery."""
+        return task.requested is not None or task.task_id not in self._settlement.left_to_recovery
 
     async def _before_a_poll(self, inside: list[Task]) -> None:
         """Do what is done once a poll; a poll needs no news, for it looks after all prompts."""

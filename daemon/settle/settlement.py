@@ -37,7 +37,8 @@ class Settled(msgspec.Struct, kw_only=True):
     """What is left to do after a look at some tasks."""
 
     submit_again: list[Task] = msgspec.field(default_factory=list)
-    look_again_in_seconds: float | None = None  # absent ones; None when there are none
+    undecided: list[Task] = msgspec.field(default_factory=list)  # absent, but may still show up
+    look_again_in_seconds: float | None = None  # at those; None when there are none
 
 
 class Settlement:
@@ -64,6 +65,7 @@ class Settlement:
         self._servers = servers
         self._name_outputs = name_outputs
         self.absences = Absences(clock)
+        self.left_to_recovery: set[str] = set()  # tasks that need not be looked at before it did
 
     async def settle(
         self,
@@ -113,6 +115,7 @@ class Settlement:
         if verdict.decision is Decision.LOOK_AGAIN:
             known = settled.look_again_in_seconds
             settled.look_again_in_seconds = max(left_seconds, known or 0.0)
+            settled.undecided.append(task)
         return verdict
 
     async def _probed(

@@ -1,12 +1,15 @@
-"""Before new work is accepted: settles the work that was open when the last process ended.
+"""Settles the work that was open when the last process ended, as far as can be before new work.
 
 Every task in submitting, queued and running gets its verdict from evidence (``Settlement``), many
-at a time, one read of the queue per server and portion. A server that is down postpones its own
-tasks only; they stay as they are and the steps settle them when it is back. Tasks in
-``collecting`` need no verdict: their download resumes behind the opened doors.
+at a time, one read of the queue per server and portion; until then the doors stay closed. What a
+server does not know has to be waited for: that goes on behind the opened doors, and keeps nobody
+waiting but its own rows. Nor is there a risk in what runs beside: prompts are told apart by their
+ids, results by the attempt's folder, and the undecided ones hold their slots. A server that is
+down, or does not answer for long, postpones its own tasks only. Tasks in ``collecting`` need no
+verdict: their download resumes.
 
-Each verdict is durable at once. What a server does not know has to be waited for; since when it
-does not is noted before, so that starts that are killed while they wait add up to one that is not.
+Each verdict is durable at once. Since when a server does not know a prompt is noted before it is
+waited for, so that starts that are killed while they wait add up to one that is not.
 """
 
 import asyncio
@@ -20,6 +23,7 @@ import structlog
 from config.settings import Server
 from daemon.clock import Clock
 from daemon.comfy.server import AnswerLost, Unreachable, WorkflowServer
+from daemon.running import Crew
 from daemon.settle.absences import SECTION as ABSENCES
 from daemon.settle.absences import forgotten
 from daemon.settle.settlement import Settlement
@@ -33,15 +37,16 @@ log = structlog.get_logger()
 
 #: Tasks asked about at a time, so that memory does not grow with the number of open tasks.
 PORTION = 200
-#: A server that has not answered for so long does not hold up the others any more.
-PATIENCE_SECONDS = 60.0
+#: When no server has told us anything new for so long, the others need not wait for the rest.
+PATIENCE_SECONDS = 10.0
 
 
 class Recovered(msgspec.Struct, frozen=True, kw_only=True):
-    """What recovery found; each number counts tasks."""
+    """What recovery found before the doors opened; each number counts tasks."""
 
     open: int
     settled: int
+    undecided: int  # their server does not know them; it is asked again behind the opened doors
     postponed: int  # their server does not answer
     collecting: int  # their download goes on behind the opened doors
 
@@ -50,7 +55,9 @@ Report: TypeAlias = Callable[[str, int, int], None]  # server, settled so far, o
 
 
 class Recovery:
-    """Settles the open work of an earlier process."""
+    """Settles the open work of an earlier process: ``recover``, then ``run`` beside the others."""
+
+    name = "recovery"
 
     def __init__(
         self,
@@ -65,55 +72,96 @@ class Recovery:
         self._settlement = settlement
         self._clock = clock
         self._report = report
+        self._news = asyncio.Event()
+        self._crew = Crew(len(servers), freed=self._news.set)
+        self._asked: set[str] = set()  # servers that have not told of all their tasks yet
+        self._counts: Counter[str] = Counter()
 
     async def recover(self) -> Recovered:
-        """Give every open task its verdict, all servers at once; a dead one holds up nobody."""
+        """Give open tasks their verdict, all servers at once; returns when new work may begin.
+
+        By then each server has been asked about all its tasks, or does not answer.
+        """
         open_tasks = self._ledger.in_stage(*IN_FLIGHT_STAGES)
-        collecting = len(self._ledger.in_stage(Stage.COLLECTING))
         for workflow_type, count in sorted(Counter(t.workflow_type for t in open_tasks).items()):
             log.info("recovery.found", workflow_type=workflow_type, tasks=count)
         by_server: dict[str, list[Task]] = {}
         for task in open_tasks:
             by_server.setdefault(task.server or "", []).append(task)
-        settled = await asyncio.gather(
-            *(self._recover_server(name, tasks) for name, tasks in by_server.items())
-        )
+        for name, tasks in by_server.items():
+            self._begin(name, tasks)
+        await self._first_looks()
+        settled, undecided = self._counts["settled"], self._counts["undecided"]
         recovered = Recovered(
             open=len(open_tasks),
-            settled=sum(settled),
-            postponed=len(open_tasks) - sum(settled),
-            collecting=collecting,
+            settled=settled,
+            undecided=undecided,
+            postponed=len(open_tasks) - settled - undecided,
+            collecting=len(self._ledger.in_stage(Stage.COLLECTING)),
         )
         log.info("recovery.ended", **msgspec.structs.asdict(recovered))
         return recovered
 
-    async def _recover_server(self, name: str, tasks: Sequence[Task]) -> int:
-        """Return how many of the server's tasks were settled."""
+    async def run(self, stop: asyncio.Event) -> None:
+        """Look again at what servers did not know; ended by *stop*, the next start goes on."""
+        try:
+            while self._crew and not stop.is_set():
+                self._news.clear()
+                self._crew.check()
+                await self._clock.pause(PATIENCE_SECONDS, self._news, stop)
+            self._crew.check()
+        finally:
+            self._crew.cancel()
+            await self._crew.finish()
+
+    async def _first_looks(self) -> None:
+        """Wait until all servers have told of their tasks, or none has had news for long."""
+        try:
+            while self._asked:
+                self._news.clear()
+                await self._clock.pause(PATIENCE_SECONDS, self._news)
+                self._crew.check()
+                if not self._news.is_set():
+                    log.warning("recovery.not_waited_for", servers=sorted(self._asked))
+                    self._asked.clear()
+        except BaseException:
+            self._crew.cancel()
+            raise
+
+    def _begin(self, name: str, tasks: Sequence[Task]) -> None:
         if name not in self._servers:
             log.error("recovery.unknown_server", server=name, tasks=len(tasks))
-            return 0
-        server, settings = self._servers[name]
+            return
+        self._asked.add(name)
+        self._settlement.left_to_recovery |= {task.task_id for task in tasks}
         ordered = sorted(tasks, key=lambda task: task.workflow_type)
-        self._settlement.absences.recall(self._ledger, name, ordered)
-        settled = 0
+        self._crew.start(name, self._recover_server(name, ordered))
+
+    async def _recover_server(self, name: str, tasks: Sequence[Task]) -> None:
+        """Look at the server's tasks, and once more at those that were absent."""
+        server, settings = self._servers[name]
+        self._settlement.absences.recall(self._ledger, name, tasks)
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS + settings.settle_seconds):
-                absent, again_seconds = await self._look(server, settings, ordered, len(tasks))
-                settled = len(tasks) - len(absent)
-                if absent:
-                    await self._note(self._settlement.absences.note(name, absent))
-                    await self._clock.pause(again_seconds)
-                    await self._look(server, settings, absent, len(tasks))
-        except (Unreachable, AnswerLost, TimeoutError) as error:
-            log.warning(
-                "recovery.postponed",
-                server=name,
-                tasks=len(tasks) - settled,
-                error=str(error) or "it does not answer",
-            )
-            return settled
-        await self._note(forgotten(name))
-        return len(tasks)
+            absent, again_seconds = await self._look(server, settings, tasks, len(tasks))
+            if absent:
+                await self._note(self._settlement.absences.note(name, absent))
+                self._told(name, undecided=len(absent))
+                await self._clock.pause(again_seconds)
+                still = [self._ledger.task(task.task_id) for task in absent]
+                open_still = [task for task in still if task.stage in IN_FLIGHT_STAGES]
+                await self._look(server, settings, open_still, len(tasks))
+            await self._note(forgotten(name))
+        except (Unreachable, AnswerLost, LedgerClosed) as error:  # the steps settle them later
+            log.warning("recovery.postponed", server=name, error=str(error))
+        finally:
+            self._settlement.left_to_recovery -= {task.task_id for task in tasks}
+            self._told(name)
+
+    def _told(self, name: str, *, undecided: int = 0) -> None:
+        """Take note that nobody has to wait for the server any more."""
+        self._counts["undecided"] += undecided
+        self._asked.discard(name)
+        self._news.set()
 
     async def _note(self, note: Meta) -> None:
         """Write down what the next start, should this one be killed, need not wait for again."""
@@ -129,25 +177,24 @@ class Recovery:
     ) -> tuple[list[Task], float]:
         """Settle *tasks*, of *total*, in portions.
 
-        Returns those that were absent at first, and when to look at them again.
+        Returns those that were absent, and when to look at them again.
         """
         absent: list[Task] = []
         again_seconds = 0.0
         for start in range(0, len(tasks), PORTION):
             portion = tasks[start : start + PORTION]
             settled = await self._settlement.settle(server, settings, portion)
-            if settled.look_again_in_seconds is not None:
-                again_seconds = max(again_seconds, settled.look_again_in_seconds)
-                absent += [
-                    task
-                    for task in portion
-                    if (now := self._ledger.task(task.task_id)).version == task.version
-                    and now.stage in IN_FLIGHT_STAGES
-                ]
+            absent += settled.undecided
+            again_seconds = max(again_seconds, settled.look_again_in_seconds or 0.0)
+            left = {task.task_id for task in settled.undecided}
+            self._settlement.left_to_recovery -= {task.task_id for task in portion} - left
+            self._counts["settled"] += len(portion) - len(left)
             settled_before = total - len(tasks)
             self._tell(server.name, settled_before + start + len(portion) - len(absent), total)
         return absent, again_seconds
 
     def _tell(self, server: str, settled: int, total: int) -> None:
         log.info("recovery.progress", server=server, settled=settled, tasks=total)
-        self._report(server, settled, total)
+        if server in self._asked:  # behind the opened doors others tell how the work stands
+            self._report(server, settled, total)
+        self._news.set()
