@@ -6,6 +6,7 @@ by ``ground``, the steps by ``_work``, with ``table_work`` and ``dispatch_work``
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
@@ -17,10 +18,11 @@ from daemon.collect.collector import Collector
 from daemon.dispatch_work import make_dispatch_work
 from daemon.follow.follower import Follower
 from daemon.follow.news import silence_seconds
-from daemon.ground import Ground, open_ground
+from daemon.ground import Ground
 from daemon.intake.accept import Intake
 from daemon.intake.inbox import Inbox
 from daemon.notify import ServiceManager
+from daemon.opening import Opening
 from daemon.reloading import ReadSettings, Reloading
 from daemon.running import Service, loop_first, run_services, signals
 from daemon.table_work import TableWork, make_table_work
@@ -75,11 +77,12 @@ async def run(
     reloading = Reloading(reload, manager)
     reloading.add(workflows.load)
     stop = asyncio.Event()
-    for folder in (settings.inbox.path, settings.outputs.path, settings.inputs.path):
-        folder.mkdir(parents=True, exist_ok=True)
-    manager.status(words("liveness.opening"))
-    async with open_ground(settings, workflows, clock, must_be_whole=once) as ground:
-        with signals(stop, reloading.reload), loop_first():
+    opening = Opening(settings, workflows, clock, manager, words)
+    async with AsyncExitStack() as closing:
+        closing.enter_context(signals(stop, reloading.reload))
+        if (ground := await opening.open(closing, stop, once=once)) is None:
+            return 0
+        with loop_first():
             recovery = _recovery(ground, manager, words)
             await recovery.recover()
             intake = _intake(ground, workflows)

@@ -54,6 +54,11 @@ class ServiceManager:
         """Show *text*, one line, in ``systemctl status``."""
         self._tell(f"STATUS={' '.join(text.split())}")
 
+    def starts_later(self, text: str, *, seconds: float) -> None:
+        """Say that the start takes *seconds* more at least, and why."""
+        self.status(text)
+        self._tell(f"EXTEND_TIMEOUT_USEC={round(seconds * 1e6)}")
+
     def feed_watchdog(self) -> None:
         """Say that the event loop turns; nothing when no watchdog waits for it."""
         if feed := self._feed():

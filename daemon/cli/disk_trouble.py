@@ -2,23 +2,19 @@
 
 import errno
 import pwd
-import shutil
 from pathlib import Path
 
 from config.errors import ConfigError
-from config.settings import Settings
 from daemon.cli.invocation import Invocation
-
-#: What is left on a disk that counts as full: less than anything that we write.
-_FULL_BELOW_BYTES = 1024 * 1024
+from daemon.disks import is_full, on_full_disks
 
 
 def sentence_on(error: OSError, invocation: Invocation) -> str | None:
     """Return what is wrong, where, and what to do; None for an error that needs no such words."""
     words = invocation.words
-    if error.errno == errno.ENOSPC:
-        full = _full_disks(invocation)
-        return words("trouble.disk_full", paths=", ".join(full)) if full else None
+    if is_full(error):
+        full = ", ".join(map(str, _full_folders(invocation)))
+        return words("trouble.disk_full", paths=full) if full else None
     path = error.filename2 or error.filename
     if path is None or error.errno not in (errno.EACCES, errno.EPERM):
         return None
@@ -28,26 +24,14 @@ def sentence_on(error: OSError, invocation: Invocation) -> str | None:
     return words("trouble.denied_owner", path=path, owner=owner)
 
 
-def _full_disks(invocation: Invocation) -> list[str]:
+def _full_folders(invocation: Invocation) -> list[Path]:
     """Return our folders that lie on full disks, one a disk."""
     try:
         settings = invocation.settings
     except ConfigError:
         return []
-    full: dict[int, str] = {}
-    for path in _folders(settings):
-        try:
-            device, free = path.stat().st_dev, shutil.disk_usage(path).free
-        except OSError:
-            continue  # it is not there yet
-        if free < _FULL_BELOW_BYTES:
-            full.setdefault(device, str(path))
-    return list(full.values())
-
-
-def _folders(settings: Settings) -> tuple[Path, ...]:
     places = (settings.ledger, settings.inbox, settings.inputs, settings.outputs)
-    return (settings.state_dir, *(place.path for place in places))
+    return on_full_disks((settings.state_dir, *(place.path for place in places)))
 
 
 def _owner_of(path: Path) -> str | None:

@@ -40,7 +40,7 @@ COMMANDS = {
 }
 FAILED, BAD_USAGE, LEDGER_IN_USE = 1, 2, 3
 #: A write that fails so names no file; a person knows what to do, and a traceback says no more.
-_DISK_TROUBLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
+_DISK_TROUBLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
 
 
 class _Rowkeeper(LazyGroup):

@@ -17,6 +17,7 @@ ZH: dict[str, str] = {
     "stuck.left": "{count} 个没有动（仍在队列中，或服务器没有应答）",
     "liveness.recovering": "正在恢复：{server} 上 {total} 个任务已处理 {settled} 个",
     "liveness.opening": "正在读取台账",
+    "liveness.waits_for_room": "磁盘已满，启动在等待空间：请为 {paths} 腾出空间，之后会自动继续",
     "liveness.status": (
         "待处理 {waiting}，在处理中 {inside}，已完成 {done}，失败 {failed}；服务器 {up}/{servers}"
     ),
@@ -43,6 +44,8 @@ EN: dict[str, str] = {
     "stuck.left": "{count} were left alone (still in a queue, or their server does not answer)",
     "liveness.recovering": "recovering: {settled} of {total} tasks on {server} settled",
     "liveness.opening": "reading the ledger",
+    "liveness.waits_for_room": "the disk is full and the start waits: make room at {paths}, and it "
+    "goes on by itself",
     "liveness.status": (
         "{waiting} waiting, {inside} in process, {done} done, {failed} failed; "
         "{up} of {servers} servers up"

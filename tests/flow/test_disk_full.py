@@ -1,25 +1,50 @@
 """A daemon whose disk takes nothing more says so wherever it is asked, and goes on by itself."""
 
+import asyncio
 import resource
+import signal
+import sys
 from collections import Counter
 from pathlib import Path
 
 import aiohttp
+import pytest
 
 from daemon.comfy.simulator import Simulator
 from ledger.status import Stage
 from tests.browser.installation import Running, running
 from tests.fakes.waiting import until
-from tests.fakes.world import TWO_ROWS, World
+from tests.fakes.world import ROOT, TWO_ROWS, World, finish
 
 
-def let_write(daemon: Running, size_bytes: int) -> None:
-    """Have the system refuse the daemon every write beyond *size_bytes* of a file, from now on.
+def let_write(process: asyncio.subprocess.Process, size_bytes: int) -> None:
+    """Have the system refuse the process every write beyond *size_bytes* of a file, from now on.
 
     No right is needed for that, unlike for a disk of our own; 0 is a disk without any room.
     """
     limits = (size_bytes, resource.RLIM_INFINITY)
-    resource.prlimit(daemon.process.pid, resource.RLIMIT_FSIZE, limits)
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, limits)
+
+
+async def start_without_room(world: World, *arguments: str) -> asyncio.subprocess.Process:
+    """Start the real program on a disk without any room; ``let_write`` makes some."""
+    limited = ("sh", "-c", 'ulimit -S -f 0 && exec "$@"', "sh")
+    command = (sys.executable, str(ROOT / "run_daemon.py"), "--config", str(world.config))
+    return await asyncio.create_subprocess_exec(
+        *limited,
+        *command,
+        *arguments,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+
+async def waits_for_room(process: asyncio.subprocess.Process) -> None:
+    """Return when the process has said that it does; what it logs then is read on."""
+    assert process.stderr is not None
+    async with asyncio.timeout(30):
+        while b"start.waits_for_room" not in (line := await process.stderr.readline()):
+            assert line, "it has ended"
 
 
 async def drained(daemon: Running) -> tuple[int, str]:
@@ -47,7 +72,7 @@ async def test_a_full_disk_is_told_everywhere_and_work_goes_on_once_there_is_roo
         world = World(tmp_path / "world", simulator.url)
         async with running(world) as daemon:
             await daemon.until("/readyz", lambda said: said["ready"])
-            let_write(daemon, 0)
+            let_write(daemon.process, 0)
             assert await drained(daemon) == (503, "ledger_closed")
             ready = await daemon.get("/readyz")
             assert (ready["ready"], ready["ledger_writable"]) == (False, False)
@@ -59,9 +84,46 @@ async def test_a_full_disk_is_told_everywhere_and_work_goes_on_once_there_is_roo
             assert await warned_of(daemon, world) == [{"ledger", "postponed"}] * 2
             assert drop.exists()
 
-            let_write(daemon, resource.RLIM_INFINITY)
+            let_write(daemon.process, resource.RLIM_INFINITY)
             await daemon.until("/readyz", lambda said: said["ready"])
             await until(lambda: world.stages() == Counter({Stage.DONE: 3}))
             await until(lambda: not drop.exists())
             assert await warned_of(daemon, world) == [set(), set()]
         assert world.verify() == []
+
+
+@pytest.mark.parametrize("state", ["new", "used"])
+async def test_a_start_on_a_full_disk_waits_for_room_and_goes_on_by_itself(
+    tmp_path: Path, state: str
+) -> None:
+    async with Simulator(tmp_path / "comfyui") as simulator:
+        world = World(tmp_path / "world", simulator.url)
+        if state == "used":
+            world.drop("winter", TWO_ROWS[:1])
+            assert await world.run_here() == 0
+        drop = world.drop("spring", TWO_ROWS)
+        daemon = await start_without_room(world, "run")
+        await waits_for_room(daemon)
+        assert drop.exists()
+
+        let_write(daemon, resource.RLIM_INFINITY)
+        await until(lambda: world.stages()[Stage.DONE] == (4 if state == "used" else 3))
+        daemon.send_signal(signal.SIGTERM)
+        code, log = await finish(daemon)
+        assert code == 0, log
+        assert world.verify() == []
+
+
+async def test_a_start_that_waits_for_room_can_be_stopped_and_one_that_is_to_end_does_not_wait(
+    tmp_path: Path,
+) -> None:
+    world = World(tmp_path / "world", "http://127.0.0.1:9")
+    daemon = await start_without_room(world, "run")
+    await waits_for_room(daemon)
+    daemon.send_signal(signal.SIGTERM)
+    code, log = await finish(daemon, 20)
+    assert code == 0, log
+    once = await start_without_room(world, "run", "--once")
+    code, log = await finish(once, 20)
+    assert code == 1, log
+    assert "Traceback" not in log
