@@ -1,4 +1,4 @@
-"""What lies in the inbox and stays there, as it is seen without asking a daemon."""
+"""What keeps work from going on, as it is seen without asking a daemon."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from config.settings import Settings
 from daemon.concern import Concern
+from daemon.disks import on_full_disks
 from ledger.task import Json
 
 _OURS = frozenset({"accepted", "rejected", "duplicates"})
@@ -24,6 +25,12 @@ def concerns_on_disk(
     from daemon.intake.leftovers import lying_there  # noqa: PLC0415 - see above
 
     return lying_there(settings.inbox, drops, now)
+
+
+def full_disk_concerns(settings: Settings) -> list[Concern]:
+    """Return where there is no room for the ledger: a daemon that is started waits for it."""
+    full = on_full_disks((settings.ledger.path, settings.state_dir))
+    return [Concern("concern.ledger", {"path": str(path)}) for path in full]
 
 
 def _has_folders(inbox: Path) -> bool:

@@ -61,7 +61,7 @@ def test_a_disk_that_takes_nothing_is_named_with_what_to_do(command, monkeypatch
     invocation = Invocation(command.config, {}, as_json=False)
     full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "mine/a.png", None, "var/a.png")
     assert sentence_on(full, invocation) is None  # it is another disk than ours, stdout's perhaps
-    monkeypatch.setattr("daemon.cli.disk_trouble._FULL_BELOW_BYTES", 2**63)
+    monkeypatch.setattr("daemon.disks.FULL_BELOW_BYTES", 2**63)
     said = f"nothing can be written to {command.state_dir}; make room"
     assert said in (sentence_on(full, invocation) or "")
     denied = PermissionError(errno.EACCES, "Permission denied", str(tmp_path / "web.json"))

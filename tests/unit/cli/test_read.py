@@ -50,6 +50,14 @@ def filled(command):
     return command
 
 
+def test_status_tells_of_a_full_disk_though_no_daemon_runs(command):
+    assert command.json("status")["warnings"] == []
+    command.configure('ledger.path = "/proc/sys"\n')  # a file system that never has room
+    (warning,) = command.json("status")["warnings"]
+    assert warning["code"] == "ledger"
+    assert "make room at /proc/sys" in warning["message"]
+
+
 def test_status_counts_each_family_once_by_its_newest_task(filled):
     (batch,) = filled.json("status")["batches"]
     assert batch["batch_id"] == "spring-abc234"
