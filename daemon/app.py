@@ -27,7 +27,7 @@ from daemon.reloading import ReadSettings, Reloading
 from daemon.running import Service, loop_first, run_services, signals
 from daemon.table_work import TableWork, make_table_work
 from daemon.upkeep.alerts import Alerts, make_alerts
-from daemon.upkeep.backup import LedgerBackups
+from daemon.upkeep.backup import BACKUPS, LedgerBackups
 from daemon.upkeep.batches import BatchKeeper
 from daemon.upkeep.completion import Completion
 from daemon.upkeep.eta import RunTimes
@@ -141,7 +141,7 @@ async def _work(
         for state in ground.states
     ]
     backups = LedgerBackups(
-        settings.state_dir / "ledger-backups", partial(copy_ledger, settings.ledger.path)
+        settings.state_dir / BACKUPS, partial(copy_ledger, settings.ledger.path)
     )
     stuck = _stuck(ground, backups, followers)
     quota = ground.feishu.quota if ground.feishu else None

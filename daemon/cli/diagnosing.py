@@ -14,7 +14,7 @@ from daemon.clock import Clock, SystemClock
 from daemon.comfy.client import ComfyClient
 from daemon.dispatch.templates import TemplateError
 from daemon.settle.settlement import Settlement
-from daemon.upkeep.backup import LedgerBackups
+from daemon.upkeep.backup import BACKUPS, LedgerBackups
 from daemon.upkeep.diagnosis import Limits
 from daemon.upkeep.status_check import StatusCheck, status_check
 from daemon.upkeep.stuck import RecoveryResult, StuckTasks
@@ -73,9 +73,7 @@ async def _recover(
             ledger,
             {each.name: (clients[each.name], each) for each in settings.servers},
             Settlement(ledger, clock, workflows.settings, workflows.results_of),
-            LedgerBackups(
-                settings.state_dir / "ledger-backups", partial(copy_ledger, settings.ledger.path)
-            ),
+            LedgerBackups(settings.state_dir / BACKUPS, partial(copy_ledger, settings.ledger.path)),
             clock,
             workflows=workflows.settings,
             default_minutes=settings.sweeps.max_runtime_minutes,

@@ -12,7 +12,7 @@ from config.errors import ConfigError
 from daemon.cli.check_line import CheckLine
 from daemon.cli.commands import help_words, json_option
 from daemon.cli.concerns import concerns_on_disk
-from daemon.cli.doctor_machine import look_at_ledger, look_at_machine
+from daemon.cli.doctor_machine import look_at_ledger, look_at_leftovers, look_at_machine
 from daemon.cli.doctor_web import look_at_web
 from daemon.cli.invocation import Invocation, pass_invocation
 from daemon.cli.run import with_templates
@@ -58,6 +58,7 @@ def _look(invocation: Invocation, *, write_test: bool) -> Iterator[CheckLine]:
     yield from look_at_web(settings, words)
     state = read_state(settings.ledger.path, thorough=True)
     yield from look_at_ledger(state, settings, words)
+    yield from look_at_leftovers(settings, words)
     templates, found = remote.load_templates(settings, words)
     yield from found
     answers = asyncio.run(remote.ask_servers(settings, words))

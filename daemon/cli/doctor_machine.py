@@ -49,6 +49,22 @@ def look_at_ledger(state: State, settings: Settings, words: Words) -> Iterator[C
         yield CheckLine(level="ok", name="ledger", message=message)
 
 
+def look_at_leftovers(settings: Settings, words: Words) -> Iterator[CheckLine]:
+    """Yield what a restore or repair has kept aside; only a person knows how long it is wanted."""
+    ledger = settings.ledger.path
+    aside = [*_named(ledger.parent, f"{ledger.name}.lost-"), *_named(ledger, ".corrupt-")]
+    if aside:
+        sizes = (each.stat().st_size for path in aside for each in (path, *path.rglob("*")))
+        names = ", ".join(path.name for path in aside)
+        values = {"path": ledger.parent, "names": names, "size": size(sum(sizes))}
+        yield CheckLine(level="warn", name="ledger", message=words("check.kept_aside", **values))
+
+
+def _named(folder: Path, part: str) -> list[Path]:
+    """Return what lies in *folder* with *part* in its name, in the order of the names."""
+    return sorted(path for path in folder.iterdir() if part in path.name) if folder.is_dir() else []
+
+
 def _folder(name: str, path: Path, words: Words) -> CheckLine:
     if path.is_dir():
         above, key = path, "check.folder"

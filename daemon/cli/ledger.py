@@ -1,9 +1,10 @@
-"""`ledger verify|export|history` read beside a running daemon; the other verbs take its lock."""
+"""`ledger verify|export|history|backup` read beside a running daemon; the others take its lock."""
 
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
+import msgspec
 
 from daemon.cli import views
 from daemon.cli.changes import as_documents
@@ -11,6 +12,7 @@ from daemon.cli.commands import help_words, json_option
 from daemon.cli.invocation import Invocation, pass_invocation
 from daemon.cli.refusal import BAD_REQUEST, worded
 from daemon.cli.verb import Verb
+from daemon.words.values import size
 from ledger.errors import LedgerDamaged, NotABackup, UnknownRecord
 from ledger.jsondir.reader import history, read_state
 from ledger.timestamps import to_timestamp
@@ -112,21 +114,52 @@ def repair(invocation: Invocation) -> None:
     invocation.say("repair.done" if done.lost or done.kept_aside else "repair.nothing")
 
 
+@ledger.command(cls=Verb, help=help_words("help.ledger.backup"))
+@click.argument(
+    "target", metavar="[PATH]", required=False, type=click.Path(path_type=Path, resolve_path=True)
+)
+@json_option
+@pass_invocation
+def backup(invocation: Invocation, target: Path | None) -> None:
+    """Put a copy of the ledger, read back whole, where nothing is yet; a daemon may run."""
+    from daemon.upkeep.backup import BACKUPS, COPYING, free_name  # noqa: PLC0415 - only here
+    from ledger.jsondir.backup import back_up  # noqa: PLC0415 - likewise
+
+    settings, words = invocation.settings, invocation.words
+    if target is None:
+        target = free_name(settings.state_dir / BACKUPS, datetime.now(UTC))
+    try:
+        unfinished = target.with_name(target.name + COPYING)
+        made = back_up(settings.ledger.path, target, unfinished)
+    except FileExistsError as error:
+        raise worded("backup_exists", words, {"path": str(error.filename)}) from error
+    except NotABackup as error:
+        raise worded("no_ledger", words, {"folder": error.folder}) from error
+    except LedgerDamaged as error:
+        raise worded("ledger_damaged", words, {"reason": str(error)}, status=503) from error
+    if invocation.as_json:
+        invocation.answer(msgspec.to_builtins(made) | {"path": str(target)})
+        return
+    values = {"tasks": made.tasks, "seq": made.last_seq, "size": size(made.size_bytes)}
+    invocation.say("backup.done", path=str(target), **values)
+
+
 @ledger.command(cls=Verb, help=help_words("help.ledger.restore"))
 @click.argument("backup", metavar="BACKUP")
 @json_option
 @pass_invocation
 def restore(invocation: Invocation, backup: str) -> None:
     """Put a backup in the ledger's place, and the ledger that was there aside."""
+    from daemon.upkeep.backup import BACKUPS, backups_in  # noqa: PLC0415 - only here
     from ledger.jsondir.restore import restore as put_back  # noqa: PLC0415 - takes the lock
 
     settings, words = invocation.settings, invocation.words
-    backups = settings.state_dir / "ledger-backups"
+    backups = settings.state_dir / BACKUPS
     folder = backups / backup if (backups / backup).is_dir() else Path(backup)
     try:
         done = put_back(settings.ledger.path, folder, now=lambda: datetime.now(UTC))
     except NotABackup as error:
-        there = sorted(path.name for path in backups.glob("*") if path.is_dir())
+        there = [path.name for path in backups_in(backups)]
         values = {"folder": error.folder, "there": ", ".join(there) or "-"}
         raise worded("unknown_backup", words, values, status=BAD_REQUEST) from error
     except LedgerDamaged as error:

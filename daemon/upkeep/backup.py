@@ -1,7 +1,7 @@
-"""Backups of the ledger: ``ledger-backups/<time>/``, made before a mass recovery and daily."""
+"""Backups of the ledger: ``ledger-backups/<time>/``; daily, before a mass recovery, by hand."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -11,8 +11,14 @@ from ledger.timestamps import to_timestamp
 
 log = structlog.get_logger()
 
+#: Where they lie in the state folder.
+BACKUPS = "ledger-backups"
 #: Backups kept; older ones go when a new one is made.
 KEPT_BACKUPS = 10
+#: The ending of a copy by hand while it is made; one that is unfinished for so long was killed.
+COPYING = ".copying"
+COPYING_SECONDS = 86_400.0
+#: The same of the daemon's own.
 _UNFINISHED = ".unfinished"
 
 
@@ -36,9 +42,9 @@ class LedgerBackups:
         Raises OSError. A crash leaves a folder ``*.unfinished``, which the next call removes.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
-        for left in self._folder.glob(f"*{_UNFINISHED}"):
+        for left in self._left_behind(now):
             shutil.rmtree(left)
-        backup = self._free_name(now)
+        backup = free_name(self._folder, now)
         unfinished = backup.with_name(backup.name + _UNFINISHED)
         self._copy(unfinished)
         unfinished.rename(backup)
@@ -49,16 +55,30 @@ class LedgerBackups:
 
     def all(self) -> list[Path]:
         """Return the backups there are, oldest first."""
-        if not self._folder.is_dir():
-            return []
-        return sorted(
-            path for path in self._folder.iterdir() if path.is_dir() and path.suffix != _UNFINISHED
-        )
+        return backups_in(self._folder)
 
-    def _free_name(self, now: datetime) -> Path:
-        """Return a name that sorts behind all others of its moment."""
-        stem = to_timestamp(now).replace(":", "")
-        number = 1
-        while (path := self._folder / f"{stem}-{number:02}").exists():
-            number += 1
-        return path
+    def _left_behind(self, now: datetime) -> Iterator[Path]:
+        """Yield what kills have left: ours, and copies by hand that nobody can be at any more."""
+        yield from self._folder.glob(f"*{_UNFINISHED}")
+        for copying in self._folder.glob(f"*{COPYING}"):
+            if now.timestamp() - copying.stat().st_mtime > COPYING_SECONDS:
+                yield copying
+
+
+def backups_in(folder: Path) -> list[Path]:
+    """Return the backups there are, oldest first."""
+    if not folder.is_dir():
+        return []
+    unfinished = (_UNFINISHED, COPYING)
+    return sorted(
+        path for path in folder.iterdir() if path.is_dir() and path.suffix not in unfinished
+    )
+
+
+def free_name(folder: Path, now: datetime) -> Path:
+    """Return a name for a new backup that sorts behind all others of its moment."""
+    stem = to_timestamp(now).replace(":", "")
+    number = 1
+    while (path := folder / f"{stem}-{number:02}").exists():
+        number += 1
+    return path

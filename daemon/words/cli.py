@@ -94,6 +94,7 @@ ZH: dict[str, str] = {
     "repair.aside": "损坏的文件另存为 {name}",
     "repair.nothing": "无需修复。",
     "repair.done": "已修复：所有完好的内容都保留了。",
+    "backup.done": "台账已备份到 {path}：{tasks} 个任务，最后变更号 {seq}，{size}。",
     "restore.done": "已从 {backup} 恢复：{tasks} 个任务，最后变更号 {seq}。",
     "restore.lost": "变更 {first} 至 {last} 已丢失；这些变更号和当时给出的任务号不会再次使用。",
     "restore.aside": "原来的台账另存于 {path}",
@@ -212,6 +213,7 @@ EN: dict[str, str] = {
     "repair.aside": "damaged file kept aside: {name}",
     "repair.nothing": "Nothing to repair.",
     "repair.done": "Repaired: all that was whole is kept.",
+    "backup.done": "The ledger was copied to {path}: {tasks} tasks, last change {seq}, {size}.",
     "restore.done": "Restored from {backup}: {tasks} tasks, last change {seq}.",
     "restore.lost": "Changes {first} to {last} are lost; neither their numbers nor the task ids of "
     "that time are given again.",

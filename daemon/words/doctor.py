@@ -20,6 +20,7 @@ ZH: dict[str, str] = {
     "check.lock_held": "被 {host} 上的进程 {pid} 占用（自 {since}）",
     "check.ledger_ok": "{tasks} 个任务，{batches} 个批次",
     "check.ledger_absent": "还没有台账，首次启动时创建",
+    "check.kept_aside": "恢复或修复时另存的还在 {path}，共 {size}：{names}；不再需要时请删除",
     "check.ledger_damaged": "{what}；请运行 `ledger verify`，再运行 `ledger repair`",
     "check.port_any": "启动时自动选择空闲端口（web.port = 0）",
     "check.port_ours": "本状态文件夹的守护进程正在端口 {port} 上服务",
@@ -65,6 +66,8 @@ EN: dict[str, str] = {
     "check.lock_held": "held by process {pid} on {host} (since {since})",
     "check.ledger_ok": "{tasks} tasks, {batches} batches",
     "check.ledger_absent": "no ledger yet, it is made at the first start",
+    "check.kept_aside": "what a restore or repair kept aside still lies at {path}, {size}: "
+    "{names}; remove it once nothing of it is missed",
     "check.ledger_damaged": "{what}; run `ledger verify`, then `ledger repair`",
     "check.port_any": "any free port is taken at the start (web.port = 0)",
     "check.port_ours": "the daemon of this state folder serves the page at port {port}",
