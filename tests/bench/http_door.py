@@ -7,21 +7,25 @@ and nothing else (``http_peers``). All run in a process of their own, as the dae
 same client asks them in turns, over connections that are open before it begins. A hundredth of
 the changes is as many as are in flight, so the p99 is the slowest moment of the run: the floor's
 stands beside it, for a slow sync of the disk makes all of them wait.
+
+The client computes longer over a request than an empty handler does, so the empty handler's rate is
+what the client can ask. What each side computes is told, too: that depends on no client.
 """
 
-import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from statistics import median
+
+import msgspec
 
 from ledger.direct import DirectLedger
 from ledger.jsondir.reader import read_state
 from ledger.status import Stage
 from tests.bench.benchmark import Benchmark, Size, Target
 from tests.bench.http_peers import TOKEN
-from tests.bench.installation import running
+from tests.bench.installation import processor_seconds, running
 from tests.bench.own_process import own_process
 from tests.fakes.records import batch_record, task_record
 from tests.fakes.world import World
@@ -49,13 +53,31 @@ async def main():
     headers = {"Authorization": f"Bearer {token}"}
     async with aiohttp.ClientSession(connector=connector, headers=headers) as session:
         await asyncio.gather(*(connect(session) for _ in range(in_flight)))
-        began = time.perf_counter()
+        began, computed = time.perf_counter(), time.process_time()
         await asyncio.gather(*(one(session) for _ in range(in_flight)))
-        seconds = time.perf_counter() - began
+        seconds, computed = time.perf_counter() - began, time.process_time() - computed
     waits.sort()
-    print(json.dumps([count / seconds, waits[len(waits) * 99 // 100]]))
+    told = {"rate": count / seconds, "tail_ms": 1e3 * waits[len(waits) * 99 // 100]}
+    print(json.dumps(told | {"client_us": 1e6 * computed / count}))
 asyncio.run(main())
 """
+
+
+class Side(msgspec.Struct, frozen=True):
+    """Who is asked."""
+
+    url: str
+    token: str
+    pid: int
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """What the client saw of one side, and what both computed for each request."""
+
+    rate: float  # requests a second
+    tail_ms: float  # how long the slowest hundredth took at least
+    client_us: float
+    server_us: float = 0.0
 
 
 def _measure(folder: Path, size: Size) -> Mapping[str, float]:
@@ -69,42 +91,52 @@ def _measure(folder: Path, size: Size) -> Mapping[str, float]:
         own_process("tests.bench.http_peers", loop, str(folder), str(count * ROUNDS))
         for loop in ("asyncio", "uvloop")
     ]
-    empty, likewise, promised, ours = [], [], [], []
     with peers[0] as stock, peers[1] as same, running(world) as daemon:
-        for turn in range(ROUNDS):
-            first = 1 + turn * count
-            empty.append(_ask(f"{stock}/empty", TOKEN, first, count))
-            likewise.append(_ask(f"{same}/empty", TOKEN, first, count))
-            promised.append(_ask(f"{same}/promised", TOKEN, first, count))
-            ours.append(_ask(daemon.url, daemon.token, first, count))
+        (stock_url, stock_pid), (same_url, same_pid) = stock.split(), same.split()
+        sides = (
+            Side(f"{stock_url}/empty", TOKEN, int(stock_pid)),
+            Side(f"{same_url}/empty", TOKEN, int(same_pid)),
+            Side(f"{same_url}/promised", TOKEN, int(same_pid)),
+            Side(daemon.url, daemon.token, daemon.pid),
+        )
+        asked = [[_ask(each, 1 + turn * count, count) for each in sides] for turn in range(ROUNDS)]
     state = read_state(world.ledger)
     cancelled = sum(task.stage is Stage.CANCELLED for task in state.tasks.values())
     assert cancelled == count * ROUNDS, cancelled
-    empty_rate, _ = map(median, zip(*empty, strict=True))
-    likewise_rate, _ = map(median, zip(*likewise, strict=True))
-    floor, floor_tail = map(median, zip(*promised, strict=True))
-    rate, tail = map(median, zip(*ours, strict=True))
+    return _figures(*map(_medians, zip(*asked, strict=True)))
+
+
+def _figures(empty: Asked, likewise: Asked, promised: Asked, ours: Asked) -> Mapping[str, float]:
     return {
-        "empty handler, requests/s": empty_rate,
-        "empty handler on uvloop, requests/s": likewise_rate,
-        "promised work alone, changes/s": floor,
-        "changes/s": rate,
-        "share of the empty handler's rate": rate / empty_rate,
-        "share of the empty handler's rate on uvloop": rate / likewise_rate,
-        "promised work alone, share of the empty handler's rate": floor / empty_rate,
-        "share of the promised work alone": rate / floor,
-        "p99 of the promised work alone, ms": 1000 * floor_tail,
-        "p99 of a change, ms": 1000 * tail,
+        "empty handler, requests/s": empty.rate,
+        "empty handler on uvloop, requests/s": likewise.rate,
+        "promised work alone, changes/s": promised.rate,
+        "changes/s": ours.rate,
+        "share of the empty handler's rate": ours.rate / empty.rate,
+        "share of the empty handler's rate on uvloop": ours.rate / likewise.rate,
+        "promised work alone, share of the empty handler's rate": promised.rate / empty.rate,
+        "share of the promised work alone": ours.rate / promised.rate,
+        "p99 of the promised work alone, ms": promised.tail_ms,
+        "p99 of a change, ms": ours.tail_ms,
+        "processor time of the client, µs": empty.client_us,
+        "processor time of an empty request, µs": empty.server_us,
+        "processor time of an empty request on uvloop, µs": likewise.server_us,
+        "processor time of the promised work alone, µs": promised.server_us,
+        "processor time of a change, µs": ours.server_us,
     }
 
 
-def _ask(url: str, token: str, first: int, count: int) -> tuple[float, float]:
-    """Return how many were answered a second, and how long the slowest hundredth took at least."""
+def _medians(asked: Iterable[Asked]) -> Asked:
+    return Asked(*map(median, zip(*map(msgspec.structs.astuple, asked), strict=True)))
+
+
+def _ask(side: Side, first: int, count: int) -> Asked:
     numbers = [str(number) for number in (first, count, IN_FLIGHT)]
-    command = [sys.executable, "-c", _CLIENT, url, token, *numbers]
-    said = subprocess.run(command, capture_output=True, check=True, text=True).stdout
-    rate, tail = json.loads(said)
-    return rate, tail
+    command = [sys.executable, "-c", _CLIENT, side.url, side.token, *numbers]
+    computed = processor_seconds(side.pid)
+    said = subprocess.run(command, capture_output=True, check=True).stdout
+    server_us = 1e6 * (processor_seconds(side.pid) - computed) / count
+    return msgspec.structs.replace(msgspec.json.decode(said, type=Asked), server_us=server_us)
 
 
 BENCHMARKS = (

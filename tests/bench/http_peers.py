@@ -10,6 +10,7 @@ listens, nothing is counted, no plan is made, one language is spoken.
 
 import asyncio
 import hmac
+import os
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -73,7 +74,7 @@ def _respond(answer: Mapping[str, object]) -> web.Response:
 
 
 async def main() -> None:
-    """Serve both at a free port, which is printed."""
+    """Serve both at a free port; the address and our process id are printed."""
     application = web.Application()
     promised = Promised(Path(sys.argv[2]), int(sys.argv[3]))
     application.router.add_post("/empty/api/tasks/{task_id}/cancel", _empty)
@@ -81,7 +82,7 @@ async def main() -> None:
     runner = web.AppRunner(application, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    sys.stdout.write(f"http://127.0.0.1:{runner.addresses[0][1]}\n")
+    sys.stdout.write(f"http://127.0.0.1:{runner.addresses[0][1]} {os.getpid()}\n")
     sys.stdout.flush()
     await asyncio.Event().wait()
 

@@ -22,6 +22,7 @@ class Daemon:
 
     def __init__(self, process: subprocess.Popen[bytes], url: str, token: str) -> None:
         self._process = process
+        self.pid = process.pid
         self.url = url
         self.token = token
 
@@ -60,8 +61,13 @@ class Daemon:
     @property
     def processor_seconds(self) -> float:
         """What it has computed so far, in all its threads."""
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) * _TICK_SECONDS
+        return processor_seconds(self.pid)
+
+
+def processor_seconds(pid: int) -> float:
+    """Return what a process has computed so far, in all its threads."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) * _TICK_SECONDS
 
 
 @contextlib.contextmanager
