@@ -53,7 +53,7 @@ class Daemon:
         return self._status_mb("VmHWM:")
 
     def _status_mb(self, key: str) -> float:
-        for line in Path(f"/proc/{self._process.pid}/status").read_text().splitlines():
+        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
             if line.startswith(key):
                 return int(line.split()[1]) / 1000
         raise AssertionError(key)
