@@ -81,3 +81,5 @@ class LedgerTooNew(LedgerError):
 
     def __init__(self, found: int, known: int) -> None:
         super().__init__(f"the ledger has format {found}, this version knows up to {known}")
+        self.found = found
+        self.known = known

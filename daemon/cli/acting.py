@@ -13,6 +13,7 @@ import msgspec
 from daemon.cli.invocation import Invocation
 from daemon.cli.refusal import LOCKED, worded
 from daemon.web.address import address_file
+from daemon.words.retelling import in_language
 from ledger.errors import LedgerLocked
 from ledger.task import Json
 from ledger.timestamps import to_timestamp
@@ -68,8 +69,9 @@ def perform(
             if (daemon := client_of_holder(invocation)) is not None:
                 return through(daemon)
             if time.monotonic() > deadline:
-                values: dict[str, Json] = {"holder": locked.holder}
-                raise worded("no_door", invocation.words, values, status=LOCKED) from None
+                words = invocation.words
+                values: dict[str, Json] = {"holder": in_language(locked.holder, words.language)}
+                raise worded("no_door", words, values, status=LOCKED) from None
         time.sleep(_LOOK_AGAIN_SECONDS)  # another process decides; there is nothing to wait on
 
 

@@ -12,7 +12,7 @@ from config.errors import ConfigError
 from daemon import failpoint
 from daemon.cli.commands import LazyGroup, help_words
 from daemon.cli.invocation import Invocation, words_of_problems
-from ledger.errors import LedgerError, LedgerLocked
+from ledger.errors import LedgerClosed, LedgerDamaged, LedgerError, LedgerLocked, LedgerTooNew
 
 #: Every command, in the order of `--help`.
 COMMANDS = {
@@ -38,17 +38,25 @@ COMMANDS = {
     "demo": "daemon.cli.demo:demo",
     "simulate": "daemon.cli.simulate:simulate",
 }
-FAILED, BAD_USAGE, LEDGER_IN_USE = 1, 2, 3
+FAILED, BAD_USAGE = 1, 2
 #: A write that fails so names no file; a person knows what to do, and a traceback says no more.
 _DISK_TROUBLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
 
 
+#: Any command may meet them.
+_TOLD = (LedgerLocked, LedgerTooNew, LedgerDamaged, LedgerClosed)
+
+
 class _Rowkeeper(LazyGroup):
-    """Tells trouble with the disk in words while it knows whose disk it is."""
+    """Tells trouble with disk and ledger in words while it knows whose they are."""
 
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
+        except _TOLD as error:
+            from daemon.cli.verb import refusal_of  # noqa: PLC0415 - seldom wanted
+
+            raise refusal_of(error, ctx.obj.words) from error
         except OSError as error:
             if not isinstance(ctx.obj, Invocation):
                 raise
@@ -101,9 +109,6 @@ def exit_code(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code  # 2 for bad usage, else 1
     except ConfigError as error:
         return _tell_problems(error)
-    except LedgerLocked as error:
-        click.echo(f"{error}. {error.hint}", err=True)
-        return LEDGER_IN_USE
     except LedgerError as error:
         click.echo(f"{error}. {error.hint}", err=True)
         return FAILED

@@ -18,7 +18,7 @@ def _faults(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) 
         try:
             faults[name] = float(amount or "1")
         except ValueError as error:
-            shape = f"{order}: write NAME=0.1, or NAME:TARGET=0.1"
+            shape = help_words("simulate.fault_form", given=order)
             raise click.BadParameter(shape, ctx, param) from error
     return faults
 

@@ -2,6 +2,7 @@
 
 import click
 
+from daemon.cli.commands import help_words
 from daemon.words import Words
 from daemon.words.retelling import in_language
 from ledger.status import STATUS_OF, Stage, Status
@@ -30,7 +31,7 @@ def stages_named(
     if status in list(Status):
         return frozenset(stage for stage, shown in STATUS_OF.items() if shown == status)
     known = ", ".join([*Status, *Stage, *_IN_ENGLISH])
-    raise click.BadParameter(f"{given} is none of: {known}", ctx, param)
+    raise click.BadParameter(help_words("tasks.no_status", given=given, known=known), ctx, param)
 
 
 def remark(task: Task, words: Words) -> str:

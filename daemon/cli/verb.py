@@ -4,9 +4,17 @@ import click
 
 from daemon.actions.plan import ActionError
 from daemon.cli.invocation import Invocation
-from daemon.cli.refusal import Refusal, worded
+from daemon.cli.refusal import LOCKED, Refusal, worded
 from daemon.words import Words
-from ledger.errors import Conflict, LedgerClosed, LedgerDamaged, UnknownRecord
+from daemon.words.retelling import in_language
+from ledger.errors import (
+    Conflict,
+    LedgerClosed,
+    LedgerDamaged,
+    LedgerLocked,
+    LedgerTooNew,
+    UnknownRecord,
+)
 
 
 class Verb(click.Command):
@@ -26,13 +34,14 @@ class Verb(click.Command):
             LedgerClosed,
             LedgerDamaged,
         ) as error:
-            refused = _refused(error, invocation.words)
+            refused = refusal_of(error, invocation.words)
             if invocation.as_json:
                 invocation.answer(refused.document())
             raise refused from error
 
 
-def _refused(error: Exception, words: Words) -> Refusal:
+def refusal_of(error: Exception, words: Words) -> Refusal:
+    """Return what a person is told of *error*, whose kind decides the exit code."""
     match error:
         case Refusal():
             return error
@@ -42,6 +51,12 @@ def _refused(error: Exception, words: Words) -> Refusal:
             return worded(f"unknown_{kind}", words, {"id": record_id}, status=404)
         case LedgerDamaged():
             return worded("ledger_damaged", words, {"reason": str(error)}, status=503)
+        case LedgerLocked(holder=holder):
+            named = in_language(holder, words.language)
+            return worded("ledger_in_use", words, {"holder": named}, status=LOCKED)
+        case LedgerTooNew(found=found, known=known):
+            formats = {"found": found, "known": known}
+            return worded("ledger_too_new", words, formats, status=503)
         case LedgerClosed():
             return worded("ledger_closed", words, {"reason": str(error)}, status=503)
         case _:

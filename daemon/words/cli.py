@@ -35,6 +35,7 @@ ZH: dict[str, str] = {
     "in_flight.none": "现在没有任务在服务器上。",
     "stuck.some": "有 {count} 个任务运行超时。",
     "tasks.none": "没有符合条件的任务。",
+    "tasks.no_status": "{given} 不是其中之一：{known}",
     "tasks.more": "还有更多；继续：tasks --cursor {cursor}",
     "task.history": "变更记录",
     "task.family": "同一行的各次运行",
@@ -111,6 +112,7 @@ ZH: dict[str, str] = {
     "submit.many_jobs": "图片只能属于一个任务文件；请逐个提交 {names}",
     "submit.same_name": "有两个文件在任务夹里都会叫 {name}",
     "simulate.ready": "ComfyUI 兼容模拟器：{url}，按 Ctrl-C 结束。",
+    "simulate.fault_form": "{given}：请写 NAME=0.1，或 NAME:TARGET=0.1",
     "simulate.extra": "模拟器需要 {module}：`pip install 'rowkeeper[demo]'`",
 }
 
@@ -154,6 +156,7 @@ EN: dict[str, str] = {
     "in_flight.none": "Nothing is on a server now.",
     "stuck.some": "{count} task(s) run longer than allowed.",
     "tasks.none": "No task matches.",
+    "tasks.no_status": "{given} is none of: {known}",
     "tasks.more": "There are more; go on with: tasks --cursor {cursor}",
     "task.history": "History",
     "task.family": "Runs of the same row",
@@ -232,5 +235,6 @@ EN: dict[str, str] = {
     "submit.many_jobs": "pictures belong to one job file; submit {names} one after the other",
     "submit.same_name": "two files would both be called {name} in the drop",
     "simulate.ready": "ComfyUI-compatible simulator at {url}; Ctrl-C ends it.",
+    "simulate.fault_form": "{given}: write NAME=0.1, or NAME:TARGET=0.1",
     "simulate.extra": "the simulator needs {module}: `pip install 'rowkeeper[demo]'`",
 }

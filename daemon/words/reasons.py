@@ -76,6 +76,8 @@ ZH: dict[str, str] = {
     "reason.redirect": "它的应答是重定向（{status}）",
     "reason.answered": "它的应答是 {status}",
     "reason.no_websocket": "它没有打开 websocket，应答是 {status}",
+    "reason.holder": "{host} 上的进程 {pid}（自 {since}）",
+    "reason.other_process": "另一个进程",
     "reason.no_version": "它的 ComfyUI 没有说出版本；需要 {needed} 或更新",
     "reason.old_version": "它的 ComfyUI {version} 太旧；需要 {needed} 或更新",
 }
@@ -153,6 +155,8 @@ EN: dict[str, str] = {
     "reason.redirect": "it answered {status}, a redirect",
     "reason.answered": "it answered {status}",
     "reason.no_websocket": "it answered {status} instead of opening a websocket",
+    "reason.holder": "process {pid} on {host} (since {since})",
+    "reason.other_process": "another process",
     "reason.no_version": "its ComfyUI does not tell its version; {needed} or newer is needed",
     "reason.old_version": "its ComfyUI {version} is too old; {needed} or newer is needed",
 }

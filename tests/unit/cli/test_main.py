@@ -115,6 +115,10 @@ def test_a_ledger_in_use_is_3_and_names_the_holder(command):
             assert command(*arguments, code=3) == ""
             assert f"process {os.getpid()} on" in command.err
             assert "Stop that process" in command.err
+        command.config.write_text('language = "zh"\n', "utf-8")
+        command("ledger", "compact", code=3)
+        assert f"上的进程 {os.getpid()}" in command.err
+        assert english_in(command.err) == ""
     finally:
         lock.drop()
 
