@@ -126,7 +126,9 @@ class CommandColumn:
     async def _empty(self, told: Sequence[_Told]) -> None:
         """Empty the cells of commands, unless somebody wrote another one meanwhile.
 
-        The answers are noted before, lest the row's next news take them away.
+        Such a row is not written at all, and its new command obeyed at the next look; how late a
+        command may come says ``Table.write``. The answers are noted before, lest the row's next
+        news take them away.
         """
         if not told:
             return

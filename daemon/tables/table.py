@@ -67,9 +67,12 @@ class Table(Protocol):
         key is looked for anew, and of those that bear it (one was copied) the one that ``among``
         picks is written; it is gone when that is none. Cells that already hold the value are left
         alone: the same changes again write nothing. No other cell is touched; what others wrote
-        meanwhile stays. A kill leaves all changes of one row or none of it. Files were uploaded
-        before (``ResultFile.token``), or lie on our disk; of a row with files that the document
-        does not know nothing is written, and the caller is to upload them anew.
+        meanwhile stays. What they write into one of these very cells in the last moment is lost
+        where a document knows no conditional write: in Feishu between the last reading and the
+        write, one round trip; in a file only where the system cannot exchange two names, between
+        a look and a renaming. A kill leaves all changes of one row or none of it. Files were
+        uploaded before (``ResultFile.token``), or lie on our disk; of a row with files that the
+        document does not know nothing is written, and the caller is to upload them anew.
         """
         ...
 
