@@ -174,6 +174,8 @@ async def test_a_command_whose_emptying_went_unanswered_is_obeyed_when_it_is_wri
         await until(lambda: (user.rows()[0]["重试次数"], user.rows()[0]["状态"]) == ("1", "失败"))
         assert user.rows()[0]["命令"] == ""
         simulator.faults.clear()
+        looks = feishu.count("bitable.search")
+        await until(lambda: feishu.count("bitable.search") > looks + 1)  # it saw the cell empty
         user.edit(0, "命令", "重试")
         await until(lambda: user.rows()[0]["状态"] == "已完成")
         await until(lambda: user.rows()[0]["命令"] == "")
