@@ -91,6 +91,7 @@ class FeishuSheet:
 
         What reached another row, for rows moved between the two calls, is put right and sent again.
         A command that somebody writes between the two into a cell that is being emptied is lost.
+        Raises Unreachable when rows move under every attempt; the others have been told by then.
         """
         outcomes: dict[int, Outcome] = {}
         left = list(range(len(changes)))
@@ -104,8 +105,8 @@ class FeishuSheet:
                     outcomes |= {number: plan.outcome for number, plan in done.items()}
                     left = [number for number, plan in done.items() if plan in astray]
                     if not left:
-                        break
-        return [outcomes[number] for number in range(len(changes))]
+                        return [outcomes[number] for number in range(len(changes))]
+        raise Unreachable("changed_meanwhile", path=self.document)
 
     async def add_columns(self, keys: Sequence[str]) -> None:
         """Write headings behind the last one; raises Misconfigured when there is no room."""

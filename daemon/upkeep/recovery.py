@@ -149,7 +149,8 @@ class Recovery:
                 await self._clock.pause(again_seconds)
                 still = [self._ledger.task(task.task_id) for task in absent]
                 open_still = [task for task in still if task.stage in IN_FLIGHT_STAGES]
-                await self._look(server, settings, open_still, len(tasks))
+                left, _ = await self._look(server, settings, open_still, len(tasks))
+                self._counts["undecided"] += len(left) - len(absent)
             await self._note(forgotten(name))
         except (Unreachable, AnswerLost, LedgerClosed) as error:  # the steps settle them later
             log.warning("recovery.postponed", server=name, error=str(error))

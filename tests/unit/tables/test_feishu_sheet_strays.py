@@ -4,6 +4,8 @@ import pytest
 from PIL import Image
 
 from daemon.tables.cells import Change, Result, ResultFile
+from daemon.tables.errors import Unreachable
+from daemon.tables.feishu_sheet import ATTEMPTS
 from tests.fakes.feishu_users import SheetUser
 
 HEADINGS = ("编号", "产品名", "任务ID", "状态", "错误信息", "输出图片")
@@ -53,6 +55,26 @@ async def test_what_is_written_while_rows_move_reaches_its_row_and_no_other(user
     expected = {"img_1": ("已取消", "没有内存"), "img_2": ("已完成", ""), "img_3": ("", "")}
     assert rows == {key: expected[key] for key in rows}
     assert len(rows) == 3 - is_gone
+    await table.close()
+
+
+async def test_a_row_that_moves_under_every_write_is_not_said_to_be_told(user):
+    table = user.open()
+    writes = 0
+
+    def move() -> None:
+        nonlocal writes
+        writes += 1
+        if writes % 2:  # every other one puts right what went astray
+            user.insert(0, NEW)
+        user.feishu.meanwhile("sheets.write", move)
+
+    user.feishu.meanwhile("sheets.write", move)
+    with pytest.raises(Unreachable):
+        await table.write([Change(row="img_2", cells={"status": "已完成"})])
+    assert writes == 2 * ATTEMPTS
+    told = {row["任务ID"]: row["状态"] for row in user.rows()}
+    assert told == {"": "", **{row["任务ID"]: row.get("状态", "") for row in ROWS}}
     await table.close()
 
 

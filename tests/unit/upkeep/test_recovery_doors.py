@@ -56,3 +56,25 @@ async def test_a_server_that_says_nothing_is_not_waited_for_once_the_others_have
         await recovery.run(stop)
     assert house.settlement.left_to_recovery == set()
     assert house.ledger.task(mute.task_id) == mute
+
+
+async def test_what_a_second_look_settles_while_another_server_is_waited_for_is_counted_once(
+    house: House,
+) -> None:
+    await house.task(Stage.QUEUED)  # absent; a second look comes before the other server answers
+    await house.task(Stage.QUEUED, server="mute")
+    clock = FakeClock()
+    async with mute_server(clock) as client:
+        servers = house.servers | {"mute": (client, Server(name="mute", url="", settle_seconds=1))}
+        recovery = Recovery(house.ledger, servers, house.settlement, clock)
+        recovering = asyncio.ensure_future(recovery.recover())
+        async with asyncio.timeout(10):
+            while not recovering.done():
+                clock.advance(PATIENCE_SECONDS / 5)
+                await asyncio.sleep(0.1)
+        recovered = await recovering
+        assert house.ledger.counts()[Stage.WAITING] == 1  # the second look has been
+        assert (recovered.settled, recovered.undecided, recovered.postponed) == (1, 0, 1)
+        stop = asyncio.Event()
+        stop.set()
+        await recovery.run(stop)
