@@ -24,6 +24,7 @@ from daemon.dispatch.workflow import Template, graph_sha256
 from daemon.retrying import BAD_INPUT, REJECTED
 from daemon.settle.failure import after_failure, waiting_again
 from daemon.settle.settlement import ticket_of
+from ledger.errors import Conflict
 from ledger.ledger import Ledger
 from ledger.status import Stage
 from ledger.task import Json, Task
@@ -133,7 +134,10 @@ class Submission:
             log.warning("task.answer_lost", task=task.task_id, server=state.name, error=str(error))
         else:
             queued = task.moved(Stage.QUEUED, at=to_timestamp(self._clock.now()))
-            await self._ledger.commit(queued, op="task.queued")
+            try:
+                await self._ledger.commit(queued, op="task.queued")
+            except Conflict:  # who looked meanwhile saw it first, or wants it gone
+                log.info("task.changed_meanwhile", task=task.task_id)
             state.ran(task.workflow_type)
             self._posts.pop(task.task_id, None)
             log.info("task.submitted", task=task.task_id, batch=task.batch_id, server=state.name)
