@@ -15,7 +15,7 @@ decides the language (``language`` is the setting: "zh", "en", or "auto", its de
   has are named and used, in whatever language they are.
 - Logs, the journal, texts in records of the ledger (``error_message``, ``blocked_by``) and
   exceptions: English always. Whoever shows them to a person says it with a sentence of the
-  catalogue, or by ``story.reasons``; what ComfyUI, Feishu and the system said stays as it is.
+  catalogue, or by ``retelling``; what ComfyUI, Feishu and the system said stays as it is.
 - Data is no language: the values of ``status`` and ``workflow_type`` in records and JSON, column
   keys, codes, names of settings.
 """

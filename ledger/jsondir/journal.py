@@ -68,7 +68,7 @@ def encode_all(transactions: Sequence[Transaction], first_seq: int, at: str) -> 
     for transaction in transactions:
         tx, count = seq, len(transaction.records)
         said, why = _said(at, transaction.actor, transaction.op), _why(transaction)
-        for record, encoded in zip(transaction.records, transaction.encoded, strict=False):
+        for record, encoded in zip(transaction.records, transaction.encoded, strict=True):
             number = b',"n":%d' % count if seq - tx == count - 1 else b""
             body = _LINE % (seq, said, tx, number, _KINDS[type(record)], encoded, why)
             lines.append(sealed(body))

@@ -8,14 +8,17 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 
+import msgspec
 import orjson
 import pytest
 
+from ledger.entry import transaction_of
 from ledger.errors import LedgerClosed, LedgerLocked
 from ledger.jsondir import compactor
 from ledger.jsondir.check import verify
 from ledger.jsondir.export import as_document
 from ledger.jsondir.files import PIECE_BYTES, Disk
+from ledger.jsondir.journal import encode
 from ledger.jsondir.lock import read_holder
 from ledger.jsondir.orders import Limits
 from ledger.jsondir.reader import find_task, history, read_state
@@ -38,6 +41,12 @@ async def test_64_changes_at_once_cost_at_most_two_syncs(folder):
     await asyncio.gather(*(ledger.commit(task_record(n), op="a.b") for n in range(1, 65)))
     assert disk.appends - before <= 2
     await ledger.close()
+
+
+def test_a_transaction_that_lacks_the_json_of_a_record_has_no_lines():
+    whole = transaction_of(task_record(1), task_record(2), op="a.b", actor="test")
+    with pytest.raises(ValueError, match="shorter"):
+        encode(msgspec.structs.replace(whole, encoded=whole.encoded[:1]), 1, AT)
 
 
 async def test_64_committers_lose_nothing_and_leave_no_gap(folder):
