@@ -41,8 +41,6 @@ COMMANDS = {
 FAILED, BAD_USAGE = 1, 2
 #: A write that fails so names no file; a person knows what to do, and a traceback says no more.
 _DISK_TROUBLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
-
-
 #: Any command may meet them.
 _TOLD = (LedgerLocked, LedgerTooNew, LedgerDamaged, LedgerClosed)
 

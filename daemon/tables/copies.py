@@ -17,8 +17,6 @@ from ledger.entry import Meta
 from ledger.task import Json
 
 SECTION = "copies"
-
-
 #: What a row holds that its copy from before may lack.
 _TOLD = ("started_at", "finished_at", "output_image", "output_video")
 

@@ -21,8 +21,6 @@ FIELDS = ("field.",)
 _UNTOLD = "…"
 #: Longer texts are told as they are: somebody else's, and not worth looking through.
 _MAX_CHARACTERS = 1000
-
-
 #: Placeholders that hold sentences, or parts of some.
 _NESTED = {"why", "kind"}
 
