@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from daemon.feishu.json import Json
-from daemon.tables.cells import as_text
+from daemon.tables.cells import Result, as_text
 from daemon.tables.feishu_grid import SheetGrid
 from daemon.tables.feishu_sheet_plan import SheetPlan
 from daemon.tables.grid import GridLine
@@ -32,7 +32,7 @@ def strays_among(plans: Sequence[SheetPlan], before: SheetGrid, now: SheetGrid) 
     lines = {line.number: line for line in now.lines}
     found = Strays([], {})
     for plan in plans:
-        if plan.line is None or not plan.cells:
+        if plan.line is None or not _written(plan):
             continue
         hit = lines.get(plan.line.number)
         cells = {} if hit is None else dict(_hit(plan, plan.line, hit, before, now))
@@ -46,7 +46,7 @@ def _hit(
     plan: SheetPlan, meant: GridLine, hit: GridLine, before: SheetGrid, now: SheetGrid
 ) -> Iterator[tuple[int, Json]]:
     """Yield the cells of the line *hit* that were not meant, by column, with what they held."""
-    written = {name for column in plan.cells for name in _named(column, before, now)}
+    written = {name for column in _written(plan) for name in _named(column, before, now)}
     looks = _looks(hit, now, written)
     was: GridLine | None = meant
     if looks != _looks(meant, before, written):
@@ -56,12 +56,19 @@ def _hit(
             _looks(line, now, written) == _looks(meant, before, written) for line in now.lines
         ):
             was = meant  # it is the row, edited
-    for column in plan.cells:
+    for column in _written(plan):
         heading = now.headings[column] if column < len(now.headings) else ""
         if was is meant and heading == before.headings[column]:
             continue
         own = before.headings.index(heading) if heading in before.headings else None
         yield column, "" if was is None or own is None else cell_of(was, own) or ""
+
+
+def _written(plan: SheetPlan) -> list[int]:
+    """Return the columns that were written, those of pictures too; none of what was refused."""
+    if plan.outcome.result is not Result.WRITTEN:
+        return []
+    return [*plan.cells, *plan.pictures]
 
 
 def _named(column: int, *grids: SheetGrid) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """Rows of a sheet that move while it is written to: every cell ends up in the row it is meant for."""
 
+import msgspec
 import pytest
 from PIL import Image
 
@@ -92,13 +93,40 @@ async def test_an_id_is_not_written_over_that_of_a_row_that_moved_there(user):
     await table.close()
 
 
-async def test_a_picture_reaches_its_row_when_that_moves_while_it_is_sent(user, tmp_path):
+@pytest.fixture
+def picture(tmp_path):
     path = tmp_path / "a.png"
     Image.new("RGB", (4, 4)).save(path)
-    file = ResultFile(path=path, recorded="a.png", name="a.png", sha256="0" * 64, size_bytes=1)
+    return ResultFile(path=path, recorded="a.png", name="a.png", sha256="0" * 64, size_bytes=1)
+
+
+async def test_a_picture_that_a_row_has_lost_is_put_into_it_though_it_moves(user, picture):
     table = user.open()
     user.feishu.meanwhile("sheets.image", lambda: user.insert(0, NEW))
-    assert await table.upload(file, "img_2", "output_image")
+    await table.write([Change(row="img_2", cells={"output_image": (picture,)})])
+    assert [bool(row["输出图片"]) for row in user.rows()] == [False, False, True, False]
+    await table.close()
+
+
+async def test_what_was_refused_takes_nothing_from_the_row_that_moved_there(user, picture):
+    gone = msgspec.structs.replace(picture, path=picture.path.with_name("gone.png"))
+    table = user.open()
+    assert await table.upload(picture, "img_1", "output_image")
+    user.feishu.meanwhile("sheets.write", lambda: user.sort("编号"))  # now in the line of img_3
+    changes = [
+        Change(row="img_3", cells={"output_image": (gone,)}),
+        Change(row="img_2", cells={"status": "已完成"}),
+    ]
+    results = [outcome.result for outcome in await table.write(changes)]
+    assert results == [Result.REFUSED, Result.WRITTEN]
+    assert [bool(row["输出图片"]) for row in user.rows()] == [False, False, True]
+    await table.close()
+
+
+async def test_a_picture_reaches_its_row_when_that_moves_while_it_is_sent(user, picture):
+    table = user.open()
+    user.feishu.meanwhile("sheets.image", lambda: user.insert(0, NEW))
+    assert await table.upload(picture, "img_2", "output_image")
     assert [bool(row["输出图片"]) for row in user.rows()] == [False, False, True, False]
     await table.close()
 
