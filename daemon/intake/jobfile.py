@@ -6,7 +6,7 @@ A fault of one row makes that row a problem, a fault of the file makes it Unread
 import csv
 import io
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
 import orjson
@@ -129,33 +129,34 @@ def _read_json(data: bytes, known: frozenset[str]) -> JobFile:
         raise Unreadable("json_shape")
     if len(content) > MAX_ROWS:
         raise Unreadable("many_rows", limit=str(MAX_ROWS))
-    rows = tuple(object_row(number, item) for number, item in enumerate(content, 1))
-    headings = _headings_of(rows, known)
+    names: dict[str, str] = {}
+    rows = tuple(object_row(number, item, names) for number, item in enumerate(content, 1))
     tidied = {str(k): tidy(v) for k, v in options.items()}
-    return JobFile(rows=rows, options=tidied, headings=headings)
+    return JobFile(rows=rows, options=tidied, headings=_headings_of(rows, names, known))
 
 
 def _read_jsonl(data: bytes, known: frozenset[str]) -> JobFile:
     rows: list[RawRow] = []
+    names: dict[str, str] = {}
     for line, text in enumerate(_short_lines(_decode(data), newline="\n"), 1):
         if not text.strip():
             continue
         if len(rows) >= MAX_ROWS:
             raise Unreadable("many_rows", limit=str(MAX_ROWS))
-        rows.append(_row_of_text(line, len(rows) + 1, text))
+        rows.append(_row_of_text(line, len(rows) + 1, text, names))
         if len(rows) == _HOPELESS_LINES:
             _refuse_hopeless(rows)
     _refuse_hopeless(rows)
-    return JobFile(rows=tuple(rows), headings=_headings_of(rows, known))
+    return JobFile(rows=tuple(rows), headings=_headings_of(rows, names, known))
 
 
-def _row_of_text(line: int, ordinal: int, text: str) -> RawRow:
+def _row_of_text(line: int, ordinal: int, text: str, names: dict[str, str]) -> RawRow:
     try:
         item = _loads(text.encode())
     except Unreadable as error:
         found: dict[str, Json] = {REPORT_TEXT: text.strip()[:_SHOWN_CHARACTERS]}
         return RawRow(line=line, ordinal=ordinal, values=found, problem=error.reason)
-    return msgspec.structs.replace(object_row(ordinal, item), line=line)
+    return msgspec.structs.replace(object_row(ordinal, item, names), line=line)
 
 
 def _refuse_hopeless(rows: Sequence[RawRow]) -> None:
@@ -164,12 +165,15 @@ def _refuse_hopeless(rows: Sequence[RawRow]) -> None:
         raise Unreadable("no_line", first=problems[0])
 
 
-def _headings_of(rows: Sequence[RawRow], known: frozenset[str]) -> dict[str, str]:
-    """Return the keys of the rows that can be read; raises Unreadable when none is known."""
+def _headings_of(
+    rows: Sequence[RawRow], names: Mapping[str, str], known: frozenset[str]
+) -> dict[str, str]:
+    """Return what rows that can be read call their cells; raises Unreadable when none is known."""
     keys = dict.fromkeys(key for row in rows if row.problem is None for key in row.values)
+    headings = {key: names[key] for key in keys}
     if keys:
-        refuse_strange_columns(keys, keys, known)
-    return {key: key for key in keys}
+        refuse_strange_columns(keys, headings.values(), known)
+    return headings
 
 
 def _loads(data: bytes) -> Json:
@@ -186,17 +190,22 @@ def _loads(data: bytes) -> Json:
     return exact
 
 
-def object_row(number: int, item: Json) -> RawRow:
-    """Return the row that the *number*-th JSON object says; anything else makes a problem."""
+def object_row(number: int, item: Json, names: dict[str, str]) -> RawRow:
+    """Return the row that the *number*-th JSON object says; anything else makes a problem.
+
+    What its members are called is added to *names*, by key, unless another row called them before.
+    """
     if not isinstance(item, dict):
         found: dict[str, Json] = {REPORT_TEXT: _as_json(item)}
         return RawRow(line=number, ordinal=number, values=found, problem=because("no_object"))
     values: dict[str, Json] = {}
     problem = None
     for name, value in item.items():
-        key, value = key_of(str(tidy(name))), tidy(value)  # noqa: PLW2901 - the tidied one counts
+        heading, value = str(tidy(name)), tidy(value)  # noqa: PLW2901 - the tidied one counts
+        key = key_of(heading)
         if value in (None, "") or key in REPORT_COLUMNS:
             continue
+        names.setdefault(key, heading)
         if key in values and values[key] != value:
             problem = because("twice", column=shown(key))
         values[key] = value

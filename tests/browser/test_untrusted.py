@@ -91,7 +91,7 @@ async def test_rows_that_are_all_refused_are_told_by_line_with_what_was_wrong_in
         await give_token(page, daemon.token)
         lines = dialog.locator(".verdict-rows li")
         await expect(lines).to_have_count(2)
-        await expect(lines.nth(0)).to_contain_text(f"第 1 行 “workflow_type” “{MARKUP}”")
+        await expect(lines.nth(0)).to_contain_text(f"第 1 行 工作流类型 (workflow_type) “{MARKUP}”")
         await expect(lines.nth(1)).to_contain_text("第 2 行 缺少 模特图 (model_image)")
         await expect(lines.nth(1)).to_contain_text("优先级 (priority) “high”不是十亿以内的整数")
         assert await page.evaluate("window.taken") is None

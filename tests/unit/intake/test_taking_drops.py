@@ -89,9 +89,7 @@ async def test_a_line_that_cannot_be_read_comes_back_with_its_text_and_the_file_
     (row,) = house.report("a.jsonl.rejected.csv")
     assert (row["rowkeeper_line"], row["rowkeeper_text"]) == ("3", "{bad")
     report = (house.path / "rejected" / "a.jsonl.rejected.csv").read_text("utf-8-sig")
-    assert report.startswith(
-        "rowkeeper_line,rowkeeper_reason,rowkeeper_text,product_name,product_image,model_image"
-    )
+    assert report.startswith("rowkeeper_line,rowkeeper_reason,rowkeeper_text,产品名,产品图,模特图")
     house.make("again.csv", report.replace("{bad,,,", "{bad,杯,p.png,p.png"))
     await house.take_in()
     assert [task.product_name for task in house.tasks()] == ["壶", "壶", "杯"]
