@@ -52,13 +52,13 @@ class Opening:
 
         None when *stop* was set before. With *once* nobody waits: a full disk raises OSError or
         LedgerClosed, a damaged ledger LedgerDamaged. Raises LedgerLocked either way, and OSError
-        for what room does not mend; then nothing is open.
+        or LedgerClosed for what room does not mend; then nothing is open.
         """
         while True:
             try:
                 return await self._open(closing, must_be_whole=once)
             except (OSError, LedgerClosed) as error:
-                if once or (isinstance(error, OSError) and not is_full(error)):
+                if once or not _wants_room(error):
                     raise
                 self._tell(error)
             await self._clock.pause(ASK_SECONDS, stop)
@@ -98,3 +98,9 @@ class Opening:
         """Return where to make room; the state folder when the system does not say."""
         settings = self._settings
         return on_full_disks((settings.state_dir, settings.ledger.path)) or [settings.state_dir]
+
+
+def _wants_room(error: OSError | LedgerClosed) -> bool:
+    """Say whether *error*, or what ended the ledger's writing, goes away once there is room."""
+    reason = error.__cause__ if isinstance(error, LedgerClosed) else error
+    return isinstance(reason, OSError) and is_full(reason)

@@ -134,6 +134,7 @@ class Writer(threading.Thread):
     def _fail(self, error: Exception) -> None:
         """End writing; try to take back at once what was not acknowledged."""
         self._failure = LedgerClosed(f"writing the journal failed: {error}")
+        self._failure.__cause__ = error
         try:
             self._journal.cut_back()
         except OSError as again:
