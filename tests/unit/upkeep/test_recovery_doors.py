@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from config.settings import Server
 from daemon.comfy.client import ComfyClient
 from daemon.comfy.server import State
+from daemon.settle.absences import SECTION as ABSENCES
 from daemon.upkeep.recovery import PATIENCE_SECONDS, Recovery
 from ledger.status import Stage
 from tests.fakes.clock import FakeClock
@@ -69,9 +70,15 @@ async def test_what_a_second_look_settles_while_another_server_is_waited_for_is_
         recovery = Recovery(house.ledger, servers, house.settlement, clock)
         recovering = asyncio.ensure_future(recovery.recover())
         async with asyncio.timeout(10):
+            while "gpu-a" not in house.ledger.meta(ABSENCES):
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.2)  # it settles by the machine's clock
+            clock.advance(1)
+            while house.ledger.meta(ABSENCES):
+                await asyncio.sleep(0.01)
             while not recovering.done():
-                clock.advance(PATIENCE_SECONDS / 5)
-                await asyncio.sleep(0.1)
+                clock.advance(PATIENCE_SECONDS)
+                await asyncio.sleep(0.01)
         recovered = await recovering
         assert house.ledger.counts()[Stage.WAITING] == 1  # the second look has been
         assert (recovered.settled, recovered.undecided, recovered.postponed) == (1, 0, 1)
