@@ -89,7 +89,8 @@ class FeishuSheet:
     async def write(self, changes: Sequence[Change]) -> Sequence[Outcome]:
         """Find all rows, put what pictures are missing, then write all other cells in one call.
 
-        What reached another row, for rows moved between the two calls, is put right and sent again.
+        What reached another row, for rows moved between the two calls, is put right and sent again;
+        a kill, or an answer that never comes, in between leaves it there.
         A command that somebody writes between the two into a cell that is being emptied is lost.
         Raises Unreachable when rows move under every attempt; the others have been told by then.
         """
