@@ -1,5 +1,6 @@
 """Backups of the ledger: ``ledger-backups/<time>/``; daily, before a mass recovery, by hand."""
 
+import contextlib
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -61,8 +62,9 @@ class LedgerBackups:
         """Yield what kills have left: ours, and copies by hand that nobody can be at any more."""
         yield from self._folder.glob(f"*{_UNFINISHED}")
         for copying in self._folder.glob(f"*{COPYING}"):
-            if now.timestamp() - copying.stat().st_mtime > COPYING_SECONDS:
-                yield copying
+            with contextlib.suppress(FileNotFoundError):  # it has got its name this moment
+                if now.timestamp() - copying.stat().st_mtime > COPYING_SECONDS:
+                    yield copying
 
 
 def backups_in(folder: Path) -> list[Path]:
