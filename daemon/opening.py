@@ -17,13 +17,16 @@ from daemon.ground import Ground, open_ground
 from daemon.notify import ServiceManager
 from daemon.words import Words
 from daemon.workflows import Workflows
-from ledger.errors import LedgerClosed
+from ledger.errors import LedgerClosed, LedgerLocked
 from ledger.jsondir.files import Disk
 
 log = structlog.get_logger()
 
 #: Between two tries.
 ASK_SECONDS = 5.0
+#: How long somebody else's lock is waited for, and between two tries: a command without a daemon
+#: holds it for moments, only another daemon for longer.
+LOCK_SECONDS, LOCK_ASK_SECONDS = 2.0, 0.1
 #: What a service manager is asked to wait for a start that waits for room; again with each try.
 PATIENCE_SECONDS = 120.0
 
@@ -51,17 +54,24 @@ class Opening:
         """Make the folders and open the ground, which *closing* closes, once there is room.
 
         None when *stop* was set before. With *once* nobody waits: a full disk raises OSError or
-        LedgerClosed, a damaged ledger LedgerDamaged. Raises LedgerLocked either way, and OSError
-        or LedgerClosed for what room does not mend; then nothing is open.
+        LedgerClosed, a damaged ledger LedgerDamaged. Raises LedgerLocked either way, when another
+        process keeps the lock, and OSError or LedgerClosed for what room does not mend; then
+        nothing is open.
         """
+        locked_until = self._clock.monotonic() + LOCK_SECONDS
         while True:
+            pause_seconds = ASK_SECONDS
             try:
                 return await self._open(closing, must_be_whole=once)
+            except LedgerLocked:
+                if self._clock.monotonic() >= locked_until:
+                    raise
+                pause_seconds = LOCK_ASK_SECONDS
             except (OSError, LedgerClosed) as error:
                 if once or not _wants_room(error):
                     raise
                 self._tell(error)
-            await self._clock.pause(ASK_SECONDS, stop)
+            await self._clock.pause(pause_seconds, stop)
             if stop.is_set():
                 return None
 

@@ -1,4 +1,4 @@
-"""A start waits for room, and for nothing else."""
+"""A start waits for room, for a moment for the lock, and for nothing else."""
 
 import asyncio
 import errno
@@ -15,7 +15,9 @@ from daemon.notify import ServiceManager
 from daemon.opening import Opening
 from daemon.words import Words
 from daemon.workflows import Workflows
-from ledger.errors import LedgerClosed
+from ledger.errors import LedgerClosed, LedgerLocked
+from ledger.jsondir.files import Disk
+from ledger.jsondir.lock import FolderLock
 from tests.fakes.world import small_world
 
 
@@ -39,3 +41,28 @@ async def test_a_disk_that_fails_ends_the_start_instead_of_being_called_full(
     async with asyncio.timeout(3), AsyncExitStack() as closing:
         with pytest.raises(LedgerClosed, match="Input/output error"):
             await opening.open(closing, asyncio.Event(), once=False)
+
+
+async def test_a_command_that_holds_the_lock_for_a_moment_does_not_end_the_start(
+    tmp_path: Path,
+) -> None:
+    settings = small_world(tmp_path / "world", "http://127.0.0.1:9").settings()
+    opening = Opening(settings, Workflows(settings), SystemClock(), ServiceManager({}), Words("en"))
+    settings.ledger.path.mkdir(parents=True)
+    lock = FolderLock(settings.ledger.path, Disk())
+    lock.take("2026-11-26T10:00:00.000Z")
+    asyncio.get_running_loop().call_later(0.3, lock.drop)
+    async with asyncio.timeout(20), AsyncExitStack() as closing:
+        assert await opening.open(closing, asyncio.Event(), once=False) is not None
+
+
+async def test_a_lock_that_another_process_keeps_ends_the_start(tmp_path: Path) -> None:
+    settings = small_world(tmp_path / "world", "http://127.0.0.1:9").settings()
+    opening = Opening(settings, Workflows(settings), SystemClock(), ServiceManager({}), Words("en"))
+    settings.ledger.path.mkdir(parents=True)
+    lock = FolderLock(settings.ledger.path, Disk())
+    lock.take("2026-11-26T10:00:00.000Z")
+    async with asyncio.timeout(20), AsyncExitStack() as closing:
+        with pytest.raises(LedgerLocked, match=f"process {os.getpid()}"):
+            await opening.open(closing, asyncio.Event(), once=False)
+    lock.drop()
