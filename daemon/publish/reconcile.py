@@ -11,7 +11,6 @@ from daemon.publish.row_news import RowNews
 from daemon.publish.uploading import Uploads
 from daemon.tables.cells import Change, Outcome, Reading, Result, Row
 from daemon.tables.columns import Columns
-from daemon.tables.errors import Refused
 from daemon.tables.handle import TableHandle
 from daemon.tables.outdated import Outdated, outdated_among, renew
 from daemon.words.headings import OUR_HEADINGS
@@ -191,18 +190,7 @@ class Reconciliation:
         return dict(zip(rows, found, strict=True))
 
     async def _uploaded(self, key: str, tasks: list[Task]) -> list[Task]:
-        table, among = self._handle.table, self._handle.original(tasks[0]).among
-        for upload in self._news.uploads(tasks):
-            ongoing = self._handle.ongoing(upload.task_id, upload.file.sha256)
-            try:
-                token = await table.upload(upload.file, key, upload.column, among, ongoing)
-            except (Refused, OSError):
-                continue  # the cell is told the path; the outbox says why
-            at = to_timestamp(self._clock.now())
-            noted = self._news.with_token(token, at, upload)
-            await self._ledger.commit(
-                noted, *ongoing.removal(), op="task.uploaded", actor=self._handle.actor
-            )
+        await self._uploads.put_row(key, tasks, self._handle.actor)
         return self._as_it_is(tasks)
 
     def _as_it_is(self, tasks: Sequence[Task]) -> list[Task]:
