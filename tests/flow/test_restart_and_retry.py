@@ -249,6 +249,8 @@ async def test_a_task_is_cancelled_waiting_queued_and_running_and_the_others_sta
         async with open_door(world) as door:
             cancelled = []
             for stage in (Stage.WAITING, Stage.QUEUED, Stage.RUNNING):
+                # two are sent at once: which of them the server began must be known
+                await door.until(f"/api/tasks?status={Stage.RUNNING.value}", lambda j: j["tasks"])
                 shown = await door.until(f"/api/tasks?status={stage.value}", lambda j: j["tasks"])
                 cancelled.append(shown["tasks"][-1]["task_id"])
                 answer = await door.post(f"/api/tasks/{cancelled[-1]}/cancel")
