@@ -1,7 +1,7 @@
 """The composition root: everything is made here, in the order of the flow, and run until told.
 
 Read ``run`` top-down; it is the whole life of the daemon. What several steps work with is made
-by ``ground``, the steps by ``_work``, with ``table_work`` and ``dispatch_work``.
+by ``opening`` and ``ground``, the steps by ``_work``, with ``table_work`` and ``dispatch_work``.
 """
 
 import asyncio
@@ -30,8 +30,6 @@ from daemon.upkeep.alerts import Alerts, make_alerts
 from daemon.upkeep.backup import BACKUPS, LedgerBackups
 from daemon.upkeep.batches import BatchKeeper
 from daemon.upkeep.completion import Completion
-from daemon.upkeep.eta import RunTimes
-from daemon.upkeep.gpu_time import GpuTime
 from daemon.upkeep.ledger_watch import LedgerWatch
 from daemon.upkeep.liveness import Liveness
 from daemon.upkeep.outcome import Outcome
@@ -41,6 +39,7 @@ from daemon.upkeep.stuck import StuckTasks
 from daemon.upkeep.sweeps import Sweeps, sweeps_of
 from daemon.web.desk import Desk
 from daemon.web.server import WebServer
+from daemon.web.tallies import Tallies
 from daemon.words import Words, words_of_tables
 from daemon.workflows import Workflows
 from ledger.jsondir.backup import copy_ledger
@@ -61,52 +60,41 @@ async def run(
     reload: ReadSettings | None = None,
     observer: Observer | None = None,
     manager: ServiceManager | None = None,
-    ended: Callable[[Outcome], None] | None = None,
+    ended: Callable[[Outcome], None] = lambda _: None,
 ) -> int:
     """Run the daemon until a signal, or with *once* until nothing is left to do.
 
-    Returns the exit code: 0, or 1 when *once* leaves failed, rejected or blocked rows. Raises
-    LedgerLocked, TemplateError, and with *once* LedgerDamaged: nothing would ever be dispatched.
-    The service that *observer* makes runs beside the others; *manager* is told how the daemon
-    stands, *ended* what *once* came to. SIGTERM and SIGINT stop it (a second one at once), SIGHUP
-    has *reload* read workflows and alert settings anew.
+    Returns the exit code: 0, or 1 when *once* leaves failed, rejected or blocked rows, or is
+    stopped before. Raises LedgerLocked, TemplateError, and with *once* LedgerDamaged: nothing
+    would ever be dispatched. SIGTERM and SIGINT stop it (a second one at once), SIGHUP has
+    *reload* read workflows and alert settings anew. The service that *observer* makes runs beside
+    the others; *manager* is told how the daemon stands, *ended* what *once* came to.
     """
     clock, manager = clock or SystemClock(), manager or ServiceManager({})
     words = Words("zh" if settings.language == "zh" else "en")
     workflows = Workflows(settings)
-    reloading = Reloading(reload, manager)
-    reloading.add(workflows.load)
-    stop = asyncio.Event()
-    opening = Opening(settings, workflows, clock, manager, words)
+    reloading = Reloading(reload, manager, workflows.load)
+    stop, stopped_early = asyncio.Event(), int(once)  # whoever waits for the end has not got it
     async with AsyncExitStack() as closing:
         closing.enter_context(signals(stop, reloading.reload))
+        opening = Opening(settings, workflows, clock, manager, words)
         if (ground := await opening.open(closing, stop, once=once)) is None:
-            return 0
-        with loop_first():
-            recovery = _recovery(ground, manager, words)
-            await recovery.recover()
-            intake = _intake(ground, workflows)
-            tables = make_table_work(ground, intake)
-            work = await _work(ground, intake, tables, manager, words)
-            reloading.add(lambda anew: work.alerts.replace(anew.alerts))
-            reloading.add(lambda _: workflows.replaced())
-            services = [recovery, *work.services, *([observer(work.desk)] if observer else [])]
-            if once:
-                services.append(work.completion)
-            try:
-                await run_services(services, stop, grace_seconds=GRACE_SECONDS)
-            finally:
-                await tables.close()
-            if once and ended is not None:
-                ended(work.completion.outcome())
-            return 1 if once and work.completion.left_undone else 0
-
-
-def _intake(ground: Ground, workflows: Workflows) -> Intake:
-    settings, named = ground.settings, columns_in(ground.settings.outputs.name)
-    return Intake(
-        ground.ledger, ground.contents, workflows.needs, ground.clock, settings.inputs, named=named
-    )
+            return stopped_early
+        closing.enter_context(loop_first())
+        tallies = await Tallies.begin(ground.ledger, ground.metrics, clock)
+        recovery = _recovery(ground, manager, words)
+        await recovery.recover(stop)
+        if stop.is_set():
+            return stopped_early
+        work = await _work(ground, tallies, manager, words)
+        closing.push_async_callback(work.tables.close)
+        reloading.add(lambda anew: work.alerts.replace(anew.alerts), lambda _: workflows.replaced())
+        observers = [observer(work.desk)] if observer else []
+        watchers = [*observers, work.completion] if once else observers
+        await run_services([recovery, *work.services, *watchers], stop, grace_seconds=GRACE_SECONDS)
+        if once:
+            ended(work.completion.outcome())
+        return int(once and work.completion.left_undone)
 
 
 def _recovery(ground: Ground, manager: ServiceManager, words: Words) -> Recovery:
@@ -120,21 +108,28 @@ def _recovery(ground: Ground, manager: ServiceManager, words: Words) -> Recovery
     return Recovery(ledger, ground.servers, settlement, clock, report)
 
 
+def _intake(ground: Ground) -> Intake:
+    settings, needs = ground.settings, ground.workflows.needs
+    named = columns_in(settings.outputs.name)
+    return Intake(ground.ledger, ground.contents, needs, ground.clock, settings.inputs, named=named)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Work:
     """All that works until the daemon stops, and those parts that are spoken to meanwhile."""
 
     services: Sequence[Service]
+    tables: TableWork
     alerts: Alerts
     completion: Completion  # not among the services: only a run that ends of itself wants it
     desk: Desk
 
 
-async def _work(
-    ground: Ground, intake: Intake, tables: TableWork, manager: ServiceManager, words: Words
-) -> Work:
+async def _work(ground: Ground, tallies: Tallies, manager: ServiceManager, words: Words) -> Work:
     """Make the services, in the order of the flow; nothing begins yet."""
     settings, ledger, clock = ground.settings, ground.ledger, ground.clock
+    intake = _intake(ground)
+    tables = make_table_work(ground, intake)
     inbox = Inbox(settings.inbox, intake, ledger, clock, words_of_tables(settings.language))
     followers = [
         Follower(state.client, state.settings, ledger, ground.settlement, clock)
@@ -147,7 +142,7 @@ async def _work(
     quota = ground.feishu.quota if ground.feishu else None
     alerts = make_alerts(settings, ledger, clock, lambda: stuck.stuck, quota)
     collector = Collector(ledger, ground.clients, ground.workflows.settings, ground.paths, clock)
-    desk = await _desk(ground, intake, tables, inbox, followers, stuck, collector)
+    desk = _desk(ground, tallies, intake, tables, inbox, followers, stuck, collector)
     web = WebServer(desk)
     services: list[Service] = [
         inbox,
@@ -166,12 +161,13 @@ async def _work(
     ]
     completion = Completion(
         ledger,
+        tallies.endings,
         [inbox, *tables.pollers, *tables.publishers],
         clock,
-        tables.are_hindered,
-        tables.refused_rows,
+        hindered=tables.are_hindered,
+        refused=tables.refused_rows,
     )
-    return Work(services=services, alerts=alerts, completion=completion, desk=desk)
+    return Work(services=services, tables=tables, alerts=alerts, completion=completion, desk=desk)
 
 
 def _sweeps(ground: Ground, stuck: StuckTasks, backups: LedgerBackups) -> Sweeps:
@@ -194,8 +190,9 @@ def _stuck(ground: Ground, backups: LedgerBackups, followers: Sequence[Follower]
     )
 
 
-async def _desk(  # noqa: PLR0917 - what the page shows comes from everywhere
+def _desk(  # noqa: PLR0917 - what the page shows comes from everywhere
     ground: Ground,
+    tallies: Tallies,
     intake: Intake,
     tables: TableWork,
     inbox: Inbox,
@@ -203,11 +200,6 @@ async def _desk(  # noqa: PLR0917 - what the page shows comes from everywhere
     stuck: StuckTasks,
     collector: Collector,
 ) -> Desk:
-    run_times = RunTimes()
-    await run_times.load(ground.ledger)
-    gpu_time = GpuTime(ground.ledger)
-    for listener in (run_times.follow, gpu_time.follow):
-        ground.ledger.subscribe(listener)
     return Desk(
         settings=ground.settings,
         ledger=ground.ledger,
@@ -217,8 +209,7 @@ async def _desk(  # noqa: PLR0917 - what the page shows comes from everywhere
         tables=tables.handles,
         news=[follower.news for follower in followers],
         stuck=stuck,
-        run_times=run_times,
-        gpu_time=gpu_time,
+        tallies=tallies,
         metrics=ground.metrics,
         journal_size_bytes=ground.journal_size_bytes,
         feishu_calls=lambda: ground.feishu.quota.calls if ground.feishu else None,

@@ -20,11 +20,13 @@ TakeOver: TypeAlias = Callable[[Settings], None]
 class Reloading:
     """Has settings that were read anew taken over, by each in the order in which it was added."""
 
-    def __init__(self, read: ReadSettings | None, manager: ServiceManager) -> None:
+    def __init__(
+        self, read: ReadSettings | None, manager: ServiceManager, *take_over: TakeOver
+    ) -> None:
         """Without *read* a reload does nothing."""
         self._read = read
         self._manager = manager
-        self._take_over: list[TakeOver] = []
+        self._take_over = [*take_over]
 
     def add(self, *take_over: TakeOver) -> None:
         """Have these take over the settings too."""

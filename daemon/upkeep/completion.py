@@ -7,9 +7,8 @@ from typing import Protocol
 import structlog
 
 from daemon.clock import Clock
-from daemon.upkeep.outcome import Outcome, reasons_of, rejected_in
+from daemon.upkeep.outcome import Endings, Outcome, reasons_of
 from ledger.batch import BatchStatus
-from ledger.entry import Meta, Transaction
 from ledger.ledger import Ledger
 from ledger.status import IN_PROCESS_STAGES, OPEN_STAGES, Stage
 from ledger.task import Task
@@ -39,39 +38,48 @@ class Completion:
     def __init__(
         self,
         ledger: Ledger,
+        endings: Endings,
         others: Sequence[Busy],
         clock: Clock,
+        *,
         hindered: Callable[[], bool] = lambda: False,
         refused: Callable[[], int] = lambda: 0,
     ) -> None:
-        """*hindered*: whether a table could not be read or written to the end.
+        """Watch the *ledger*, in which *endings* has counted since the start, and the *others*.
 
+        *hindered*: whether a table could not be read or written to the end.
         *refused*: how many rows of tables cannot run, or do not without a person.
         """
         self._hindered = hindered
         self._refused = refused
         self._ledger = ledger
+        self._endings = endings
         self._others = others
         self._clock = clock
-        self._failed = 0
-        self._done = 0
-        self._rejected = 0
+        self._is_over = False
 
     def outcome(self) -> Outcome:
         """Return what became of all that we watched."""
         return Outcome(
-            done=self._done,
-            failed=self._failed,
-            rejected=self._rejected + self._refused(),
+            done=self._endings.done,
+            failed=self._endings.failed,
+            rejected=self._rejected,
             waiting=reasons_of(self._ledger, self._open_tasks()),
             tables_hindered=self._hindered(),
         )
 
     @property
     def left_undone(self) -> bool:
-        """Whether a row failed or was rejected, some are blocked, or a table was not told."""
-        rejected = self._rejected + self._refused()
-        return self._failed + rejected > 0 or self._hindered() or self._any_open
+        """Whether a row failed or was rejected, some are blocked, or a table was not told.
+
+        Also when somebody else ended the run: nobody knows what was still to come.
+        """
+        refused = self._endings.failed + self._rejected > 0
+        return not self._is_over or refused or self._hindered() or self._any_open
+
+    @property
+    def _rejected(self) -> int:
+        return self._endings.rejected + self._refused()
 
     @property
     def _any_open(self) -> bool:
@@ -80,23 +88,20 @@ class Completion:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Watch until nothing is left to do, then stop the daemon."""
-        unsubscribe = self._ledger.subscribe(self._follow)
         idle_since: float | None = None
-        try:
-            while not stop.is_set():
-                now = self._clock.monotonic()
-                if not all(each.idle for each in self._others) or any(
-                    map(self._may_run, self._open_tasks())
-                ):
-                    idle_since = None
-                else:
-                    idle_since = now if idle_since is None else idle_since
-                    if now - idle_since >= (BLOCKED_SECONDS if self._any_open else 0.0):
-                        stop.set()
-                        return
-                await self._clock.pause(ASK_SECONDS, stop)
-        finally:
-            unsubscribe()
+        while not stop.is_set():
+            now = self._clock.monotonic()
+            if not all(each.idle for each in self._others) or any(
+                map(self._may_run, self._open_tasks())
+            ):
+                idle_since = None
+            else:
+                idle_since = now if idle_since is None else idle_since
+                if now - idle_since >= (BLOCKED_SECONDS if self._any_open else 0.0):
+                    self._is_over = True
+                    stop.set()
+                    return
+            await self._clock.pause(ASK_SECONDS, stop)
 
     def _open_tasks(self) -> Iterator[Task]:
         """Yield the open tasks, few first: mostly the first one answers."""
@@ -121,11 +126,3 @@ class Completion:
         if batch.status is BatchStatus.RUNNING:
             return True
         return task.retried_from is not None and task.created_at >= (batch.halted_at or "")
-
-    def _follow(self, transaction: Transaction) -> None:
-        for record in transaction.records:
-            if isinstance(record, Meta):
-                self._rejected += rejected_in(record)
-            elif isinstance(record, Task) and record.has_just_ended:  # not one retried now
-                self._failed += record.stage is Stage.FAILED
-                self._done += record.stage is Stage.DONE

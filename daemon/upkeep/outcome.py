@@ -6,8 +6,9 @@ from collections.abc import Iterable
 import msgspec
 
 from ledger.batch import BatchStatus
-from ledger.entry import Meta
+from ledger.entry import Meta, Transaction
 from ledger.ledger import Ledger
+from ledger.status import Stage
 from ledger.task import Task
 
 #: Of what a server said, in one line.
@@ -30,6 +31,24 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     rejected: int  # rows of drops and tables, and drops of which nothing could be read
     waiting: dict[Waiting, int]
     tables_hindered: bool
+
+
+class Endings:
+    """Counts what has ended since it follows the ledger: tasks, and rows that were given back."""
+
+    def __init__(self) -> None:
+        self.done = 0
+        self.failed = 0
+        self.rejected = 0
+
+    def follow(self, transaction: Transaction) -> None:
+        """Count what a durable transaction ends: a listener of the ledger."""
+        for record in transaction.records:
+            if isinstance(record, Meta):
+                self.rejected += rejected_in(record)
+            elif isinstance(record, Task) and record.has_just_ended:  # not one retried now
+                self.failed += record.stage is Stage.FAILED
+                self.done += record.stage is Stage.DONE
 
 
 class _Filing(msgspec.Struct, frozen=True):

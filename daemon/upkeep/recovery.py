@@ -77,10 +77,11 @@ class Recovery:
         self._asked: set[str] = set()  # servers that have not told of all their tasks yet
         self._counts: Counter[str] = Counter()
 
-    async def recover(self) -> Recovered:
+    async def recover(self, stop: asyncio.Event) -> Recovered:
         """Give open tasks their verdict, all servers at once; returns when new work may begin.
 
-        By then each server has been asked about all its tasks, or does not answer.
+        By then each server has been asked about all its tasks, or does not answer. Ended by
+        *stop*, after which nothing is under way; the next start goes on.
         """
         open_tasks = self._ledger.in_stage(*IN_FLIGHT_STAGES)
         for workflow_type, count in sorted(Counter(t.workflow_type for t in open_tasks).items()):
@@ -90,7 +91,7 @@ class Recovery:
             by_server.setdefault(task.server or "", []).append(task)
         for name, tasks in by_server.items():
             self._begin(name, tasks)
-        await self._first_looks()
+        await self._first_looks(stop)
         settled, undecided = self._counts["settled"], self._counts["undecided"]
         recovered = Recovered(
             open=len(open_tasks),
@@ -111,22 +112,27 @@ class Recovery:
                 await self._clock.pause(PATIENCE_SECONDS, self._news, stop)
             self._crew.check()
         finally:
-            self._crew.cancel()
-            await self._crew.finish()
+            await self._end()
 
-    async def _first_looks(self) -> None:
+    async def _first_looks(self, stop: asyncio.Event) -> None:
         """Wait until all servers have told of their tasks, or none has had news for long."""
         try:
-            while self._asked:
+            while self._asked and not stop.is_set():
                 self._news.clear()
-                await self._clock.pause(PATIENCE_SECONDS, self._news)
+                await self._clock.pause(PATIENCE_SECONDS, self._news, stop)
                 self._crew.check()
-                if not self._news.is_set():
+                if not (self._news.is_set() or stop.is_set()):
                     log.warning("recovery.not_waited_for", servers=sorted(self._asked))
                     self._asked.clear()
         except BaseException:
             self._crew.cancel()
             raise
+        if stop.is_set():
+            await self._end()
+
+    async def _end(self) -> None:
+        self._crew.cancel()
+        await self._crew.finish()
 
     def _begin(self, name: str, tasks: Sequence[Task]) -> None:
         if name not in self._servers:

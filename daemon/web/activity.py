@@ -1,14 +1,13 @@
 """How busy the last hour was: rows made and failed by the minute, how much each GPU worked."""
 
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from datetime import datetime
 from itertools import islice
 
 from daemon.clock import Clock
 from daemon.concern import Concern
 from daemon.dispatch.servers import ServerState
-from daemon.upkeep.stuck import StuckTasks
 from daemon.web.documents import OverviewDocument
 from daemon.web.task_documents import TaskRow
 from daemon.web.views import task_row
@@ -33,18 +32,8 @@ TASKS_LOOKED_AT = 2000
 class Activity:
     """Counts what ends, from the ledger's feed; memory is bounded by the hour's minutes."""
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        servers: Sequence[ServerState],
-        stuck: StuckTasks,
-        clock: Clock,
-        concerns: Callable[[], Sequence[Concern]] = lambda: (),
-    ) -> None:
-        self._concerns = concerns
+    def __init__(self, ledger: Ledger, clock: Clock) -> None:
         self._ledger = ledger
-        self._servers = servers
-        self._stuck = stuck
         self._clock = clock
         self._since = clock.now()
         self._minutes: dict[int, list[int]] = {}  # minutes since the epoch -> [done, failed]
@@ -61,17 +50,19 @@ class Activity:
             if isinstance(record, Task) and record.has_just_ended:
                 self._count(record)
 
-    def overview(self) -> OverviewDocument:
-        """Return the last hour, the busy shares and how many tasks are stuck."""
+    def overview(
+        self, servers: Sequence[ServerState], stuck: int, concerns: Iterable[Concern]
+    ) -> OverviewDocument:
+        """Return the last hour, the busy shares of *servers* and what a person should know."""
         now = self._clock.now()
         minute = _minute(now)
         counts = [self._minutes.get(minute - ago, [0, 0]) for ago in reversed(range(MINUTES))]
         return OverviewDocument(
             done_per_minute=[done for done, _ in counts],
             failed_per_minute=[failed for _, failed in counts],
-            busy_shares={state.name: self._busy_share(state.name, now) for state in self._servers},
-            stuck=self._stuck.stuck,
-            warnings=[BilingualWarning.of(each) for each in self._concerns()],
+            busy_shares={state.name: self._busy_share(state.name, now) for state in servers},
+            stuck=stuck,
+            warnings=[BilingualWarning.of(each) for each in concerns],
         )
 
     def latest(self) -> list[TaskRow]:

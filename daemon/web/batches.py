@@ -27,7 +27,7 @@ async def show_batch(call: Call[Nothing, Nothing]) -> BatchDocument:
     """Answer one batch."""
     desk, ledger = call.desk, call.desk.ledger
     batch_id = ledger.batch(call.id("batch_id")).batch_id
-    gpu_seconds = await desk.gpu_time.of(batch_id)
+    gpu_seconds = await desk.tallies.gpu_time.of(batch_id)
     batch = ledger.batch(batch_id)
     return batch_document(ledger.index, batch, eta_of(desk, batch), gpu_seconds)
 

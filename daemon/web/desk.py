@@ -14,9 +14,8 @@ from daemon.intake.accept import Intake
 from daemon.metrics import Metrics
 from daemon.story.telling import JournalLine
 from daemon.tables.handle import TableHandle
-from daemon.upkeep.eta import RunTimes
-from daemon.upkeep.gpu_time import GpuTime
 from daemon.upkeep.stuck import StuckTasks
+from daemon.web.tallies import Tallies
 from ledger.ledger import Ledger
 
 
@@ -31,8 +30,7 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
     tables: Sequence[TableHandle]
     news: Sequence[News]
     stuck: StuckTasks
-    run_times: RunTimes
-    gpu_time: GpuTime
+    tallies: Tallies
     metrics: Metrics
     journal_size_bytes: Callable[[], int]
     feishu_calls: Callable[[], int | None] = lambda: None  # of the month; None: nobody counts

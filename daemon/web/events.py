@@ -7,9 +7,10 @@ from collections.abc import Mapping
 import structlog
 from aiohttp import web
 
-from daemon.web.activity import Activity
+from daemon.web.concerns import concerns_of
 from daemon.web.decoding import Nothing
 from daemon.web.desk import Desk
+from daemon.web.documents import OverviewDocument
 from daemon.web.endpoint import Call
 from daemon.web.feed import TELL_SECONDS, Feed, Listener
 from daemon.web.headers import ALWAYS
@@ -45,7 +46,7 @@ async def events(call: Call[Nothing, Nothing]) -> web.StreamResponse:
         try:
             await response.write(b"retry: 2000\n\n")
             while not (feed.closed or listener.is_gone):
-                await _tell(response, feed, listener, room.desk, room.activity)
+                await _tell(response, feed, listener, room.desk)
                 await listener.news()
         except ConnectionError as error:
             log.debug("events.listener_gone", remote=request.remote, error=str(error))
@@ -76,13 +77,11 @@ def _keep_little(request: web.BaseRequest) -> None:
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
 
 
-async def _tell(
-    response: web.StreamResponse, feed: Feed, listener: Listener, desk: Desk, activity: Activity
-) -> None:
+async def _tell(response: web.StreamResponse, feed: Feed, listener: Listener, desk: Desk) -> None:
     """Send what is due; the feed cuts off a client that takes none of it for some seconds."""
     if listener.needs_snapshot:
         listener.restart()
-        await _send(response, listener, await feed.snapshot(lambda: _snapshot(desk, activity)))
+        await _send(response, listener, await feed.snapshot(lambda: _snapshot(desk)))
     for frames in listener.take():
         await _send(response, listener, frames)
 
@@ -96,10 +95,15 @@ async def _send(response: web.StreamResponse, listener: Listener, frames: bytes)
         rest = rest[SEND_BUFFER_BYTES:]
 
 
-async def _snapshot(desk: Desk, activity: Activity) -> Mapping[str, object]:
+async def _snapshot(desk: Desk) -> Mapping[str, object]:
     batches = await batch_documents(desk)
     now = snapshot(desk.ledger, desk.servers, batches, progress(desk))
-    return {**now, "overview": activity.overview(), "latest": activity.latest()}
+    return {**now, "overview": _overview(desk), "latest": desk.tallies.activity.latest()}
+
+
+def _overview(desk: Desk) -> OverviewDocument:
+    activity = desk.tallies.activity
+    return activity.overview(desk.servers, desk.stuck.stuck, concerns_of(desk))
 
 
 def progress(desk: Desk) -> Mapping[str, Json]:
@@ -115,13 +119,12 @@ def progress(desk: Desk) -> Mapping[str, Json]:
 class Teller:
     """Tells what gathers in the feed, and what does not come from the ledger by itself."""
 
-    def __init__(self, feed: Feed, desk: Desk, activity: Activity) -> None:
+    def __init__(self, feed: Feed, desk: Desk) -> None:
         self._feed = feed
         self._desk = desk
-        self._activity = activity
         self._progress: Mapping[str, Json] = {}
         self._servers = server_documents(desk.ledger, ())
-        self._overview = activity.overview()
+        self._overview = _overview(desk)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Tell four times a second until *stop*, as long as somebody listens."""
@@ -143,7 +146,7 @@ class Teller:
         if servers != self._servers:
             self._servers = servers
             self._feed.publish("servers", servers)
-        overview = self._activity.overview()
+        overview = _overview(self._desk)
         if overview != self._overview:
             self._overview = overview
             self._feed.publish("overview", overview)

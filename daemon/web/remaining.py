@@ -16,7 +16,7 @@ def eta_of(desk: Desk, batch: Batch) -> EtaDocument | None:
         return None
     working = [state.name for state in desk.servers if state.takes_work]
     work = remaining_work(desk.ledger, batch.batch_id, desk.clock.now())
-    eta = estimate(work, working, desk.run_times)
+    eta = estimate(work, working, desk.tallies.run_times)
     if eta is None:
         return None
     return EtaDocument(low_seconds=eta.low_seconds, high_seconds=eta.high_seconds)

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 import msgspec
 
-from daemon.web.activity import Activity
 from daemon.web.auth import Guard
 from daemon.web.desk import Desk
 from daemon.web.feed import Feed
@@ -27,4 +26,3 @@ class Room(msgspec.Struct, frozen=True, kw_only=True):
     openapi: bytes  # the encoded document
     page: Mapping[str, PageFile]  # the dashboard's files by name
     thumbs: ThumbCache
-    activity: Activity

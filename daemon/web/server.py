@@ -6,7 +6,6 @@ Where it listens stands in ``<state_dir>/web.json`` for as long as it does.
 import asyncio
 import errno
 import os
-from functools import partial
 
 import msgspec
 import structlog
@@ -16,10 +15,8 @@ from config.errors import ConfigError, Problem
 from config.faults import Fault, fault, unreadable
 from daemon.durable import write_private
 from daemon.web import openapi, uploads
-from daemon.web.activity import Activity
 from daemon.web.address import Address, address_file
 from daemon.web.auth import MIN_TOKEN_CHARACTERS, BadTokenFile, Guard, read_or_make_token
-from daemon.web.concerns import concerns_of
 from daemon.web.desk import Desk
 from daemon.web.entrance import Entrance
 from daemon.web.events import Teller
@@ -59,11 +56,7 @@ class WebServer:
         A crash leaves ``web.json`` behind; whoever reads it compares the process id.
         """
         room = await self._room()
-        unsubscribe = [
-            self._desk.ledger.subscribe(room.feed.follow),
-            self._desk.ledger.subscribe(room.measures.follow),
-            self._desk.ledger.subscribe(room.activity.follow),
-        ]
+        unsubscribe = self._desk.ledger.subscribe(room.feed.follow)
         hosts = Hosts(self._settings.host, self._settings.allowed_hosts)
         entrance = Entrance(room, hosts, Paths(ENDPOINTS))
         server = web.Server(entrance.answer, access_log=None)
@@ -71,11 +64,10 @@ class WebServer:
         try:
             await runner.setup()
             await self._listen(runner)
-            await Teller(room.feed, self._desk, room.activity).run(stop)
+            await Teller(room.feed, self._desk).run(stop)
         finally:
             room.feed.close()
-            for end in unsubscribe:
-                end()
+            unsubscribe()
             await runner.cleanup()
             if self.url is not None:
                 await asyncio.to_thread(self._address_file.unlink, missing_ok=True)
@@ -89,7 +81,6 @@ class WebServer:
             raise _unusable("web.admin_token_file", str(path), _fault_of(error)) from error
         await asyncio.to_thread(uploads.clear, self._desk.settings.state_dir / UPLOADS)
         desk = self._desk
-        measures, activity = await self._counts()
         guard = Guard(token, desk.clock, reading_is_open=is_loopback(self._settings.host))
         return Room(
             desk=desk,
@@ -97,22 +88,11 @@ class WebServer:
             changes=UnderWay(CHANGES_UNDER_WAY),
             answers=AnswersGiven(desk.ledger, desk.clock),
             feed=Feed(),
-            measures=measures,
+            measures=Measures(desk),
             openapi=msgspec.json.encode(openapi.document(ENDPOINTS)),
             page=await asyncio.to_thread(read_page),
             thumbs=ThumbCache(desk.settings.state_dir / THUMBS),
-            activity=activity,
         )
-
-    async def _counts(self) -> tuple[Measures, Activity]:
-        """Return what counts along with the ledger, at where it stands."""
-        desk = self._desk
-        measures = Measures(desk)
-        await measures.load()
-        concerns = partial(concerns_of, desk)
-        activity = Activity(desk.ledger, desk.servers, desk.stuck, desk.clock, concerns)
-        await activity.load()
-        return measures, activity
 
     async def _listen(self, runner: web.ServerRunner) -> None:
         host, port = self._settings.host, self._settings.port

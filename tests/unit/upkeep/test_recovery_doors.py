@@ -42,7 +42,7 @@ async def test_a_server_that_says_nothing_is_not_waited_for_once_the_others_have
     async with mute_server(clock) as client:
         servers = house.servers | {"mute": (client, Server(name="mute", url="", settle_seconds=1))}
         recovery = Recovery(house.ledger, servers, house.settlement, clock)
-        recovering = asyncio.ensure_future(recovery.recover())
+        recovering = asyncio.ensure_future(recovery.recover(asyncio.Event()))
         while house.ledger.task(told.task_id).stage is not Stage.RUNNING:
             await asyncio.sleep(0.01)
         assert not recovering.done()
@@ -68,7 +68,7 @@ async def test_what_a_second_look_settles_while_another_server_is_waited_for_is_
     async with mute_server(clock) as client:
         servers = house.servers | {"mute": (client, Server(name="mute", url="", settle_seconds=1))}
         recovery = Recovery(house.ledger, servers, house.settlement, clock)
-        recovering = asyncio.ensure_future(recovery.recover())
+        recovering = asyncio.ensure_future(recovery.recover(asyncio.Event()))
         async with asyncio.timeout(10):
             while "gpu-a" not in house.ledger.meta(ABSENCES):
                 await asyncio.sleep(0.01)
@@ -85,3 +85,21 @@ async def test_what_a_second_look_settles_while_another_server_is_waited_for_is_
         stop = asyncio.Event()
         stop.set()
         await recovery.run(stop)
+
+
+async def test_a_stop_while_a_server_is_waited_for_ends_the_first_look_and_leaves_nothing_at_work(
+    house: House,
+) -> None:
+    mute = await house.task(Stage.QUEUED, server="mute")
+    stop = asyncio.Event()
+    async with mute_server(FakeClock()) as client:
+        servers = {"mute": (client, Server(name="mute", url="", settle_seconds=1))}
+        recovery = Recovery(house.ledger, servers, house.settlement, FakeClock())
+        asyncio.get_running_loop().call_later(0.1, stop.set)
+        async with asyncio.timeout(1):
+            recovered = await recovery.recover(stop)
+        assert recovered.postponed == 1
+        assert house.settlement.left_to_recovery == set()
+        async with asyncio.timeout(1):
+            await recovery.run(stop)
+    assert house.ledger.task(mute.task_id) == mute

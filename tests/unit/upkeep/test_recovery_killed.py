@@ -52,7 +52,7 @@ async def started(house: House, clock: WatchedClock) -> AsyncIterator[Start]:
     servers = {"gpu-a": (house.client, settings)}
     recovery = Recovery(house.ledger, servers, settlement, clock)
     async with asyncio.timeout(10):
-        recovered = await recovery.recover()
+        recovered = await recovery.recover(asyncio.Event())
         goes_on = asyncio.ensure_future(recovery.run(asyncio.Event()))
         yield Start(recovered, await clock.waits.get(), goes_on)
         goes_on.cancel()
