@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from time import monotonic
 from typing import TypeAlias
 
@@ -10,13 +10,13 @@ import structlog
 
 from ledger.entry import Transaction
 from ledger.index import Index
+from ledger.listeners import Listeners
 from ledger.pending import Pending
 from ledger.slices import SLICE, SLICE_SECONDS, Change, changes_of, parts
 from ledger.stored import StoredTasks
 
 log = structlog.get_logger()
 
-Listener: TypeAlias = Callable[[Transaction], None]
 Done: TypeAlias = "asyncio.Future[None]"
 #: A transaction on its way to the disk, where it is counted in, and what its committer awaits.
 UnderWay: TypeAlias = tuple[Transaction, Pending, Done]
@@ -30,7 +30,7 @@ class Applier:
 
     def __init__(self, index: Index) -> None:
         self._index = index
-        self.listeners: list[Listener] = []  # each called after each transaction
+        self.listeners = Listeners()
         self._durable: deque[UnderWay] = deque()
         self._stored: deque[tuple[StoredTasks, Mapping[str, bytes | None]]] = deque()
         self._applying = False
@@ -70,8 +70,7 @@ class Applier:
             for place, record in enumerate(transaction.records):
                 self._index.apply(record, transaction.encoded[place])
                 pending.settle(record)
-            if self.listeners:
-                self._tell(transaction)
+            self._tell(transaction)
             _wake(done)
             if monotonic() > until and self._durable:
                 self._idle.clear()
@@ -101,7 +100,7 @@ class Applier:
         self._apply()
 
     def _tell(self, transaction: Transaction) -> None:
-        for listener in tuple(self.listeners):
+        for listener in self.listeners.concerned(transaction.records):
             try:
                 listener(transaction)
             except Exception:  # the change is durable; a listener's fault is not the committer's

@@ -13,12 +13,13 @@ from time import monotonic
 
 import structlog
 
-from ledger.applying import Applier, Done, Listener, UnderWay
+from ledger.applying import Applier, Done, UnderWay
 from ledger.archiving import rows_to_archive
 from ledger.backend import Backend
 from ledger.entry import ARCHIVED, Meta, Record, Transaction, transaction_with
 from ledger.errors import LedgerClosed, UnknownRecord
 from ledger.index import Index
+from ledger.listeners import KINDS, Kind, Listener
 from ledger.pending import Pending, WriteSet
 from ledger.reading import Reading
 from ledger.slices import SLICE, SLICE_SECONDS, in_slices
@@ -153,15 +154,15 @@ class Ledger(Reading):
         """
         return self._numbering.take(self._index.meta("counters"), workflow_type, at, count)
 
-    def subscribe(self, listener: Listener) -> Callable[[], None]:
+    def subscribe(self, listener: Listener, *kinds: Kind) -> Callable[[], None]:
         """Call *listener* on the loop after each durable transaction; returns the unsubscriber.
 
+        With *kinds* only after those that hold a record of one of them, and of others, too, maybe.
         Listeners are called in the order of the transactions, before the committer goes on; of a
         transaction of more than ``SLICE`` records in parts of that many, tasks first. One that
         raises is logged and called again next time; the commit stands.
         """
-        self._applier.listeners.append(listener)
-        return lambda: self._applier.listeners.remove(listener)
+        return self._applier.listeners.add(listener, kinds or KINDS)
 
     @property
     def writable(self) -> bool:

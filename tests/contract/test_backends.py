@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from ledger.backend import Backend
+from ledger.batch import Batch
 from ledger.entry import CLAIMS, Meta, Transaction
 from ledger.errors import Conflict, IllegalMove, LedgerClosed, LedgerLocked, UnknownRecord
 from ledger.jsondir.store import JsonDirBackend
@@ -172,6 +173,29 @@ async def test_listeners_hear_each_transaction_in_order_before_the_committer_goe
     unsubscribe()
     await ledger.commit(task_record(9), op="a.b")
     assert len(heard) == 5
+
+
+async def test_a_listener_for_some_kinds_is_told_of_no_change_without_them(ledger):
+    heard: list[tuple[str, str]] = []
+    for name, kinds in (
+        ("ends", (Stage.CANCELLED, Stage.FAILED)),
+        ("batches", (Batch,)),
+        ("notes", (Meta,)),
+        ("all", ()),
+    ):
+        ledger.subscribe(lambda change, name=name: heard.append((name, change.op)), *kinds)
+    task = task_record()
+    await ledger.commit(task, batch_record(), op="accepted")
+    await ledger.commit(task.moved(Stage.CANCELLED, at=AT), op="ended")
+    await ledger.commit(Meta(section="drops", key="a", value=1), op="noted")
+    assert heard == [
+        ("batches", "accepted"),
+        ("all", "accepted"),
+        ("ends", "ended"),
+        ("all", "ended"),
+        ("notes", "noted"),
+        ("all", "noted"),
+    ]
 
 
 async def test_a_read_sees_a_change_only_when_it_is_durable(ledger):

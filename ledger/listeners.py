@@ -1,0 +1,54 @@
+"""Who is told of durable changes, and of which."""
+
+from collections.abc import Callable, Collection, Sequence
+from typing import TypeAlias
+
+from ledger.batch import Batch
+from ledger.entry import Meta, Record, Transaction
+from ledger.status import Stage
+from ledger.task import Task
+
+Listener: TypeAlias = Callable[[Transaction], None]
+#: What a record is to those who are told: a task in its stage, a batch, a meta value.
+Kind: TypeAlias = Stage | type[Batch] | type[Meta]
+
+KINDS: frozenset[Kind] = frozenset({*Stage, Batch, Meta})
+
+
+class Listeners:
+    """Listeners in the order in which they came, each with the kinds that it wants to hear of.
+
+    Most changes are of one record, and most listeners wait for one stage of many: who is told is
+    looked up, not asked.
+    """
+
+    def __init__(self) -> None:
+        self._all: list[tuple[Listener, frozenset[Kind]]] = []
+        self._of_kind: dict[Kind, tuple[Listener, ...]] = dict.fromkeys(KINDS, ())
+
+    def add(self, listener: Listener, kinds: Collection[Kind]) -> Callable[[], None]:
+        """Tell *listener* of *kinds* from now on; returns what ends it."""
+        wish = (listener, frozenset(kinds))
+        self._all.append(wish)
+        self._sort_in()
+
+        def remove() -> None:
+            self._all.remove(wish)
+            self._sort_in()
+
+        return remove
+
+    def concerned(self, records: Sequence[Record]) -> tuple[Listener, ...]:
+        """Return whom a transaction of *records* concerns; later comers and goers change it not."""
+        if len(records) == 1:
+            return self._of_kind[_kind_of(records[0])]
+        kinds = {_kind_of(record) for record in records}
+        return tuple(listener for listener, wanted in self._all if not wanted.isdisjoint(kinds))
+
+    def _sort_in(self) -> None:
+        for kind in KINDS:
+            self._of_kind[kind] = tuple(each for each, wanted in self._all if kind in wanted)
+
+
+def _kind_of(record: Record) -> Kind:
+    return record.stage if isinstance(record, Task) else type(record)
