@@ -19,27 +19,28 @@ def look_at_web(settings: Settings, words: Words) -> Iterator[CheckLine]:
     if port == 0:
         yield CheckLine(level="ok", name="web", message=words("check.port_any"))
         return
-    if _is_ours(settings):
+    holder, address = read_holder(settings.ledger.path), address_in(settings.state_dir)
+    is_open = holder is not None and address is not None and address.pid == holder.pid
+    if is_open and address is not None and urlsplit(address.url).port == port:
         yield CheckLine(level="ok", name="web", message=words("check.port_ours", port=port))
         return
     try:
         _try_to_listen(settings.web)
     except OSError as error:
-        taken = error.errno == errno.EADDRINUSE
-        key = "check.port_taken" if taken else "check.port_denied"
-        reason = error.strerror or os.strerror(error.errno or 0)
-        message = words(key, host=settings.web.host, port=port, reason=reason)
-        yield CheckLine(level="fail", name="web", message=message, is_config=True)
+        if error.errno == errno.EADDRINUSE and holder is not None and not is_open:
+            message = words("check.port_starting", port=port, pid=holder.pid)
+            yield CheckLine(level="warn", name="web", message=message)
+        else:
+            yield _unusable(settings.web, error, words)
     else:
         yield CheckLine(level="ok", name="web", message=words("check.port_free", port=port))
 
 
-def _is_ours(settings: Settings) -> bool:
-    """Say whether it is the daemon of this very ledger that listens there."""
-    holder, address = read_holder(settings.ledger.path), address_in(settings.state_dir)
-    if holder is None or address is None or address.pid != holder.pid:
-        return False
-    return urlsplit(address.url).port == settings.web.port
+def _unusable(web: Web, error: OSError, words: Words) -> CheckLine:
+    key = "check.port_taken" if error.errno == errno.EADDRINUSE else "check.port_denied"
+    reason = error.strerror or os.strerror(error.errno or 0)
+    message = words(key, host=web.host, port=web.port, reason=reason)
+    return CheckLine(level="fail", name="web", message=message, is_config=True)
 
 
 def _try_to_listen(web: Web) -> None:

@@ -83,13 +83,14 @@ class SessionDone(msgspec.Struct, frozen=True):
     expires_in_seconds: int
 
 
-class Alive(msgspec.Struct, frozen=True):
+class Alive(msgspec.Struct, frozen=True, omit_defaults=True):
     """The process answers."""
 
-    status: str
+    status: str  # "ok" or "starting"
+    reason: str | None = None  # why it is not up yet
 
 
-class Readiness(msgspec.Struct, frozen=True, kw_only=True):
+class Readiness(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Whether work is taken and done."""
 
     ready: bool
@@ -97,3 +98,4 @@ class Readiness(msgspec.Struct, frozen=True, kw_only=True):
     ledger_damaged: bool
     servers_reachable: int
     servers: int
+    reason: str | None = None  # of a start that waits

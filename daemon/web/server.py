@@ -4,14 +4,12 @@ Where it listens stands in ``<state_dir>/web.json`` for as long as it does.
 """
 
 import asyncio
-import errno
 import os
 
 import msgspec
 import structlog
 from aiohttp import web
 
-from config.errors import ConfigError, Problem
 from config.faults import Fault, fault, unreadable
 from daemon.durable import write_private
 from daemon.web import openapi, uploads
@@ -25,6 +23,7 @@ from daemon.web.hosts import Hosts, is_loopback
 from daemon.web.idempotency import AnswersGiven
 from daemon.web.jobs import UPLOADS
 from daemon.web.limits import CHANGES_UNDER_WAY, UnderWay
+from daemon.web.listening import listen, unusable
 from daemon.web.measures import Measures
 from daemon.web.page_files import read_page
 from daemon.web.paths import Paths
@@ -78,7 +77,7 @@ class WebServer:
         try:
             token = await asyncio.to_thread(read_or_make_token, path)
         except (OSError, BadTokenFile, UnicodeDecodeError) as error:
-            raise _unusable("web.admin_token_file", str(path), _fault_of(error)) from error
+            raise unusable("web.admin_token_file", str(path), _fault_of(error)) from error
         await asyncio.to_thread(uploads.clear, self._desk.settings.state_dir / UPLOADS)
         desk = self._desk
         guard = Guard(token, desk.clock, reading_is_open=is_loopback(self._settings.host))
@@ -95,34 +94,14 @@ class WebServer:
         )
 
     async def _listen(self, runner: web.ServerRunner) -> None:
-        host, port = self._settings.host, self._settings.port
-        try:
-            await web.TCPSite(runner, host, port).start()
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                raise _unusable("web.port", str(port), fault("port_taken")) from error
-            why = fault("cannot_listen", said=error.strerror or str(error))
-            raise _unusable("web.host", host, why) from error
-        bound = runner.addresses[0][1]
-        self.url = f"http://{_for_clients(host)}:{bound}"
+        self.url = await listen(runner, self._settings)
         address = msgspec.json.encode(Address(url=self.url, pid=os.getpid()))
         await asyncio.to_thread(write_private, self._address_file, address + b"\n")
         log.info("web.listening", url=self.url)
         self.opened.set()
 
 
-def _for_clients(host: str) -> str:
-    """Return under which name this machine's own clients reach a door that listens at *host*."""
-    plain = host.strip("[]")
-    known = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - told from
-    return known.get(plain, f"[{plain}]" if ":" in plain else plain)
-
-
 def _fault_of(error: OSError | BadTokenFile | UnicodeDecodeError) -> Fault:
     if isinstance(error, BadTokenFile):
         return fault("token_file", characters=str(MIN_TOKEN_CHARACTERS))
     return unreadable(error) if isinstance(error, OSError) else fault("secret_encoding")
-
-
-def _unusable(place: str, value: str, why: Fault) -> ConfigError:
-    return ConfigError([Problem(place=place, value=value, faults=(why,))])

@@ -56,7 +56,8 @@ ZH: dict[str, str] = {
     "error.backup_damaged.message": "没有改动：{reason}。",
     "error.backup_damaged.hint": "请选择另一个备份。",
     "error.no_door.message": "台账正由{holder}使用，而它没有打开网页接口。",
-    "error.no_door.hint": "守护进程可能正在启动恢复，请稍后再试；否则请停止那个进程。",
+    "error.no_door.hint": "守护进程可能正在启动恢复，或在等待磁盘空间（见 `status`）：请稍后再试；"
+    "否则请停止那个进程。",
     "error.door_closed.message": "守护进程（{pid}）的网页接口没有应答。",
     "error.door_closed.hint": "请看它的日志；必要时重启它。",
     "error.door_silent.message": "没有从守护进程得到答复（{reason}），不知道是否已执行。",
@@ -124,8 +125,8 @@ EN: dict[str, str] = {
     "error.backup_damaged.message": "Nothing was changed: {reason}.",
     "error.backup_damaged.hint": "Choose another backup.",
     "error.no_door.message": "The ledger is in use by {holder}, which has opened no HTTP door.",
-    "error.no_door.hint": "A daemon that starts recovers first: try again soon; else stop that "
-    "process.",
+    "error.no_door.hint": "A daemon that starts recovers first, or waits for room on a full disk "
+    "(see `status`): try again later; else stop that process.",
     "error.door_closed.message": "The HTTP door of the daemon (process {pid}) is closed.",
     "error.door_closed.hint": "See its log; restart it if need be.",
     "error.door_silent.message": "No answer from the daemon ({reason}); nobody knows whether it "

@@ -41,14 +41,25 @@ class FolderLock:
         # thread_local: a lock taken in one thread could not be dropped in another, silently
         self._lock = filelock.FileLock(folder / LOCK, blocking=False, thread_local=False)
 
-    def take(self, at: str) -> None:
-        """Take the lock or raise LedgerLocked, which names the holder."""
+    def take(self, at: str, *, must_be_named: bool = True) -> None:
+        """Take the lock or raise LedgerLocked, which names the holder; held already, keep it.
+
+        Raises OSError, without the lock, when the holder's note cannot be written and
+        *must_be_named*.
+        """
+        if self._lock.is_locked:
+            return
         try:
             self._lock.acquire()
         except filelock.Timeout:
             raise LedgerLocked(_name(self._holder_path)) from None
         holder = Holder(os.getpid(), platform.node(), at, _process_start(os.getpid()))
-        self._disk.write_note(self._holder_path, msgspec.json.encode(holder))
+        try:
+            self._disk.write_note(self._holder_path, msgspec.json.encode(holder))
+        except OSError:
+            if must_be_named:
+                self.drop()
+                raise
 
     def drop(self) -> None:
         """Drop the lock; nothing happens when it is not held."""

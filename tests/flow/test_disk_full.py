@@ -14,7 +14,7 @@ from daemon.comfy.simulator import Simulator
 from ledger.status import Stage
 from tests.browser.installation import Running, running
 from tests.fakes.waiting import until
-from tests.fakes.world import ROOT, TWO_ROWS, World, finish
+from tests.fakes.world import ROOT, TWO_ROWS, World, finish, free_port
 
 
 def let_write(process: asyncio.subprocess.Process, size_bytes: int) -> None:
@@ -114,16 +114,50 @@ async def test_a_start_on_a_full_disk_waits_for_room_and_goes_on_by_itself(
         assert world.verify() == []
 
 
-async def test_a_start_that_waits_for_room_can_be_stopped_and_one_that_is_to_end_does_not_wait(
+async def test_a_start_that_waits_for_room_keeps_others_out_and_says_at_its_door_why(
     tmp_path: Path,
 ) -> None:
     world = World(tmp_path / "world", "http://127.0.0.1:9")
+    port = free_port()
+    settings = world.config.read_text("utf-8").replace("port = 0", f"port = {port}")
+    world.config.write_text(settings, encoding="utf-8")
     daemon = await start_without_room(world, "run")
     await waits_for_room(daemon)
+    for arguments in (("run",), ("run", "--once")):
+        code, log = await finish(await start_without_room(world, *arguments), 20)
+        assert code == 3, log
+    headers = {"Accept-Language": "en"}
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{port}", headers=headers) as session:
+        async with session.get("/healthz") as answer:
+            assert answer.status == 200
+            alive = await answer.json()
+        async with session.get("/readyz") as answer:
+            assert answer.status == 503
+            assert await answer.json() == {
+                "ready": False,
+                "ledger_writable": False,
+                "ledger_damaged": False,
+                "servers_reachable": 0,
+                "servers": 1,
+                "reason": alive["reason"],
+            }
+        async with session.get("/") as answer:
+            assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
+            error = (await answer.json())["error"]
+        async with session.get("/healthz", headers={"Host": "evil.example"}) as answer:
+            assert answer.status == 421
+    assert alive["status"] == "starting"
+    assert "the disk is full" in alive["reason"]
+    assert error["code"] == "starting"
+    assert alive["reason"] in error["message"]
     daemon.send_signal(signal.SIGTERM)
     code, log = await finish(daemon, 20)
     assert code == 0, log
-    once = await start_without_room(world, "run", "--once")
-    code, log = await finish(once, 20)
+    assert "start.waits_for_room" not in log  # it was read before, and is not told once more
+
+
+async def test_a_run_to_the_end_does_not_wait_for_room(tmp_path: Path) -> None:
+    world = World(tmp_path / "world", "http://127.0.0.1:9")
+    code, log = await finish(await start_without_room(world, "run", "--once"), 20)
     assert code == 1, log
     assert "Traceback" not in log

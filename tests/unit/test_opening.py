@@ -8,28 +8,41 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from daemon import failpoint
 from daemon.clock import SystemClock
 from daemon.notify import ServiceManager
-from daemon.opening import Opening
+from daemon.opening import ASK_SECONDS, Opening
 from daemon.words import Words
 from daemon.workflows import Workflows
 from ledger.errors import LedgerClosed, LedgerLocked
 from ledger.jsondir.files import Disk
 from ledger.jsondir.lock import FolderLock
+from tests.fakes.clock import FakeClock
 from tests.fakes.world import small_world
 
 
-@pytest.fixture
-def failing_disk() -> Iterator[None]:
+def armed(number: int) -> Iterator[None]:
+    """Have every append to a journal fail with the error *number*."""
+
     def fail(place: str) -> None:
         if place == "journal.before_append":
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
+            raise OSError(number, os.strerror(number))
 
     failpoint.arm(fail)
     yield
     failpoint.arm(None)
+
+
+@pytest.fixture
+def failing_disk() -> Iterator[None]:
+    yield from armed(errno.EIO)
+
+
+@pytest.fixture
+def full_disk() -> Iterator[None]:
+    yield from armed(errno.ENOSPC)
 
 
 @pytest.mark.usefixtures("failing_disk")
@@ -66,3 +79,39 @@ async def test_a_lock_that_another_process_keeps_ends_the_start(tmp_path: Path) 
         with pytest.raises(LedgerLocked, match=f"process {os.getpid()}"):
             await opening.open(closing, asyncio.Event(), once=False)
     lock.drop()
+
+
+class WatchedClock(FakeClock):
+    """A clock that tells when somebody waits by it, and how long."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits: asyncio.Queue[float] = asyncio.Queue()
+
+    async def pause(self, seconds: float, *until: asyncio.Event) -> None:
+        self.waits.put_nowait(seconds)
+        await super().pause(seconds, *until)
+
+
+@pytest.mark.usefixtures("full_disk")
+async def test_a_start_that_waits_says_so_once_in_the_log_and_holds_the_lock_between_its_tries(
+    tmp_path: Path,
+) -> None:
+    settings = small_world(tmp_path / "world", "http://127.0.0.1:9").settings()
+    clock, stop = WatchedClock(), asyncio.Event()
+    opening = Opening(settings, Workflows(settings), clock, ServiceManager({}), Words("en"))
+    other = FolderLock(settings.ledger.path, Disk())
+    with capture_logs() as logged:
+        async with asyncio.timeout(20), AsyncExitStack() as closing:
+            opened = asyncio.ensure_future(opening.open(closing, stop, once=False))
+            for _ in range(3):
+                assert await clock.waits.get() == ASK_SECONDS
+                with pytest.raises(LedgerLocked, match=f"process {os.getpid()}"):
+                    other.take("2026-11-26T10:00:00.000Z")
+                clock.advance(ASK_SECONDS)
+            await clock.waits.get()
+            failpoint.arm(None)  # somebody made room
+            clock.advance(ASK_SECONDS)
+            assert await opened is not None
+    told = [line["event"] for line in logged if line["event"].startswith("start.")]
+    assert told == ["start.waits_for_room", "start.door_opened"]

@@ -131,6 +131,8 @@ async def test_a_port_that_another_program_has_is_told_and_one_of_our_own_daemon
             command.ledger.mkdir(parents=True)
             lock = FolderLock(command.ledger, Disk())
             lock.take(AT)
+            ((level, message),) = named(await checks(command), "web")
+            assert (level, f"starting (process {os.getpid()})" in message) == ("warn", True)
             address = {"url": f"http://127.0.0.1:{port}", "pid": os.getpid()}
             (command.state_dir / "web.json").write_text(json.dumps(address))
             ((level, message),) = named(await checks(command), "web")
