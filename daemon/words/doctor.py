@@ -25,7 +25,8 @@ ZH: dict[str, str] = {
     "check.port_any": "启动时自动选择空闲端口（web.port = 0）",
     "check.port_ours": "本状态文件夹的守护进程正在端口 {port} 上服务",
     "check.port_free": "端口 {port} 空闲",
-    "check.port_starting": "端口 {port} 已被占用，多半是正在启动的守护进程（{pid}）；它的日志会说明它在等什么",
+    "check.port_starting": "端口 {port} 已被占用，多半是正在启动的守护进程（{pid}）；"
+    "它的日志会说明它在等什么",
     "check.port_taken": "端口 {port} 已被别的程序占用，守护进程无法启动；请换一个 web.port，"
     "或设为 0 使用任意空闲端口",
     "check.port_denied": "无法在 {host} 端口 {port} 上监听：{reason}；请修改 web.host 或 web.port",
@@ -73,8 +74,8 @@ EN: dict[str, str] = {
     "check.port_any": "any free port is taken at the start (web.port = 0)",
     "check.port_ours": "the daemon of this state folder serves the page at port {port}",
     "check.port_free": "port {port} is free",
-    "check.port_starting": "port {port} is taken, most likely by the daemon that is starting (process "
-    "{pid}); its log says what it waits for",
+    "check.port_starting": "port {port} is taken, most likely by the daemon that is starting "
+    "(process {pid}); its log says what it waits for",
     "check.port_taken": "another program listens at port {port}, so the daemon cannot start; "
     "choose another web.port, or 0 for any free one",
     "check.port_denied": "cannot listen at {host}, port {port}: {reason}; correct web.host or "
