@@ -5,11 +5,9 @@ A fault of one row makes that row a problem, a fault of the file makes it Unread
 
 import csv
 import io
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
-import orjson
 
 from daemon.intake.columns import REPORT_COLUMNS, REPORT_TEXT, key_of, tidy
 from daemon.intake.errors import Unreadable
@@ -21,6 +19,7 @@ from daemon.intake.grid import (
     read_grid,
     refuse_strange_columns,
 )
+from daemon.intake.json_text import loads, too_large
 from daemon.intake.reasons import because, shown
 from daemon.intake.workbook import read_workbook
 from ledger.task import Json
@@ -30,8 +29,6 @@ _MAX_LINE_CHARACTERS = 1_000_000
 _MAX_JSON_PARTS = 500_000  # small parts take far more memory than text
 _SHOWN_CHARACTERS = 2000  # of a line that cannot be read, in the report
 _HOPELESS_LINES = 1000  # so many lines of JSONL without a readable one are enough
-
-_LONG_NUMBER = re.compile(rb"[0-9]{19}")  # it may be a whole number beyond 64 bits
 
 _FOREIGN = {
     b"PK\x03\x04": "a_zip",
@@ -114,7 +111,7 @@ def _read_json(data: bytes, known: frozenset[str]) -> JobFile:
     data = _decode(data).encode()
     if max(data.count(b"{"), data.count(b"["), data.count(b",") // 10) > _MAX_JSON_PARTS:
         raise Unreadable("many_parts")
-    content = _loads(data)
+    content = loads(data)
     options: Json = {}
     if isinstance(content, dict) and "rows" in content:
         options = content.get("options") or {}
@@ -123,6 +120,9 @@ def _read_json(data: bytes, known: frozenset[str]) -> JobFile:
             raise Unreadable("rows_no_list")
     if not isinstance(options, dict):
         raise Unreadable("options_no_object")
+    for key, value in options.items():
+        if (why := too_large(key, value)) is not None:
+            raise Unreadable.because(why)
     if isinstance(content, dict):
         content = [content]
     if not isinstance(content, list):
@@ -152,7 +152,7 @@ def _read_jsonl(data: bytes, known: frozenset[str]) -> JobFile:
 
 def _row_of_text(line: int, ordinal: int, text: str, names: dict[str, str]) -> RawRow:
     try:
-        item = _loads(text.encode())
+        item = loads(text.encode(), line)
     except Unreadable as error:
         found: dict[str, Json] = {REPORT_TEXT: text.strip()[:_SHOWN_CHARACTERS]}
         return RawRow(line=line, ordinal=ordinal, values=found, problem=error.reason)
@@ -176,20 +176,6 @@ def _headings_of(
     return headings
 
 
-def _loads(data: bytes) -> Json:
-    try:
-        content: Json = orjson.loads(data)
-    except orjson.JSONDecodeError as error:
-        raise Unreadable("no_json", said=str(error)) from error
-    if _LONG_NUMBER.search(data) is None:
-        return content
-    try:
-        exact: Json = msgspec.json.decode(data)  # orjson makes 1e+30 of a number of 31 digits
-    except (msgspec.MsgspecError, RecursionError) as error:
-        raise Unreadable("no_job_json", said=str(error)) from error
-    return exact
-
-
 def object_row(number: int, item: Json, names: dict[str, str]) -> RawRow:
     """Return the row that the *number*-th JSON object says; anything else makes a problem.
 
@@ -200,14 +186,15 @@ def object_row(number: int, item: Json, names: dict[str, str]) -> RawRow:
         return RawRow(line=number, ordinal=number, values=found, problem=because("no_object"))
     values: dict[str, Json] = {}
     problem = None
-    for name, value in item.items():
-        heading, value = str(tidy(name)), tidy(value)  # noqa: PLW2901 - the tidied one counts
+    for name, given in item.items():
+        heading, value = str(tidy(name)), tidy(given)
         key = key_of(heading)
         if value in (None, "") or key in REPORT_COLUMNS:
             continue
         names.setdefault(key, heading)
         if key in values and values[key] != value:
             problem = because("twice", column=shown(key))
+        problem = problem or too_large(key, given)
         values[key] = value
     return RawRow(line=number, ordinal=number, values=values, problem=problem)
 

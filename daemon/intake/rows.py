@@ -15,8 +15,6 @@ DEFAULT_WORKFLOW_TYPE = "图片合成"
 #: The picture column of a second stage that the first stage fills.
 HANDED_ON = "image"
 MAX_PRIORITY = 1_000_000_000
-#: Of a whole number in text; one that is longer is too large for anything.
-MAX_DIGITS = 20
 SEED_COLUMN = "seed"
 #: Seeds stay below it, so that every JSON reader keeps all their digits.
 SEED_LIMIT = 2**53
@@ -141,19 +139,18 @@ def _priority(raw: RawRow, problems: list[Reason]) -> int:
 
 
 def whole_number(given: Json) -> int | None:
-    """Return the whole number that *given* is or tells as text, None when it is none."""
-    if isinstance(given, bool) or not isinstance(given, int | str):
-        return None
-    try:
-        return int(str(given).strip()[:MAX_DIGITS])
-    except ValueError:
-        return None
+    """Return the whole number that *given* is or tells as text, None when it is none.
+
+    Excel exports 1 as 1.0; a number of more than 20 digits is too large for anything.
+    """
+    found = _WHOLE_NUMBER.fullmatch((as_text(given) or "").strip())
+    return None if found is None else int(found[1])
 
 
 def is_seed(given: Json) -> bool:
     """Say whether *given* is a seed that every server can be given as it stands."""
-    found = _WHOLE_NUMBER.fullmatch(as_text(given) or "")
-    return found is not None and 0 <= int(found[1]) < SEED_LIMIT
+    seed = whole_number(given)
+    return seed is not None and 0 <= seed < SEED_LIMIT
 
 
 def _check_seed(

@@ -285,8 +285,33 @@ def test_whole_numbers_beyond_64_bits_keep_all_their_digits_as_text(name):
     ]
 
 
-def test_a_number_of_thousands_of_digits_makes_the_file_unreadable_and_not_us():
-    assert "no JSON: number is infinity" in why("a.json", f'{{"row_number":{"1" * 5000}}}')
+@pytest.mark.parametrize("name", ["a.json", "a.jsonl"])
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "1" * 400, "1" * 5000])
+def test_a_number_beyond_what_anybody_can_hold_refuses_its_row_and_column_only(name, number):
+    other = '{"product_name": "茶壶", "row_number": 12345678901234567890123}'
+    rows = [other, f'{{"product_name": "茶杯", "sizes": [1, {{"wide": {number}}}]}}']
+    data = f"[{','.join(rows)}]" if name == "a.json" else "\n".join(rows)
+    good, bad = jobfile.read_job_file(name, data.encode(), KNOWN).rows
+    assert good.problem is None
+    assert good.values["row_number"] == "12345678901234567890123"
+    assert bad.values["product_name"] == "茶杯"
+    assert bad.problem is not None
+    told = bad.problem.text(EN)
+    assert "“sizes”" in told
+    assert f"the number {number[:20]}" in told
+
+
+def test_a_number_beyond_what_anybody_can_hold_in_the_options_refuses_the_file():
+    data = '{"rows": [{"product_name": "茶壶"}], "options": {"batch": 1e999}}'
+    assert "“batch”: the number 1e999" in why("a.json", data)
+
+
+def test_where_json_ends_to_be_json_is_told_in_every_language():
+    for name, data, line in (("a.json", '[{"a": 1},\n{"a": NaN}]', 2), ("a.jsonl", "\n{oops", 2)):
+        with pytest.raises(Unreadable) as caught:
+            read(name, data)
+        for words, place in ((EN, f"line {line}"), (Words("zh"), f"第 {line} 行")):
+            assert place in caught.value.reason.text(words)
 
 
 def test_rows_nested_as_deeply_as_json_is_read_are_told_and_do_no_harm():

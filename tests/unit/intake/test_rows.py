@@ -70,14 +70,18 @@ def test_row_numbers_are_numbers_or_text_as_people_wrote_them(given, shown):
     assert plan(row_number=given, **PICTURES).row_number == shown
 
 
-@pytest.mark.parametrize(("given", "priority"), [("5", 5), (-2, -2), (3.0, 3), ("+7", 7)])
+@pytest.mark.parametrize(
+    ("given", "priority"), [("5", 5), (-2, -2), (3.0, 3), ("+7", 7), ("1.0", 1), ("-2.", -2)]
+)
 def test_priorities_are_whole_numbers(given, priority):
     assert plan(priority=given, **PICTURES).priority == priority
 
 
-@pytest.mark.parametrize("given", ["1.5", 1e30, "9" * 400, "二", True])
+@pytest.mark.parametrize("given", ["1.5", 1.5, "1.0.0", 1e30, "9" * 400, "二", True])
 def test_priorities_of_another_kind_are_refused(given):
-    assert "priority" in why(priority=given, **PICTURES)
+    reason = why(priority=given, **PICTURES)
+    assert "“priority”" in reason
+    assert "no whole number up to a billion" in reason
 
 
 @pytest.mark.parametrize("given", [0, "0", 42, "42", 42.0, "42.0", "+42", 2**53 - 1])
