@@ -1,5 +1,7 @@
 """What keeps work from going on and a person can mend: told by `status`, `check` and the page."""
 
+from collections.abc import Mapping
+
 import msgspec
 
 from daemon.words import Words
@@ -9,7 +11,7 @@ class Concern(msgspec.Struct, frozen=True, gc=False):
     """One sentence for whoever must act, not yet in a language; it goes when the trouble does."""
 
     key: str  # of the catalogue: concern.…
-    values: dict[str, str] = {}
+    values: Mapping[str, str | Mapping[str, str]] = {}  # words by language
 
     @property
     def code(self) -> str:

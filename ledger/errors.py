@@ -13,15 +13,11 @@ LedgerError
 
 
 class LedgerError(Exception):
-    """Root of all errors of the ledger; ``hint`` says what a person should do."""
-
-    hint: str = ""
+    """Root of all errors of the ledger; what a person should do is said where it is told."""
 
 
 class Conflict(LedgerError):
     """The record changed since it was read; nothing was written."""
-
-    hint = "Read the record again and decide anew."
 
 
 class IllegalMove(LedgerError):
@@ -34,8 +30,6 @@ class IllegalMove(LedgerError):
 class UnknownRecord(LedgerError):
     """No task or batch of this id is in the ledger."""
 
-    hint = "See `tasks` or `batches` for the ids there are."
-
     def __init__(self, kind: str, record_id: str) -> None:
         super().__init__(f"no {kind} {record_id}")
         self.kind = kind
@@ -45,8 +39,6 @@ class UnknownRecord(LedgerError):
 class LedgerLocked(LedgerError):
     """Another process holds the ledger's lock; ``holder`` says which."""
 
-    hint = "Stop that process, or use another state_dir."
-
     def __init__(self, holder: str) -> None:
         super().__init__(f"the ledger is in use by {holder}")
         self.holder = holder
@@ -55,19 +47,13 @@ class LedgerLocked(LedgerError):
 class LedgerClosed(LedgerError):
     """The ledger takes no more changes; this one was not written."""
 
-    hint = "Free disk space if it is full; the daemon goes on by itself when it can write again."
-
 
 class LedgerDamaged(LedgerError):
     """Something in the ledger's files is not as it was written."""
 
-    hint = "See `ledger verify`; `ledger repair` keeps all that is whole and lists the rest."
-
 
 class NotABackup(LedgerError):
     """The folder holds neither a snapshot nor a journal with a change; nothing was touched."""
-
-    hint = "Name a folder of `ledger-backups`, or a copy of a ledger's folder."
 
     def __init__(self, folder: str) -> None:
         super().__init__(f"there is no ledger in {folder}")
@@ -76,8 +62,6 @@ class NotABackup(LedgerError):
 
 class LedgerTooNew(LedgerError):
     """The files were written in a format that this version does not know; nothing was touched."""
-
-    hint = "Use the rowkeeper that wrote this ledger, or a newer one."
 
     def __init__(self, found: int, known: int) -> None:
         super().__init__(f"the ledger has format {found}, this version knows up to {known}")

@@ -13,7 +13,7 @@ import msgspec
 from daemon.cli.invocation import Invocation
 from daemon.cli.refusal import LOCKED, worded
 from daemon.web.address import address_file
-from daemon.words.retelling import in_language
+from daemon.words.retelling import LEDGER, in_language
 from ledger.errors import LedgerLocked
 from ledger.task import Json
 from ledger.timestamps import to_timestamp
@@ -70,7 +70,9 @@ def perform(
                 return through(daemon)
             if time.monotonic() > deadline:
                 words = invocation.words
-                values: dict[str, Json] = {"holder": in_language(locked.holder, words.language)}
+                values: dict[str, Json] = {
+                    "holder": in_language(locked.holder, words.language, LEDGER)
+                }
                 raise worded("no_door", words, values, status=LOCKED) from None
         time.sleep(_LOOK_AGAIN_SECONDS)  # another process decides; there is nothing to wait on
 

@@ -1,7 +1,6 @@
 """A client of the running daemon: its HTTP door stands where ``<state_dir>/web.json`` says."""
 
 import http.client
-import os
 from collections.abc import Mapping
 from typing import Literal, TypeAlias
 from urllib.parse import urlencode, urlsplit
@@ -12,6 +11,7 @@ from config.settings import Settings
 from daemon.cli.refusal import Refusal, refusal, worded
 from daemon.web.address import ACTOR_HEADER, Address, address_in
 from daemon.words import Words
+from daemon.words.retelling import SYSTEM, in_each_language, of_system
 from ledger.task import Json
 
 #: A verb is one commit in the daemon.
@@ -81,7 +81,7 @@ class DaemonClient:
         except ConnectionRefusedError:
             raise self._refusal("door_closed", {"pid": self._address.pid}) from None
         except (OSError, http.client.HTTPException) as error:
-            reason = str(error) or type(error).__name__
+            reason = in_each_language(str(error) or type(error).__name__, SYSTEM)
             raise self._refusal("door_silent", {"reason": reason}) from None
         finally:
             connection.close()
@@ -95,7 +95,7 @@ class DaemonClient:
             raise self._refusal("door_silent", {"reason": f"HTTP {status}"}) from None
         raise refusal(wrong.code, wrong.message, wrong.hint, status=status)
 
-    def _refusal(self, code: str, values: Mapping[str, Json]) -> Refusal:
+    def _refusal(self, code: str, values: Mapping[str, object]) -> Refusal:
         return worded(code, self._words, values)
 
 
@@ -113,8 +113,8 @@ def client_of(settings: Settings, holder_pid: int, actor: str, words: Words) -> 
     try:
         token = path.read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        reason = os.strerror(error.errno or 0) if isinstance(error, OSError) else str(error)
-        values: dict[str, Json] = {"path": str(path), "reason": reason}
+        said = of_system(error) if isinstance(error, OSError) else str(error)
+        values = {"path": str(path), "reason": in_each_language(said, SYSTEM)}
         raise worded("door_token", words, values) from None
     return DaemonClient(address, token, actor, words)
 

@@ -9,6 +9,7 @@ from config.load import Loaded
 from config.settings import Settings
 from daemon.cli.check_line import CheckLine, Level
 from daemon.words import Words
+from daemon.words.retelling import LEDGER, in_each_language
 from daemon.words.values import size
 from ledger.jsondir.lock import read_holder
 from ledger.state import State
@@ -39,7 +40,7 @@ def look_at_machine(loaded: Loaded, words: Words) -> Iterator[CheckLine]:
 def look_at_ledger(state: State, settings: Settings, words: Words) -> Iterator[CheckLine]:
     """Yield what is wrong with the ledger, or that nothing is."""
     for what in state.damage:
-        message = words("check.ledger_damaged", what=what)
+        message = words("check.ledger_damaged", what=in_each_language(what, LEDGER))
         yield CheckLine(level="fail", name="ledger", message=message)
     if not state.damage:
         known = settings.ledger.path.is_dir()

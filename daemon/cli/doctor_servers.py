@@ -139,4 +139,5 @@ def look_at_rows(
     level: Level = "ok" if report.ready == report.total else "warn"
     yield CheckLine(level=level, name="rows", message=words("check.comma").join(parts))
     for reason, count in list(report.reasons.items())[:_REASONS_SHOWN]:
-        yield CheckLine(level="warn", name="rows", message=f"{count} × {reason}")
+        told = in_language(reason, words.language)
+        yield CheckLine(level="warn", name="rows", message=f"{count} × {told}")

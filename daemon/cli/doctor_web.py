@@ -1,7 +1,6 @@
 """What `check` finds where the page is to be: whether the daemon can listen there."""
 
 import errno
-import os
 import socket
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -38,8 +37,7 @@ def look_at_web(settings: Settings, words: Words) -> Iterator[CheckLine]:
 
 def _unusable(web: Web, error: OSError, words: Words) -> CheckLine:
     key = "check.port_taken" if error.errno == errno.EADDRINUSE else "check.port_denied"
-    reason = error.strerror or os.strerror(error.errno or 0)
-    message = words(key, host=web.host, port=web.port, reason=reason)
+    message = words(key, host=web.host, port=web.port, reason=error)
     return CheckLine(level="fail", name="web", message=message, is_config=True)
 
 

@@ -11,7 +11,8 @@ from daemon.cli.changes import as_documents
 from daemon.cli.commands import help_words, json_option
 from daemon.cli.invocation import Invocation, pass_invocation
 from daemon.cli.refusal import BAD_REQUEST, worded
-from daemon.cli.verb import Verb
+from daemon.cli.verb import Verb, told
+from daemon.words.retelling import LEDGER, in_each_language, in_language
 from daemon.words.values import size
 from ledger.errors import LedgerDamaged, NotABackup, UnknownRecord
 from ledger.jsondir.reader import history, read_state
@@ -37,7 +38,7 @@ def verify(invocation: Invocation) -> int:
         invocation.answer({"ok": not problems, "problems": problems, "last_seq": state.last_seq})
         return 1 if problems else 0
     for problem in problems:
-        invocation.show(problem)
+        invocation.show(in_language(problem, invocation.words.language, LEDGER))
     if problems:
         invocation.say("verify.damaged", count=len(problems))
         return 1
@@ -108,7 +109,7 @@ def repair(invocation: Invocation) -> None:
         invocation.answer(done)
         return
     for what in done.lost:
-        invocation.say("repair.lost", what=what)
+        invocation.say("repair.lost", what=in_each_language(what, LEDGER))
     for name in done.kept_aside:
         invocation.say("repair.aside", name=name)
     invocation.say("repair.done" if done.lost or done.kept_aside else "repair.nothing")
@@ -136,7 +137,7 @@ def backup(invocation: Invocation, target: Path | None) -> None:
     except NotABackup as error:
         raise worded("no_ledger", words, {"folder": error.folder}) from error
     except LedgerDamaged as error:
-        raise worded("ledger_damaged", words, {"reason": str(error)}, status=503) from error
+        raise worded("ledger_damaged", words, {"reason": told(error)}, status=503) from error
     if invocation.as_json:
         invocation.answer(msgspec.to_builtins(made) | {"path": str(target)})
         return
@@ -163,7 +164,7 @@ def restore(invocation: Invocation, backup: str) -> None:
         values = {"folder": error.folder, "there": ", ".join(there) or "-"}
         raise worded("unknown_backup", words, values, status=BAD_REQUEST) from error
     except LedgerDamaged as error:
-        raise worded("backup_damaged", words, {"reason": str(error)}, status=503) from error
+        raise worded("backup_damaged", words, {"reason": told(error)}, status=503) from error
     if invocation.as_json:
         invocation.answer(done)
         return

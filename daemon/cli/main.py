@@ -12,7 +12,7 @@ from config.errors import ConfigError
 from daemon import failpoint
 from daemon.cli.commands import LazyGroup, help_words
 from daemon.cli.invocation import Invocation, words_of_problems
-from ledger.errors import LedgerClosed, LedgerDamaged, LedgerError, LedgerLocked, LedgerTooNew
+from ledger.errors import LedgerError
 
 #: Every command, in the order of `--help`.
 COMMANDS = {
@@ -41,8 +41,6 @@ COMMANDS = {
 FAILED, BAD_USAGE = 1, 2
 #: A write that fails so names no file; a person knows what to do, and a traceback says no more.
 _DISK_TROUBLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
-#: Any command may meet them.
-_TOLD = (LedgerLocked, LedgerTooNew, LedgerDamaged, LedgerClosed)
 
 
 class _Rowkeeper(LazyGroup):
@@ -51,7 +49,7 @@ class _Rowkeeper(LazyGroup):
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
-        except _TOLD as error:
+        except LedgerError as error:
             from daemon.cli.verb import refusal_of  # noqa: PLC0415 - seldom wanted
 
             raise refusal_of(error, ctx.obj.words) from error
@@ -107,9 +105,6 @@ def exit_code(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code  # 2 for bad usage, else 1
     except ConfigError as error:
         return _tell_problems(error)
-    except LedgerError as error:
-        click.echo(f"{error}. {error.hint}", err=True)
-        return FAILED
     except (click.Abort, KeyboardInterrupt):
         return FAILED
     except BrokenPipeError:  # the reader of our output, `head` for example, has seen enough

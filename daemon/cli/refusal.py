@@ -54,7 +54,7 @@ def refusal(code: str, message: str, hint: str, *, status: int) -> Refusal:
     return _KINDS.get(status, Refusal)(code, message, hint)
 
 
-def worded(code: str, words: Words, values: Mapping[str, Json], *, status: int = 409) -> Refusal:
+def worded(code: str, words: Words, values: Mapping[str, object], *, status: int = 409) -> Refusal:
     """Return the refusal that the catalogue has under ``error.<code>``."""
     message = words(f"error.{code}.message", **values)
     return refusal(code, message, words(f"error.{code}.hint", **values), status=status)

@@ -6,7 +6,7 @@ from daemon.actions.plan import ActionError
 from daemon.cli.invocation import Invocation
 from daemon.cli.refusal import LOCKED, Refusal, worded
 from daemon.words import Words
-from daemon.words.retelling import in_language
+from daemon.words.retelling import LEDGER, in_each_language
 from ledger.errors import (
     Conflict,
     LedgerClosed,
@@ -50,14 +50,19 @@ def refusal_of(error: Exception, words: Words) -> Refusal:
         case UnknownRecord(kind=kind, record_id=record_id):
             return worded(f"unknown_{kind}", words, {"id": record_id}, status=404)
         case LedgerDamaged():
-            return worded("ledger_damaged", words, {"reason": str(error)}, status=503)
+            return worded("ledger_damaged", words, {"reason": told(error)}, status=503)
         case LedgerLocked(holder=holder):
-            named = in_language(holder, words.language)
+            named = in_each_language(holder, LEDGER)
             return worded("ledger_in_use", words, {"holder": named}, status=LOCKED)
         case LedgerTooNew(found=found, known=known):
             formats = {"found": found, "known": known}
             return worded("ledger_too_new", words, formats, status=503)
         case LedgerClosed():
-            return worded("ledger_closed", words, {"reason": str(error)}, status=503)
+            return worded("ledger_closed", words, {"reason": told(error)}, status=503)
         case _:
-            return worded("conflict", words, {"reason": str(error)})
+            return worded("conflict", words, {"reason": told(error)})
+
+
+def told(error: Exception) -> dict[str, str]:
+    """Return what an error of the ledger says, in each language."""
+    return in_each_language(str(error), LEDGER)

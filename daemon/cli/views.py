@@ -12,6 +12,7 @@ from daemon.web.batch_documents import BatchDocument
 from daemon.web.summary import Report, ServerReport
 from daemon.web.table_documents import TableDocument
 from daemon.words import Words
+from daemon.words.retelling import LEDGER, in_language
 from daemon.words.values import local_time, printable
 from ledger.jsondir.journal import Line
 from ledger.shelf import decode_task
@@ -45,7 +46,8 @@ def status(report: Report, settings: Settings, words: Words) -> str:
     if report.warnings:
         parts += ["", *(printable(warning.message) for warning in report.warnings)]
     if report.damage:
-        parts += ["", words("damage.some"), *(f"  {what}" for what in report.damage)]
+        told = (in_language(what, words.language, LEDGER) for what in report.damage)
+        parts += ["", words("damage.some"), *(f"  {what}" for what in told)]
     return "\n".join(parts)
 
 
@@ -134,7 +136,14 @@ def task(one: Task, family: Sequence[Task], history: Sequence[Line], words: Word
 def changes(history: Sequence[Line], words: Words) -> str:
     """Return a line for each change of a task."""
     rows = [
-        [line.seq, local_time(line.at), line.op, _stage_in(line, words), line.actor, line.reason]
+        [
+            line.seq,
+            local_time(line.at),
+            line.op,
+            _stage_in(line, words),
+            line.actor,
+            in_language(line.reason or "", words.language),
+        ]
         for line in history
     ]
     heads = ("seq", "at", "op", "stage", "actor", "reason")

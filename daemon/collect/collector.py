@@ -18,6 +18,7 @@ from daemon.logs import about
 from daemon.retrying import BAD_OUTPUT
 from daemon.running import Crew
 from daemon.settle.failure import after_failure, waiting_again
+from daemon.words.retelling import SYSTEM, in_each_language, of_system
 from ledger.entry import Transaction
 from ledger.errors import Conflict, LedgerClosed
 from ledger.ledger import Ledger
@@ -63,7 +64,7 @@ class Collector:
         """Whether results cannot be stored: the outputs' disk is full, or not ours to write."""
         if self._unstored is None:
             return []
-        reason = self._unstored.strerror or str(self._unstored)
+        reason = in_each_language(of_system(self._unstored), SYSTEM)
         path = str(self._paths.folder.path)
         return [Concern("concern.outputs", {"path": path, "reason": reason})]
 

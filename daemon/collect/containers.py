@@ -11,6 +11,8 @@ from typing import BinaryIO
 
 import msgspec
 
+from daemon.words.recorded import recorded
+
 
 class Broken(Exception):
     """The file is not whole; the text says what is missing."""
@@ -31,18 +33,19 @@ def check_mp4(file: BinaryIO, size_bytes: int) -> str:
     """Return what the file holds; raises Broken when boxes do not tile it or hold nothing."""
     boxes = list(_boxes(file, 0, size_bytes))
     names = {box.name for box in boxes}
-    for wanted, meaning in ((b"moov", "the index of its pictures"), (b"mdat", "the pictures")):
-        if wanted not in names:
-            raise Broken(f"{meaning} ({wanted.decode()}) is missing: it was not written to its end")
+    if b"moov" not in names:
+        raise Broken(recorded("no_index"))
+    if b"mdat" not in names:
+        raise Broken(recorded("no_content"))
     if all(box.end == box.start for box in boxes if box.name == b"mdat"):
-        raise Broken("the box of pictures (mdat) is empty")
+        raise Broken(recorded("empty_content"))
     (moov, *_) = (box for box in boxes if box.name == b"moov")
     tracks = [box for box in _boxes(file, moov.start, moov.end) if box.name == b"trak"]
     if not tracks:
-        raise Broken("it has no track")
+        raise Broken(recorded("no_track"))
     samples = sum(_samples(file, track, size_bytes) for track in tracks)
     if samples == 0 and b"moof" not in names:  # a fragmented file keeps its samples in moof boxes
-        raise Broken("its tracks hold nothing")
+        raise Broken(recorded("empty_tracks"))
     return f"mp4, {len(tracks)} track(s), {samples} samples"
 
 
@@ -51,7 +54,7 @@ def _boxes(file: BinaryIO, start: int, end: int) -> Iterator[Span]:
     at = start
     while at < end:
         if end - at < 8:  # noqa: PLR2004 - a box's head
-            raise Broken(f"{end - at} stray bytes at byte {at}")
+            raise Broken(recorded("stray_bytes", count=end - at, at=at))
         size, name = struct.unpack(">I4s", _read(file, at, 8))
         head = 8
         if size == 1:
@@ -59,7 +62,8 @@ def _boxes(file: BinaryIO, start: int, end: int) -> Iterator[Span]:
         elif size == 0:
             size = end - at
         if size < head or at + size > end:
-            raise Broken(f"its box {_shown(name)} at byte {at} reaches {at + size - end:+} bytes")
+            beyond = at + size - end
+            raise Broken(recorded("long_box", box=_shown(name), at=at, count=beyond))
         yield Span(name=name, start=at + head, end=at + size)
         at += size
 
@@ -68,7 +72,7 @@ def _samples(file: BinaryIO, track: Span, size_bytes: int) -> int:
     """Return the number of samples in a track; raises Broken when they lie outside the file."""
     table = _descend(file, track, b"mdia", b"minf", b"stbl")
     if table is None:
-        raise Broken("a track has no table of its samples")
+        raise Broken(recorded("no_samples"))
     samples = 0
     for box in _boxes(file, table.start, table.end):
         if box.name in (b"stsz", b"stz2"):
@@ -87,7 +91,7 @@ def _check_chunks(file: BinaryIO, box: Span, size_bytes: int) -> None:
     )
     last = max(struct.unpack(f">{count}{code}", _read(file, box.start + 8, count * width)) or (0,))
     if last >= size_bytes:
-        raise Broken(f"its index points to byte {last}, but it ends at {size_bytes}")
+        raise Broken(recorded("points_beyond", at=last, end=size_bytes))
 
 
 def _descend(file: BinaryIO, box: Span, *names: bytes) -> Span | None:
@@ -110,12 +114,12 @@ def check_matroska(file: BinaryIO, size_bytes: int) -> str:
     elements = list(_elements(file, 0, size_bytes))
     segment = next((each for each in elements if each.name == _SEGMENT), None)
     if elements[0].name != _EBML or segment is None:
-        raise Broken("it has no segment: it was not written to its end")
+        raise Broken(recorded("no_segment"))
     names = [each.name for each in _elements(file, segment.start, segment.end)]
     if _TRACKS not in names:
-        raise Broken("it has no track")
+        raise Broken(recorded("no_track"))
     if _CLUSTER not in names:
-        raise Broken("it holds no cluster, so no picture")
+        raise Broken(recorded("no_cluster"))
     return f"webm, {names.count(_CLUSTER)} cluster(s)"
 
 
@@ -128,9 +132,9 @@ def _elements(file: BinaryIO, start: int, end: int) -> Iterator[Span]:
         first = at + id_bytes + width
         last = end if size is None else first + size
         if last > end:
-            raise Broken(f"its element {name.hex()} at byte {at} lacks {last - end} bytes")
+            raise Broken(recorded("short_element", element=name.hex(), at=at, count=last - end))
         if last == first and name == _CLUSTER:
-            raise Broken("a cluster is empty")
+            raise Broken(recorded("empty_cluster"))
         yield Span(name=name, start=first, end=last)
         at = last
 
@@ -138,11 +142,11 @@ def _elements(file: BinaryIO, start: int, end: int) -> Iterator[Span]:
 def _number(file: BinaryIO, at: int, end: int) -> tuple[bytes, int | None, int]:
     """Return a variable-length number as bytes, as value (None = unknown), and its width."""
     if at >= end:
-        raise Broken("it ends in the middle of an element")
+        raise Broken(recorded("ends_in_element"))
     first = _read(file, at, 1)[0]
     width = 9 - first.bit_length()
     if width > 8 or at + width > end:  # noqa: PLR2004 - EBML's longest number
-        raise Broken(f"byte {at} begins no element")
+        raise Broken(recorded("no_element", at=at))
     raw = _read(file, at, width)
     value = int.from_bytes(raw, "big") & ((1 << 7 * width) - 1)
     return raw, None if value == (1 << 7 * width) - 1 else value, width
@@ -155,7 +159,7 @@ def check_riff(file: BinaryIO, size_bytes: int) -> str:
     """Return the form (WAVE, WEBP, AVI); raises Broken when the file is shorter than it says."""
     promised = struct.unpack("<I", _read(file, 4, 4))[0] + 8
     if promised > size_bytes:
-        raise Broken(f"it promises {promised} bytes but has {size_bytes}")
+        raise Broken(recorded("promises", promised=promised, count=size_bytes))
     return _shown(_read(file, 8, 4))
 
 
@@ -163,7 +167,7 @@ def check_glb(file: BinaryIO, size_bytes: int) -> str:
     """Return "glb"; raises Broken when the file has not the length it says."""
     promised = struct.unpack("<I", _read(file, 8, 4))[0]
     if promised != size_bytes:
-        raise Broken(f"it promises {promised} bytes but has {size_bytes}")
+        raise Broken(recorded("promises", promised=promised, count=size_bytes))
     return "glb"
 
 
@@ -171,7 +175,7 @@ def check_gif_end(file: BinaryIO, size_bytes: int) -> str:
     """Return "gif"; raises Broken without the last byte: decoders miss lost pictures silently."""
     tail = _read(file, max(0, size_bytes - 64), min(64, size_bytes))
     if not tail.rstrip(b"\0").endswith(b";"):
-        raise Broken("its end mark is missing: it was not written to its end")
+        raise Broken(recorded("no_end_mark"))
     return "gif"
 
 
@@ -179,7 +183,7 @@ def _read(file: BinaryIO, at: int, size_bytes: int) -> bytes:
     file.seek(at, os.SEEK_SET)
     data = file.read(size_bytes)
     if len(data) != size_bytes:
-        raise Broken(f"it ends at byte {at + len(data)}, in the middle of something")
+        raise Broken(recorded("ends_early", at=at + len(data)))
     return data
 
 

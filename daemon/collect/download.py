@@ -11,6 +11,7 @@ from daemon import failpoint
 from daemon.collect.part import Part, discard, open_new, write_whole
 from daemon.collect.proof import BadOutput
 from daemon.comfy.server import AnswerLost, Download, FileHead, FileRef, Unreachable, WorkflowServer
+from daemon.words.recorded import recorded
 
 #: Bytes gathered before a thread is asked to hash and write them; a file of no more is small.
 GATHERED_BYTES = 1 << 20
@@ -130,27 +131,30 @@ async def _go_on(wanted: Wanted) -> Fetched:
 async def _asked_head(wanted: Wanted) -> FileHead:
     head = await wanted.server.find_file(wanted.ref)
     if head is None:
-        raise FileNotFoundError(f"server {wanted.server.name} has no file {wanted.ref.filename}")
+        raise FileNotFoundError(
+            recorded("no_file", server=wanted.server.name, file=wanted.ref.filename)
+        )
     return head
 
 
 def _check_head(wanted: Wanted, head: FileHead) -> None:
     if head.size_bytes == 0:
-        raise BadOutput(f"{wanted.ref.filename} is empty on the server")
+        raise BadOutput(recorded("empty_there", file=wanted.ref.filename))
 
 
 def _check_length(wanted: Wanted, size_bytes: int, head: FileHead) -> None:
     if size_bytes != head.size_bytes:
-        raise BadOutput(f"{wanted.ref.filename} has {size_bytes} bytes, not {head.size_bytes}")
+        values = {"file": wanted.ref.filename, "count": size_bytes, "wanted": head.size_bytes}
+        raise BadOutput(recorded("wrong_length", **values))
 
 
 async def _check_offer(wanted: Wanted, download: Download, part: Part, head: FileHead) -> None:
     """Make *part* fit what the server is about to send; raises AnswerLost for another file."""
     name = wanted.ref.filename
     if download.total_bytes not in (None, head.size_bytes):
-        raise AnswerLost(f"{name} changed on the server while it was fetched")
+        raise AnswerLost(recorded("changed_there", file=name))
     if download.offset not in (0, part.size_bytes):
-        raise AnswerLost(f"the server sent {name} from byte {download.offset}")
+        raise AnswerLost(recorded("sent_file_from", file=name, start=download.offset))
     if download.offset == 0 and part.size_bytes:
         await asyncio.to_thread(part.truncate)
 
@@ -200,7 +204,7 @@ async def _limited(chunks: AsyncIterator[bytes], room_bytes: int) -> AsyncIterat
     async for chunk in chunks:
         room_bytes -= len(chunk)
         if room_bytes < 0:
-            raise BadOutput("the server sends more than it promised")
+            raise BadOutput(recorded("too_much"))
         yield chunk
 
 

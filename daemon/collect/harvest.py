@@ -13,6 +13,7 @@ from daemon.collect.part import discard, part_of
 from daemon.collect.paths import OutputPaths
 from daemon.collect.proof import BadOutput, place, prove
 from daemon.comfy.server import FileRef, Unreachable, WorkflowServer
+from daemon.words.recorded import recorded
 from ledger.ledger import Ledger
 from ledger.status import Stage
 from ledger.task import OutputFile, Task
@@ -46,7 +47,7 @@ class Harvest:
         """
         server = self._servers.get(task.server or "")
         if server is None:
-            raise Unreachable(f"server {task.server!r} is not in the settings any more")
+            raise Unreachable(recorded("server_gone", server=task.server))
         if any(output.path is None for output in task.outputs):
             named = self._paths.name(task)
             task = task.changed(at=self._now(), outputs=named.outputs)
@@ -102,7 +103,7 @@ class Harvest:
         try:
             fetched = await self._fetch_good(wanted)
         except FileNotFoundError as error:
-            raise BadOutput(f"the server no longer has {output.filename}") from error
+            raise BadOutput(recorded("not_on_server", file=output.filename)) from error
         except FileExistsError:
             await asyncio.to_thread(discard, part)
             raise

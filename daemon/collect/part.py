@@ -17,6 +17,7 @@ from daemon import failpoint
 from daemon.clock import boot_id
 from daemon.comfy.server import FileHead
 from daemon.durable import make_folder
+from daemon.words.recorded import recorded
 
 #: Bytes read at a time.
 PIECE_BYTES = 1 << 20
@@ -140,7 +141,7 @@ def open_new(path: Path, head: FileHead) -> Part:
     """Open a part of which nothing is there yet; raises FileExistsError when its name is taken."""
     final = path.with_name(path.name.removesuffix(".part"))
     if os.path.lexists(final):
-        raise FileExistsError(f"{final} exists")
+        raise FileExistsError(recorded("file_there", path=final))
     return Part(path, head)
 
 

@@ -15,6 +15,7 @@ from daemon.collect import containers, png
 from daemon.collect.file_type import FileType, expected_type, seen_type
 from daemon.collect.part import discard_note
 from daemon.durable import sync_folder
+from daemon.words.recorded import recorded
 
 log = structlog.get_logger()
 
@@ -41,18 +42,19 @@ def prove(path: Path, content: bytes | None = None) -> str:
         size_bytes = file.seek(0, os.SEEK_END)
         file.seek(0)
         if size_bytes == 0:
-            raise BadOutput(f"{name} is empty")
+            raise BadOutput(recorded("empty", file=name))
         head = file.read(32)
         expected, seen = expected_type(name), seen_type(head)
         if seen is None and expected is not None:
-            raise BadOutput(f"{name} is no {expected.value} file: it begins with {head[:8]!r}")
+            values = {"file": name, "type": expected.value, "beginning": repr(head[:8])}
+            raise BadOutput(recorded("other_type", **values))
         if seen is None:
             log.warning("output.unproven", file=name, size_bytes=size_bytes)
             return f"{size_bytes} bytes of an unknown kind, not looked into"
         try:
             return _look_into(file, size_bytes, seen)
         except containers.Broken as error:
-            raise BadOutput(f"{name} is broken: {error}") from error
+            raise BadOutput(recorded("broken", file=name, why=error)) from error
 
 
 def _look_into(file: BinaryIO, size_bytes: int, kind: FileType) -> str:
@@ -104,7 +106,7 @@ def _decode(file: BinaryIO, kind: FileType) -> str:
     except Exception as error:  # Pillow's plugins raise whatever the bytes lead them to
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the disk's fault, not the file's
-        raise containers.Broken(f"it cannot be decoded ({error})") from error
+        raise containers.Broken(recorded("not_decoded", said=error)) from error
     return _told(kind, width, height, frames)
 
 
@@ -121,7 +123,7 @@ def place(part: Path, final: Path, *, noted: bool = True) -> None:
     failpoint.reach("download.before_rename")
     if os.path.lexists(final):
         if not final.exists() or not filecmp.cmp(part, final, shallow=False):
-            raise FileExistsError(f"{final} exists and holds something else")
+            raise FileExistsError(recorded("other_file_there", path=final))
         part.unlink()
     else:
         part.rename(final)

@@ -19,7 +19,7 @@ from daemon import failpoint
 from daemon.clock import Clock
 from daemon.comfy import files, lookup
 from daemon.comfy import progress as push
-from daemon.comfy.connection import Answer, Connection, Timeouts
+from daemon.comfy.connection import Answer, Connection, Timeouts, answered
 from daemon.comfy.messages import ExtraData, OwnerTag, PromptAnswer, PromptRequest, SystemStats
 from daemon.comfy.node_classes import NodeClasses
 from daemon.comfy.refusals import node_errors, refused, refused_nodes
@@ -39,6 +39,7 @@ from daemon.comfy.server import (
     WorkflowServer,
 )
 from daemon.comfy.version import OLDEST_USABLE, parsed, why_unusable
+from daemon.words.recorded import recorded
 
 log = structlog.get_logger()
 
@@ -117,13 +118,13 @@ class ComfyClient:
         )
         answer = await self._change("submit", "/prompt", msgspec.json.encode(request))
         if answer.turned_away:
-            raise self._connection.unreachable(f"/prompt answered {answer.status}")
+            raise self._connection.unreachable(answered("/prompt", answer.status))
         if answer.status >= HTTPStatus.BAD_REQUEST:
             raise refused(answer.status, answer.body, graph)
         try:
             accepted = msgspec.json.decode(answer.body, type=PromptAnswer)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise self._connection.answer_lost("/prompt", "it was not ComfyUI's") from error
+            raise self._connection.answer_lost("/prompt", recorded("not_comfyui")) from error
         if dropped := node_errors(accepted.node_errors):
             await self._take_back(msgspec.structs.replace(ticket, prompt_id=accepted.prompt_id))
             raise refused_nodes(dropped, graph)
@@ -199,7 +200,7 @@ class ComfyClient:
 
     def _must_be_done(self, answer: Answer, path: str) -> None:
         if answer.status != HTTPStatus.OK:
-            raise self._connection.unreachable(f"{path} answered {answer.status}")
+            raise self._connection.unreachable(answered(path, answer.status))
 
     async def _delete_waiting(self, prompt_id: str) -> None:
         body = msgspec.json.encode({"delete": [prompt_id]})

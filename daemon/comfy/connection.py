@@ -18,6 +18,8 @@ from yarl import URL
 from daemon.comfy.messages import NotQuiteJson, decoded, mended
 from daemon.comfy.server import AnswerLost, Unreachable
 from daemon.comfy.wording import cleaned
+from daemon.words.recorded import recorded
+from daemon.words.retelling import of_system
 
 T = TypeVar("T")
 
@@ -83,13 +85,13 @@ class Connection:
             except NotQuiteJson:
                 return decoded(await asyncio.to_thread(mended, body), decoder)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise self.unreachable(f"{path} is not what ComfyUI answers ({error})") from error
+            raise self.unreachable(recorded("not_as_comfyui", path=path, said=error)) from error
 
     async def _read_bytes(self, path: str, seconds: float) -> bytes:
         total = aiohttp.ClientTimeout(total=seconds, connect=self.timeouts.connect_seconds)
         async with await self.response("GET", path, timeout=total) as response:
             if response.status != HTTPStatus.OK:
-                raise self.unreachable(f"{path} answered {response.status}")
+                raise self.unreachable(answered(path, response.status))
             try:
                 return await response.read()
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -121,7 +123,7 @@ class Connection:
             raise self.unreachable(reason(error)) from error
         if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             response.release()
-            raise self.unreachable(f"{path} answered {response.status}")
+            raise self.unreachable(answered(path, response.status))
         return response
 
     async def change(
@@ -141,14 +143,14 @@ class Connection:
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise self.unreachable(reason(error)) from error
         except aiohttp.InvalidURL as error:
-            raise self.unreachable("this is no address") from error
+            raise self.unreachable(recorded("no_address")) from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise self.answer_lost(path, reason(error)) from error
         if (
             answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR
             or answer.status == HTTPStatus.REQUEST_TIMEOUT
         ):
-            raise self.answer_lost(path, f"it answered {answer.status}")
+            raise self.answer_lost(path, recorded("answered", status=answer.status))
         return answer
 
     async def open_websocket(
@@ -169,12 +171,13 @@ class Connection:
     def unreachable(self, why: str) -> Unreachable:
         """Count an outage and return the error to raise."""
         self.outages += 1
-        return Unreachable(f"{self.name} at {self._shown} cannot be reached: {why}")
+        told = recorded("unreachable", server=self.name, url=self._shown, why=why)
+        return Unreachable(told)
 
     def answer_lost(self, path: str, why: str) -> AnswerLost:
         """Count an outage and return the error to raise."""
         self.outages += 1
-        return AnswerLost(f"{self.name}: the answer to {path} was lost: {why}")
+        return AnswerLost(recorded("answer_lost", server=self.name, path=path, why=why))
 
     async def close(self) -> None:
         """Release the connections; a later call would open new ones."""
@@ -221,7 +224,12 @@ async def _refuse_redirect(
     _context: SimpleNamespace,
     params: aiohttp.TraceRequestRedirectParams,
 ) -> None:
-    raise aiohttp.ClientError(f"it answered {params.response.status}, a redirect")
+    raise aiohttp.ClientError(recorded("redirect", status=params.response.status))
+
+
+def answered(path: str, status: int) -> str:
+    """Return that the answer was none of ComfyUI's."""
+    return recorded("path_answered", path=path, status=status)
 
 
 def reason(error: BaseException) -> str:
@@ -229,11 +237,12 @@ def reason(error: BaseException) -> str:
     if isinstance(error, aiohttp.ClientConnectorError):
         error = getattr(error, "certificate_error", None) or error.os_error
     if isinstance(error, aiohttp.WSServerHandshakeError):
-        return f"it answered {error.status} instead of opening a websocket"
+        return recorded("no_websocket", status=error.status)
     if isinstance(error, aiohttp.ClientResponseError):
-        return "it does not answer in HTTP"
+        return recorded("no_http")
     if isinstance(error, TimeoutError):
-        return "no answer in time"
+        return recorded("no_answer")
     if isinstance(error, aiohttp.ServerDisconnectedError):
-        return "it closed the connection"
-    return cleaned(getattr(error, "strerror", None) or str(error), 200) or type(error).__name__
+        return recorded("closed")
+    said = of_system(error) if isinstance(error, OSError) else str(error)
+    return cleaned(said, 200) or type(error).__name__

@@ -11,10 +11,11 @@ import aiohttp
 import msgspec
 
 from daemon import failpoint
-from daemon.comfy.connection import Answer, Connection, reason
+from daemon.comfy.connection import Answer, Connection, answered, reason
 from daemon.comfy.messages import Uploaded
 from daemon.comfy.server import FileHead, FileRef, Refused
 from daemon.comfy.wording import cleaned
+from daemon.words.recorded import recorded
 
 #: Where our pictures lie in the server's input folder, apart from everybody else's.
 INPUT_SUBFOLDER = "rowkeeper"
@@ -32,7 +33,7 @@ async def find_file(connection: Connection, ref: FileRef) -> FileHead | None:
         if _is_missing(response.status, ref):
             return None
         if response.status != HTTPStatus.OK or "Content-Length" not in response.headers:
-            raise connection.unreachable(f"HEAD /view answered {response.status}")
+            raise connection.unreachable(answered("HEAD /view", response.status))
         return FileHead(
             size_bytes=int(response.headers["Content-Length"]),
             last_modified=response.headers.get("Last-Modified"),
@@ -67,7 +68,7 @@ class FileDownload:
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 raise self._connection.answer_lost("/view", reason(error)) from error
         if self.total_bytes is not None and received_to != self.total_bytes:
-            why = f"{received_to} of {self.total_bytes} bytes came"
+            why = recorded("bytes_came", count=received_to, total=self.total_bytes)
             raise self._connection.answer_lost("/view", why)
 
 
@@ -109,7 +110,7 @@ async def _view(connection: Connection, ref: FileRef, offset: int) -> aiohttp.Cl
 
 def _must_be_there(connection: Connection, response: aiohttp.ClientResponse, ref: FileRef) -> None:
     if _is_missing(response.status, ref):
-        raise FileNotFoundError(f"{connection.name} has no file {_shown(ref)}")
+        raise FileNotFoundError(recorded("no_file", server=connection.name, file=_shown(ref)))
 
 
 def _download(
@@ -119,10 +120,11 @@ def _download(
     if response.status == HTTPStatus.OK:
         return FileDownload(connection, response, 0, length)
     if response.status != HTTPStatus.PARTIAL_CONTENT:
-        raise connection.unreachable(f"/view answered {response.status}")
+        raise connection.unreachable(answered("/view", response.status))
     start, total_bytes = _content_range(response)
     if start not in (None, offset):
-        raise connection.answer_lost("/view", f"it sent bytes from {start}, not from {offset}")
+        why = recorded("sent_from", start=start, wanted=offset)
+        raise connection.answer_lost("/view", why)
     if total_bytes is None and length is not None:
         total_bytes = offset + length
     return FileDownload(connection, response, offset, total_bytes)
@@ -178,14 +180,16 @@ async def upload(connection: Connection, path: Path, name: str) -> str:
 
 def _stored_name(connection: Connection, answer: Answer, name: str, size_bytes: int) -> str:
     if answer.turned_away:
-        raise connection.unreachable(f"/upload/image answered {answer.status}")
+        raise connection.unreachable(answered("/upload/image", answer.status))
     if answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-        raise Refused("bad_input", f"{name} ({size_bytes} bytes) is larger than the server takes")
+        too_large = recorded("too_large", file=name, size=size_bytes)
+        raise Refused("bad_input", too_large)
     if answer.status != HTTPStatus.OK:
-        said = cleaned(answer.body.decode("utf-8", "replace"), 200)
-        raise Refused("rejected", f"{name} was not taken ({answer.status}): {said or 'no reason'}")
+        why = cleaned(answer.body.decode("utf-8", "replace"), 200) or recorded("no_reason")
+        not_taken = recorded("not_taken", file=name, status=answer.status, why=why)
+        raise Refused("rejected", not_taken)
     try:
         stored = msgspec.json.decode(answer.body, type=Uploaded)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise connection.answer_lost("/upload/image", "it was not ComfyUI's") from error
+        raise connection.answer_lost("/upload/image", recorded("not_comfyui")) from error
     return f"{stored.subfolder}/{stored.name}" if stored.subfolder else stored.name

@@ -14,6 +14,7 @@ from daemon.comfy.messages import (
 )
 from daemon.comfy.server import FileRef, NodeError, Sighting, State
 from daemon.comfy.wording import cleaned
+from daemon.words.recorded import recorded
 
 _ENDINGS = ("execution_success", "execution_error", "execution_interrupted")
 _OUT_OF_MEMORY_TYPES = ("OutOfMemoryError", "MemoryError")
@@ -26,7 +27,7 @@ _OUT_OF_MEMORY_WORDS = (
 )
 #: What a node mostly leaves; whatever else it puts there is looked at item by item.
 _LISTS_OF_FILES = msgspec.json.Decoder(dict[str, list[NamedFile]])
-NO_STATUS = "the server kept no record of how the execution ended"
+NO_STATUS = recorded("no_record")
 
 
 def sighting_of(entry: HistoryEntry) -> Sighting:

@@ -10,6 +10,7 @@ from daemon.comfy.messages import NodeErrors, RefusalBody, ValidationError
 from daemon.comfy.server import Graph, Refused
 from daemon.comfy.wording import LONGEST_MESSAGE_CHARACTERS, cleaned, shortened
 from daemon.retrying import MISSING_INPUT, MISSING_MODEL, MISSING_NODE, REJECTED
+from daemon.words.recorded import recorded, together
 
 #: Which kind wins when nodes complain about different things: what stops every row comes first,
 #: and what another upload may heal comes last.
@@ -29,10 +30,8 @@ def refused(status: int, body: bytes, graph: Graph) -> Refused:
     try:
         answer = msgspec.json.decode(body, type=RefusalBody)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        said = cleaned(body.decode("utf-8", "replace"), 200)
-        return Refused(
-            REJECTED.kind, f"the server refused the workflow ({status}): {said or 'no reason'}"
-        )
+        why = cleaned(body.decode("utf-8", "replace"), 200) or recorded("no_reason")
+        return Refused(REJECTED.kind, recorded("workflow_refused", status=status, why=why))
     nodes = node_errors(answer.node_errors)
     return refused_nodes(nodes, graph) if nodes else _refused_whole(answer.error, graph)
 
@@ -50,15 +49,15 @@ def refused_nodes(errors: Mapping[str, NodeErrors], graph: Graph) -> Refused:
     told.sort(key=lambda each: each[0] != kind)  # the deciding one must not be cut off
     texts = [text for _, text in told[:_MOST_ERRORS_NAMED]]
     if len(told) > _MOST_ERRORS_NAMED:
-        texts.append(f"and {len(told) - _MOST_ERRORS_NAMED} more")
-    return Refused(kind, shortened("; ".join(texts) or "node errors", LONGEST_MESSAGE_CHARACTERS))
+        texts.append(recorded("more", count=len(told) - _MOST_ERRORS_NAMED))
+    return Refused(kind, shortened(together(*texts), LONGEST_MESSAGE_CHARACTERS))
 
 
 def _told(errors: Mapping[str, NodeErrors], graph: Graph) -> Iterator[tuple[str, str]]:
     for node_id, at_node in errors.items():
         name = _node_name(node_id, at_node.class_type, graph)
-        for error in at_node.errors or (ValidationError(message="not valid"),):
-            yield _kind(error), f"{name}: {_complaint(error)}"
+        for error in at_node.errors or (ValidationError(message=recorded("not_valid")),):
+            yield _kind(error), recorded("node", node=name, why=_complaint(error))
 
 
 def _refused_whole(error: ValidationError, graph: Graph) -> Refused:
@@ -69,20 +68,20 @@ def _refused_whole(error: ValidationError, graph: Graph) -> Refused:
         node_id = error.extra_info.node_id or (at[1] if at else "?")
         class_type = error.extra_info.class_type or (unknown[1] if unknown else "?")
         name = _node_name(node_id, class_type, graph)
-        return Refused(MISSING_NODE.kind, f"{name}: this node is not installed on the server")
-    text = error.message or error.type or "the server refused the workflow"
+        return Refused(MISSING_NODE.kind, recorded("not_installed", node=name))
+    text = error.message or error.type or recorded("refused")
     if error.details and error.details != error.message:
         text = f"{text} ({error.details})"
     return Refused(REJECTED.kind, cleaned(text))
 
 
 def _node_name(node_id: str, class_type: str, graph: Graph) -> str:
-    """Return ``node "title" (Class)``, with the id where the workflow gives no title."""
+    """Return ``"title" (Class)``, with the id where the workflow gives no title."""
     node = graph.get(node_id, {})
     meta = node.get("_meta")
     title = meta.get("title") if isinstance(meta, dict) else None
     shown = f'"{title}"' if isinstance(title, str) and title else node_id
-    return f"node {shown} ({class_type or node.get('class_type') or '?'})"
+    return f"{shown} ({class_type or node.get('class_type') or '?'})"
 
 
 def _complaint(error: ValidationError) -> str:

@@ -2,6 +2,8 @@
 
 import re
 
+from daemon.words.recorded import recorded
+
 #: Since then a prompt id of our own is taken and an interrupt can name its prompt.
 OLDEST_USABLE = (0, 3, 57)
 _VERSION = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?")
@@ -18,7 +20,7 @@ def why_unusable(version: str | None) -> str | None:
     numbers = parsed(version)
     needed = ".".join(map(str, OLDEST_USABLE))
     if numbers is None:
-        return f"its ComfyUI does not tell its version; {needed} or newer is needed"
+        return recorded("no_version", needed=needed)
     if numbers < OLDEST_USABLE:
-        return f"its ComfyUI {version} is too old; {needed} or newer is needed"
+        return recorded("old_version", version=version, needed=needed)
     return None

@@ -7,6 +7,7 @@ import msgspec
 
 from daemon.dispatch.servers import ServerState
 from daemon.dispatch.workflow import Template
+from daemon.words.recorded import recorded
 from ledger.ledger import Ledger
 from ledger.task import InputFile, Task
 
@@ -53,9 +54,9 @@ def pictures_of(
         elif (file := task.inputs.get(column)) is not None:
             pictures[column] = Picture(file, files.input_path(file.sha256))
         else:
-            raise FilesGone(f"the row names no picture for {column}")
+            raise FilesGone(recorded("no_picture", column=column))
     if gone := [each.file.name for each in pictures.values() if not each.path.is_file()]:
-        raise FilesGone(f"input files are gone: {', '.join(gone)}")
+        raise FilesGone(recorded("inputs_gone", files=gone))
     return pictures
 
 
@@ -78,7 +79,7 @@ def _stage_one_picture(task: Task, files: TaskFiles, ledger: Ledger) -> Picture:
     dependency = task.depends_on
     done = dependency and ledger.newest_done_of_family(dependency.row_id, dependency.workflow_type)
     if not done:
-        raise FilesGone("the picture of stage one is not there")
+        raise FilesGone(recorded("no_first_picture"))
     output = done.outputs[0]
     path = files.output_path(output.path or "")
     file = InputFile(name=path.name, sha256=output.sha256 or "", size_bytes=output.size_bytes or 0)

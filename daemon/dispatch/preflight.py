@@ -14,6 +14,7 @@ from daemon.comfy.server import Graph, Json
 from daemon.dispatch.declared import Declared, declared_inputs, is_output_class
 from daemon.dispatch.templates import class_of, inputs_of, is_link, title_of
 from daemon.retrying import MISSING_MODEL, MISSING_NODE, REJECTED
+from daemon.words.recorded import recorded
 
 _MODEL_INPUT = re.compile(r".*_name[0-9]*|.*(ckpt|lora|vae|unet|clip|checkpoint|controlnet).*")
 _MODEL_FILE = re.compile(r".*\.(safetensors|ckpt|pth?|bin|gguf|sft|onnx)", re.IGNORECASE)
@@ -36,7 +37,7 @@ def check_graph(graph: Graph, node_classes: Mapping[str, Json]) -> list[NodeProb
     everywhere. Pictures to be uploaded need not be there yet.
     """
     problems = [
-        _problem(graph, node_id, MISSING_NODE.kind, "this server does not have it")
+        _problem(graph, node_id, MISSING_NODE.kind, recorded("no_class"))
         for node_id, node in graph.items()
         if not node_classes.get(class_of(node))
     ]
@@ -75,15 +76,13 @@ def _check_node(
     for name, source in _links(graph, node_id):
         if source not in graph:
             yield _problem(
-                graph, node_id, REJECTED.kind, f"hangs on node {source}, which is not there", name
+                graph, node_id, REJECTED.kind, recorded("no_source", source=source), name
             )
     inputs = inputs_of(graph[node_id])
     for declared in declared_inputs(node_classes[class_of(graph[node_id])]):
         if declared.name not in inputs:
             if declared.required:
-                yield _problem(
-                    graph, node_id, REJECTED.kind, "is required but missing", declared.name
-                )
+                yield _problem(graph, node_id, REJECTED.kind, recorded("required"), declared.name)
         elif not is_link(inputs[declared.name]) and not declared.is_upload:
             yield from _check_value(graph, node_id, declared, _unwrapped(inputs[declared.name]))
 
@@ -95,7 +94,7 @@ def _check_value(
     if declared.options is not None:
         for chosen in value if declared.is_multiple and isinstance(value, list) else [value]:
             if chosen not in declared.options and (kind := _kind_of_choice(declared, chosen)):
-                what = f"{chosen!r} is not among what this server offers{_shown(declared.options)}"
+                what = _not_offered(chosen, declared.options)
                 yield _problem(graph, node_id, kind, what, declared.name)
     elif declared.type in ("INT", "FLOAT"):
         wrong = _out_of_bounds(declared, value)
@@ -118,11 +117,12 @@ def _out_of_bounds(declared: Declared, value: Json) -> str | None:
     try:
         number = int(value) if declared.type == "INT" else float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):
-        return f"{value!r} is not a {'whole ' if declared.type == 'INT' else ''}number"
+        wrong = "value_no_whole" if declared.type == "INT" else "value_no_number"
+        return recorded(wrong, value=repr(value))
     if declared.minimum is not None and number < declared.minimum:
-        return f"{number} is smaller than {declared.minimum}"
+        return recorded("too_small", value=number, limit=declared.minimum)
     if declared.maximum is not None and number > declared.maximum:
-        return f"{number} is bigger than {declared.maximum}"
+        return recorded("too_big", value=number, limit=declared.maximum)
     return None
 
 
@@ -132,10 +132,12 @@ def _problem(
     node = graph[node_id]
     title = title_of(node)
     called = class_of(node) if title in (None, class_of(node)) else f"{class_of(node)} {title!r}"
-    where = f"node {node_id} ({called})" + (f", input {input_name}" if input_name else "")
-    return NodeProblem(
-        kind=kind, node_id=node_id, input_name=input_name, message=f"{where}: {what}"
-    )
+    where = f"{node_id} ({called})"
+    if input_name is None:
+        message = recorded("node", node=where, why=what)
+    else:
+        message = recorded("input_of_node", node=where, input=input_name, why=what)
+    return NodeProblem(kind=kind, node_id=node_id, input_name=input_name, message=message)
 
 
 def _unwrapped(value: Json) -> Json:
@@ -143,9 +145,9 @@ def _unwrapped(value: Json) -> Json:
     return value["__value__"] if isinstance(value, dict) and "__value__" in value else value
 
 
-def _shown(options: Sequence[Json]) -> str:
+def _not_offered(chosen: Json, options: Sequence[Json]) -> str:
     if not options:
-        return " (it offers nothing)"
+        return recorded("nothing_offered", value=repr(chosen))
     if len(options) > 8:  # noqa: PLR2004 - more do not help a reader
-        return f" ({len(options)} others)"
-    return f" ({', '.join(str(option) for option in options)})"
+        return recorded("not_among_many", value=repr(chosen), count=len(options))
+    return recorded("not_offered", value=repr(chosen), options=options)

@@ -19,6 +19,7 @@ from daemon.dispatch.queues import Head, Kind, QueueKey, Queues, Rank
 from daemon.retrying import OUT_OF_MEMORY
 from daemon.settle.dependency import dependency_met, why_blocked
 from daemon.settle.gpu_memory import given_up_by, wanted_server
+from daemon.words.recorded import recorded
 from ledger.entry import Meta, Transaction
 from ledger.ledger import Ledger
 from ledger.slices import in_slices
@@ -210,7 +211,7 @@ class ReadyRows:
                 self.grown()  # whoever waits must not oversleep it
                 return
         for server in given_up_by(task.metadata):
-            reason = f"ran out of memory on {server} again and again"
+            reason = recorded("memory", server=server)
             self.exclude(task.task_id, server, OUT_OF_MEMORY.kind, reason)
         key = QueueKey(
             batch_id=task.batch_id,

@@ -10,6 +10,7 @@ from daemon.dispatch.preflight import NodeProblem, check_graph
 from daemon.dispatch.values import BadValue
 from daemon.dispatch.workflow import Template
 from daemon.retrying import BAD_INPUT, MISSING_MODEL, MISSING_NODE, REJECTED
+from daemon.words.recorded import recorded
 from ledger.task import Task
 
 
@@ -18,22 +19,19 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     total: int
     ready: int
-    troubles: dict[str, int]  # in words: "missing picture", "wrong model", ... -> rows
-    reasons: dict[str, int]  # full message -> rows, the most frequent first
-
-    def __str__(self) -> str:
-        parts = [f"{self.ready} of {self.total} rows ready"]
-        return ", ".join(parts + [f"{count} {what}" for what, count in self.troubles.items()])
+    troubles: dict[str, int]  # one of TROUBLES -> rows
+    reasons: dict[str, int]  # full message, as records have it -> rows, the most frequent first
 
 
-TROUBLES = {
-    "missing_picture": "missing picture",
-    MISSING_MODEL.kind: "wrong model",
-    MISSING_NODE.kind: "missing node",
-    BAD_INPUT.kind: "bad value",
-    REJECTED.kind: "refused by the server",
-    "no_workflow": "unknown workflow type",
-}
+#: In the order in which they are told; each has its words under ``trouble.<kind>``.
+TROUBLES = (
+    "missing_picture",
+    MISSING_MODEL.kind,
+    MISSING_NODE.kind,
+    BAD_INPUT.kind,
+    REJECTED.kind,
+    "no_workflow",
+)
 
 
 def check_rows(
@@ -62,7 +60,7 @@ def check_rows(
     return Report(
         total=len(rows),
         ready=len(rows) - len(found),
-        troubles={words: kinds[kind] for kind, words in TROUBLES.items() if kinds[kind]},
+        troubles={kind: kinds[kind] for kind in TROUBLES if kinds[kind]},
         reasons=dict(Counter(message for _, message in found).most_common()),
     )
 
@@ -76,10 +74,10 @@ def _trouble(
 ) -> tuple[str, str] | None:
     """Return kind and message of the first thing that keeps the task from running, or None."""
     if template is None:
-        return "no_workflow", f"the settings have no workflow {task.workflow_type}"
+        return "no_workflow", recorded("no_workflow", type=task.workflow_type)
     if task.depends_on is None:  # else its picture is the one that stage one makes
         for column in sorted(template.picture_columns - task.inputs.keys()):
-            return "missing_picture", f"the row names no picture for {column}"
+            return "missing_picture", recorded("no_picture", column=column)
     try:
         template.check_values(task.row)
     except BadValue as error:

@@ -24,6 +24,7 @@ from daemon.dispatch.workflow import Template, graph_sha256
 from daemon.retrying import BAD_INPUT, REJECTED
 from daemon.settle.failure import after_failure, waiting_again
 from daemon.settle.settlement import ticket_of
+from daemon.words.recorded import recorded, together
 from ledger.errors import Conflict
 from ledger.ledger import Ledger
 from ledger.status import Stage
@@ -93,20 +94,19 @@ class Submission:
         at = to_timestamp(self._clock.now())
         template = self._templates[task.workflow_type]
         graph = template.fill(task.parameters, output_prefix=task.output_prefix)
-        reason = "in neither queue, history nor output folder"
+        reason = recorded("absent_anywhere")
         self._posts[task.task_id] += 1
         if self._posts[task.task_id] > MAX_POSTS_AGAIN:
             del self._posts[task.task_id]
-            message = f"ComfyUI failed {MAX_POSTS_AGAIN + 1} times to take this prompt in"
+            message = recorded("not_taken_in", count=MAX_POSTS_AGAIN + 1)
             await self._ledger.commit(
                 self._failed(task, REJECTED.kind, message), op="task.refused", reason=reason
             )
             return
         if graph_sha256(graph) != task.graph_sha256:
             again = waiting_again(task, at=at, possible_duplicate=True)
-            await self._ledger.commit(
-                again, op="task.given_up", reason=f"{reason}; the template changed since"
-            )
+            why = together(reason, recorded("template_changed"))
+            await self._ledger.commit(again, op="task.given_up", reason=why)
             return
         marked = task.changed(at=at, possible_duplicate=True)
         await self._ledger.commit(marked, op="task.submitting_again", reason=reason)

@@ -3,6 +3,7 @@
 import math
 
 from daemon.comfy.server import Json
+from daemon.words.recorded import recorded
 
 #: ComfyUI's page writes 1.0 as 1, so a whole number in a template may stand for a decimal one;
 #: these inputs never do.
@@ -19,11 +20,11 @@ _SHOWN_CHARACTERS = 60  # of a value that does not fit
 class BadValue(ValueError):
     """A value of a row does not fit the input it is meant for; names column and value."""
 
-    def __init__(self, column: str, value: Json, wanted: str) -> None:
+    def __init__(self, column: str, value: Json, wrong: str) -> None:
         shown = repr(value)
         if len(shown) > _SHOWN_CHARACTERS:
             shown = f"{shown[: _SHOWN_CHARACTERS - 3]}..."
-        super().__init__(f"column {column}: {shown} is not {wanted}")
+        super().__init__(recorded(wrong, column=column, value=shown))
         self.column = column
         self.value = value
 
@@ -52,21 +53,21 @@ def _truth(column: str, value: Json) -> bool:
         return True
     if text in _FALSE:
         return False
-    raise BadValue(column, value, "yes or no")
+    raise BadValue(column, value, "no_truth")
 
 
 def _number(column: str, value: Json, *, whole: bool) -> int | float:
-    wanted = "a whole number" if whole else "a number"
+    wrong = "no_whole_number" if whole else "no_number"
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise BadValue(column, value, wanted)
+        raise BadValue(column, value, wrong)
     number = _read_number(value) if isinstance(value, str) else value
     endless = isinstance(number, float) and not math.isfinite(number)
     if number is None or endless or (whole and number != int(number)):
-        raise BadValue(column, value, wanted)
+        raise BadValue(column, value, wrong)
     if abs(number) < _SMALLEST_UNSURE and number == int(number):
         return int(number)
     if isinstance(number, int) and not _SMALLEST <= number <= _BIGGEST:
-        raise BadValue(column, value, f"{wanted} between -2^63 and 2^64 - 1")
+        raise BadValue(column, value, f"{wrong}_in_range")
     return number
 
 
@@ -89,4 +90,4 @@ def _text(column: str, value: Json) -> str:
         return "true" if value else "false"
     if isinstance(value, int | float):
         return str(value)
-    raise BadValue(column, value, "a text")
+    raise BadValue(column, value, "no_text")

@@ -19,6 +19,7 @@ from daemon.feishu.limits import Limits
 from daemon.feishu.quota import Quota
 from daemon.feishu.token import TokenSource
 from daemon.feishu.wire import Broken, Reply, Timeouts, Wire
+from daemon.words.recorded import recorded
 
 log = structlog.get_logger()
 
@@ -113,7 +114,7 @@ class Client:
                 return await asyncio.to_thread(msgspec.json.decode, envelope.data, type=kind)
             return msgspec.json.decode(envelope.data, type=kind)
         except msgspec.DecodeError as error:
-            said = f"its answer has another shape: {error}"
+            said = recorded("other_shape", said=error)
             raise FeishuError(Reaction.UNKNOWN, "shape", call=api.name, said=said) from error
 
     async def tried(self, attempt: Callable[[], Awaitable[T]]) -> T:
@@ -255,7 +256,7 @@ class Client:
             reply = await self._answer(_TOKEN, {}, None, body, {})
             envelope = opened(reply, _TOKEN.name, self._secrets())
             if not envelope.tenant_access_token:
-                raise no_answer(_TOKEN.name, "an answer without a token")
+                raise no_answer(_TOKEN.name, recorded("no_token"))
             return envelope.tenant_access_token, envelope.expire
 
         return await self.tried(fetch)

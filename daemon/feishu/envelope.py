@@ -14,6 +14,7 @@ from daemon.feishu.codes import DOUBTFUL_TRIES, MOST_TRIES, Meaning, meaning_of
 from daemon.feishu.errors import FeishuError, Reaction
 from daemon.feishu.limits import reset_seconds
 from daemon.feishu.wire import Reply
+from daemon.words.recorded import recorded
 
 _SAID_CHARACTERS = 300
 _HTTP_RATE = Meaning(Reaction.RATE, "rate", MOST_TRIES)
@@ -88,7 +89,7 @@ def refuse_bytes(reply: Reply, call: str, secrets: Iterable[str]) -> NoReturn:
             raise
         error.reaction, error.about, error.tries = meaning.reaction, meaning.about, meaning.tries
         raise
-    said = f"status {reply.status} with success"
+    said = recorded("success_with_status", status=reply.status)
     raise FeishuError(Reaction.UNKNOWN, "shape", call=call, said=said)
 
 

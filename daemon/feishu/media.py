@@ -14,6 +14,7 @@ from daemon.feishu.client import Api, Client
 from daemon.feishu.envelope import no_answer
 from daemon.feishu.errors import FeishuError, Reaction
 from daemon.feishu.wire import reason
+from daemon.words.recorded import recorded
 
 _CHUNK_BYTES = 256 * 1024
 
@@ -45,7 +46,7 @@ class Media:
 
         received_bytes = await self._client.tried(fetch)
         if size_bytes is not None and received_bytes != size_bytes:
-            said = f"{received_bytes} bytes came instead of {size_bytes}"
+            said = recorded("bytes_came", count=received_bytes, total=size_bytes)
             raise FeishuError(Reaction.UNKNOWN, "transfer", call=_DOWNLOAD.name, said=said)
         return received_bytes
 

@@ -16,6 +16,7 @@ import structlog
 from daemon.clock import Clock
 from daemon.durable import write_private
 from daemon.feishu.errors import FeishuError, Reaction
+from daemon.words.recorded import recorded
 
 log = structlog.get_logger()
 
@@ -72,7 +73,7 @@ class Quota:
     def check(self, call: str) -> None:
         """Raise FeishuError with ``QUOTA`` while calls are held back."""
         if self._now().paused_by is not None and not self._was_resumed():
-            said = f"held back until {self.paused_until}"
+            said = recorded("held_back", until=self.paused_until)
             raise FeishuError(Reaction.QUOTA, "quota", call=call, said=said)
 
     async def count(self) -> None:

@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 import aiohttp
 import msgspec
 
+from daemon.words.recorded import recorded
+
 READ_BUFFER_BYTES = 1024 * 1024
 
 
@@ -129,9 +131,10 @@ def reason(error: BaseException) -> str:
     """Return why nothing came, in words; never with an address, which may be a secret."""
     if isinstance(error, aiohttp.ClientConnectorError):
         error = getattr(error, "certificate_error", None) or error.os_error
-        return f"no connection ({getattr(error, 'strerror', None) or type(error).__name__})"
+        said = getattr(error, "strerror", None) or type(error).__name__
+        return recorded("no_connection", said=said)
     if isinstance(error, TimeoutError):
-        return "no answer in time"
+        return recorded("no_answer")
     if isinstance(error, aiohttp.ServerDisconnectedError):
-        return "the connection was closed"
-    return f"the connection broke ({type(error).__name__})"
+        return recorded("connection_closed")
+    return recorded("connection_broke", said=type(error).__name__)

@@ -11,6 +11,7 @@ from config.settings import Inbox
 from daemon.concern import Concern
 from daemon.intake.drops import JoblessFolder, find_drops
 from daemon.intake.filing import Filing, from_text
+from daemon.words.retelling import SYSTEM, in_each_language, of_system
 from ledger.task import Json
 from ledger.timestamps import from_timestamp
 
@@ -38,7 +39,7 @@ def unmoved(filings: Iterable[tuple[Filing, OSError | None]]) -> list[Concern]:
 def _unmoved(name: str, error: OSError | None) -> Concern:
     if error is None or error.errno in (errno.EACCES, errno.EPERM):
         return Concern("concern.unmoved", {"name": name})
-    reason = error.strerror or str(error)
+    reason = in_each_language(of_system(error), SYSTEM)
     return Concern("concern.unfiled", {"name": name, "reason": reason})
 
 

@@ -7,7 +7,7 @@ from daemon.clock import Clock
 from daemon.publish.due import Due
 from daemon.publish.row_news import Placed, RowNews, is_replaced
 from daemon.tables.cells import Outcome, Result
-from daemon.tables.errors import Refused, Trouble, name_of
+from daemon.tables.errors import Refused, Trouble, said_by
 from daemon.tables.handle import TableHandle
 from ledger.entry import Meta
 from ledger.errors import Conflict
@@ -66,7 +66,7 @@ class Uploads:
             except Refused as error:
                 refusal = error.trouble
             except OSError as error:
-                refusal = Trouble(code="result_unreadable", values={"reason": name_of(error)})
+                refusal = Trouble(code="result_unreadable", phrases={"reason": said_by(error)})
             else:
                 if not token:
                     homeless.append(result)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from daemon.comfy.server import FileRef, WorkflowServer
 from daemon.settle.results import ResultNode
 from daemon.settle.verdict import Probe
+from daemon.words.recorded import recorded, together
 from ledger.task import Task
 
 
@@ -20,15 +21,18 @@ async def probe_outputs(server: WorkflowServer, task: Task, results: Sequence[Re
     Raises Unreachable.
     """
     if not server.capabilities.probes_outputs:
-        return Probe(complete=False, finding="this kind of server cannot be asked for files")
+        return Probe(complete=False, finding=recorded("no_probe"))
     if not results:
-        return Probe(complete=False, finding="the workflow changed; its files are not known")
+        return Probe(
+            complete=False,
+            finding=together(recorded("workflow_changed"), recorded("files_unknown")),
+        )
     files: list[FileRef] = []
     for node in results:
         for number in range(1, node.count + 2):
             filename = node.filename(number)
             if filename is None:
-                return Probe(complete=False, finding=f"{node.class_type} names files its own way")
+                return Probe(complete=False, finding=recorded("own_naming", node=node.class_type))
             ref = FileRef(
                 node=node.node_id,
                 filename=filename,
@@ -37,11 +41,11 @@ async def probe_outputs(server: WorkflowServer, task: Task, results: Sequence[Re
             )
             head = await server.find_file(ref)
             if number <= node.count and (head is None or head.size_bytes == 0):
-                return Probe(complete=False, finding=f"its folder has no {filename}")
+                return Probe(complete=False, finding=recorded("folder_lacks", file=filename))
             if number > node.count and head is not None:
-                return Probe(complete=False, finding=f"its folder has an unexpected {filename}")
+                return Probe(complete=False, finding=recorded("folder_extra", file=filename))
             if head is not None:
                 files.append(ref)
     return Probe(
-        complete=True, files=tuple(files), finding=f"its folder holds all {len(files)} files"
+        complete=True, files=tuple(files), finding=recorded("folder_whole", count=len(files))
     )

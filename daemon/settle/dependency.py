@@ -2,12 +2,10 @@
 
 from typing import Protocol
 
-from daemon.words import Words
+from daemon.words.recorded import recorded
 from ledger.status import Stage
 from ledger.task import Task
 
-#: The language of records.
-_ENGLISH = Words("en")
 _LOST = (Stage.FAILED, Stage.CANCELLED)
 
 
@@ -34,7 +32,7 @@ def dependency_met(families: Families, task: Task) -> bool:
 def why_blocked(families: Families, task: Task) -> str | None:
     """Return why the unmet dependency will not be met by itself, None while it may be.
 
-    In English, as records have it; see ``daemon.words.retelling``.
+    In English, as records have it.
     """
     needed = task.depends_on
     if needed is None or dependency_met(families, task):
@@ -43,6 +41,6 @@ def why_blocked(families: Families, task: Task) -> str | None:
     if newest is not None and newest.stage not in _LOST:
         return None
     if newest is None:
-        return _ENGLISH("reason.dependency_gone", type=needed.workflow_type)
-    key = f"reason.dependency_{newest.stage}"
-    return _ENGLISH(key, type=needed.workflow_type, task=newest.task_id)
+        return recorded("dependency_gone", type=needed.workflow_type)
+    key = f"dependency_{newest.stage}"
+    return recorded(key, type=needed.workflow_type, task=newest.task_id)

@@ -21,7 +21,7 @@ from daemon.settle.adoption import probe_outputs
 from daemon.settle.failure import after_failure, failed, waiting_again
 from daemon.settle.results import ResultNode, miscounts
 from daemon.settle.verdict import Decision, Probe, Verdict, judge
-from daemon.words import Words
+from daemon.words.recorded import recorded
 from ledger.errors import Conflict
 from ledger.ledger import Ledger
 from ledger.status import Stage
@@ -276,10 +276,7 @@ def _collecting(task: Task, verdict: Verdict, sighting: Sighting, at: str) -> Ta
 def _asking(task: Task, at: str) -> Task | None:
     if task.blocked_by is not None:
         return None
-    return task.changed(
-        at=at,
-        blocked_by=Words("en")("reason.uncertain"),
-    )
+    return task.changed(at=at, blocked_by=recorded("uncertain"))
 
 
 def _evidence(task: Task, verdict: Verdict, sighting: Sighting) -> dict[str, Json]:

@@ -16,6 +16,7 @@ from daemon.retrying import (
     POISON,
     POISON_AFTER_LOSSES,
 )
+from daemon.words.recorded import recorded, together
 from ledger.status import Stage
 from ledger.task import Task
 
@@ -87,13 +88,15 @@ def judge(
             if task.requested is not None:
                 return Verdict(
                     decision=Decision.AS_REQUESTED,
-                    reason=f"history: interrupted; {task.requested} was requested",
+                    reason=together(
+                        recorded("history_interrupted"), recorded(f"{task.requested}_requested")
+                    ),
                 )
             return Verdict(
                 decision=Decision.FAIL,
-                reason="history: interrupted",
+                reason=recorded("history_interrupted"),
                 failure=INTERRUPTED.kind,
-                message="interrupted in ComfyUI",
+                message=recorded("interrupted"),
             )
         case State.ABSENT:
             return _absent(task, settled=settled, probe=probe, ask=ask_when_uncertain)
@@ -102,12 +105,10 @@ def judge(
 def _inside(task: Task, sighting: Sighting) -> Verdict:
     wanted = Stage.QUEUED if sighting.state is State.PENDING else Stage.RUNNING
     if wanted is Stage.RUNNING and task.requested == "take_back":
-        return Verdict(
-            decision=Decision.FOLLOW, reason="queue: it began before it could be taken back"
-        )
+        return Verdict(decision=Decision.FOLLOW, reason=recorded("began_before"))
     if task.stage is wanted or task.stage is Stage.RUNNING:
-        return Verdict(decision=Decision.KEEP, reason=f"queue: {sighting.state}")
-    return Verdict(decision=Decision.FOLLOW, reason=f"queue: {sighting.state}")
+        return Verdict(decision=Decision.KEEP, reason=recorded(sighting.state))
+    return Verdict(decision=Decision.FOLLOW, reason=recorded(sighting.state))
 
 
 def _ended_well(task: Task, sighting: Sighting) -> Verdict:
@@ -115,20 +116,20 @@ def _ended_well(task: Task, sighting: Sighting) -> Verdict:
     if any(_is_of_another_attempt(task, ref) for ref in files):
         return Verdict(
             decision=Decision.FAIL,
-            reason="history: success with files of another attempt",
+            reason=recorded("foreign_files"),
             failure=BAD_OUTPUT.kind,
-            message="ComfyUI ran nothing and named the files of another run",
+            message=recorded("ran_nothing"),
         )
     if files:
-        reason = "history: success"
+        reason = recorded("history_success")
         if task.requested is not None:
-            reason += f"; it ended before the {task.requested} that was requested"
+            reason = together(reason, recorded(f"ended_before_{task.requested}"))
         return Verdict(decision=Decision.COLLECT, reason=reason, files=files)
     return Verdict(
         decision=Decision.FAIL,
-        reason="history: success without files",
+        reason=recorded("no_files"),
         failure=BAD_OUTPUT.kind,
-        message="ComfyUI reports success but names no output file",
+        message=recorded("no_output"),
     )
 
 
@@ -147,33 +148,33 @@ def _ended_badly(sighting: Sighting) -> Verdict:
     if error is None:
         return Verdict(
             decision=Decision.FAIL,
-            reason="history: error",
+            reason=recorded("history_error"),
             failure=EXECUTION_ERROR.kind,
-            message="ComfyUI reports an error without a message",
+            message=recorded("no_message"),
         )
-    where = f"{error.node_type} (node {error.node_id}): " if error.node_id else ""
+    message = error.message
+    if error.node_id:
+        message = recorded("at_node", type=error.node_type, node=error.node_id, said=error.message)
     return Verdict(
         decision=Decision.FAIL,
-        reason="history: error",
+        reason=recorded("history_error"),
         failure=(OUT_OF_MEMORY if error.out_of_memory else EXECUTION_ERROR).kind,
-        message=f"{where}{error.message}",
+        message=message,
     )
 
 
 def _absent(task: Task, *, settled: bool, probe: Probe | None, ask: bool) -> Verdict:
     arrived = task.stage is not Stage.SUBMITTING and not task.possible_duplicate
     if not settled and not (arrived and task.requested is not None):
-        return Verdict(decision=Decision.LOOK_AGAIN, reason="in neither queue nor history")
+        return Verdict(decision=Decision.LOOK_AGAIN, reason=recorded("absent"))
     if task.requested is not None:  # what surely had arrived cannot show up late
         return Verdict(
             decision=Decision.AS_REQUESTED,
-            reason=f"in neither queue nor history; {task.requested} was requested",
+            reason=together(recorded("absent"), recorded(f"{task.requested}_requested")),
         )
     if probe is None:
-        return Verdict(
-            decision=Decision.PROBE, reason="in neither queue nor history after settling"
-        )
-    reason = f"in neither queue nor history after settling; {probe.finding}"
+        return Verdict(decision=Decision.PROBE, reason=recorded("absent_settled"))
+    reason = together(recorded("absent_settled"), probe.finding)
     if probe.complete:
         return Verdict(decision=Decision.COLLECT, reason=reason, files=probe.files, adopted=True)
     if task.stage is Stage.SUBMITTING:
@@ -184,6 +185,6 @@ def _absent(task: Task, *, settled: bool, probe: Probe | None, ask: bool) -> Ver
             decision=Decision.FAIL,
             reason=reason,
             failure=POISON.kind,
-            message=f"the server died {POISON_AFTER_LOSSES} times while it executed this row",
+            message=recorded("died", count=POISON_AFTER_LOSSES),
         )
     return Verdict(decision=Decision.RUN_AGAIN, reason=reason)

@@ -7,6 +7,7 @@ import msgspec
 
 from daemon.story.happenings import happening
 from daemon.words import Words
+from daemon.words.recorded import recorded
 from daemon.words.retelling import in_language
 from ledger.shelf import decode_task
 from ledger.task import Json, Task
@@ -16,8 +17,8 @@ _TOLD = {"sighting", "server", "failure", "graph"}
 
 #: Reasons that say no more than the sentence about the server's answer.
 _PLAIN = {
-    *("history: success", "history: error", "history: interrupted"),
-    *("queue: pending", "queue: running"),
+    recorded(key)
+    for key in ("pending", "running", "history_success", "history_error", "history_interrupted")
 }
 
 

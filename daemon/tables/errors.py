@@ -10,18 +10,18 @@ TableError
 What else is wrong with one row only is no error but an ``Outcome`` or one of a row's ``problems``.
 """
 
-import errno
 from collections.abc import Mapping
 from typing import Self, TypeAlias
 
 import msgspec
 
 from daemon.words import Words
+from daemon.words.retelling import SYSTEM, in_each_language, of_system
 
 #: What fills a placeholder, the same in every language: a name, or several.
 Filling: TypeAlias = str | tuple[str, ...]
 #: Words in every language, by language.
-Phrase: TypeAlias = dict[str, Filling]
+Phrase: TypeAlias = Mapping[str, Filling]
 
 
 class Trouble(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,9 +40,9 @@ class Trouble(msgspec.Struct, frozen=True, kw_only=True):
         return words(f"table.{self.code}", **self.values, **phrases)
 
 
-def name_of(error: OSError) -> str:
-    """Return what the system calls an error, the same in every language: ``EIO``."""
-    return errno.errorcode.get(error.errno or 0, type(error).__name__)
+def said_by(error: OSError) -> Phrase:
+    """Return what the system says, for ``phrases``."""
+    return in_each_language(of_system(error), SYSTEM)
 
 
 class TableError(Exception):

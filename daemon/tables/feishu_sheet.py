@@ -31,7 +31,7 @@ from daemon.tables.cells import (
     Row,
 )
 from daemon.tables.columns import Columns, Naming
-from daemon.tables.errors import Misconfigured, Trouble, Unreachable, name_of
+from daemon.tables.errors import Misconfigured, Trouble, Unreachable, said_by
 from daemon.tables.feishu_grid import SheetGrid, files_of
 from daemon.tables.feishu_pictures import PutPictures, for_cell, is_picture
 from daemon.tables.feishu_rows import digest
@@ -250,7 +250,7 @@ class FeishuSheet:
                     raise
                 planned.outcome = Outcome(result=Result.REFUSED, trouble=trouble_of(error))
             except OSError as error:
-                trouble = Trouble(code="feishu_no_picture", values={"reason": name_of(error)})
+                trouble = Trouble(code="feishu_no_picture", phrases={"reason": said_by(error)})
                 planned.outcome = Outcome(result=Result.REFUSED, trouble=trouble)
 
     async def _put_picture(

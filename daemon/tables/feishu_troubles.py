@@ -15,8 +15,7 @@ from daemon.tables.errors import (
     Trouble,
     Unreachable,
 )
-from daemon.words import LANGUAGES
-from daemon.words.retelling import in_language
+from daemon.words.retelling import in_each_language
 
 #: While no calls are left it is looked so often whether a month began or a person resumed.
 OUT_OF_QUOTA_SECONDS = 300.0
@@ -28,7 +27,7 @@ def trouble_of(error: FeishuError) -> Trouble:
     if error.scopes:
         said = f"{said} [{', '.join(error.scopes)}]"
     values = {"number": str(error.code or "–"), "log_id": error.log_id or "–"}
-    told: Phrase = {language: in_language(said, language) for language in LANGUAGES}
+    told: Phrase = in_each_language(said)
     return Trouble(code=f"feishu_{error.about}", values=values, phrases={"said": told})
 
 

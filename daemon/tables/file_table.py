@@ -30,7 +30,7 @@ from daemon.tables.errors import (
     TableError,
     Trouble,
     Unreachable,
-    name_of,
+    said_by,
 )
 from daemon.tables.grid import Format, Grid, Plain, Spot
 from daemon.tables.office_locks import opened_by
@@ -145,7 +145,8 @@ class FileTable:
             case PermissionError():
                 return Misconfigured("file_denied", path=path)
             case _:
-                return Unreachable("unreachable", reason=name_of(error))
+                trouble = Trouble(code="unreachable", phrases={"reason": said_by(error)})
+                return Unreachable.of(trouble, retry_after_seconds=None)
 
     def _read(self, seen: str | None) -> Reading | None:
         self._clear()

@@ -10,6 +10,7 @@ import structlog
 from daemon.clock import Clock
 from daemon.settle.dependency import why_blocked
 from daemon.settle.streaks import BATCH_RESUMED, Streaks
+from daemon.words.recorded import recorded
 from ledger.batch import Batch, BatchStatus
 from ledger.entry import Transaction
 from ledger.errors import Conflict, LedgerClosed
@@ -135,7 +136,7 @@ class BatchKeeper:
     def _reason(self, after: Batch, op: str) -> str | None:
         if op != "batch.failed":
             return None
-        return f"{after.failures_in_a_row} rows in a row failed (max_consecutive_failures)"
+        return recorded("failures_in_a_row", count=after.failures_in_a_row)
 
     def _tell(self, event: str, batch_id: str) -> None:
         stands = statistics(self._ledger, batch_id)

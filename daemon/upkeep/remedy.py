@@ -2,7 +2,7 @@
 
 from daemon.retrying import TIMEOUT
 from daemon.upkeep.diagnosis import Diagnosis, Reason
-from daemon.words import Words
+from daemon.words.recorded import recorded
 from ledger.status import Stage
 from ledger.task import Json
 
@@ -35,7 +35,7 @@ def is_forced(diagnosis: Diagnosis, *, spare_healthy: bool) -> bool:
 def timeout_marks(diagnosis: Diagnosis) -> dict[str, Json]:
     """Return the fields that say so on a task which is stopped for its long execution."""
     minutes, limit = round(diagnosis.runtime_minutes, 1), round(diagnosis.limit_minutes, 1)
-    message = Words("en")("reason.timeout", minutes=minutes, limit=limit)
+    message = recorded("timeout", minutes=minutes, limit=limit)
     return {"error_kind": TIMEOUT.kind, "error_message": message}
 
 

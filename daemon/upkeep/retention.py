@@ -15,6 +15,7 @@ import msgspec
 import structlog
 
 from config.settings import Settings
+from daemon.words.recorded import recorded
 from ledger.errors import Conflict
 from ledger.ledger import Ledger
 from ledger.slices import in_slices
@@ -139,7 +140,7 @@ async def _note_removal(ledger: Ledger, task: Task, now: datetime, retention_day
             task.changed(at=to_timestamp(now), outputs=gone),
             op="task.outputs_removed",
             actor="sweep:retention",
-            reason=f"done for more than {retention_days} days",
+            reason=recorded("archived", days=retention_days),
         )
     except Conflict:
         return False

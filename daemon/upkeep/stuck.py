@@ -22,6 +22,7 @@ from daemon.upkeep.remedy import evidence_of, is_forced, is_lost, timeout_marks
 from daemon.upkeep.status_check import StatusCheck, answered
 from daemon.upkeep.treatment import Resets, Treatment, still_inside
 from daemon.words import Words
+from daemon.words.recorded import recorded
 from ledger.errors import Conflict
 from ledger.ledger import Ledger
 from ledger.status import IN_FLIGHT_STAGES
@@ -157,7 +158,7 @@ class StuckTasks:
                 changed,
                 op=op,
                 actor=actor,
-                reason=diagnosis.sentence(Words("en")) or "force_reset",
+                reason=diagnosis.sentence(Words("en")) or recorded("force_reset"),
                 evidence=evidence_of(diagnosis),
             )
         except Conflict:  # somebody with newer knowledge was first
@@ -172,7 +173,7 @@ class StuckTasks:
                 batch=task.batch_id,
                 server=diagnosis.task.server,
                 actor=actor,
-                reason=diagnosis.reason or "force_reset",
+                reason=diagnosis.reason or recorded("force_reset"),
                 stage=task.stage.value,
                 reset=task.task_id in reset,
             )

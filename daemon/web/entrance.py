@@ -14,7 +14,9 @@ from daemon.web.hosts import Hosts
 from daemon.web.paths import Paths
 from daemon.web.refusal import Refusal, error_document
 from daemon.web.rooms import Room
-from ledger.errors import Conflict, LedgerClosed, UnknownRecord
+from daemon.words.retelling import LEDGER, in_each_language
+from ledger.errors import Conflict, LedgerClosed, LedgerError, UnknownRecord
+from ledger.task import Json
 
 log = structlog.get_logger()
 
@@ -61,9 +63,9 @@ def refuse(request: web.BaseRequest, room: Room, error: Exception) -> web.Stream
         case UnknownRecord():
             code, status, values = f"unknown_{error.kind}", 404, {"id": error.record_id}
         case Conflict():
-            code, status, values = "conflict", 409, {"reason": str(error)}
+            code, status, values = "conflict", 409, {"reason": _told(error)}
         case LedgerClosed():
-            code, status, values = "ledger_closed", 503, {"reason": str(error)}
+            code, status, values = "ledger_closed", 503, {"reason": _told(error)}
         case web.RequestPayloadError() | ConnectionError():
             code, status, values = "body_cut", 400, {}
         case _:
@@ -73,3 +75,7 @@ def refuse(request: web.BaseRequest, room: Room, error: Exception) -> web.Stream
     response = respond(document, status)
     response.headers.update(headers)
     return response
+
+
+def _told(error: LedgerError) -> dict[str, Json]:
+    return dict(in_each_language(str(error), LEDGER))

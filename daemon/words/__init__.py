@@ -14,8 +14,9 @@ decides the language (``language`` is the setting: "zh", "en", or "auto", its de
   unless ``language`` is "en" (``words_of_tables``). Of a table's columns and options those that it
   has are named and used, in whatever language they are.
 - Logs, the journal, texts in records of the ledger (``error_message``, ``blocked_by``) and
-  exceptions: English always. Whoever shows them to a person says it with a sentence of the
-  catalogue, or by ``retelling``; what ComfyUI, Feishu and the system said stays as it is.
+  exceptions: English always, made by the entry of the catalogue that has the Chinese
+  (``recorded``). Whoever shows them to a person has them retold (``retelling``); what ComfyUI and
+  Feishu said stays as it is.
 - Data is no language: the values of ``status`` and ``workflow_type`` in records and JSON, column
   keys, codes, names of settings.
 """
@@ -24,6 +25,7 @@ from collections.abc import Mapping
 
 from daemon.words.catalogue import CATALOGUE
 from daemon.words.headings import SHOWN
+from daemon.words.retelling import SYSTEM, in_language, of_system
 
 LANGUAGES = tuple(CATALOGUE)
 #: Between the names of a list.
@@ -49,8 +51,13 @@ class Words:
         return self._sentences[key].format(heading=self.headings, **filled)
 
     def _filled(self, value: object) -> object:
-        """Return what fills a placeholder: of a list its items, of words in each language ours."""
+        """Return what fills a placeholder: of a list its items, of words in each language ours.
+
+        Of an error of the system what the system says, as far as we know it in our language.
+        """
         match value:
+            case OSError():
+                return in_language(of_system(value), self.language, SYSTEM)
             case dict():
                 return self._filled(value[self.language])
             case list() | tuple():

@@ -15,11 +15,15 @@ from daemon.words import (
     fields,
     help,  # noqa: A004 - a subject's name
     intake,
+    ledger,
     reasons,
+    results,
     story,
+    system,
     tables,
     upkeep,
     web,
+    wire,
 )
 
 SUBJECTS = (
@@ -33,6 +37,10 @@ SUBJECTS = (
     actions,
     intake,
     reasons,
+    wire,
+    results,
+    ledger,
+    system,
     failures,
     feishu,
     fields,

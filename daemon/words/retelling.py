@@ -3,6 +3,7 @@
 What is no sentence of the catalogue stays as it was written.
 """
 
+import os
 import re
 import string
 from collections import defaultdict
@@ -11,8 +12,12 @@ from typing import NamedTuple
 
 from daemon.words.catalogue import CATALOGUE
 
+#: What the system says.
+SYSTEM = ("system.",)
 #: Sentences that are written into records: those of ``reasons``, and why a task is stuck.
-RECORDS = ("reason.", "stuck.")
+RECORDS = ("reason.", "stuck.", *SYSTEM)
+#: What the ledger says of itself, and who holds it.
+LEDGER = ("ledger.", *SYSTEM)
 #: Why something was not taken, as a report in the inbox says it in the language of reports.
 REPORTS = ("intake.",)
 #: What a field may hold.
@@ -22,7 +27,7 @@ _UNTOLD = "…"
 #: Longer texts are told as they are: somebody else's, and not worth looking through.
 _MAX_CHARACTERS = 1000
 #: Placeholders that hold sentences, or parts of some.
-_NESTED = {"why", "kind"}
+_NESTED = {"why", "where", "kind"}
 
 
 class _Pattern(NamedTuple):
@@ -44,6 +49,18 @@ def in_language(text: str, language: str, among: tuple[str, ...] = RECORDS) -> s
     if not any(retold):
         return text
     return between.join(new or old for new, old in zip(retold, parts, strict=True))
+
+
+def in_each_language(text: str, among: tuple[str, ...] = RECORDS) -> dict[str, str]:
+    """Return *text* in every language, to fill a sentence with it."""
+    return {language: in_language(text, language, among) for language in CATALOGUE}
+
+
+def of_system(error: OSError) -> str:
+    """Return in English what the system says of an error, without the path or address it met."""
+    if isinstance(error, ConnectionError) and error.errno is not None:  # asyncio has its own words
+        return os.strerror(error.errno)
+    return error.strerror or str(error) or type(error).__name__
 
 
 def _retold(text: str, language: str, among: tuple[str, ...]) -> str | None:

@@ -14,7 +14,7 @@ from daemon.dispatch.row_report import TROUBLES
 from daemon.words import LANGUAGES, Words, language_of
 from daemon.words.catalogue import CATALOGUE
 from daemon.words.headings import SHOWN
-from daemon.words.retelling import FIELDS, RECORDS, REPORTS, in_language
+from daemon.words.retelling import FIELDS, LEDGER, RECORDS, REPORTS, in_language
 from ledger.batch import BatchStatus
 from ledger.status import Stage
 from tests.fakes.chinese import chinese_in, english_in
@@ -78,7 +78,7 @@ def test_both_languages_have_a_heading_for_every_column():
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_sentence_that_was_written_in_one_language_is_told_in_the_other(language):
     other = "en" if language == "zh" else "zh"
-    for among in (RECORDS, REPORTS, FIELDS):
+    for among in (RECORDS, LEDGER, REPORTS, FIELDS):
         for key in (key for key in CATALOGUE["en"] if key.startswith(among)):
             holes = placeholders(CATALOGUE[other][key])
             if placeholders(CATALOGUE[language][key]) == holes:
@@ -105,7 +105,7 @@ def keys_in_code() -> set[str]:
 def test_every_sentence_is_said_somewhere():
     # put together from records
     made = {"action", "actor", "batch", "column", "error", "stage", "story", "stuck", "table"}
-    made |= {"trouble", "intake", "failure", "status", "reason", "field"}
+    made |= {"trouble", "intake", "failure", "status", "reason", "ledger", "system", "field"}
     said = keys_in_code()
     unsaid = {key for key in CATALOGUE["en"] if key.partition(".")[0] not in made} - said
     assert not unsaid
@@ -114,7 +114,7 @@ def test_every_sentence_is_said_somewhere():
 def test_every_stage_batch_status_and_trouble_has_a_word():
     wanted = {f"stage.{stage}" for stage in Stage}
     wanted |= {f"batch.{status}" for status in BatchStatus}
-    wanted |= {f"trouble.{trouble}" for trouble in TROUBLES.values()}
+    wanted |= {f"trouble.{trouble}" for trouble in TROUBLES}
     assert wanted <= CATALOGUE["en"].keys()
 
 

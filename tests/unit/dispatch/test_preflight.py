@@ -17,7 +17,7 @@ from daemon.comfy.server import Ticket
 from daemon.comfy.simulator.simulator import Simulator
 from daemon.dispatch.preflight import NodeProblem, check_graph
 from daemon.dispatch.row_report import check_rows
-from daemon.dispatch.workflow import Template, load_templates
+from daemon.dispatch.workflow import load_templates
 from ledger.task import Dependency, InputFile, Task
 from tests.fakes.replay import GENERATIONS, RECORDINGS, recording
 
@@ -309,7 +309,8 @@ def test_the_report_counts_rows_by_what_keeps_them_from_running(templates):
     tasks += [task(n, inputs={"product_image": PICTURE}) for n in range(187, 196)]
     tasks += [task(n, row={"strength": "many"}) for n in range(196, 200)]
     report = check_rows(tasks, templates, {"图片合成": {"a": []}})
-    assert str(report) == "187 of 200 rows ready, 9 missing picture, 4 bad value"
+    assert (report.total, report.ready) == (200, 187)
+    assert report.troubles == {"missing_picture": 9, "bad_input": 4}
     assert next(iter(report.reasons.items())) == ("the row names no picture for model_image", 9)
 
 
@@ -318,23 +319,25 @@ def test_a_row_is_ready_when_one_server_can_run_it(templates):
     two = {"图片合成": {"a": [wrong], "b": []}}
     assert check_rows([task(1)], templates, two).ready == 1
     one = {"图片合成": {"a": [wrong]}}
-    assert str(check_rows([task(1)], templates, one)) == "0 of 1 rows ready, 1 wrong model"
+    assert check_rows([task(1)], templates, one).troubles == {"missing_model": 1}
 
 
 def test_a_two_stage_row_counts_once_and_its_video_waits_for_the_picture(templates):
     video = task(
         1, "图生视频", inputs={}, depends_on=Dependency(row_id="b:1", workflow_type="图片合成")
     )
-    assert str(check_rows([task(1), video], templates, {})) == "1 of 1 rows ready"
+    report = check_rows([task(1), video], templates, {})
+    assert (report.total, report.ready) == (1, 1)
     alone = msgspec.structs.replace(video, depends_on=None)
     report = check_rows([task(1), alone], templates, {})
-    assert str(report) == "0 of 1 rows ready, 1 missing picture"
+    assert (report.total, report.ready) == (1, 0)
+    assert report.troubles == {"missing_picture": 1}
 
 
 def test_an_unknown_workflow_type_is_reported(templates):
-    assert "1 unknown workflow type" in str(check_rows([task(1, "别的")], templates, {}))
+    assert check_rows([task(1, "别的")], templates, {}).troubles == {"no_workflow": 1}
 
 
 def test_no_rows_is_a_report_too(templates):
-    assert str(check_rows([], templates, {})) == "0 of 0 rows ready"
-    assert isinstance(templates["图片合成"], Template)
+    report = check_rows([], templates, {})
+    assert (report.total, report.ready, report.reasons) == (0, 0, {})
