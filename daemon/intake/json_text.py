@@ -9,6 +9,7 @@ import orjson
 
 from daemon.intake.errors import Unreadable
 from daemon.intake.reasons import Reason, because, shown
+from daemon.words.retelling import JSON, in_each_language
 from ledger.task import Json
 
 _LONG_NUMBER = re.compile(rb"[0-9]{19}")  # it may be a whole number beyond 64 bits
@@ -34,7 +35,8 @@ def loads(data: bytes, line: int | None = None) -> Json:
         if "infinity" in error.msg and (found := _with_too_large(data)) is not None:
             return found
         place = {"line": str(line or error.lineno), "column": str(error.colno)}
-        raise Unreadable("no_json", said=error.msg, **place) from error
+        why = in_each_language(error.msg, JSON)
+        raise Unreadable("no_json", why=why, **place) from error
     if _LONG_NUMBER.search(data) is None:
         return content
     try:

@@ -1,14 +1,15 @@
 """Why something is not taken, in the language of who is told: ``intake.<code>`` of the words."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
 import msgspec
 
 from daemon.words import Words
 
-#: What fills a placeholder: text that is the same in every language, a reason of its own, columns.
-Filling: TypeAlias = "str | Reason | Shown | tuple[Shown, ...]"
+#: What fills a placeholder: text that is the same in every language, words by language, a reason
+#: of its own, columns.
+Filling: TypeAlias = "str | Mapping[str, str] | Reason | Shown | tuple[Shown, ...]"
 
 
 class Shown(msgspec.Struct, frozen=True, gc=False):
@@ -33,7 +34,7 @@ class Reason(msgspec.Struct, frozen=True, gc=False):
         return words(f"intake.{self.code}", **filled)
 
 
-def _filled(value: Filling, words: Words) -> str | list[str]:
+def _filled(value: Filling, words: Words) -> object:
     match value:
         case Reason() | Shown():
             return value.text(words)

@@ -8,6 +8,7 @@ from pathlib import Path, PurePath
 
 from daemon.intake.errors import BadPicture
 from daemon.intake.reasons import Reason, because
+from daemon.words.retelling import SYSTEM, in_each_language
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
@@ -114,4 +115,4 @@ def reason_of(error: OSError) -> Reason:
             return because("path_too_long")
         case _:
             number = error.errno or errno.EIO
-            return because("read_failed", error=os.strerror(number), number=str(number))
+            return because("read_failed", why=in_each_language(os.strerror(number), SYSTEM))

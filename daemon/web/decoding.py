@@ -9,6 +9,7 @@ from multidict import MultiMapping
 
 from daemon.web.allowed import problem_in
 from daemon.web.refusal import FieldProblem, Refusal
+from daemon.words.retelling import JSON, in_each_language
 from ledger.task import Json
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -27,7 +28,11 @@ def decode_body(raw: bytes, kind: type[S]) -> S:
         problems = _problems_in(raw, kind) or [FieldProblem("", str(error))]
         raise Refusal("bad_body", 400, problems=problems, what=_told(problems)) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Refusal("bad_json", 400, what=str(error)[:200]) from error
+        raise _no_json(error) from error
+
+
+def _no_json(error: Exception) -> Refusal:
+    return Refusal("bad_json", 400, what=dict(in_each_language(str(error)[:200], JSON)))
 
 
 def _problems_in(raw: bytes, kind: type[msgspec.Struct]) -> list[FieldProblem]:
@@ -35,7 +40,7 @@ def _problems_in(raw: bytes, kind: type[msgspec.Struct]) -> list[FieldProblem]:
     try:
         return problems_of(msgspec.json.decode(raw), kind, strict=True)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Refusal("bad_json", 400, what=str(error)[:200]) from error
+        raise _no_json(error) from error
 
 
 def decode_query(query: MultiMapping[str], kind: type[S]) -> S:

@@ -15,6 +15,7 @@ from daemon.words import (
     fields,
     help,  # noqa: A004 - a subject's name
     intake,
+    json_text,
     ledger,
     reasons,
     results,
@@ -44,6 +45,7 @@ SUBJECTS = (
     failures,
     feishu,
     fields,
+    json_text,
     tables,
     upkeep,
     web,

@@ -17,6 +17,8 @@ ZH: dict[str, str] = {
     "field.at_least": "应不小于 {limit}",
     "field.at_most": "应不大于 {limit}",
     "field.above": "应大于 {limit}",
+    "field.shortest": "至少 {limit} 个字",
+    "field.longest": "最多 {limit} 个字",
 }
 
 EN: dict[str, str] = {
@@ -36,4 +38,6 @@ EN: dict[str, str] = {
     "field.at_least": "Expected `{type}` >= {limit}",
     "field.at_most": "Expected `{type}` <= {limit}",
     "field.above": "Expected `{type}` > {limit}",
+    "field.shortest": "Expected `str` of length >= {limit}",
+    "field.longest": "Expected `str` of length <= {limit}",
 }

@@ -20,6 +20,8 @@ RECORDS = ("reason.", "stuck.", *SYSTEM)
 LEDGER = ("ledger.", *SYSTEM)
 #: Why something was not taken, as a report in the inbox says it in the language of reports.
 REPORTS = ("intake.",)
+#: Why a text is no JSON.
+JSON = ("json.",)
 #: What a field may hold.
 FIELDS = ("field.",)
 #: Stands for what only the other language tells, such as a library's own words.

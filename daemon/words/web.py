@@ -69,7 +69,7 @@ ZH: dict[str, str] = {
     "error.unreadable_job.hint": "改正后再发。",
     "error.no_good_row.message": "{count} 行全部被拒绝，没有接收任何行。",
     "error.no_good_row.hint": "details.rejected 里有每行的原因；改正后再发。",
-    "error.bad_multipart.message": "上传的格式有误：{what}。",
+    "error.bad_multipart.message": "上传的格式有误。",
     "error.bad_multipart.hint": "请用标准的 multipart/form-data 发送文件。",
     "error.bad_part.message": "上传中有一部分不是文件。",
     "error.bad_part.hint": "每一部分都应是带文件名的文件；选项写在任务文件里。",
