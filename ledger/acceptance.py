@@ -17,12 +17,19 @@ class Acceptance:
         self._ids.setdefault(batch_id, []).append(task_id)
 
     def forget(self, batch_id: str, task_id: str) -> None:
-        """Take note that a task will be present no more."""
+        """Take note that a task will be present no more; nothing stays of a batch without any."""
         self._archived[batch_id] += 1
         ids = self._ids[batch_id]
-        if self._archived[batch_id] * 2 > len(ids):
-            self._ids[batch_id] = [each for each in self.of(batch_id) if each != task_id]
-            self._archived[batch_id] = 0
+        if self._archived[batch_id] * 2 <= len(ids):
+            return
+        left = [each for each in self.of(batch_id) if each != task_id]
+        del self._archived[batch_id], self._ids[batch_id]
+        if left:
+            self._ids[batch_id] = left
+
+    def __contains__(self, batch_id: str) -> bool:
+        """Say whether the batch has tasks that are present."""
+        return batch_id in self._ids
 
     def of(self, batch_id: str) -> list[str]:
         """Return the ids of the batch's tasks that are present, oldest first."""

@@ -73,6 +73,11 @@ class Families:
         if members[-1] == task.task_id:
             self._stands(task, task.stage, self._tasks.stage_of(left[-1]) if left else None)
 
+    def forget_batch(self, batch_id: str) -> None:
+        """Let go of the counts of a batch all of whose tasks have parted."""
+        self._counts.pop(batch_id, None)
+        self._failed.pop(batch_id, None)
+
     def members(self, family: tuple[str, str]) -> tuple[str, ...]:
         """Return the ids of the family's tasks, oldest first."""
         row_id, workflow_type = family

@@ -113,6 +113,9 @@ class Index:
         self._families.part(keys)
         self._open.forget(task_id)
         self._acceptance.forget(keys.batch_id, task_id)
+        if keys.batch_id not in self._acceptance:
+            del self._counts[keys.batch_id]
+            self._families.forget_batch(keys.batch_id)
 
     def _note_outbox(self, task: Task | TaskKeys) -> None:
         if (row := task.metadata.table_row) is None:

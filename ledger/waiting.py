@@ -27,6 +27,8 @@ class Waiting:
         waiting.remove((-task.priority, order, task.task_id))
         if not waiting:
             del types[task.workflow_type]
+        if not types:
+            del self._types[task.batch_id]
 
     def ids(self, batch_id: str, workflow_type: str) -> Iterator[str]:
         """Yield a batch's tasks of a type in their order, also while some come and go."""

@@ -5,10 +5,12 @@ and is what makes the member count. A crash before it was written leaves bytes b
 known member; they are cut off by the next writer.
 """
 
+import contextlib
 import gzip
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -32,10 +34,18 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     line: int  # in the member, the first is 0
 
 
+class _Mark(msgspec.Struct, frozen=True, gc=False):
+    """What an entry tells of a row that was once accepted."""
+
+    fingerprint: str | None
+
+
 #: So much is read of an index's end at a time.
 _BLOCK_BYTES = 64 * 1024
 
-_entries = msgspec.json.Decoder(Entry)
+_entries, _marks = msgspec.json.Decoder(Entry), msgspec.json.Decoder(_Mark)
+
+T = TypeVar("T")
 
 
 def put(folder: Path, disk: Disk, tasks: Sequence[Task]) -> dict[str, str]:
@@ -85,7 +95,7 @@ def find(folder: Path, task_id: str) -> Task | None:
     for index in sorted((folder / ARCHIVE).glob("*.index.jsonl"), reverse=True):
         if wanted not in index.read_bytes():
             continue
-        found = [entry for entry in _read_index(index) if entry.task_id == task_id]
+        found = [entry for entry in _read_index(index, _entries) if entry.task_id == task_id]
         if found:
             return _read_task(index, found[-1])
     return None
@@ -98,7 +108,7 @@ def family(folder: Path, row_id: str, workflow_type: str) -> list[Task]:
     for index in sorted((folder / ARCHIVE).glob("*.index.jsonl")):
         if wanted not in index.read_bytes():
             continue
-        for entry in _read_index(index):
+        for entry in _read_index(index, _entries):
             if (entry.row_id, entry.workflow_type) == (row_id, workflow_type):
                 tasks[entry.task_id] = _read_task(index, entry)
     return sorted(tasks.values(), key=lambda task: (task.created_at, task.retry_number))
@@ -107,7 +117,7 @@ def family(folder: Path, row_id: str, workflow_type: str) -> list[Task]:
 def every_task(folder: Path) -> Iterator[Task]:
     """Yield all archived tasks; one that was archived twice, twice."""
     for index in sorted((folder / ARCHIVE).glob("*.index.jsonl")):
-        members = {(entry.member_at, entry.member_bytes) for entry in _read_index(index)}
+        members = {(entry.member_at, entry.member_bytes) for entry in _read_index(index, _entries)}
         for at, size in sorted(members):
             for line in _member(index, at, size).splitlines():
                 yield decode_task(line)
@@ -123,14 +133,12 @@ def month_files(folder: Path) -> list[Path]:
     return [*sorted(content), *sorted(archive.glob("*.index.jsonl"))]
 
 
-def fingerprints(folder: Path) -> set[str]:
-    """Return the fingerprints of all archived rows."""
-    return {
-        entry.fingerprint
-        for index in (folder / ARCHIVE).glob("*.index.jsonl")
-        for entry in _read_index(index)
-        if entry.fingerprint
-    }
+def fingerprints(folder: Path) -> Iterator[str]:
+    """Yield the fingerprints of all archived rows; what is read is let go line by line."""
+    for index in (folder / ARCHIVE).glob("*.index.jsonl"):
+        for mark in _read_index(index, _marks):
+            if mark.fingerprint:
+                yield mark.fingerprint
 
 
 def _read_task(index: Path, entry: Entry) -> Task:
@@ -145,12 +153,12 @@ def _member(index: Path, at: int, size_bytes: int) -> bytes:
         return gzip.decompress(content.read(size_bytes))
 
 
-def _read_index(index: Path) -> Iterator[Entry]:
-    if not index.exists():
-        return
-    data = index.read_bytes()[: _whole_lines_bytes(index)]
-    for line in data.splitlines():
-        yield _entries.decode(line)
+def _read_index(index: Path, decoder: msgspec.json.Decoder[T]) -> Iterator[T]:
+    """Yield its entries as *decoder* reads them; a last line that is torn does not count."""
+    with contextlib.suppress(FileNotFoundError), index.open("rb") as file:
+        for line in file:
+            if line.endswith(b"\n"):
+                yield decoder.decode(line)
 
 
 def _last_entry(index: Path) -> Entry | None:

@@ -317,6 +317,25 @@ async def test_finished_rows_leave_for_the_archive_and_are_still_found(ledger, a
     assert await ledger.find_archived("img_20200101_000001") is None
 
 
+async def test_a_batch_whose_rows_all_left_counts_none_and_takes_in_others(ledger, again):
+    tasks = [task_record(number) for number in (1, 2, 3)]
+    await ledger.commit(batch_record(), *tasks, op="a.b")
+    await ledger.commit(*(task.moved(Stage.FAILED, at=AT) for task in tasks), op="a.b")
+    assert await ledger.archive_finished(datetime(2027, 1, 15, tzinfo=UTC)) == 3
+    for number in (4, 5):
+        index = ledger.index
+        assert (list(ledger.tasks()), index.failed("spring-abc234")) == ([], [])
+        assert not any(index.counts("spring-abc234").values())
+        assert not index.family_counts("spring-abc234")
+        await ledger.commit(late := task_record(number), op="a.b")
+        assert list(ledger.tasks("spring-abc234")) == index.in_stage(Stage.WAITING) == [late]
+        assert list(index.waiting("spring-abc234", TYPE)) == [late]
+        await ledger.commit(late.moved(Stage.FAILED, at=AT), op="a.b")
+        assert index.counts("spring-abc234")[Stage.FAILED] == 1
+        assert await ledger.archive_finished(datetime(2027, 1, 15, tzinfo=UTC)) == 1
+        ledger = await again()
+
+
 async def test_a_row_that_something_open_depends_on_is_not_archived(ledger):
     image = task_record(1)
     video = task_record(
