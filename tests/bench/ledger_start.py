@@ -146,7 +146,7 @@ BENCHMARKS = (
             Target(figure="collected objects per finished task", at_most=2.2),
             Target(figure="bytes per open task", at_most=4096),
             Target(figure="collected objects per open task", at_most=2.2),
-            Target(figure="bytes per archived task", at_most=64),
+            Target(figure="bytes per archived task", at_most=40),
         ),
     ),
 )
