@@ -7,6 +7,7 @@ import click
 from daemon.cli import answers, views
 from daemon.cli.batch_names import batch_meant
 from daemon.cli.commands import help_words, json_option
+from daemon.cli.frame import words_of
 from daemon.cli.invocation import Invocation, pass_invocation
 from daemon.cli.verb import Verb
 from daemon.web.batch_documents import BatchDocument, BatchesDocument
@@ -27,7 +28,7 @@ def _changes(ctx: click.Context, param: click.Parameter, given: Sequence[str]) -
     for each in given:
         column, equals, value = each.partition("=")
         if not equals or not column.strip():
-            raise click.BadParameter(help_words("batch.set_form", given=each), ctx, param)
+            raise click.BadParameter(words_of(ctx)("batch.set_form", given=each), ctx, param)
         changes[column.strip()] = value
     return changes
 

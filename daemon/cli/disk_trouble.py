@@ -8,16 +8,20 @@ from config.errors import ConfigError
 from daemon.cli.invocation import Invocation
 from daemon.disks import is_full, on_full_disks
 
+#: A write that fails so may name no file; a person knows what to do without a traceback.
+DISK_TROUBLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
+
 
 def sentence_on(error: OSError, invocation: Invocation) -> str | None:
     """Return what is wrong, where, and what to do; None for an error that needs no such words."""
     words = invocation.words
-    if is_full(error):
-        full = ", ".join(map(str, _full_folders(invocation)))
-        return words("trouble.disk_full", paths=full) if full else None
+    if is_full(error) and (full := _full_folders(invocation)):
+        return words("trouble.disk_full", paths=full)
     path = error.filename2 or error.filename
-    if path is None or error.errno not in (errno.EACCES, errno.EPERM):
-        return None
+    if path is None:
+        return words("trouble.disk", said=error) if error.errno in DISK_TROUBLE else None
+    if error.errno not in (errno.EACCES, errno.EPERM):
+        return words("trouble.file", path=path, said=error)
     owner = _owner_of(Path(str(path)))
     if owner is None:
         return words("trouble.denied", path=path)

@@ -1,6 +1,5 @@
 """The command line: which command is where, and what exit code an error means."""
 
-import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -11,7 +10,11 @@ import click
 from config.errors import ConfigError
 from daemon import failpoint
 from daemon.cli.commands import LazyGroup, help_words
+from daemon.cli.disk_trouble import DISK_TROUBLE, sentence_on
+from daemon.cli.frame import Frame, tell, words_of
 from daemon.cli.invocation import Invocation, words_of_problems
+from daemon.cli.refusal import Refusal
+from daemon.words.retelling import SYSTEM, in_language, of_system
 from ledger.errors import LedgerError
 
 #: Every command, in the order of `--help`.
@@ -39,16 +42,19 @@ COMMANDS = {
     "simulate": "daemon.cli.simulate:simulate",
 }
 FAILED, BAD_USAGE = 1, 2
-#: A write that fails so names no file; a person knows what to do, and a traceback says no more.
-_DISK_TROUBLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
 
 
 class _Rowkeeper(LazyGroup):
-    """Tells trouble with disk and ledger in words while it knows whose they are."""
+    """Tells wrong usage, and trouble with disk and ledger, while it knows in whose words."""
 
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
+        except Refusal:
+            raise
+        except click.ClickException as error:
+            tell(error, words_of(ctx))
+            return error.exit_code  # 2 for bad usage, else 1
         except LedgerError as error:
             from daemon.cli.verb import refusal_of  # noqa: PLC0415 - seldom wanted
 
@@ -56,11 +62,11 @@ class _Rowkeeper(LazyGroup):
         except OSError as error:
             if not isinstance(ctx.obj, Invocation):
                 raise
-            from daemon.cli.disk_trouble import sentence_on  # noqa: PLC0415 - seldom wanted
-
             if isinstance(error, BrokenPipeError) or (said := sentence_on(error, ctx.obj)) is None:
                 raise
             click.echo(said, err=True)
+            if error.filename is None:
+                _forget_output()
             return FAILED
 
 
@@ -87,6 +93,7 @@ def rowkeeper(ctx: click.Context, config: Path | None, *, as_json: bool) -> int 
 
 
 rowkeeper.places = COMMANDS
+click.Context.formatter_class = Frame  # of every command, whoever made it
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -100,9 +107,12 @@ def exit_code(arguments: Sequence[str] | None = None) -> int:
     try:
         answer = rowkeeper.main(arguments, prog_name="rowkeeper", standalone_mode=False)
         sys.stdout.flush()
-    except click.ClickException as error:
+    except Refusal as error:
         error.show()
-        return error.exit_code  # 2 for bad usage, else 1
+        return error.exit_code
+    except click.UsageError as error:  # of the options before the command
+        tell(error, words_of(error.ctx))
+        return BAD_USAGE
     except ConfigError as error:
         return _tell_problems(error)
     except (click.Abort, KeyboardInterrupt):
@@ -110,18 +120,16 @@ def exit_code(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output, `head` for example, has seen enough
         _forget_output()
         return FAILED
-    except OSError as error:  # a folder that may not be written, a full disk
-        return _tell_disk_trouble(error)
+    except OSError as error:
+        return _tell_of_output(error)
     return answer if isinstance(answer, int) else 0
 
 
-def _tell_disk_trouble(error: OSError) -> int:
-    if error.filename is not None:
-        click.echo(f"{error.filename}: {error.strerror}", err=True)
-        return FAILED
-    if error.errno not in _DISK_TROUBLE:
+def _tell_of_output(error: OSError) -> int:
+    """Tell that our own output cannot be written: only then no command knows of it."""
+    if error.errno not in DISK_TROUBLE:
         raise error
-    click.echo(error.strerror, err=True)
+    click.echo(in_language(of_system(error), help_words.language, SYSTEM), err=True)
     _forget_output()
     return FAILED
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from daemon.cli.commands import help_words
+from daemon.cli.frame import words_of
 from daemon.cli.invocation import Invocation, pass_invocation
 
 NEWEST_RECORDED = "0.33.0"
@@ -18,7 +19,7 @@ def _faults(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) 
         try:
             faults[name] = float(amount or "1")
         except ValueError as error:
-            shape = help_words("simulate.fault_form", given=order)
+            shape = words_of(ctx)("simulate.fault_form", given=order)
             raise click.BadParameter(shape, ctx, param) from error
     return faults
 
@@ -84,4 +85,5 @@ def simulate(
         except ValueError as error:  # an unknown fault or version
             raise click.UsageError(str(error)) from error
         except OSError as error:
-            raise click.ClickException(f"{host}:{port}: {error.strerror or error}") from error
+            said = invocation.words("trouble.file", path=f"{host}:{port}", said=error)
+            raise click.ClickException(said) from error

@@ -2,7 +2,7 @@
 
 import click
 
-from daemon.cli.commands import help_words
+from daemon.cli.frame import words_of
 from daemon.words import Words
 from daemon.words.retelling import in_language
 from ledger.status import STATUS_OF, Stage, Status
@@ -30,8 +30,9 @@ def stages_named(
     status = _IN_ENGLISH.get(word, word)
     if status in list(Status):
         return frozenset(stage for stage, shown in STATUS_OF.items() if shown == status)
-    known = ", ".join([*Status, *Stage, *_IN_ENGLISH])
-    raise click.BadParameter(help_words("tasks.no_status", given=given, known=known), ctx, param)
+    words = words_of(ctx)
+    known = [*(Status if words.language == "zh" else _IN_ENGLISH), *Stage]
+    raise click.BadParameter(words("tasks.no_status", given=given, known=known), ctx, param)
 
 
 def remark(task: Task, words: Words) -> str:

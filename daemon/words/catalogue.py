@@ -23,6 +23,7 @@ from daemon.words import (
     system,
     tables,
     upkeep,
+    usage,
     web,
     wire,
 )
@@ -30,6 +31,7 @@ from daemon.words import (
 SUBJECTS = (
     alerts,
     cli,
+    usage,
     concerns,
     help,
     doctor,

@@ -20,6 +20,8 @@ ZH: dict[str, str] = {
     "once.error": "{count} 个等待：{error}",
     "once.tables": "有表格读不了或写不了，见 `tables`",
     "trouble.disk_full": "磁盘已满，写不进 {paths}；请腾出空间再试。",
+    "trouble.disk": "{said}",
+    "trouble.file": "{path}：{said}",
     "trouble.denied": "{path}：没有权限；请以守护进程的用户运行这条命令，或修改权限。",
     "trouble.denied_owner": "{path}：没有权限；请以守护进程的用户运行（sudo -u {owner} …），"
     "或修改权限。",
@@ -139,6 +141,8 @@ EN: dict[str, str] = {
     "once.tables": "a table could not be read or told, see `tables`",
     "trouble.disk_full": "the disk is full: nothing can be written to {paths}; make room there "
     "and try again.",
+    "trouble.disk": "{said}",
+    "trouble.file": "{path}: {said}",
     "trouble.denied": "{path}: permission denied; run this as the daemon's user, or correct the "
     "rights.",
     "trouble.denied_owner": "{path}: permission denied; run this as the daemon's user "

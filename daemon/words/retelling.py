@@ -18,10 +18,12 @@ SYSTEM = ("system.",)
 RECORDS = ("reason.", "stuck.", *SYSTEM)
 #: What the ledger says of itself, and who holds it.
 LEDGER = ("ledger.", *SYSTEM)
-#: Why something was not taken, as a report in the inbox says it in the language of reports.
-REPORTS = ("intake.",)
 #: Why a text is no JSON.
 JSON = ("json.",)
+#: Why something was not taken, as a report in the inbox says it in the language of reports.
+REPORTS = ("intake.", *JSON, *SYSTEM)
+#: What click says of a call.
+USAGE = ("usage.",)
 #: What a field may hold.
 FIELDS = ("field.",)
 #: Stands for what only the other language tells, such as a library's own words.

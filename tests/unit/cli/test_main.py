@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ from daemon.cli.invocation import Invocation
 from daemon.cli.main import COMMANDS
 from ledger.jsondir.files import Disk
 from ledger.jsondir.lock import FolderLock
-from tests.fakes.chinese import english_in
+from tests.fakes.chinese import chinese_in, english_in
 from tests.fakes.records import AT, batch_record, task_record
 
 ROOT = Path(__file__).parents[3]
@@ -38,7 +39,51 @@ def test_bad_usage_is_2_and_told_on_stderr(command):
     assert "No such command" in command.err
     assert command("tasks", "--nonsense", code=2) == ""
     assert command("tasks", "--status", "nonsense", code=2) == ""
-    assert "待处理" in command.err
+    assert "waiting, submitting" in command.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nonsense"],
+        ["--nonsense"],
+        ["statu"],
+        ["batch"],
+        ["batch", "a", "nonsense"],
+        ["batch", "a", "rerun", "--set", "nonsense"],
+        ["check", "a"],
+        ["check", "a", "b"],
+        ["check", "--json=1"],
+        ["tasks", "--limit"],
+        ["tasks", "--limit", "a"],
+        ["tasks", "--limit", "0"],
+        ["tasks", "--limi", "1"],
+        ["tasks", "--status", "a"],
+        ["stuck", "--max-runtime-minutes", "a"],
+        ["simulate", "--folder", "rowkeeper.toml"],
+    ],
+    ids=" ".join,
+)
+def test_bad_usage_is_told_in_the_language_of_the_settings(command, arguments):
+    command.configure("")
+    command.config.write_text('language = "zh"\nweb.port = 0\n', "utf-8")
+    command(*arguments, code=2)
+    said = command.err.replace("[pause|resume|stop|rerun|retry-failed]", "")
+    assert re.search(r"错误：.*[\u4e00-\u9fff]", said)
+    assert re.findall(r"[A-Z][a-z]+ [a-z]+|OPTIONS|is not", said) == []
+    command.configure("")
+    command(*arguments, code=2)
+    assert chinese_in(command.err) == ""
+
+
+def test_help_is_told_in_the_language_of_the_locale(tmp_path):
+    for arguments in (["--help"], ["ledger", "--help"], ["tasks", "--help"]):
+        told = child(*arguments, cwd=tmp_path, LANG="zh_CN.UTF-8").stdout
+        assert told.startswith("用法：rowkeeper ")
+        assert english_in(told) == ""
+        told = child(*arguments, cwd=tmp_path).stdout
+        assert told.startswith("Usage: rowkeeper ")
+        assert chinese_in(told) == ""
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
@@ -60,7 +105,7 @@ def test_a_disk_that_takes_nothing_is_named_with_what_to_do(command, monkeypatch
     command.state_dir.mkdir()
     invocation = Invocation(command.config, {}, as_json=False)
     full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "mine/a.png", None, "var/a.png")
-    assert sentence_on(full, invocation) is None  # it is another disk than ours, stdout's perhaps
+    assert sentence_on(full, invocation) == "var/a.png: No space left on device"  # another disk
     monkeypatch.setattr("daemon.disks.FULL_BELOW_BYTES", 2**63)
     said = f"nothing can be written to {command.state_dir}; make room"
     assert said in (sentence_on(full, invocation) or "")

@@ -93,10 +93,11 @@ async def test_the_verdict_of_a_running_daemon_is_told_row_by_row(command, job, 
         verdict = await submit(broken, code=1)
         # reports speak the language of tables: Chinese, as this daemon is not told otherwise
         report = Path(verdict["reports"][0]).read_text("utf-8")
-        assert "原因：内容不是 JSON。" in report
-        assert verdict["unreadable"] == "the content is no JSON: …"
+        assert "原因：内容不是 JSON：内容不完整，后面缺了一段（第 1 行第 2 个字符）。" in report
+        why = "the content is no JSON: unexpected end of data (line 1, character 2)"
+        assert verdict["unreadable"] == why
         text = await asyncio.to_thread(command, "submit", str(broken), code=1)
-        assert text == "broken.json: rejected: the content is no JSON: …\n"
+        assert text == f"broken.json: rejected: {why}\n"
         assert len((await asyncio.to_thread(command.json, "tasks"))["tasks"]) == 2
 
 

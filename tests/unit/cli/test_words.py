@@ -79,9 +79,11 @@ def test_both_languages_have_a_heading_for_every_column():
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_sentence_that_was_written_in_one_language_is_told_in_the_other(language):
     other = "en" if language == "zh" else "zh"
-    only_english = (JSON,) if language == "zh" else ()
-    for among in (RECORDS, LEDGER, REPORTS, FIELDS, *only_english):
-        for key in (key for key in CATALOGUE["en"] if key.startswith(among)):
+    for among in (RECORDS, LEDGER, REPORTS, FIELDS):
+        ours = {key for key in CATALOGUE["en"] if key.startswith(among)}
+        if language == "en":  # two readers have two sentences for one mistake
+            ours -= {key for key in ours if key.startswith(JSON)}
+        for key in ours:
             holes = placeholders(CATALOGUE[other][key])
             if placeholders(CATALOGUE[language][key]) == holes:
                 filled = {hole: f"<{hole}>" for hole in holes}
@@ -108,7 +110,7 @@ def test_every_sentence_is_said_somewhere():
     # put together from records
     made = {"action", "actor", "batch", "column", "error", "stage", "story", "stuck", "table"}
     made |= {"trouble", "intake", "failure", "status", "reason", "ledger", "system", "json"}
-    made |= {"field"}
+    made |= {"field", "usage"}
     said = keys_in_code()
     unsaid = {key for key in CATALOGUE["en"] if key.partition(".")[0] not in made} - said
     assert not unsaid
