@@ -83,7 +83,10 @@ def loop_first() -> Iterator[None]:
 
 @contextlib.contextmanager
 def signals(stop: asyncio.Event, reload: Callable[[], None]) -> Iterator[None]:
-    """Stop on the first SIGTERM or SIGINT, end at once on the second; SIGHUP reloads."""
+    """Stop on the first SIGTERM or SIGINT, end at once on the second; SIGHUP reloads.
+
+    A SIGHUP that was held back (blocked) reloads too; afterwards it is held back again.
+    """
     loop = asyncio.get_running_loop()
 
     def ask_to_stop(number: signal.Signals) -> None:
@@ -95,9 +98,11 @@ def signals(stop: asyncio.Event, reload: Callable[[], None]) -> Iterator[None]:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ask_to_stop, number)
     loop.add_signal_handler(signal.SIGHUP, reload)
+    held_before = signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
     try:
         yield
     finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held_before)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.remove_signal_handler(number)
 

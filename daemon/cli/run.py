@@ -1,5 +1,6 @@
 """`run`: the daemon in the foreground."""
 
+import signal
 from typing import TYPE_CHECKING
 
 import click
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 @pass_invocation
 def run(invocation: Invocation, *, once: bool = False) -> int:
     """Run the daemon until a signal ends it, or with *once* until nothing is left to do."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})  # it would end us until we listen
     try:
         settings = invocation.settings  # before the slow imports: bad settings are told at once
     except ConfigError as error:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import re
 import signal
 from pathlib import Path
@@ -71,6 +72,28 @@ async def test_sighup_takes_over_a_mended_workflow(tmp_path: Path) -> None:
         code, log = await finish(daemon, 15)
         assert code == 0, log
         assert "settings.reloaded" in log
+
+
+async def test_a_hangup_while_the_program_loads_is_heeded_later_and_does_not_end_it(
+    tmp_path: Path,
+) -> None:
+    world = World(tmp_path / "world", "http://127.0.0.1:9")
+    settings, pipe = world.config.read_text("utf-8"), world.config
+    pipe.rename(ready := tmp_path / "ready.toml")
+    os.mkfifo(pipe)
+    daemon = await world.daemon("run")
+    with await asyncio.to_thread(pipe.open, "w", encoding="utf-8") as read:  # it begins to read
+        daemon.send_signal(signal.SIGHUP)
+        await asyncio.sleep(0.1)
+        ready.replace(pipe)
+        read.write(settings)
+    assert daemon.stderr is not None
+    async with asyncio.timeout(30):
+        while b"settings.reloaded" not in (line := await daemon.stderr.readline()):
+            assert line, "it has ended"
+    daemon.send_signal(signal.SIGTERM)
+    code, log = await finish(daemon, 15)
+    assert code == 0, log
 
 
 async def test_a_damaged_ledger_dispatches_nothing_until_it_is_repaired(tmp_path: Path) -> None:
