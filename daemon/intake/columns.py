@@ -14,6 +14,11 @@ _KEYS = {heading: key for key, heading in HEADINGS.items()} | {key: key for key 
 #: From here on a decimal number no longer names one whole number.
 _UNSURE_FROM = 2**53
 
+#: Blanks of all kinds, and what is pasted with them from a page: marks of no width.
+_UNSEEN = "".join(filter(str.isspace, map(chr, range(0x3001)))) + (
+    "\ufeff\u200b\u200c\u200d\u200e\u200f\u2060\u00ad"
+)
+
 #: Columns that our own reports add; read back as if they were not there.
 REPORT_LINE, REPORT_REASON = "rowkeeper_line", "rowkeeper_reason"
 #: What stood there, where no columns could be read from it.
@@ -28,9 +33,14 @@ class WorkflowNeeds(msgspec.Struct, frozen=True):
     columns: frozenset[str]  # all mapped columns, pictures included
 
 
+def bare_heading(heading: str) -> str:
+    """Return *heading* without what nobody sees before and behind it."""
+    return heading.strip(_UNSEEN)
+
+
 def key_of(heading: str) -> str:
-    """Return the key of a heading, or the heading itself, without outer blanks, if unknown."""
-    bare = heading.strip().strip("\ufeff").strip()
+    """Return the key of a heading, or the heading itself, as people see it, if unknown."""
+    bare = bare_heading(heading)
     return _KEYS.get(bare) or _KEYS.get(bare.casefold().replace(" ", "_")) or bare
 
 

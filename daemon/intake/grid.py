@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from daemon.intake.columns import REPORT_COLUMNS, key_of, tidy
+from daemon.intake.columns import REPORT_COLUMNS, bare_heading, key_of, tidy
 from daemon.intake.errors import Unreadable
 from daemon.intake.reasons import Reason, because, shown
 from ledger.task import Json
@@ -92,7 +92,7 @@ def _read_headings(cells: Sequence[Json]) -> tuple[list[str], dict[str, str]]:
             raise Unreadable("doubled_column", column=shown(key), **both)
         keys.append(key)
         if key:
-            headings[key] = heading.strip()
+            headings[key] = bare_heading(heading)
     return keys, headings
 
 

@@ -5,7 +5,9 @@ A fault of one row makes that row a problem, a fault of the file makes it Unread
 
 import csv
 import io
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 
 import msgspec
 
@@ -20,7 +22,7 @@ from daemon.intake.grid import (
     refuse_strange_columns,
 )
 from daemon.intake.json_text import loads, too_large
-from daemon.intake.reasons import because, shown
+from daemon.intake.reasons import Reason, because, shown
 from daemon.intake.workbook import read_workbook
 from ledger.task import Json
 
@@ -29,6 +31,9 @@ _MAX_LINE_CHARACTERS = 1_000_000
 _MAX_JSON_PARTS = 500_000  # small parts take far more memory than text
 _SHOWN_CHARACTERS = 2000  # of a line that cannot be read, in the report
 _HOPELESS_LINES = 1000  # so many lines of JSONL without a readable one are enough
+
+#: Some programs write it above the headings, for Excel.
+_DELIMITER_LINE = re.compile(r"sep=([,;\t|])\r?\n", re.IGNORECASE)
 
 _FOREIGN = {
     b"PK\x03\x04": "a_zip",
@@ -67,10 +72,7 @@ def _decode(data: bytes) -> str:
     for magic, kind in _FOREIGN.items():
         if data.startswith(magic):
             raise Unreadable("no_text", kind=because(kind))
-    encodings = ("utf-8-sig", "gb18030")
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        encodings = ("utf-16", "utf-16")
-    for encoding in encodings:
+    for encoding in _encodings(data):
         try:
             return data.decode(encoding)
         except UnicodeDecodeError:
@@ -78,8 +80,20 @@ def _decode(data: bytes) -> str:
     raise Unreadable("encoding")
 
 
+def _encodings(data: bytes) -> Sequence[str]:
+    """Return in which encodings *data* may be; UTF-16 without a mark shows at its line ends."""
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return ("utf-16",)
+    for encoding, line_end, other_half in (("utf-16-le", b"\n\0", 0), ("utf-16-be", b"\0\n", 1)):
+        if line_end in data and b"\0" not in data[other_half::2]:
+            return (encoding,)
+    return ("utf-8-sig", "gb18030")
+
+
 def _read_csv(data: bytes, known: frozenset[str]) -> JobFile:
     text = _decode(data)
+    if (declared := _DELIMITER_LINE.match(text)) is not None:
+        return read_grid(islice(_csv_lines(text, declared[1]), 1, None), known)
     return read_grid(_csv_lines(text, _delimiter(text)), known)
 
 
@@ -93,10 +107,15 @@ def _csv_lines(text: str, delimiter: str) -> Iterator[Line]:
     number = 1
     try:
         for cells in reader:
-            yield Line(number, cells)
+            yield Line(number, cells, _unwritten(cells) if "\0" in "".join(cells) else {})
             number = reader.line_num + 1  # a cell may hold line breaks
     except csv.Error as error:
         raise Unreadable("no_csv", line=str(number), said=str(error)) from error
+
+
+def _unwritten(cells: Sequence[str]) -> dict[int, Reason]:
+    """Return what is wrong with cells that hold NUL: a disk that was full leaves such lines."""
+    return {place: because("nul_bytes") for place, cell in enumerate(cells) if "\0" in cell}
 
 
 def _short_lines(text: str, newline: str) -> Iterator[str]:

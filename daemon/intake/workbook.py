@@ -1,4 +1,4 @@
-"""The bytes of an ``.xlsx`` workbook → the rows of its first sheet; pure, in bounded memory."""
+"""The bytes of an ``.xlsx`` workbook → the rows of one of its sheets; pure, in bounded memory."""
 
 import io
 import zipfile
@@ -18,21 +18,20 @@ from daemon.tables.xlsx_cells import MAX_UNPACKED_BYTES, as_json
 MAX_SHARED_TEXT_BYTES = 64 * 1024 * 1024
 #: A cell takes 32,767 characters; one of some 100 MB packs to nothing and unpacks to gigabytes.
 _SCANNED_BYTES = 1024 * 1024
+#: A page of instructions may come before the rows.
+SHEETS_LOOKED_AT = 10
 MAX_SHEET_LINES = 1_048_576  # Excel's own limit; a forged line number would count for ever
 
 
 def read_workbook(data: bytes, known: frozenset[str]) -> JobFile:
-    """Return the rows of the first sheet; dates become ISO text, formulas their stored results.
+    """Return the rows of the first sheet that is shown and has a *known* column.
 
-    Raises Unreadable for what is no workbook or unpacks to too much.
+    Dates become ISO text, formulas their stored results. Raises Unreadable for what is no workbook
+    or unpacks to too much.
     """
     try:
         has_formulas = _look_inside(data)
-        values = _lines(data, data_only=True)
-        if not has_formulas:
-            return read_grid(_without_formulas(values), known)
-        both = _with_formulas(values, _lines(data, data_only=False))
-        return read_grid(both, known)
+        return _first_that_fits(data, known, has_formulas=has_formulas)
     except Unreadable:
         raise
     except (zipfile.BadZipFile, InvalidFileException) as error:
@@ -41,6 +40,28 @@ def read_workbook(data: bytes, known: frozenset[str]) -> JobFile:
         # openpyxl answers a damaged workbook with nearly every kind of exception there is
         said = f"{type(error).__name__}: {str(error)[:200]}"
         raise Unreadable("damaged_workbook", said=said) from error
+
+
+def _first_that_fits(data: bytes, known: frozenset[str], *, has_formulas: bool) -> JobFile:
+    first: Unreadable | None = None
+    for place in range(SHEETS_LOOKED_AT):
+        values = _lines(data, place, data_only=True)
+        lines = _without_formulas(values)
+        if has_formulas:
+            lines = _with_formulas(values, _lines(data, place, data_only=False))
+        try:
+            return read_grid(lines, known)
+        except _NoMoreSheets:
+            break
+        except Unreadable as error:
+            if error.reason.code not in {"strange_columns", "no_headings"}:
+                raise
+            first = first or error
+    raise first or Unreadable("no_cells")
+
+
+class _NoMoreSheets(Exception):
+    """A workbook has no such sheet."""
 
 
 def _look_inside(data: bytes) -> bool:
@@ -66,12 +87,14 @@ def _holds_formula(archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> bool:
     return found
 
 
-def _lines(data: bytes, *, data_only: bool) -> Iterator[Sequence[object]]:
+def _lines(data: bytes, place: int, *, data_only: bool) -> Iterator[Sequence[object]]:
+    """Yield the lines of the sheet at *place*, from 0, among those that are shown."""
     book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=data_only)
     try:
-        if not book.worksheets:
-            raise Unreadable("no_cells")
-        sheet = book.worksheets[0]
+        shown = [sheet for sheet in book.worksheets if sheet.sheet_state == "visible"]
+        if place >= len(shown):
+            raise _NoMoreSheets
+        sheet = shown[place]
         sheet.reset_dimensions()  # the declared size may be forged or forgotten
         for number, cells in enumerate(sheet.iter_rows(values_only=True), 1):
             if number > MAX_SHEET_LINES:

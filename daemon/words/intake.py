@@ -64,6 +64,7 @@ ZH: dict[str, str] = {
     "intake.many_parts": "JSON 的元素太多，不像任务文件；请拆分",
     "intake.no_headings": "文件是空的：需要一行表头，之后每行一个任务",
     "intake.no_heading": "有单元格没有表头（文字里的逗号需要用引号括起来）",
+    "intake.nul_bytes": "有单元格含 NUL 字节：文件没有写完整，或不是文本；请重新导出",
     "intake.strange_columns": "没有认识的列：找到 {found}；需要其中一些：{wanted}",
     "intake.doubled_column": "两列都表示 {column}：“{one}”和“{other}”；请只保留一列",
     "intake.rows_no_list": "“rows”不是列表",
@@ -152,6 +153,8 @@ EN: dict[str, str] = {
     "intake.no_headings": "the file is empty: it needs a line of headings and a line for each row",
     "intake.no_heading": "a cell stands under no heading (a comma inside a text needs quotes "
     "around it)",
+    "intake.nul_bytes": "a cell holds NUL bytes: the file was not written to its end, or is no "
+    "text; export it anew",
     "intake.strange_columns": "no column is known: found {found}; expected some of {wanted}, …",
     "intake.doubled_column": "two columns are {column}: “{one}” and “{other}” mean the same; "
     "keep one of them",

@@ -45,7 +45,9 @@ def book(*lines, formulas=()) -> bytes:
     return out.getvalue()
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gbk", "utf-16"])
+@pytest.mark.parametrize(
+    "encoding", ["utf-8", "utf-8-sig", "gbk", "utf-16", "utf-16-le", "utf-16-be"]
+)
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 def test_csv_is_read_in_every_usual_encoding_and_with_every_usual_delimiter(encoding, delimiter):
     assert read("a.csv", CHINESE.replace(",", delimiter).encode(encoding)) == ROWS
@@ -58,6 +60,25 @@ def test_english_keys_and_chinese_headings_mean_the_same():
 def test_blank_lines_and_blank_cells_and_outer_blanks_do_not_count():
     data = "\n\n 编号 ,产品名,产品图,,\n 1 ,　茶壶 ,a.png,,\n,,,\n2,茶杯,b.png\n\n"
     assert read("a.csv", data) == ROWS
+
+
+def test_what_nobody_sees_around_a_heading_does_not_make_it_another_one():
+    text = "\ufeff\u200b编号\u200b,产品名\u00a0\u2060,\ufeff产品图\n1,茶壶,a.png\n2,茶杯,b.png\n"
+    assert read("a.csv", text.encode("utf-8-sig")) == ROWS
+
+
+def test_lines_that_were_never_written_are_problems_of_their_rows_only():
+    data = CHINESE.encode() + b"3,a\0\0b,c.png\n" + b"\0" * 4096
+    first, second, *bad = jobfile.read_job_file("a.csv", data, KNOWN).rows
+    assert [first.values, second.values] == ROWS
+    assert [(row.line, "NUL" in row.problem.text(EN)) for row in bad] == [(4, True), (5, True)]
+
+
+def test_a_first_line_that_only_names_the_delimiter_is_no_heading():
+    data = ("sep=;\r\n" + CHINESE.replace(",", ";")).encode()
+    job = jobfile.read_job_file("a.csv", data, KNOWN)
+    assert [row.values for row in job.rows] == ROWS
+    assert [row.line for row in job.rows] == [3, 4]
 
 
 def test_columns_of_other_names_are_kept_as_they_are():
@@ -195,6 +216,30 @@ def with_results(data: bytes, formula: str, result: str) -> bytes:
                 part = part.replace(old, f"<f>{formula}</f><v>{result}</v>".encode())
             target.writestr(name, part)
     return out.getvalue()
+
+
+def test_rows_are_those_of_the_first_sheet_that_is_shown_and_has_columns_we_know():
+    made = openpyxl.Workbook()
+    made.active.append(["产品名", "产品图"])
+    made.active.append(["隐藏", "h.png"])
+    made.active.sheet_state = "hidden"
+    made.create_sheet("说明").append(["请填写下一页"])
+    made.create_sheet("空")
+    for line in (["产品名", "产品图"], ["茶壶", "a.png"]):
+        made.create_sheet("任务") if "任务" not in made.sheetnames else None
+        made["任务"].append(line)
+    out = io.BytesIO()
+    made.save(out)
+    assert read("a.xlsx", out.getvalue()) == [{"product_name": "茶壶", "product_image": "a.png"}]
+
+
+def test_a_workbook_without_columns_we_know_names_those_of_its_first_sheet():
+    made = openpyxl.Workbook()
+    made.active.append(["colour"])
+    made.create_sheet("more").append(["size"])
+    out = io.BytesIO()
+    made.save(out)
+    assert "found “colour”" in why("a.xlsx", out.getvalue())
 
 
 def test_of_a_formula_its_stored_result_counts():
