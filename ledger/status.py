@@ -66,6 +66,8 @@ MOVES: dict[Stage, frozenset[Stage]] = {
 OPEN_STAGES: frozenset[Stage] = frozenset(
     {Stage.WAITING, Stage.SUBMITTING, Stage.QUEUED, Stage.RUNNING, Stage.COLLECTING}
 )
+#: Stages that a task never leaves.
+ENDED_STAGES: frozenset[Stage] = frozenset(Stage) - OPEN_STAGES
 #: Stages that people see as 在处理中.
 IN_PROCESS_STAGES: frozenset[Stage] = OPEN_STAGES - {Stage.WAITING}
 #: Stages in which a prompt of ours may be inside a server.

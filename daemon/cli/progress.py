@@ -14,7 +14,7 @@ from daemon.words import Words
 from daemon.words.values import printable
 from ledger.entry import Transaction
 from ledger.ledger import Ledger
-from ledger.status import OPEN_STAGES, Stage
+from ledger.status import ENDED_STAGES, OPEN_STAGES, Stage
 from ledger.task import Task
 
 REFRESH_SECONDS = 0.2
@@ -100,7 +100,7 @@ class LineDisplay:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Print until *stop*; *finished* is called once, when all rows have ended."""
-        unsubscribe = self._desk.ledger.subscribe(self._follow)
+        unsubscribe = self._desk.ledger.subscribe(self._follow, *ENDED_STAGES)
         try:
             while not stop.is_set():
                 if self._finished is not None and all_ended(self._desk.ledger):

@@ -70,7 +70,7 @@ class Collector:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Collect until *stop*; what is being fetched then is left, to be resumed."""
-        unsubscribe = self._ledger.subscribe(self._follow_ledger)
+        unsubscribe = self._ledger.subscribe(self._follow_ledger, Stage.COLLECTING)
         for task in self._ledger.in_stage(Stage.COLLECTING):
             self._begun.add(task.task_id)
             self._follow(task)

@@ -8,7 +8,7 @@ import msgspec
 from daemon.collect.naming import output_path, with_suffix
 from ledger.entry import Transaction
 from ledger.ledger import Ledger
-from ledger.status import Stage
+from ledger.status import MOVES, Stage
 from ledger.task import Task
 
 
@@ -46,7 +46,7 @@ class OutputPaths:
         self._held: dict[str, set[str]] = {}  # task id -> paths
         for task in ledger.in_stage(Stage.COLLECTING):
             self._follow(task)
-        ledger.subscribe(self._follow_ledger)
+        ledger.subscribe(self._follow_ledger, Stage.COLLECTING, *MOVES[Stage.COLLECTING])
 
     def _follow_ledger(self, transaction: Transaction) -> None:
         for record in transaction.records:

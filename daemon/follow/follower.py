@@ -51,7 +51,7 @@ class Follower:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Follow until *stop*; what runs then runs on and is found again at the next start."""
-        unsubscribe = self._ledger.subscribe(self._follow_ledger)
+        unsubscribe = self._ledger.subscribe(self._follow_ledger, Stage.QUEUED, Stage.RUNNING)
         backoff_seconds = self._settings.poll_seconds
         try:
             while not stop.is_set():

@@ -10,8 +10,9 @@ verdict into its record.
 from typing import TYPE_CHECKING
 
 from daemon.retrying import failure_class
+from ledger.batch import Batch
 from ledger.entry import Meta, Transaction
-from ledger.status import Stage
+from ledger.status import ENDED_STAGES, Stage
 from ledger.task import Task
 
 if TYPE_CHECKING:  # commands that hold the lock themselves need no event loop
@@ -31,7 +32,7 @@ class Streaks:
         self._limit = limit
         self._counts: dict[str, int] = {}
         self._began: dict[str, str] = {}  # batch -> when its row of failures began
-        ledger.subscribe(self._follow)
+        ledger.subscribe(self._follow, Batch, Stage.WAITING, *ENDED_STAGES)
 
     def count(self, batch_id: str) -> int:
         """Return the failures in a row; once at the limit they stay until a resume or retry."""

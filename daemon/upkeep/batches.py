@@ -17,7 +17,7 @@ from ledger.errors import Conflict, LedgerClosed
 from ledger.ledger import Ledger
 from ledger.slices import in_slices
 from ledger.statistics import BatchStatistics, statistics
-from ledger.status import OPEN_STAGES
+from ledger.status import ENDED_STAGES, Stage
 from ledger.task import Task
 from ledger.timestamps import to_timestamp
 
@@ -27,6 +27,8 @@ log = structlog.get_logger()
 IDLE_SECONDS = 30.0
 #: After a review changes gather for so long: a look at a batch costs as much as a change itself.
 GATHER_SECONDS = 0.1
+#: Stages in which a task has ended, or may be blocked.
+_TELLING_STAGES = ENDED_STAGES | {Stage.WAITING, Stage.SUBMITTING}
 
 
 def has_work_left(
@@ -64,7 +66,7 @@ class BatchKeeper:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Watch until *stop*."""
-        unsubscribe = self._ledger.subscribe(self._follow)
+        unsubscribe = self._ledger.subscribe(self._follow, Batch, *_TELLING_STAGES)
         try:
             await in_slices(map(self._goes_on, self._ledger.batches()))
             while not stop.is_set():
@@ -162,7 +164,7 @@ class BatchKeeper:
                     self._tell(BATCH_RESUMED, record.batch_id)
                 self._suspect(record.batch_id)
             elif isinstance(record, Task) and (
-                record.stage not in OPEN_STAGES or record.blocked_by is not None
+                record.stage in ENDED_STAGES or record.blocked_by is not None
             ):
                 self._suspect(record.batch_id)
 

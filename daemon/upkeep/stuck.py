@@ -25,7 +25,7 @@ from daemon.words import Words
 from daemon.words.recorded import recorded
 from ledger.errors import Conflict
 from ledger.ledger import Ledger
-from ledger.status import IN_FLIGHT_STAGES
+from ledger.status import IN_FLIGHT_STAGES, Stage
 from ledger.timestamps import to_timestamp
 
 log = structlog.get_logger()
@@ -121,7 +121,7 @@ class StuckTasks:
         actor: str,
     ) -> None:
         """Request the resets that are forced, then settle all; *resets* hears what is reset."""
-        unsubscribe = self._ledger.subscribe(resets.follow)
+        unsubscribe = self._ledger.subscribe(resets.follow, Stage.WAITING)
         try:
             for diagnosis in forced:
                 await self._request(diagnosis, actor)

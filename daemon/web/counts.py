@@ -5,7 +5,7 @@ from daemon.web.durations import Durations
 from ledger.entry import Transaction
 from ledger.ledger import Ledger
 from ledger.slices import in_slices
-from ledger.status import OPEN_STAGES, Stage
+from ledger.status import ENDED_STAGES, OPEN_STAGES, Stage
 from ledger.task import Task
 
 #: Changes that take up a task which was lost, by the name that the metric gives them.
@@ -15,6 +15,8 @@ RECOVERIES = {
     "task.as_requested": "as_requested",
     "task.reset": "reset",
 }
+#: Stages of which there is something to count; most of the others are of tasks inside servers.
+COUNTED_STAGES = frozenset(Stage) - {Stage.QUEUED, Stage.RUNNING}
 #: What an operator wants gone, or back for later, was not lost.
 _NOT_LOST = frozenset({"cancel", "take_back"})
 
@@ -54,7 +56,7 @@ class Counts:
         if task.auto_retries > self._auto_retries.get(task.task_id, 0):
             self._auto_retries[task.task_id] = task.auto_retries
             self._metrics.counters.retries.labels(_kind(task), "daemon").inc()
-        if task.stage not in OPEN_STAGES:
+        if task.stage in ENDED_STAGES:
             self._auto_retries.pop(task.task_id, None)
 
     def _count_recovery(self, task: Task, transaction: Transaction) -> None:

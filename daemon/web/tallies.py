@@ -10,8 +10,10 @@ from daemon.upkeep.eta import RunTimes
 from daemon.upkeep.gpu_time import GpuTime
 from daemon.upkeep.outcome import Endings
 from daemon.web.activity import Activity
-from daemon.web.counts import Counts
+from daemon.web.counts import COUNTED_STAGES, Counts
+from ledger.entry import Meta
 from ledger.ledger import Ledger
+from ledger.status import ENDED_STAGES, Stage
 
 
 class Tallies(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,7 +41,9 @@ class Tallies(msgspec.Struct, frozen=True, kw_only=True):
         await begun.run_times.load(ledger)
         await begun.activity.load()
         await begun.counts.load()
-        listeners = (begun.run_times, begun.gpu_time, begun.activity, begun.counts, begun.endings)
-        for each in listeners:
-            ledger.subscribe(each.follow)
+        ledger.subscribe(begun.run_times.follow, Stage.DONE)
+        ledger.subscribe(begun.gpu_time.follow, *ENDED_STAGES)
+        ledger.subscribe(begun.activity.follow, *ENDED_STAGES)
+        ledger.subscribe(begun.counts.follow, *COUNTED_STAGES)
+        ledger.subscribe(begun.endings.follow, Meta, *ENDED_STAGES)
         return begun
