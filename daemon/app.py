@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 from config.output_name import columns_in
 from config.settings import Settings
+from daemon import logs
 from daemon.clock import Clock, SystemClock
 from daemon.collect.collector import Collector
 from daemon.dispatch_work import make_dispatch_work
@@ -81,6 +82,7 @@ async def run(
         if (ground := await opening.open(closing, stop, once=once)) is None:
             return stopped_early
         closing.enter_context(loop_first())
+        closing.enter_context(logs.by_turns(asyncio.get_running_loop().call_soon))
         tallies = await Tallies.begin(ground.ledger, ground.metrics, clock)
         recovery = _recovery(ground, manager, words)
         await recovery.recover(stop)

@@ -4,6 +4,7 @@ import json
 import logging
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from typing import Protocol, cast
 
@@ -11,7 +12,8 @@ import orjson
 import structlog
 from structlog.typing import EventDict, Processor
 
-from daemon.repeats import CalmLog, Stream
+from daemon.log_lines import CallSoon, Stream
+from daemon.repeats import CalmLog
 
 #: Words in a key's name whose value must not reach a log.
 _SECRET_KEYS = ("secret", "token", "webhook", "authorization", "headers", "password")
@@ -79,6 +81,14 @@ def set_up(
         logger_factory=lambda *_: log,  # not the standard library's: its records double the cost
         cache_logger_on_first_use=False,  # modules make their logger before this is called
     )
+
+
+def by_turns(call_soon: CallSoon) -> AbstractContextManager[None]:
+    """Within the block, write what this thread's loop tells in one turn together; see ``Lines``."""
+    for handler in logging.root.handlers:
+        if isinstance(handler, ForeignHandler):
+            return handler.log.lines.by_turns(call_soon)
+    return nullcontext()
 
 
 class ForeignHandler(logging.Handler):

@@ -1,13 +1,13 @@
 """Warnings that repeat themselves are told once, and later how often they came again."""
 
-import contextlib
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from typing import Protocol
 
 from structlog.typing import EventDict
+
+from daemon.log_lines import Lines, Stream
 
 #: For so long after it was told, the same warning is only counted.
 QUIET_SECONDS = 60.0
@@ -18,28 +18,11 @@ _NOT_ITS_OWN = frozenset({"timestamp", "level", "logger"})
 _CALMED = frozenset({"warning", "error", "critical"})
 
 
-class Stream(Protocol):
-    """Where logs go."""
-
-    def write(self, text: str, /) -> object:
-        """Write *text*."""
-        ...
-
-    def flush(self) -> None:
-        """Write out what is held back."""
-        ...
-
-    def isatty(self) -> bool:
-        """Say whether a person reads it."""
-        ...
-
-
 class CalmLog:
     """Writes to a stream; of equal warnings the first, then one line with ``repeated``.
 
     Equal are warnings and errors of the same event whose ids and other texts are equal; numbers
     may differ. What is less than a warning is always written: it tells what happened, in order.
-    A stream that nobody reads any more stops nothing.
     """
 
     def __init__(
@@ -48,7 +31,7 @@ class CalmLog:
         render: Callable[[EventDict], str],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._stream = stream
+        self.lines = Lines(stream)
         self._render = render
         self._monotonic = monotonic
         self._told: OrderedDict[object, _Told] = OrderedDict()  # by when they were told
@@ -87,10 +70,7 @@ class CalmLog:
                 yield {**told.last, "repeated": told.count}
 
     def _write(self, event: EventDict) -> None:
-        line = self._render(event) + "\n"
-        with contextlib.suppress(OSError, ValueError):
-            self._stream.write(line)
-            self._stream.flush()
+        self.lines.put(self._render(event) + "\n", at_once=event["level"] in _CALMED)
 
 
 class _Told:

@@ -5,6 +5,7 @@ import io
 import json
 import logging
 import secrets
+import threading
 from pathlib import Path
 
 import orjson
@@ -217,6 +218,39 @@ def test_news_is_never_held_back_and_what_was_counted_is_told_at_the_end():
     told = [(line["event"], line.get("repeated")) for line in lines_of(stream)]
     assert told.count(("task.submitted", None)) == 3
     assert told[-1] == ("server.slow", 2)
+
+
+async def test_a_turn_of_the_loop_is_written_at_once_and_a_warning_when_it_comes():
+    stream = io.StringIO()
+    logs.set_up(Log(), stream)
+    log = structlog.get_logger()
+
+    def told() -> list[object]:
+        return [line["event"] for line in lines_of(stream)]
+
+    with logs.by_turns(asyncio.get_running_loop().call_soon):
+        log.info("a")
+        log.info("b")
+        assert told() == []
+        await asyncio.sleep(0)
+        assert told() == ["a", "b"]
+        log.info("c")
+        log.warning("d")
+        assert told() == ["a", "b", "c", "d"]
+        log.info("e")
+    assert told()[4:] == ["e"]
+
+
+async def test_a_thread_tells_at_once_and_behind_what_the_loop_told_before():
+    stream = io.StringIO()
+    logs.set_up(Log(), stream)
+    log = structlog.get_logger()
+    with logs.by_turns(asyncio.get_running_loop().call_soon):
+        log.info("before")
+        thread = threading.Thread(target=log.info, args=("beside",))
+        thread.start()
+        thread.join()
+        assert [line["event"] for line in lines_of(stream)] == ["before", "beside"]
 
 
 def test_what_is_no_trouble_of_ours_is_not_logged_as_an_error():
