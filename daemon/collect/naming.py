@@ -6,8 +6,9 @@ the same each time it is made for the same task.
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from operator import attrgetter
 from pathlib import PurePosixPath
 
 import msgspec
@@ -18,9 +19,27 @@ from ledger.task import Json, Task
 #: File systems allow 255; the rest is room for what a download adds (``.part`` and its note).
 MAX_COMPONENT_BYTES = 240
 
+#: What tasks know of themselves, by the name that templates call it.
+_KNOWN: dict[str, Callable[[Task], Json]] = {
+    "batch": attrgetter("batch_id"),
+    "task_id": attrgetter("task_id"),
+    "row_id": attrgetter("row_id"),
+    "row_number": attrgetter("row_number"),
+    "product_name": attrgetter("product_name"),
+    "model_name": attrgetter("model_name"),
+    "workflow_type": attrgetter("workflow_type"),
+    "attempt": attrgetter("attempt"),
+}
 _KEPT_WHOLE = frozenset({"index", "ext", "task_id"})
 #: What most values are made of: letters and digits, Chinese ones too, that NFC leaves alone.
 _HARMLESS = re.compile(r"[A-Za-z0-9_.\- \u4e00-\u9fff]*")
+#: Such text with harmless edges, so short that it fits whatever it is written in.
+_PLAIN = re.compile(
+    r"[A-Za-z0-9_\-\u4e00-\u9fff]"
+    r"(?:[A-Za-z0-9_.\- \u4e00-\u9fff]{0,76}[A-Za-z0-9_\-\u4e00-\u9fff])?"
+)
+_DIGITS = re.compile(r"\s*\d{1,18}\s*")
+_EXTENSION = re.compile(r"\.[A-Za-z0-9]{1,10}")
 _FORBIDDEN = frozenset('/\\:*?"<>|')
 _BIDI = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _EDGES = re.compile(r"^[\s.]+|[\s.]+$")
@@ -34,6 +53,11 @@ class Placeholder(msgspec.Struct, frozen=True):
 
     field: str
     spec: str  # "" for plain text
+
+    @property
+    def is_kept_whole(self) -> bool:
+        """Whether its value is never cut to make the component fit."""
+        return self.field in _KEPT_WHOLE
 
 
 class Piece(msgspec.Struct, kw_only=True):
@@ -49,14 +73,29 @@ def output_path(template: str, task: Task, index: int, ext: str) -> str:
     Slashes of *template* make folders, those in values never do. Each component has at most
     MAX_COMPONENT_BYTES bytes; long values are cut, index and extension are kept.
     """
-    known = _known_values(task, index, ext)
+    known: dict[str, Json] = {"index": index, "ext": _extension(ext)}
     names: list[str] = []
     for parts in _components(template):
-        pieces = [part if isinstance(part, Piece) else _filled(part, known, task) for part in parts]
-        # A component with a placeholder has two pieces or more, and stays when all are empty.
-        if len(pieces) > 1 or pieces[0].text:
-            names.append(_fitted(pieces))
+        texts = [
+            part.text if isinstance(part, Piece) else _value(part, known, task) for part in parts
+        ]
+        # A component with a placeholder has two parts or more, and stays when all are empty.
+        if len(parts) > 1 or texts[0]:
+            names.append(_name(parts, texts))
     return "/".join(names)
+
+
+def _name(parts: Sequence["Piece | Placeholder"], texts: Sequence[str]) -> str:
+    """Return the component that the *texts* of its *parts* make."""
+    joined = "".join(texts)
+    if _PLAIN.fullmatch(joined) and not _RESERVED.fullmatch(joined):  # as most are
+        return joined
+    return _fitted(
+        [
+            Piece(text=_safe(text), keep=isinstance(part, Placeholder) and part.is_kept_whole)
+            for part, text in zip(parts, texts, strict=True)
+        ]
+    )
 
 
 @cache  # one template names all results
@@ -72,9 +111,11 @@ def _components(template: str) -> tuple[tuple[Piece | Placeholder, ...], ...]:
     return tuple(map(tuple, components))
 
 
-def _filled(part: Placeholder, known: Mapping[str, Json], task: Task) -> Piece:
+def _value(part: Placeholder, known: Mapping[str, Json], task: Task) -> str:
+    if (get := _KNOWN.get(part.field)) is not None:
+        return _formatted(get(task), part.spec)
     value = known[part.field] if part.field in known else _column(task, part.field)
-    return Piece(text=_safe(_formatted(value, part.spec)), keep=part.field in _KEPT_WHOLE)
+    return _formatted(value, part.spec)
 
 
 def with_suffix(path: str, task_id: str) -> str:
@@ -88,22 +129,6 @@ def with_suffix(path: str, task_id: str) -> str:
     return str(before.with_name(_fitted(pieces)))
 
 
-def _known_values(task: Task, index: int, ext: str) -> dict[str, Json]:
-    """Return the values of ``PLACEHOLDERS``."""
-    return {
-        "batch": task.batch_id,
-        "task_id": task.task_id,
-        "row_id": task.row_id,
-        "row_number": task.row_number,
-        "product_name": task.product_name,
-        "model_name": task.model_name,
-        "workflow_type": task.workflow_type,
-        "attempt": task.attempt,
-        "index": index,
-        "ext": _extension(ext),
-    }
-
-
 def _column(task: Task, name: str) -> Json:
     """Return what the row says in a column of its own; None when it lacks it."""
     return task.row.get(name, task.parameters.get(name))
@@ -115,7 +140,7 @@ def _formatted(value: Json, spec: str) -> str:
         return ""
     if not spec:
         return str(value)
-    if isinstance(value, str) and spec.endswith("d") and re.fullmatch(r"\s*\d{1,18}\s*", value):
+    if isinstance(value, str) and spec.endswith("d") and _DIGITS.fullmatch(value):
         value = int(value)
     if isinstance(value, str | int | float):
         try:
@@ -127,7 +152,7 @@ def _formatted(value: Json, spec: str) -> str:
 
 def _extension(ext: str) -> str:
     """Return *ext* when it is a plain extension, else nothing: servers may send anything."""
-    return ext.lower() if re.fullmatch(r"\.[A-Za-z0-9]{1,10}", ext) else ""
+    return ext.lower() if _EXTENSION.fullmatch(ext) else ""
 
 
 def _safe(text: str) -> str:
