@@ -3,6 +3,7 @@
 import asyncio
 import csv
 import os
+import re
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -15,6 +16,9 @@ from playwright.async_api import Page, expect
 
 from daemon.cli.demo import drop_example
 from daemon.comfy.simulator import Simulator
+from daemon.words.catalogue import CATALOGUE
+from daemon.words.recorded import recorded, together
+from daemon.words.retelling import RECORDS, in_language
 from ledger.status import Stage
 from tests.browser.acts import PICTURES_SHOWN, until
 from tests.browser.conftest import DESKTOP, PHONE, Opener
@@ -196,3 +200,28 @@ async def test_axe_finds_nothing_serious_in_any_view(
         await page.goto(daemon.url)
         await page.get_by_role("button", name="提交任务").click()
         assert await serious(page, axe) == []
+
+
+async def test_what_records_say_is_told_as_the_command_line_tells_it(
+    daemon: Running, open_page: Opener
+) -> None:
+    english = CATALOGUE["en"]
+    said = [
+        re.sub(r"\{\w+\}", lambda hole: f"<{hole[0]}>", english[key])
+        for key in english
+        if key.startswith(RECORDS)
+    ]
+    said += [
+        together(recorded("absent"), recorded("no_probe"), "CUDA error"),
+        recorded("node", node="2 (SaveImage)", why=recorded("required")),
+        "CUDA error; (nobody knows)",
+    ]
+    async with open_page(daemon.url) as page:
+        told = await page.evaluate(
+            """async (texts) => {
+              const { retold } = await import("/static/retold.js");
+              return texts.map(retold);
+            }""",
+            said,
+        )
+    assert told == [in_language(text, "zh") for text in said]

@@ -1,24 +1,42 @@
-// Texts of records are English; those that are known are told in the language of the page.
+// Texts of records are English; those that are known are told in the language of the page, as the
+// command line does it (daemon/words/retelling.py).
 
-import { t } from "./words.js";
-import { EN } from "./words-en.js";
+import { RECORDED } from "./words-records.js";
+import { currentLanguage } from "./words.js";
 
-const BEGIN = "reason.";
-const patterns = Object.entries(EN)
-  .filter(([key]) => key.startsWith(BEGIN))
-  .map(([key, sentence]) => [key.slice(BEGIN.length), matcher(sentence)]);
+const PLACE = /\{(\w+)\}/g;
+const sentences = RECORDED.map(([english, chinese]) => ({
+  pattern: matcher(english),
+  own: english.replace(PLACE, "").length,
+  chinese,
+})).sort((one, other) => other.own - one.own);
 
 /** What a sentence looks like when it is filled. */
 function matcher(sentence) {
   const plain = sentence.replace(/[.*+?^$()|[\]\\]/g, "\\$&");
-  return new RegExp(`^${plain.replace(/\{(\w+)\}/g, "(?<$1>.+?)")}$`, "s");
+  return new RegExp(`^${plain.replace(PLACE, "(?<$1>.+?)")}$`, "s");
 }
 
 /** Return `text` in the language of the page; what is not known, as a server's own words, as it is. */
 export function retold(text) {
-  for (const [name, pattern] of patterns) {
-    const found = pattern.exec(text);
-    if (found) return t(`reason.${name}`, found.groups ?? {});
-  }
-  return text;
+  return currentLanguage() === "zh" ? inChinese(text) : text;
 }
+
+function inChinese(text) {
+  const whole = sentence(text);
+  if (whole !== null) return whole;
+  const parts = text.split("; ").map((part) => [part, sentence(part)]);
+  if (parts.every(([, told]) => told === null)) return text;
+  return parts.map(([part, told]) => told ?? part).join("；");
+}
+
+function sentence(text) {
+  for (const { pattern, chinese } of sentences) {
+    const found = pattern.exec(text);
+    if (found) return chinese.replace(PLACE, (_, name) => filling(name, found.groups[name]));
+  }
+  return null;
+}
+
+/** `why` is such a sentence itself. */
+const filling = (name, text) => (name === "why" ? inChinese(text) : text);

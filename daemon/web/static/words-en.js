@@ -216,21 +216,4 @@ export const EN = {
   "kindhint.poison":
     "This row may be the cause of the crashes; check its picture and parameters before another run.",
   "kindhint.unknown": "See what happened in the task itself.",
-  "reason.dependency_failed": "dependency: {type} ({task} failed)",
-  "reason.dependency_cancelled": "dependency: {type} ({task} cancelled)",
-  "reason.dependency_gone": "dependency: {type} (no task)",
-  "reason.uncertain":
-    "uncertain: nobody can know whether ComfyUI ran it; a person decides (on_uncertain = \"ask\")",
-  "reason.timeout": "it ran for {minutes} minutes, the limit is {limit}; stopped",
-  "reason.memory": "ran out of memory on {server} again and again",
-  "reason.died": "the server died {count} times while it executed this row",
-  "reason.interrupted": "interrupted in ComfyUI",
-  "reason.no_output": "ComfyUI reports success but names no output file",
-  "reason.ran_nothing": "ComfyUI ran nothing and named the files of another run",
-  "reason.no_message": "ComfyUI reports an error without a message",
-  "reason.inputs_gone": "input files are gone: {files}",
-  "reason.no_picture": "the row names no picture for {column}",
-  "reason.no_first_picture": "the picture of stage one is not there",
-  "reason.server_gone": "server {server} is not in the settings any more",
-  "reason.not_on_server": "the server no longer has {file}",
 };
