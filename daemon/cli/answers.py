@@ -28,10 +28,10 @@ def batch(report: "BatchDocument", words: Words, *, last_failed: Task | None = N
     if report.rerun_of is not None:
         lines.append(words("batch.rerun_of", batch=report.rerun_of))
     if report.held is not None:
-        lines.append(words("batch.held", held=report.held))
+        lines.append(words("batch.held", held=words.named("kind", report.held)))
     if report.status == "failed" and last_failed is not None:
-        error = last_failed.error_message or last_failed.error_kind or ""
-        error = in_language(error, words.language)
+        error = in_language(last_failed.error_message or "", words.language)
+        error = error or words.named("kind", last_failed.error_kind or "")
         why = words("batch.why_failed", task=last_failed.task_id, error=error)
         lines += [printable(why), words("batch.after_failure", batch=report.batch_id)]
     counts = report.statistics

@@ -77,8 +77,8 @@ def _is_open(desk: Desk, batch: Batch) -> bool:
 def _batch_line(desk: Desk, batch_id: str, words: Words) -> BatchLine:
     batch, counts = desk.ledger.batch(batch_id), statistics(desk.ledger.index, batch_id)
     remark, held = "", batch.held is not None
-    if held:
-        remark = words("batch.held", held=batch.held)
+    if batch.held is not None:
+        remark = words("batch.held", held=words.named("kind", batch.held))
     elif batch.status is not BatchStatus.RUNNING:
         remark = words(f"batch.{batch.status.value}")
     elif (eta := eta_of(desk, batch)) is not None:

@@ -37,5 +37,5 @@ def stages_named(
 
 def remark(task: Task, words: Words) -> str:
     """Return the one thing worth saying about where *task* stands."""
-    said = task.error_message or task.blocked_by or task.requested or ""
-    return in_language(said, words.language)
+    said = in_language(task.error_message or task.blocked_by or "", words.language)
+    return said or words.named("request", task.requested or "")

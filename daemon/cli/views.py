@@ -88,7 +88,7 @@ def batches(reports: Sequence[BatchDocument], words: Words) -> str:
             report.batch_id,
             words("batch.archived" if is_archived(report) else f"batch.{report.status}"),
             *(None if is_archived(report) else getattr(report.statistics, name) for name in counts),
-            report.held,
+            words.named("kind", report.held or ""),
         ]
         for report in reports
     ]

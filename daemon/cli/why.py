@@ -75,7 +75,9 @@ def _now(task: Task, words: Words) -> list[str]:
     """Return what the task waits for, when that is not told by its last event."""
     lines: list[str] = []
     if task.requested is not None:
-        lines.append(words("story.still_requested", requested=task.requested))
+        lines.append(
+            words("story.still_requested", requested=words.named("request", task.requested))
+        )
     if task.retry_count:
         lines.append(words("story.see_retries", count=task.retry_count, task=task.task_id))
     return lines

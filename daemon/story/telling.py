@@ -82,6 +82,8 @@ def tell(lines: Sequence[JournalLine], words: Words) -> list[Event]:
         values = happened.values
         if "stage" in values:
             values = values | {"stage": words(f"stage.{values['stage']}")}
+        if "kind" in values:
+            values = values | {"kind": words.named("kind", str(values["kind"]))}
         for name in ("reason", "message"):
             if name in values:
                 values = values | {name: in_language(str(values[name]), words.language)}

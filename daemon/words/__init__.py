@@ -65,6 +65,10 @@ class Words:
             case _:
                 return value
 
+    def named(self, area: str, code: str) -> str:
+        """Return what people call the *code* of a record; one that is not known stays as it is."""
+        return self._sentences.get(f"{area}.{code}", code)
+
     def column(self, key: str) -> str:
         """Return how a reason names a column: as its table does, else by heading and key."""
         heading = self.headings.get(key)

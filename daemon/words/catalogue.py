@@ -16,6 +16,7 @@ from daemon.words import (
     help,  # noqa: A004 - a subject's name
     intake,
     json_text,
+    kinds,
     ledger,
     reasons,
     results,
@@ -37,6 +38,7 @@ SUBJECTS = (
     doctor,
     control,
     story,
+    kinds,
     actions,
     intake,
     reasons,

@@ -1,15 +1,15 @@
 """What keeps work from going on, and what a person does about it."""
 
 ZH: dict[str, str] = {
-    "concern.ledger": "台账写不进去（多半是磁盘满了）：暂不接收也不派发新的行，已在服务器上的照常"
+    "concern.ledger": "台账写不进去（多半是磁盘满了）：暂不接收也不开始新的行，已在服务器上的照常"
     "做完；请为 {path} 腾出空间，之后会自动恢复。",
     "concern.outputs": "结果存不进 {path}：{reason}；请腾出空间或修改权限。结果仍在服务器上，"
     "之后会自动取回。",
     "concern.postponed": "收件夹里的任务暂时收不进来：{reason}；请腾出空间或修改权限，"
     "之后会自动接收。",
     "concern.unmoved": "“{name}”已接收，但移不走，还在收件夹里：请给守护进程的用户写权限"
-    "（chmod -R g+w，或投放者用 umask 002），或自行移走；它的行照常运行。",
-    "concern.unfiled": "“{name}”已有结论，但还在收件夹里，因为写不了报告或移不走：{reason}；"
+    "（chmod -R g+w，或放文件的人使用 umask 002），或自行移走；它的行照常运行。",
+    "concern.unfiled": "“{name}”已处理，但还在收件夹里，因为写不了报告或移不走：{reason}；"
     "请腾出空间或排除障碍，之后会自动移走。",
     "concern.no_job_file": "收件夹里的文件夹“{name}”没有任务文件（.csv .xlsx .json .jsonl），"
     "不会被接收：请把任务文件放进去；若它只是存放图片，可不必理会。",

@@ -2,7 +2,7 @@
 
 ZH: dict[str, str] = {
     "stuck.absent": "任务不在执行器运行列表中：{server} 的队列和历史里都没有它",
-    "stuck.ended": "{server} 上已经结束（{how}），账本里仍是在处理中",
+    "stuck.ended": "{server} 上已经结束（{how}），台账里仍是在处理中",
     "stuck.over_limit": "已运行 {minutes} 分钟，超过上限 {limit} 分钟",
     "stuck.no_progress": "在 {server} 上运行，但已 {minutes} 分钟没有进展",
     "stuck.not_fetched": "在 {server} 上已经完成，结果 {minutes} 分钟还没有取回",

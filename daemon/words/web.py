@@ -54,7 +54,7 @@ ZH: dict[str, str] = {
     "error.key_used.hint": "每个请求请用新的键；重发同一请求才用同一个键。",
     "error.too_many_requests.message": "请求太频繁。",
     "error.too_many_requests.hint": "请在 {seconds} 秒后再试。",
-    "error.too_many_listeners.message": "收听事件的连接太多。",
+    "error.too_many_listeners.message": "接收实时更新的连接太多。",
     "error.too_many_listeners.hint": "请关掉不用的页面后再试。",
     "error.ledger_closed.message": "台账现在不能写入，没有改动：{reason}。",
     "error.ledger_closed.hint": "多半是磁盘满了；腾出空间后会自动恢复。",

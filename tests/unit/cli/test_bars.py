@@ -25,7 +25,7 @@ def test_each_batch_and_each_server_has_a_line_that_says_how_it_stands() -> None
                     done=0,
                     failed=0,
                     total=500,
-                    remark="waits for: missing_node",
+                    remark="waits for: missing node",
                     waits_for_a_person=True,
                 ),
             ),
@@ -39,7 +39,7 @@ def test_each_batch_and_each_server_has_a_line_that_says_how_it_stands() -> None
     batch, held, server, gone, more = lines
     assert batch.startswith("spring-abc234 ━━━")
     assert batch.split()[-7:] == ["5/12", "✗", "1", "≈", "0:40", "–", "1:10"]
-    assert held.rstrip().endswith("0/500 waits for: missing_node")
+    assert held.rstrip().endswith("0/500 waits for: missing node")
     assert server.split()[0] == "gpu-a"
     assert "━" in server
     assert server.rstrip().endswith("2/2 图片合成 青瓷杯")

@@ -164,12 +164,12 @@ def test_reasons_of_the_steps_are_chinese_as_far_as_they_are_known():
     absent = "in neither queue nor history after settling; its folder holds all 2 files"
     assert in_language(absent, "en") == absent
     assert in_language(absent, "zh") == (
-        "等待之后，队列和历史里仍没有它；它的输出文件夹里 2 个文件齐全"
+        "等了一段时间，队列和历史里仍没有它；它的输出文件夹里 2 个文件齐全"
     )
     changed = "in neither queue nor history; the workflow changed; its files are not known"
-    assert in_language(changed, "zh") == "队列和历史里都没有它；工作流已改动；无法知道它的文件"
+    assert in_language(changed, "zh") == "队列和历史里都没有它；工作流已改动；不知道它有哪些文件"
     asked = CATALOGUE["en"]["reason.uncertain"]
-    assert in_language(asked, "zh").startswith("没有人能知道")
+    assert in_language(asked, "zh").startswith("无法确定")
     assert in_language("disk is on fire; reset was requested", "zh") == (
         "disk is on fire；有人要求重置"
     )

@@ -3,6 +3,7 @@
 import ast
 import re
 import string
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,43 @@ def test_no_sentence_has_words_of_the_other_language_but_for_what_it_is_given(se
     assert {key: text for key, text in sentences["zh"].items() if english_in(text)} == {}
 
 
+#: What has another name, by the name that it has everywhere else.
+OTHER_NAMES = {
+    "台账": ("账本", "帐本"),
+    "任务文件": ("作业",),
+    "收件夹": ("收件箱", "投递", "投放"),
+    "重跑": ("重做", "再次运行", "重新运行"),
+    "种子": ("随机种子",),
+    "接任务": ("派发",),
+    "设置": ("配置",),
+    "应答": ("答复", "回答", "响应"),
+    "提示词": ("提示语",),
+    "令牌": ("口令",),
+}
+
+
+def told_in_chinese() -> Iterator[tuple[str, str]]:
+    """Yield every Chinese text for people, with where it stands."""
+    yield from CATALOGUE["zh"].items()
+    yield from SENTENCES["zh"].items()
+    page = DAEMON / "web" / "static" / "words-zh.js"
+    yield from ((page.name, line) for line in page.read_text("utf-8").splitlines())
+    readme = (DAEMON.parent / "README.md").read_text("utf-8")
+    (chinese,) = re.findall("^## 中文.*?(?=^## )", readme, re.MULTILINE | re.DOTALL)
+    yield "README.md", chinese
+
+
+def test_each_thing_has_one_name_in_chinese():
+    found = {
+        (place, other): name
+        for place, text in told_in_chinese()
+        for name, others in OTHER_NAMES.items()
+        for other in others
+        if other in text
+    }
+    assert found == {}
+
+
 def test_both_languages_have_a_heading_for_every_column():
     assert SHOWN["en"].keys() == SHOWN["zh"].keys()
     assert chinese_in("".join(SHOWN["en"].values())) == ""
@@ -110,7 +148,7 @@ def test_every_sentence_is_said_somewhere():
     # put together from records
     made = {"action", "actor", "batch", "column", "error", "stage", "story", "stuck", "table"}
     made |= {"trouble", "intake", "failure", "status", "reason", "ledger", "system", "json"}
-    made |= {"field", "usage"}
+    made |= {"field", "usage", "kind", "request"}
     said = keys_in_code()
     unsaid = {key for key in CATALOGUE["en"] if key.partition(".")[0] not in made} - said
     assert not unsaid

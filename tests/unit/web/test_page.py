@@ -8,6 +8,7 @@ import pytest
 from daemon.retrying import FAILURE_CLASSES
 from daemon.web.page import POLICY
 from daemon.web.page_files import RECORDED_WORDS, read_page
+from daemon.words.catalogue import CATALOGUE
 from ledger.batch import BatchStatus
 from ledger.status import Stage
 from tests.fakes.world import ROOT
@@ -60,6 +61,13 @@ def test_every_sentence_that_the_page_asks_for_is_there_and_none_is_left_over() 
 def test_every_word_of_the_ledger_has_one_for_people(prefix: str, names: list[str]) -> None:
     known = sentences("en").keys()
     assert {f"{prefix}.{name}" for name in names} <= known
+
+
+def test_what_fails_is_called_the_same_on_the_page_and_by_the_command_line() -> None:
+    called = {key: text for key, text in CATALOGUE["zh"].items() if key.startswith("kind.")}
+    on_page = sentences("zh")
+    assert called.keys() & on_page.keys() == {f"kind.{name}" for name in FAILURE_CLASSES}
+    assert {key: on_page[key] for key in called.keys() & on_page.keys()}.items() <= called.items()
 
 
 def test_text_becomes_markup_nowhere() -> None:

@@ -1,0 +1,43 @@
+"""What codes of records are called: why a task failed, what holds a batch, what was asked for."""
+
+ZH: dict[str, str] = {
+    "kind.server_unreachable": "连不上服务器",
+    "kind.rejected": "ComfyUI 拒绝了工作流",
+    "kind.missing_node": "缺少节点",
+    "kind.missing_model": "缺少模型",
+    "kind.missing_input": "服务器丢失了输入图片",
+    "kind.out_of_memory": "显存不足",
+    "kind.execution_error": "执行出错",
+    "kind.interrupted": "在服务器上被中断",
+    "kind.timeout": "运行超时",
+    "kind.bad_input": "输入图片有问题",
+    "kind.bad_output": "结果文件有问题",
+    "kind.lost_by_server": "服务器重启后不记得这个任务",
+    "kind.poison": "多次使服务器崩溃",
+    "kind.server_drained": "服务器都不接新任务",
+    "kind.server_unusable": "服务器版本过旧",
+    "request.cancel": "取消",
+    "request.take_back": "收回",
+    "request.reset": "重置",
+}
+
+EN: dict[str, str] = {
+    "kind.server_unreachable": "no server answers",
+    "kind.rejected": "refused by ComfyUI",
+    "kind.missing_node": "missing node",
+    "kind.missing_model": "missing model",
+    "kind.missing_input": "input lost by the server",
+    "kind.out_of_memory": "out of memory",
+    "kind.execution_error": "execution error",
+    "kind.interrupted": "interrupted on the server",
+    "kind.timeout": "took too long",
+    "kind.bad_input": "bad input picture",
+    "kind.bad_output": "bad result file",
+    "kind.lost_by_server": "lost by the server",
+    "kind.poison": "crashed servers again and again",
+    "kind.server_drained": "all servers are drained",
+    "kind.server_unusable": "the servers are too old",
+    "request.cancel": "cancel",
+    "request.take_back": "take back",
+    "request.reset": "reset",
+}
