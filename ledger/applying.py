@@ -2,13 +2,14 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from time import monotonic
 from typing import TypeAlias
 
 import structlog
 
 from ledger.entry import Transaction
+from ledger.errors import LedgerClosed
 from ledger.index import Index
 from ledger.listeners import Listeners
 from ledger.pending import Pending
@@ -31,22 +32,37 @@ class Applier:
     def __init__(self, index: Index) -> None:
         self._index = index
         self.listeners = Listeners()
-        self._durable: deque[UnderWay] = deque()
+        self._under_way: deque[UnderWay] = deque()
+        self._durable_count = 0  # of those, the oldest
         self._stored: deque[tuple[StoredTasks, Mapping[str, bytes | None]]] = deque()
         self._applying = False
         self._idle = asyncio.Event()
         self._idle.set()
         self.last_seq = index.last_seq
 
-    def take(self, durable: Sequence[UnderWay], last_seq: int) -> None:
-        """Show durable transactions, the last line of which is *last_seq*, in their order.
+    def expect(self, transaction: Transaction, pending: Pending, done: Done) -> None:
+        """Know of a transaction that goes to the disk, after all before it."""
+        self._under_way.append((transaction, pending, done))
+
+    def take(self, count: int, last_seq: int) -> None:
+        """Show the next *count* transactions under way: they are durable up to line *last_seq*.
 
         Each is shown, settled in its pending, and then its committer is woken.
         """
         self.last_seq = last_seq
-        self._durable.extend(durable)
+        self._durable_count += count
         if not self._applying:
             self._apply()
+
+    def refuse(self, count: int, error: LedgerClosed) -> None:
+        """Tell the committers of the next *count* transactions under way that there are none."""
+        durable = [self._under_way.popleft() for _ in range(self._durable_count)]
+        for _ in range(count):
+            _, _, done = self._under_way.popleft()
+            if not done.done():  # else whoever committed it was cancelled
+                done.set_exception(error)
+                done.exception()  # he may be gone; this is no news to the loop
+        self._under_way.extendleft(reversed(durable))
 
     def read_from(self, stored: StoredTasks, changed: Mapping[str, bytes | None]) -> None:
         """Let go of finished tasks that the store has, once all is applied that it has."""
@@ -60,8 +76,9 @@ class Applier:
     def _apply(self) -> None:
         self._applying = True
         until = monotonic() + SLICE_SECONDS
-        while self._durable:
-            transaction, pending, done = self._durable.popleft()
+        while self._durable_count:
+            transaction, pending, done = self._under_way.popleft()
+            self._durable_count -= 1
             if len(transaction.records) > SLICE:
                 self._idle.clear()
                 self._apply_slice(changes_of(transaction), (transaction, pending, done))
@@ -72,7 +89,7 @@ class Applier:
                 pending.settle(record)
             self._tell(transaction)
             _wake(done)
-            if monotonic() > until and self._durable:
+            if monotonic() > until and self._durable_count:
                 self._idle.clear()
                 asyncio.get_running_loop().call_soon(self._apply)
                 return

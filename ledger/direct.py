@@ -115,7 +115,7 @@ class DirectLedger(Reading):
         for record in records:
             write_set.add(record)
         transaction = transaction_with(
-            records, write_set.encoded, op, actor, reason=reason, evidence=evidence
+            records, tuple(write_set.encoded), op, actor, reason=reason, evidence=evidence
         )
         if not self._writable:
             raise LedgerClosed("the ledger takes no changes: it is not open, or a write failed")

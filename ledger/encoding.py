@@ -37,6 +37,11 @@ def encode_author(actor: str, op: str) -> bytes:
     return b'"actor":%b,"op":%b' % (encode(actor), encode(op))
 
 
-def encode_evidence(evidence: Mapping[str, Json] | None) -> bytes:
-    """Return what speaks for a change, or ``null``."""
-    return b"null" if evidence is None else encode(dict(evidence))
+#: What ``encode_why`` returns when there is neither.
+NO_REASON = b'"reason":null,"evidence":null'
+
+
+def encode_why(reason: str | None, evidence: Mapping[str, Json] | None) -> bytes:
+    """Return why something changes, and what speaks for it, as members of a JSON object."""
+    known = None if evidence is None else dict(evidence)
+    return b'"reason":%b,"evidence":%b' % (encode(reason), encode(known))

@@ -1,13 +1,13 @@
 """One change to the ledger: what a commit is made of, and what a line of the journal says."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TypeAlias
 
 import msgspec
 import orjson
 
 from ledger.batch import Batch
-from ledger.encoding import encode, encode_author, encode_evidence
+from ledger.encoding import NO_REASON, encode, encode_author, encode_why
 from ledger.task import Json, Task
 
 #: The meta section whose records say that a task (``key``) moved to ``archive/`` (``value``: the
@@ -40,15 +40,20 @@ class Meta(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 Record: TypeAlias = Task | Batch | Meta
 
 
-class Transaction(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Changes that count together or not at all, with who made them and why."""
+class Transaction(msgspec.Struct, frozen=True, gc=False):
+    """Changes that count together or not at all, with who made them and why.
+
+    Made by ``transaction_of``: what a store writes is encoded once for all.
+    """
 
     records: tuple[Record, ...]
-    encoded: tuple[bytes, ...]  # the records as JSON, in the same order: encoded once for all
     op: str  # noun.past_verb: task.accepted, task.submitted, batch.held
-    actor: str = "daemon"
-    reason: str | None = None
-    evidence: Mapping[str, Json] | None = None
+    actor: str
+    reason: str | None
+    evidence: Mapping[str, Json] | None
+    encoded: tuple[bytes, ...]  # the records as JSON, in the same order
+    author: bytes  # actor and op, as members of a JSON object
+    why: bytes  # reason and evidence, likewise
 
 
 def as_json(value: object) -> bytes:
@@ -57,7 +62,7 @@ def as_json(value: object) -> bytes:
     Raises ValueError for what a store could not write, such as half a surrogate pair.
     """
     try:
-        if isinstance(value, Meta):
+        if type(value) is Meta:
             orjson.dumps(value.value)  # the snapshot's writer; it is stricter with great numbers
         return encode(value)
     except (TypeError, ValueError, OverflowError) as error:
@@ -72,13 +77,13 @@ def transaction_of(
     evidence: Mapping[str, Json] | None = None,
 ) -> Transaction:
     """Return the transaction of these records; raises ValueError as ``as_json``."""
-    encoded = [as_json(record) for record in records]
+    encoded = tuple(as_json(record) for record in records)
     return transaction_with(records, encoded, op, actor, reason=reason, evidence=evidence)
 
 
 def transaction_with(
     records: tuple[Record, ...],
-    encoded: Iterable[bytes],
+    encoded: tuple[bytes, ...],
     op: str,
     actor: str,
     *,
@@ -87,18 +92,8 @@ def transaction_with(
 ) -> Transaction:
     """Return the same of records that ``as_json`` has *encoded* already."""
     try:
-        encode_author(actor, op)
-        if reason is not None:
-            encode(reason)
-        if evidence is not None:
-            encode_evidence(evidence)
+        author = encode_author(actor, op)
+        why = NO_REASON if reason is None and evidence is None else encode_why(reason, evidence)
     except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"not to be written as JSON: {error}") from error
-    return Transaction(
-        records=records,
-        encoded=tuple(encoded),
-        op=op,
-        actor=actor,
-        reason=reason,
-        evidence=evidence,
-    )
+    return Transaction(records, op, actor, reason, evidence, encoded, author, why)

@@ -13,7 +13,7 @@ from ledger.entry import ARCHIVED, Meta, Record
 from ledger.errors import UnknownRecord
 from ledger.families import Families
 from ledger.fingerprints import Fingerprints
-from ledger.open_tasks import OpenTasks, stands_alike
+from ledger.open_tasks import OpenTasks
 from ledger.shelf import TaskKeys, decode_task
 from ledger.state import State, apply
 from ledger.status import OPEN_STAGES, Stage
@@ -46,10 +46,9 @@ class Index:
                 self._forget(record.key)
             apply(self._state, record, encoded)
             return
-        tasks = self._state.tasks
-        before = tasks.open_task(record.task_id)
-        if before is not None and stands_alike(before, record):
-            tasks.replace(record)
+        # Most are the next version of a task that stays where it is found. Waiting ones are not:
+        # they are ordered, and counted when blocked.
+        if record.stage is not Stage.WAITING and self._state.tasks.go_on(record):
             if record.metadata.table_row is not None:
                 self._note_outbox(record)
             return

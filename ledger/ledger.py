@@ -6,17 +6,16 @@ file cached, and less than a thread would. Its bytes are held against their chec
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from time import monotonic
 
 import structlog
 
-from ledger.applying import Applier, Done, UnderWay
+from ledger.applying import Applier, Done
 from ledger.archiving import rows_to_archive
 from ledger.backend import Backend
-from ledger.entry import ARCHIVED, Meta, Record, Transaction, transaction_with
+from ledger.entry import ARCHIVED, Meta, Record, Transaction, as_json, transaction_with
 from ledger.errors import LedgerClosed, UnknownRecord
 from ledger.index import Index
 from ledger.listeners import KINDS, Kind, Listener
@@ -46,7 +45,6 @@ class Ledger(Reading):
         self._backend = backend
         self._numbering = Numbering()
         self._writable = False
-        self._under_way: deque[UnderWay] = deque()
         self._load(Index(State()))
 
     def _load(self, index: Index) -> None:
@@ -109,43 +107,49 @@ class Ledger(Reading):
         """
         if not records:
             raise ValueError("a transaction has at least one record")
+        write_set: WriteSet | None = None
+        if len(records) == 1 and not self._checking.locked():
+            encoded: tuple[bytes, ...] = (as_json(records[0]),)
+        else:
+            write_set = await self._check(records)
+            encoded = tuple(write_set.encoded)
+        transaction = transaction_with(
+            records, encoded, op, actor, reason=reason, evidence=evidence
+        )
+        # From the end of the check until it is counted in nobody else has a turn.
+        pending = self._pending
+        if not self._writable or (write_set is not None and write_set.pending is not pending):
+            raise LedgerClosed("the ledger takes no changes: it is not open, or a write failed")
+        if write_set is None:
+            pending.add(records[0])
+        else:
+            pending.take(write_set)
+        done: Done = asyncio.get_running_loop().create_future()
+        self._backend.append(transaction)
+        self._applier.expect(transaction, pending, done)
+        await done
+
+    async def _check(self, records: Sequence[Record]) -> WriteSet:
+        """Check the records of a transaction together; each may follow from one before it."""
         if len(records) > RECORDS_AT_ONCE or self._checking.locked():
             async with self._checking:  # others wait until all of a large one is checked
                 write_set = WriteSet(self._pending)
                 await in_slices(map(write_set.add, records))
-        else:
-            write_set = WriteSet(self._pending)
-            for record in records:
-                write_set.add(record)
-        transaction = transaction_with(
-            records, write_set.encoded, op, actor, reason=reason, evidence=evidence
-        )
-        # checked just now: nobody else has had a turn since, nor has one until it is counted in
-        pending = self._pending
-        if not self._writable or write_set.pending is not pending:
-            raise LedgerClosed("the ledger takes no changes: it is not open, or a write failed")
-        pending.take(write_set)
-        done: Done = asyncio.get_running_loop().create_future()
-        self._backend.append(transaction)
-        self._under_way.append((transaction, pending, done))
-        await done
+                return write_set
+        write_set = WriteSet(self._pending)
+        for record in records:
+            write_set.add(record)
+        return write_set
 
     def _written(self, transactions: Sequence[Transaction], outcome: int | LedgerClosed) -> None:
         """Go on with the oldest transactions under way, which these are."""
-        told = [self._under_way.popleft() for _ in transactions]
         if isinstance(outcome, int):
-            self._applier.take(told, outcome)
+            self._applier.take(len(transactions), outcome)
             return
-        for _, _, done in told:
-            self._end_writing(outcome, done)
-
-    def _end_writing(self, error: LedgerClosed, done: asyncio.Future[None]) -> None:
         if self._writable:
-            log.error("ledger.writing_ended", error=str(error))
+            log.error("ledger.writing_ended", error=str(outcome))
         self._writable = False
-        if not done.done():  # else whoever committed it was cancelled
-            done.set_exception(error)
-            done.exception()  # he may be gone; this is no news to the loop
+        self._applier.refuse(len(transactions), outcome)
 
     def new_task_ids(self, workflow_type: str, at: str, count: int = 1) -> list[str]:
         """Return ids never given before: ``img_``/``vid_`` + UTC day of *at* + running number.

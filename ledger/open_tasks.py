@@ -77,9 +77,3 @@ class OpenTasks:
     def waiting_types(self, batch_id: str) -> list[str]:
         """Return the workflow types that have waiting tasks in the batch."""
         return self._waiting.types(batch_id)
-
-
-def stands_alike(before: Task, now: Task) -> bool:
-    """Say whether the next version of an open task is found in the same places, as most are."""
-    same = before.stage is now.stage and before.server == now.server
-    return same and now.stage is not Stage.WAITING  # those are ordered, and counted when blocked

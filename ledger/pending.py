@@ -1,11 +1,10 @@
 """Changes that were checked but are not yet durable; the next check must know them."""
 
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from ledger.batch import Batch
 from ledger.entry import Record, as_json
 from ledger.errors import Conflict, IllegalMove
-from ledger.index import Index
 from ledger.status import MOVES, OPEN_STAGES, STATUS_OF
 from ledger.task import Task
 
@@ -14,32 +13,46 @@ Family: TypeAlias = tuple[str, str]
 Opening: TypeAlias = tuple[str | None, Task]
 
 
-class WriteSet:
-    """What one transaction would change; it leaves no trace until ``Pending.take``."""
+class Known(Protocol):
+    """What a check asks: the newest version of each record, and what is open in a family."""
 
-    __slots__ = ("batches", "encoded", "open", "pending", "tasks")
+    def find_task(self, task_id: str) -> Task | None:
+        """Return the task or None."""
+        ...
 
-    def __init__(self, pending: "Pending") -> None:
-        self.pending = pending
-        self.encoded: list[bytes] = []  # as JSON, all that was added
+    def find_batch(self, batch_id: str) -> Batch | None:
+        """Return the batch or None."""
+        ...
+
+    def open_of_family(self, family: Family) -> str | None:
+        """Return the id of the family's open task, or None."""
+        ...
+
+
+class Overlay:
+    """Checked records, seen in place of those below them."""
+
+    __slots__ = ("_below", "batches", "open", "tasks")
+
+    def __init__(self, below: Known) -> None:
+        self._below = below
         self.tasks: dict[str, Task] = {}
         self.batches: dict[str, Batch] = {}
         self.open: dict[Family, Opening] = {}
 
     def add(self, record: Record) -> None:
-        """Check *record* against all before it, and encode it.
+        """Check *record* against all before it, and count it in.
 
-        Raises Conflict, IllegalMove, and ValueError as ``as_json``.
+        Raises, with nothing changed: Conflict, IllegalMove.
         """
         if isinstance(record, Task):
-            self._check_task(record)
+            self._add_task(record)
         elif isinstance(record, Batch):
-            self._check_batch(record)
-        self.encoded.append(as_json(record))
+            self._add_batch(record)
 
-    def _check_task(self, task: Task) -> None:
+    def _add_task(self, task: Task) -> None:
         task_id, stage = task.task_id, task.stage
-        known = self.tasks.get(task_id) or self.pending.find_task(task_id)
+        known = self.tasks.get(task_id) or self._below.find_task(task_id)
         if task.version != (1 if known is None else known.version + 1):
             raise _does_not_follow(task_id, task, known)
         if task.status is not STATUS_OF[stage]:
@@ -59,16 +72,16 @@ class WriteSet:
             self._open_or_close(task)
         self.tasks[task_id] = task
 
-    def _check_batch(self, batch: Batch) -> None:
+    def _add_batch(self, batch: Batch) -> None:
         batch_id = batch.batch_id
-        known = self.batches.get(batch_id) or self.pending.find_batch(batch_id)
+        known = self.find_batch(batch_id)
         if batch.version != (1 if known is None else known.version + 1):
             raise _does_not_follow(batch_id, batch, known)
         self.batches[batch_id] = batch
 
     def _open_or_close(self, task: Task) -> None:
         family = task.family
-        other = self.open[family][0] if family in self.open else self.pending.open_of(family)
+        other = self.open_of_family(family)
         if task.stage in OPEN_STAGES:
             if other not in (None, task.task_id):
                 raise Conflict(f"task {task.task_id}: {other} of the same row and type is open")
@@ -76,52 +89,65 @@ class WriteSet:
         elif other == task.task_id:
             self.open[family] = (None, task)
 
+    def find_task(self, task_id: str) -> Task | None:
+        """Return the newest version of the task, from here or from below."""
+        return self.tasks.get(task_id) or self._below.find_task(task_id)
 
-class Pending:
+    def find_batch(self, batch_id: str) -> Batch | None:
+        """Return the newest version of the batch, from here or from below."""
+        return self.batches.get(batch_id) or self._below.find_batch(batch_id)
+
+    def open_of_family(self, family: Family) -> str | None:
+        """Return the id of the family's open task by all that is here and below, or None."""
+        if family in self.open:
+            return self.open[family][0]
+        return self._below.open_of_family(family)
+
+
+class Pending(Overlay):
     """The index as it will be once everything under way is on disk."""
 
-    def __init__(self, index: Index) -> None:
-        self._index = index
-        self._tasks: dict[str, Task] = {}
-        self._batches: dict[str, Batch] = {}
-        self._open: dict[Family, Opening] = {}
+    __slots__ = ()
 
-    def take(self, write_set: WriteSet) -> None:
+    def take(self, write_set: "WriteSet") -> None:
         """Count in a checked transaction that goes to the disk now."""
-        self._tasks.update(write_set.tasks)
-        if write_set.batches:
-            self._batches.update(write_set.batches)
-        if write_set.open:
-            self._open.update(write_set.open)
+        self.tasks.update(write_set.tasks)
+        self.batches.update(write_set.batches)
+        self.open.update(write_set.open)
 
     def settle(self, record: Record) -> None:
         """Forget *record*: the index has it now."""
         if isinstance(record, Task):
-            if self._tasks.get(record.task_id) is record:
-                del self._tasks[record.task_id]
-            if self._open:
+            if self.tasks.get(record.task_id) is record:
+                del self.tasks[record.task_id]
+            if self.open:
                 self._settle_family(record)
-        elif isinstance(record, Batch) and self._batches.get(record.batch_id) is record:
-            del self._batches[record.batch_id]
+        elif isinstance(record, Batch) and self.batches.get(record.batch_id) is record:
+            del self.batches[record.batch_id]
 
     def _settle_family(self, task: Task) -> None:
         family = task.family
-        if family in self._open and self._open[family][1] is task:
-            del self._open[family]
+        if family in self.open and self.open[family][1] is task:
+            del self.open[family]
 
-    def find_task(self, task_id: str) -> Task | None:
-        """Return the newest version of the task, durable or under way."""
-        return self._tasks.get(task_id) or self._index.find_task(task_id)
 
-    def find_batch(self, batch_id: str) -> Batch | None:
-        """Return the newest version of the batch, durable or under way."""
-        return self._batches.get(batch_id) or self._index.find_batch(batch_id)
+class WriteSet(Overlay):
+    """What a transaction of several records would change; no trace until ``Pending.take``."""
 
-    def open_of(self, family: Family) -> str | None:
-        """Return the family's open task, durable or under way."""
-        if family in self._open:
-            return self._open[family][0]
-        return self._index.open_of_family(family)
+    __slots__ = ("encoded", "pending")
+
+    def __init__(self, pending: Pending) -> None:
+        super().__init__(pending)
+        self.pending = pending
+        self.encoded: list[bytes] = []  # as JSON, all that was added
+
+    def add(self, record: Record) -> None:
+        """Check *record* against all before it, count it in, and encode it.
+
+        Raises Conflict, IllegalMove, and ValueError as ``as_json``.
+        """
+        super().add(record)
+        self.encoded.append(as_json(record))
 
 
 def _does_not_follow(record_id: str, record: Task | Batch, known: Task | Batch | None) -> Conflict:

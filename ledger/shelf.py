@@ -87,9 +87,18 @@ class Shelf(Mapping[str, Task]):
         """Hold *task*, *encoded* as JSON, in place of its version before; say whether it is new."""
         return self._hold(task.task_id, task if task.stage in OPEN_STAGES else encoded)
 
-    def replace(self, task: Task) -> None:
-        """Hold the next version of an open task; it is open, too."""
+    def go_on(self, task: Task) -> bool:
+        """Hold the next version of an open task that keeps its stage and server.
+
+        Returns False, with nothing changed, for any other task.
+        """
+        before = self._here.get(task.task_id)
+        if not isinstance(before, Task):
+            return False
+        if before.stage is not task.stage or before.server != task.server:
+            return False
         self._here[task.task_id] = task
+        return True
 
     def put_encoded(self, task_id: str, encoded: bytes) -> None:
         """Hold a finished task given as JSON."""

@@ -4,16 +4,13 @@
 seq of its first line as ``tx``; its last line carries ``n``, the number of lines.
 """
 
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 from isal.isal_zlib import crc32
 
-from ledger import encoding
 from ledger.batch import Batch
-from ledger.encoding import encode_author, encode_evidence
 from ledger.entry import Meta, Record, Transaction
 from ledger.task import Json, Task
 
@@ -63,17 +60,27 @@ def encode(transaction: Transaction, first_seq: int, at: str) -> list[bytes]:
 
 def encode_all(transactions: Sequence[Transaction], first_seq: int, at: str) -> list[bytes]:
     """Return the lines of transactions that follow one another, as ``encode`` those of one."""
-    seq = first_seq
+    seq, stamp = first_seq, at.encode()
     lines: list[bytes] = []
     for transaction in transactions:
-        tx, count = seq, len(transaction.records)
-        said, why = _said(at, transaction.actor, transaction.op), _why(transaction)
-        for record, encoded in zip(transaction.records, transaction.encoded, strict=True):
-            number = b',"n":%d' % count if seq - tx == count - 1 else b""
-            body = _LINE % (seq, said, tx, number, _KINDS[type(record)], encoded, why)
+        records, encoded = transaction.records, transaction.encoded
+        if len(records) == 1:  # as most have
+            kind, author, why = _KINDS[type(records[0])], transaction.author, transaction.why
+            body = _ONLY_LINE % (seq, stamp, author, seq, kind, encoded[0], why)
             lines.append(sealed(body))
-            seq += 1
+        else:
+            lines += _lines_of(transaction, seq, stamp)
+        seq += len(records)
     return lines
+
+
+def _lines_of(transaction: Transaction, tx: int, stamp: bytes) -> Iterator[bytes]:
+    last, author, why = tx + len(transaction.records) - 1, transaction.author, transaction.why
+    changes = zip(transaction.records, transaction.encoded, strict=True)
+    for seq, (record, encoded) in enumerate(changes, tx):
+        number = b"" if seq < last else b',"n":%d' % len(transaction.records)
+        kind = _KINDS[type(record)]
+        yield sealed(_LINE % (seq, stamp, author, tx, number, kind, encoded, why))
 
 
 def sealed(body: bytes) -> bytes:
@@ -124,18 +131,6 @@ def first_seq_of(path: Path) -> int | None:
     return int(digits) if digits.isdecimal() else None
 
 
-_NO_REASON = b',"reason":null,"evidence":null'
-_LINE = b'{"seq":%d,%b,"tx":%d%b,"%b":%b%b'
+_ONLY_LINE = b'{"seq":%d,"at":"%b",%b,"tx":%d,"n":1,"%b":%b,%b'
+_LINE = b'{"seq":%d,"at":"%b",%b,"tx":%d%b,"%b":%b,%b'
 _KINDS: dict[type[Record], bytes] = {Task: b"task", Batch: b"batch", Meta: b"meta"}
-
-
-@lru_cache(maxsize=256)
-def _said(at: str, actor: str, op: str) -> bytes:
-    return b'"at":"%b",%b' % (at.encode(), encode_author(actor, op))
-
-
-def _why(transaction: Transaction) -> bytes:
-    if transaction.reason is None and transaction.evidence is None:
-        return _NO_REASON
-    reason = encoding.encode(transaction.reason)
-    return b',"reason":%b,"evidence":%b' % (reason, encode_evidence(transaction.evidence))

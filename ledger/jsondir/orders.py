@@ -30,10 +30,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Group(msgspec.Struct, frozen=True):
-    """Transactions that arrived together, with so many records."""
+    """Transactions that arrived together."""
 
     transactions: Sequence[Transaction]
-    records_count: int
     answer: Answer
 
 

@@ -93,11 +93,12 @@ class Changes:
     def take(self, transactions: Iterable[Transaction]) -> None:
         """Take in durable transactions, in their order."""
         for transaction in transactions:
-            for record, encoded in zip(transaction.records, transaction.encoded, strict=True):
-                if isinstance(record, Task):
-                    self.tasks[record.task_id] = encoded
-                else:
-                    self.add(record, encoded)
+            records, encoded = transaction.records, transaction.encoded
+            if len(records) == 1 and isinstance(records[0], Task):  # as most are
+                self.tasks[records[0].task_id] = encoded[0]
+                continue
+            for place, record in enumerate(records):
+                self.add(record, encoded[place])
 
     def follow(self, later: "Changes") -> None:
         """Take in the changes that came after these."""

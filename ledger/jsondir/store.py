@@ -62,7 +62,6 @@ class JsonDirBackend:
         self._writer: Writer | None = None
         self._compactor: Compactor | None = None
         self._gathering: list[Transaction] = []
-        self._gathered_count = 0  # records in them
         self._committed = committed
         self._written: Written = _tell_nobody
 
@@ -140,11 +139,9 @@ class JsonDirBackend:
         if not self._gathering:
             asyncio.get_running_loop().call_soon(self._hand_over)
         self._gathering.append(transaction)
-        self._gathered_count += len(transaction.records)
 
     def _hand_over(self) -> None:
         gathered, self._gathering = self._gathering, []
-        records_count, self._gathered_count = self._gathered_count, 0
         if not gathered:
             return
         loop, began = asyncio.get_running_loop(), monotonic()
@@ -160,7 +157,7 @@ class JsonDirBackend:
         if self._writer is None:
             self._written(gathered, LedgerClosed("the ledger is closed"))
         else:
-            self._writer.write(Group(gathered, records_count, answer))
+            self._writer.write(Group(gathered, answer))
 
     async def compact(self) -> None:
         """Close the journal, fold it into the snapshot, archive it; see ``Backend.compact``."""

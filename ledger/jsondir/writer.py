@@ -12,7 +12,6 @@ from datetime import datetime
 import structlog
 
 from ledger.backend import Snapshotted
-from ledger.entry import Transaction
 from ledger.errors import LedgerClosed, LedgerDamaged
 from ledger.jsondir.compactor import Compactor
 from ledger.jsondir.files import Disk
@@ -114,22 +113,32 @@ class Writer(threading.Thread):
         """Append what arrived together with one sync, and answer each group."""
         if not groups:
             return
-        transactions = [each for group in groups for each in group.transactions]
         at, before_bytes = to_timestamp(self._now()), self._journal.size_bytes
-        if self._failure is None:
-            self._append(transactions, at)
-        for group in groups:
-            self._next_seq += group.records_count if self._failure is None else 0
-            group.answer(self._failure or self._next_seq - 1)
-        if self._failure is None:  # nobody waits for the rest
-            self._folding.take(transactions, self._journal.size_bytes - before_bytes)
-            self._journal.note(transactions, at)
+        last_seqs = self._append(groups, at) if self._failure is None else []
+        if self._failure is not None:
+            for group in groups:
+                group.answer(self._failure)
+            return
+        for group, last_seq in zip(groups, last_seqs, strict=True):
+            group.answer(last_seq)
+        # The loop wakes up meanwhile; it must not find that Python is still busy here.
+        transactions = [each for group in groups for each in group.transactions]
+        self._folding.take(transactions, self._journal.size_bytes - before_bytes)
+        self._journal.note(transactions, at)
 
-    def _append(self, transactions: list[Transaction], at: str) -> None:
+    def _append(self, groups: list[Group], at: str) -> list[int]:
+        """Return the seq of each group's last line."""
+        lines: list[bytes] = []
+        last_seqs: list[int] = []
         try:
-            self._journal.append(encode_all(transactions, self._next_seq, at))
-        except Exception as error:  # noqa: BLE001 - whatever it was, nothing of the group counts
+            for group in groups:
+                lines += encode_all(group.transactions, self._next_seq + len(lines), at)
+                last_seqs.append(self._next_seq + len(lines) - 1)
+            self._journal.append(lines)
+            self._next_seq += len(lines)
+        except Exception as error:  # noqa: BLE001 - whatever it was, nothing of the groups counts
             self._fail(error)
+        return last_seqs
 
     def _fail(self, error: Exception) -> None:
         """End writing; try to take back at once what was not acknowledged."""

@@ -5,6 +5,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
@@ -97,4 +98,4 @@ class Committers:
 
 def into(ledger: Ledger) -> Commit:
     """Return what commits a task to the ledger."""
-    return lambda task: ledger.commit(task, op="task.published")
+    return partial(ledger.commit, op="task.published")
