@@ -7,10 +7,8 @@ from typing import Self
 
 import msgspec
 
-from ledger.entry import Transaction
 from ledger.jsondir.files import Disk
 from ledger.jsondir.journals import JournalPlace
-from ledger.task import Task
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -64,13 +62,9 @@ class OpenJournal:
             raise
         self._lines_count += len(lines)
 
-    def note(self, transactions: Sequence[Transaction], at: str) -> None:
-        """Remember what the lines just appended tell of."""
-        self._task_ids += [
-            record.task_id if isinstance(record, Task) else None
-            for transaction in transactions
-            for record in transaction.records
-        ]
+    def note(self, task_ids: Sequence[str | None], at: str) -> None:
+        """Remember what the lines just appended tell of: a task each, or None."""
+        self._task_ids += task_ids
         self._last_at = at
 
     @property

@@ -90,15 +90,20 @@ class Changes:
             for task_id in claimed_ids(record):
                 self.claimed[task_id.rpartition("_")[0]] = task_id
 
-    def take(self, transactions: Iterable[Transaction]) -> None:
-        """Take in durable transactions, in their order."""
+    def take(self, transactions: Iterable[Transaction]) -> list[str | None]:
+        """Take in durable transactions, in their order; return each record's task, if any."""
+        task_ids: list[str | None] = []
         for transaction in transactions:
             records, encoded = transaction.records, transaction.encoded
             if len(records) == 1 and isinstance(records[0], Task):  # as most are
-                self.tasks[records[0].task_id] = encoded[0]
+                task_id = records[0].task_id
+                self.tasks[task_id] = encoded[0]
+                task_ids.append(task_id)
                 continue
             for place, record in enumerate(records):
                 self.add(record, encoded[place])
+                task_ids.append(record.task_id if isinstance(record, Task) else None)
+        return task_ids
 
     def follow(self, later: "Changes") -> None:
         """Take in the changes that came after these."""

@@ -3,6 +3,7 @@
 It is told what to do through a queue and answers through callbacks, so nothing here is shared.
 """
 
+import contextlib
 import queue
 import threading
 from collections.abc import Callable
@@ -102,12 +103,11 @@ class Writer(threading.Thread):
         """Return all that is in the inbox; wait for something, or until a snapshot is due."""
         messages: list[Message] = []
         wait_seconds = self._folding.seconds_left() if self._may_fold() else None
-        try:
+        with contextlib.suppress(queue.Empty):
             messages.append(self._inbox.get(timeout=wait_seconds))
-            while True:
+            while not self._inbox.empty():
                 messages.append(self._inbox.get_nowait())
-        except queue.Empty:
-            return messages
+        return messages
 
     def _write_groups(self, groups: list[Group]) -> None:
         """Append what arrived together with one sync, and answer each group."""
@@ -121,10 +121,11 @@ class Writer(threading.Thread):
             return
         for group, last_seq in zip(groups, last_seqs, strict=True):
             group.answer(last_seq)
-        # The loop wakes up meanwhile; it must not find that Python is still busy here.
-        transactions = [each for group in groups for each in group.transactions]
-        self._folding.take(transactions, self._journal.size_bytes - before_bytes)
-        self._journal.note(transactions, at)
+        # While the loop wakes up; it would sleep again if it found Python busy here for longer.
+        written_bytes = self._journal.size_bytes - before_bytes
+        for group in groups:
+            self._journal.note(self._folding.take(group.transactions, written_bytes), at)
+            written_bytes = 0
 
     def _append(self, groups: list[Group], at: str) -> list[int]:
         """Return the seq of each group's last line."""

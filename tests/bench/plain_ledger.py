@@ -1,10 +1,11 @@
 """The floor under a commit: the promised work of one, and nothing else.
 
-Contract §5 and the ledger's promises ask for this of each change: its version and its move are
-checked against the newest record, the whole record becomes a line with a checksum, all who wait
-share one write and one sync in a thread, what is durable is shown, and each goes on. Here it is as
-straight as Python says it: one kind of record in one dict, no families, counts or queues, nobody
-told, no snapshot, no archive, nothing that a failed write would need.
+Contract §5 and the ledger's promises ask for this of each change: its version, its move and whose
+it is are checked against the newest record, the whole record becomes a line with a checksum, all
+who wait share one write and one sync in a thread, the next snapshot knows of it, what is durable is
+shown, and each goes on. Here it is as straight as Python says it: one kind of record in one dict,
+no families, counts or queues, nobody told, no snapshot written, no archive, nothing that a failed
+write would need.
 """
 
 import asyncio
@@ -35,13 +36,15 @@ class PlainLedger:
         self.shown: dict[str, Task] = {}
         self._gathered: list[Waiting] = []
         self._arrived: deque[list[Waiting]] = deque()
+        self._changes: dict[str, bytes] = {}  # for the next snapshot
         self._seq = 0
 
     async def commit(self, task: Task) -> None:
         known = self._newest.get(task.task_id)
         if known is not None:
             moves = task.stage is known.stage or task.stage in MOVES[known.stage]
-            if task.version != known.version + 1 or not moves:
+            same = task.row_id == known.row_id and task.workflow_type == known.workflow_type
+            if task.version != known.version + 1 or not (moves and same):
                 raise Conflict(task.task_id)
         self._newest[task.task_id] = task
         loop = asyncio.get_running_loop()
@@ -70,11 +73,14 @@ class PlainLedger:
         os.write(self._fd, b"".join(lines))
         os.fdatasync(self._fd)
         loop.call_soon_threadsafe(self._show, gathered)
+        for task, encoded, _ in gathered:
+            self._changes[task.task_id] = encoded
 
     def _show(self, gathered: list[Waiting]) -> None:
         for task, _, done in gathered:
             self.shown[task.task_id] = task
-            done.set_result(None)
+            if not done.done():  # else whoever committed it was cancelled
+                done.set_result(None)
 
     def close(self) -> None:
         self._thread.shutdown()
