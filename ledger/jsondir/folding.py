@@ -57,16 +57,19 @@ class Folding:
 
     # -- what there is to fold -------------------------------------------------------------------
 
-    def take(self, transactions: Sequence[Transaction], written_bytes: int) -> Sequence[str | None]:
-        """Count in transactions that are durable now, in so many bytes of the journal.
+    def take(self, transactions: Sequence[Transaction]) -> Sequence[str | None]:
+        """Count in transactions that are durable now.
 
         Returns the id of each record's task, None for one that is of no task.
         """
         if not self._changes:
             soon = time.monotonic() + self._limits.snapshot_seconds
             self._not_before = max(self._not_before, soon)
-        self._unfolded_bytes += written_bytes
         return self._changes.take(transactions)
+
+    def note_growth(self, written_bytes: int) -> None:
+        """Know that the journal is so much longer."""
+        self._unfolded_bytes += written_bytes
 
     def take_closed(self, place: JournalPlace, told: Told | None) -> None:
         """Count in a journal that gets no more lines; without *told* it will be read."""

@@ -119,13 +119,10 @@ class Writer(threading.Thread):
             for group in groups:
                 group.answer(self._failure)
             return
+        self._folding.note_growth(self._journal.size_bytes - before_bytes)
         for group, last_seq in zip(groups, last_seqs, strict=True):
+            self._journal.note(self._folding.take(group.transactions), at)
             group.answer(last_seq)
-        # While the loop wakes up; it would sleep again if it found Python busy here for longer.
-        written_bytes = self._journal.size_bytes - before_bytes
-        for group in groups:
-            self._journal.note(self._folding.take(group.transactions, written_bytes), at)
-            written_bytes = 0
 
     def _append(self, groups: list[Group], at: str) -> list[int]:
         """Return the seq of each group's last line."""
