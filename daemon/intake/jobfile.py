@@ -23,7 +23,6 @@ from daemon.intake.grid import (
 )
 from daemon.intake.json_text import loads, too_large
 from daemon.intake.reasons import Reason, because, shown
-from daemon.intake.workbook import read_workbook
 from ledger.task import Json
 
 MAX_JOB_FILE_BYTES = 32 * 1024 * 1024  # reading takes some ten times that
@@ -218,13 +217,19 @@ def object_row(number: int, item: Json, names: dict[str, str]) -> RawRow:
     return RawRow(line=number, ordinal=number, values=values, problem=problem)
 
 
+def _read_workbook(data: bytes, known: frozenset[str]) -> JobFile:
+    from daemon.intake.workbook import read_workbook  # noqa: PLC0415 - openpyxl is 5 MB and slow
+
+    return read_workbook(data, known)
+
+
 def _as_json(item: Json) -> str:
     return msgspec.json.encode(item).decode(errors="replace")[:_SHOWN_CHARACTERS]
 
 
 _READERS: dict[str, Callable[[bytes, frozenset[str]], JobFile]] = {
     ".csv": _read_csv,
-    ".xlsx": read_workbook,
+    ".xlsx": _read_workbook,
     ".json": _read_json,
     ".jsonl": _read_jsonl,
 }

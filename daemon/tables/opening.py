@@ -13,7 +13,6 @@ from daemon.tables.feishu_bitable import FeishuBitable
 from daemon.tables.feishu_sheet import FeishuSheet
 from daemon.tables.file_table import FileTable
 from daemon.tables.table import Table
-from daemon.tables.xlsx import parse_xlsx
 
 
 def open_feishu(settings: Settings, clock: Clock) -> Client | None:
@@ -63,6 +62,8 @@ def _open(settings: TableSettings, feishu: Client | None, language: str) -> Tabl
         case "csv":
             return FileTable(settings, parse_csv, language)
         case "xlsx":
+            from daemon.tables.xlsx import parse_xlsx  # noqa: PLC0415 - openpyxl is 5 MB and slow
+
             return FileTable(settings, parse_xlsx, language)
         case _:
             raise NotImplementedError(settings.kind)
