@@ -8,6 +8,7 @@ from pathlib import Path
 from config.settings import Settings
 from daemon.concern import Concern
 from daemon.disks import on_full_disks
+from daemon.intake.leftovers import lying_there
 from ledger.task import Json
 
 _OURS = frozenset({"accepted", "rejected", "duplicates"})
@@ -18,12 +19,10 @@ def concerns_on_disk(
 ) -> Sequence[Concern]:
     """Return what a person should do about the inbox; *drops*: the ledger's section of that name.
 
-    Reading job files takes libraries that a command should not wait for; mostly there is no need.
+    Mostly there is no folder, and so no need to look at each drop.
     """
     if not drops and not _has_folders(settings.inbox.path):
         return ()
-    from daemon.intake.leftovers import lying_there  # noqa: PLC0415 - see above
-
     return lying_there(settings.inbox, drops, now)
 
 

@@ -10,19 +10,18 @@ from typing import TYPE_CHECKING
 
 import click
 import msgspec
-import uvloop
 
 from config.load import load
 from config.settings import Server, Settings
 from daemon.cli.commands import help_words
 from daemon.cli.stages import remark
 from daemon.web.address import address_in
-from ledger.ledger import Ledger
 from ledger.status import Stage
 
 if TYPE_CHECKING:
     from daemon.cli.progress import BarDisplay, LineDisplay
     from daemon.web.desk import Desk
+    from ledger.ledger import Ledger
 
 #: So that a person can watch; the simulator itself needs a few milliseconds.
 SECONDS_PER_JOB = 0.4
@@ -39,6 +38,8 @@ SECONDS_PER_JOB = 0.4
 )
 def demo(*, rows: int | None, keep_running: bool, folder: Path | None) -> int:
     """Make the example rows' pictures and videos, and show where they lie."""
+    import uvloop  # noqa: PLC0415 - `--help` reads this file, too
+
     folder = folder or Path(tempfile.mkdtemp(prefix="rowkeeper-demo-"))
     return uvloop.run(_run(folder.absolute(), rows, keep_running=keep_running))
 
@@ -113,7 +114,7 @@ class _Summary:
         self._settings = settings
         self.ledger: Ledger | None = None
 
-    def show(self, _: Ledger | None = None) -> None:
+    def show(self, _: "Ledger | None" = None) -> None:
         """Print a line per row and the commands that lead on."""
         if self.ledger is None:
             return

@@ -15,7 +15,8 @@ from daemon.intake.columns import clean_text
 from daemon.intake.completeness import Completeness
 from daemon.intake.drops import DropPlace
 from daemon.intake.errors import BadPicture, Postponed, Unreadable, Vanished
-from daemon.intake.filing import Filing, FilingClerk, new_filing
+from daemon.intake.filing import Filing, new_filing
+from daemon.intake.filing_clerk import FilingClerk
 from daemon.intake.reading import read_job
 from daemon.intake.records import new_batch_id
 from daemon.intake.reports import ReportedRow

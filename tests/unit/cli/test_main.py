@@ -202,19 +202,36 @@ READING += [["ledger", "history", "img_20261121_000001"], ["config", "show"]]
 READING += [["why", "img_20261121_000001"], ["batches"], ["batch", "spring"], ["servers"]]
 
 
+SLOW = {"asyncio", "aiohttp", "PIL", "structlog", "openpyxl", "watchdog"}
+
+
+def slow_imports_of(program: str) -> str:
+    """Return the libraries of SLOW, and filelock, that *program* loads; or why it failed."""
+    program += f"\nimport sys; print(sorted({SLOW | {'filelock'}} & sys.modules.keys()))"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    return done.stderr or done.stdout.splitlines()[-1]
+
+
 @pytest.mark.parametrize("arguments", READING, ids=" ".join)
 def test_reading_loads_no_event_loop_no_http_and_no_pictures(command, arguments):
     command.record([batch_record(), task_record()])
-    code = (
-        "import sys; from daemon.cli.main import exit_code\n"
-        f"assert exit_code(['--config', {str(command.config)!r}, *{arguments}]) == 0\n"
-        "heavy = {'asyncio', 'aiohttp', 'PIL', 'structlog', 'openpyxl', 'watchdog', 'filelock'}\n"
-        "print(sorted(heavy & sys.modules.keys()), file=sys.stderr)"
+    program = (
+        "from daemon.cli.main import exit_code\n"
+        f"assert exit_code(['--config', {str(command.config)!r}, *{arguments}]) == 0"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert done.stderr == "[]\n"
+    assert slow_imports_of(program) == "[]"
+
+
+@pytest.mark.parametrize("module", sorted({place.split(":")[0] for place in COMMANDS.values()}))
+def test_a_command_loads_no_event_loop_before_it_is_called(module):
+    assert slow_imports_of(f"import {module}") in ("[]", "['filelock']")
+
+
+def test_a_daemon_loads_openpyxl_only_for_a_workbook():
+    loaded = slow_imports_of("import daemon.app, daemon.tables.opening")
+    assert loaded == str(sorted({*SLOW, "filelock"} - {"openpyxl"}))
 
 
 def test_a_reader_that_has_seen_enough_is_no_error_worth_a_traceback(command):
