@@ -11,7 +11,7 @@ import structlog
 from ledger.entry import Transaction
 from ledger.errors import LedgerClosed
 from ledger.index import Index
-from ledger.listeners import Listeners
+from ledger.listeners import Listener, Listeners
 from ledger.pending import Pending
 from ledger.slices import SLICE, SLICE_SECONDS, Change, changes_of, parts
 from ledger.stored import StoredTasks
@@ -87,7 +87,8 @@ class Applier:
             for place, record in enumerate(transaction.records):
                 self._index.apply(record, transaction.encoded[place])
                 pending.settle(record)
-            self._tell(transaction)
+            for listener in self.listeners.concerned(transaction.records):
+                _tell(listener, transaction)
             _wake(done)
             if monotonic() > until and self._durable_count:
                 self._idle.clear()
@@ -110,18 +111,12 @@ class Applier:
 
     def _tell_parts(self, left: Iterator[Transaction], done: Done) -> None:
         if (part := next(left, None)) is not None:
-            self._tell(part)
+            for listener in self.listeners.concerned(part.records):
+                _tell(listener, part)
             asyncio.get_running_loop().call_soon(self._tell_parts, left, done)
             return
         _wake(done)
         self._apply()
-
-    def _tell(self, transaction: Transaction) -> None:
-        for listener in self.listeners.concerned(transaction.records):
-            try:
-                listener(transaction)
-            except Exception:  # the change is durable; a listener's fault is not the committer's
-                log.exception("ledger.listener_failed", op=transaction.op)
 
     def _let_go(self) -> None:
         while self._stored and not self._applying:
@@ -130,6 +125,13 @@ class Applier:
                 return
             self._index.read_from(stored, changed)
             self._stored.popleft()
+
+
+def _tell(listener: Listener, transaction: Transaction) -> None:
+    try:
+        listener(transaction)
+    except Exception:  # the change is durable; a listener's fault is not the committer's
+        log.exception("ledger.listener_failed", op=transaction.op)
 
 
 def _wake(done: Done) -> None:

@@ -41,7 +41,8 @@ class Listeners:
     def concerned(self, records: Sequence[Record]) -> tuple[Listener, ...]:
         """Return whom a transaction of *records* concerns; later comers and goers change it not."""
         if len(records) == 1:
-            return self._of_kind[_kind_of(records[0])]
+            record = records[0]
+            return self._of_kind[record.stage if isinstance(record, Task) else type(record)]
         kinds = {_kind_of(record) for record in records}
         return tuple(listener for listener, wanted in self._all if not wanted.isdisjoint(kinds))
 
