@@ -68,9 +68,9 @@ async def _ask(server: Server, words: Words) -> Answer:
                 return Answer(CheckLine(level="fail", name=name, message=message))
             node_classes = await client.node_classes()
     except (Unreachable, AnswerLost, Refused, TimeoutError) as error:
-        reason = str(error) or words("check.no_answer", seconds=_ANSWER_SECONDS)
-        reason = in_language(reason, words.language)
-        message = words("check.server_down", url=server.url, reason=reason)
+        late = words("check.server_silent", url=server.url, seconds=_ANSWER_SECONDS)
+        reason = in_language(str(error), words.language) or late
+        message = words("check.server_down", reason=reason)
         return Answer(CheckLine(level="fail", name=name, message=message))
     finally:
         await client.close()

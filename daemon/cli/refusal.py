@@ -21,8 +21,9 @@ class Refusal(click.ClickException):
         self.hint = hint
 
     def format_message(self) -> str:
-        """Return message and hint on one line."""
-        return f"{self.message} {self.hint}".rstrip()
+        """Return message and hint on one line; Chinese needs no blank between them."""
+        between = "" if self.message.endswith("。") else " "
+        return f"{self.message}{between}{self.hint}".rstrip()
 
     def show(self, file: IO[str] | None = None) -> None:
         """Print message and hint to stderr."""

@@ -168,6 +168,27 @@ def test_a_ledger_in_use_is_3_and_names_the_holder(command):
         lock.drop()
 
 
+def test_what_is_wrong_with_the_ledger_is_told_in_the_language_of_the_settings(command):
+    command.record([batch_record()], *([task_record(n)] for n in range(1, 5)))
+    snapshot, journal = (
+        command.ledger / "ledger.json",
+        command.ledger / "journal-000000000001.jsonl",
+    )
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join([*lines[:2], b"damaged\n", *lines[3:]]))
+    snapshot.write_bytes(snapshot.read_bytes().replace(b"spring", b"summer", 1))
+    wrong = command("ledger", "verify", code=1)
+    assert "are damaged" in wrong
+    assert "the checksum does not fit" in wrong
+    assert chinese_in(wrong) == ""
+    command.config.write_text('language = "zh"\nweb.port = 0\n', "utf-8")
+    for arguments, code in (("ledger verify", 1), ("status", 0), ("ledger repair", 0)):
+        told = command(*arguments.split(), code=code).replace("`ledger repair`", "")
+        assert "已损坏" in told
+        assert "缺少变更 3 至 3" in told
+        assert re.findall(r"[a-z]{3,} [a-z]{2,}", told) == []
+
+
 def test_a_folder_that_cannot_be_made_is_1_and_named(command, tmp_path):
     (tmp_path / "file").write_text("")
     command.configure('[inbox]\npath = "file/inbox"\n')
