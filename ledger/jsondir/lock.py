@@ -30,6 +30,7 @@ class Holder(msgspec.Struct, frozen=True):
     host: str
     since: str
     process_start: str  # tells a reused pid from the holder's
+    folder: int = 0  # its inode: the note in a copy of the folder is about another one
 
 
 class FolderLock:
@@ -44,7 +45,8 @@ class FolderLock:
     def take(self, at: str, *, must_be_named: bool = True) -> None:
         """Take the lock or raise LedgerLocked, which names the holder; held already, keep it.
 
-        Raises OSError, without the lock, when the holder's note cannot be written and
+        Whoever removes the lock file lets nobody in: its holder's note is believed, too. Raises
+        OSError, without the lock, when the holder's note cannot be written and
         *must_be_named*.
         """
         if self._lock.is_locked:
@@ -53,7 +55,12 @@ class FolderLock:
             self._lock.acquire()
         except filelock.Timeout:
             raise LedgerLocked(_name(self._holder_path)) from None
-        holder = Holder(os.getpid(), platform.node(), at, _process_start(os.getpid()))
+        folder = self._holder_path.parent
+        if _is_still_held(folder):
+            self._lock.release()
+            raise LedgerLocked(_name(self._holder_path))
+        own = os.getpid()
+        holder = Holder(own, platform.node(), at, _process_start(own), folder.stat().st_ino)
         try:
             self._disk.write_note(self._holder_path, msgspec.json.encode(holder))
         except OSError:
@@ -82,6 +89,14 @@ def _read(path: Path) -> Holder | None:
         return msgspec.json.decode(path.read_bytes(), type=Holder)
     except (FileNotFoundError, msgspec.MsgspecError):
         return None
+
+
+def _is_still_held(folder: Path) -> bool:
+    """Say whether a living process of this machine, not this one, has not let go of *folder*."""
+    holder = read_holder(folder)
+    if holder is None or holder.host != platform.node() or holder.pid == os.getpid():
+        return False
+    return holder.folder == folder.stat().st_ino
 
 
 def _name(path: Path) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -345,6 +346,30 @@ async def test_a_killed_holder_is_not_believed_even_before_its_parent_takes_note
         holder.kill()
         holder.wait()
         holder.stdout.close()
+
+
+async def test_a_lock_file_that_somebody_removed_lets_nobody_in_while_its_holder_lives(
+    folder, tmp_path
+):
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(folder)], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert holder.stdout.readline() == "held\n"
+        (folder / "ledger.lock").unlink()
+        with pytest.raises(LedgerLocked, match=f"process {holder.pid}"):
+            await in_folder(folder).open()
+        assert read_holder(folder).pid == holder.pid  # and is not taken for dead by others
+        copied = in_folder(shutil.copytree(folder, tmp_path / "copy"))
+        await copied.open()  # nobody writes there
+        await copied.close()
+    finally:
+        holder.kill()
+        holder.wait()
+        holder.stdout.close()
+    ledger = in_folder(folder)
+    await ledger.open()
+    await ledger.close()
 
 
 async def test_export_writes_what_opens_again(folder):
