@@ -39,6 +39,7 @@ from daemon.upkeep.steady_time import SteadyTime
 from daemon.upkeep.stuck import StuckTasks
 from daemon.upkeep.sweeps import Sweeps, sweeps_of
 from daemon.web.desk import Desk
+from daemon.web.listening import prove_usable
 from daemon.web.server import WebServer
 from daemon.web.tallies import Tallies
 from daemon.words import Words, words_of_tables
@@ -66,21 +67,23 @@ async def run(
     """Run the daemon until a signal, or with *once* until nothing is left to do.
 
     Returns the exit code: 0, or 1 when *once* leaves failed, rejected or blocked rows, or is
-    stopped before. Raises LedgerLocked, TemplateError, and with *once* LedgerDamaged: nothing
-    would ever be dispatched. SIGTERM and SIGINT stop it (a second one at once), SIGHUP has
-    *reload* read workflows and alert settings anew. The service that *observer* makes runs beside
-    the others; *manager* is told how the daemon stands, *ended* what *once* came to.
+    stopped before. Raises LedgerLocked, TemplateError, ConfigError when the door's address cannot
+    be used, and with *once* LedgerDamaged: nothing would ever be dispatched. SIGTERM and SIGINT
+    stop it (a second one at once), SIGHUP has *reload* read workflows and alert settings anew. The
+    service that *observer* makes runs beside the others; *manager* is told how the daemon stands,
+    *ended* what *once* came to.
     """
     clock, manager = clock or SystemClock(), manager or ServiceManager({})
     words = Words("zh" if settings.language == "zh" else "en")
     workflows = Workflows(settings)
-    reloading = Reloading(reload, manager, workflows.load)
+    reloading = Reloading(settings, reload, manager, workflows.load)
     stop, stopped_early = asyncio.Event(), int(once)  # whoever waits for the end has not got it
     async with AsyncExitStack() as closing:
         closing.enter_context(signals(stop, reloading.reload))
         opening = Opening(settings, workflows, clock, manager, words)
         if (ground := await opening.open(closing, stop, once=once)) is None:
             return stopped_early
+        await prove_usable(settings.web)
         closing.enter_context(loop_first())
         closing.enter_context(logs.by_turns(asyncio.get_running_loop().call_soon))
         tallies = await Tallies.begin(ground.ledger, ground.metrics, clock)

@@ -11,6 +11,9 @@ from daemon.notify import ServiceManager
 
 log = structlog.get_logger()
 
+#: All other sections stay as they were at the start.
+_TAKEN_OVER = frozenset({"workflows", "alerts"})
+
 #: Reads the settings anew; raises ValueError when they are wrong.
 ReadSettings: TypeAlias = Callable[[], Settings]
 #: Takes over what it uses of settings that were read anew; raises when it cannot.
@@ -21,9 +24,14 @@ class Reloading:
     """Has settings that were read anew taken over, by each in the order in which it was added."""
 
     def __init__(
-        self, read: ReadSettings | None, manager: ServiceManager, *take_over: TakeOver
+        self,
+        settings: Settings,
+        read: ReadSettings | None,
+        manager: ServiceManager,
+        *take_over: TakeOver,
     ) -> None:
-        """Without *read* a reload does nothing."""
+        """Take the *settings* of the start; without *read* a reload does nothing."""
+        self._settings = settings
         self._read = read
         self._manager = manager
         self._take_over = [*take_over]
@@ -45,4 +53,16 @@ class Reloading:
             log.error("settings.not_reloaded", error=str(error))  # noqa: TRY400 - the text says it all
         else:
             log.info("settings.reloaded", workflows=sorted(settings.workflows))
+            self._tell_of_the_rest(settings)
         self._manager.reloaded()
+
+    def _tell_of_the_rest(self, settings: Settings) -> None:
+        """Say which other sections differ from those of the start: they do not count yet."""
+        sections = [
+            name
+            for name in Settings.__struct_fields__
+            if name not in _TAKEN_OVER and getattr(settings, name) != getattr(self._settings, name)
+        ]
+        if sections:
+            hint = "they take effect when the daemon is started anew"
+            log.warning("settings.wait_for_start", sections=sections, hint=hint)

@@ -1,13 +1,12 @@
 """What `check` finds where the page is to be: whether the daemon can listen there."""
 
 import errno
-import socket
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from config.settings import Settings, Web
 from daemon.cli.check_line import CheckLine
-from daemon.web.address import address_in
+from daemon.web.address import address_in, try_to_listen
 from daemon.words import Words
 from ledger.jsondir.lock import read_holder
 
@@ -24,7 +23,7 @@ def look_at_web(settings: Settings, words: Words) -> Iterator[CheckLine]:
         yield CheckLine(level="ok", name="web", message=words("check.port_ours", port=port))
         return
     try:
-        _try_to_listen(settings.web)
+        try_to_listen(settings.web.host, port)
     except OSError as error:
         if error.errno == errno.EADDRINUSE and holder is not None and not is_open:
             message = words("check.port_starting", port=port, pid=holder.pid)
@@ -39,16 +38,3 @@ def _unusable(web: Web, error: OSError, words: Words) -> CheckLine:
     key = "check.port_taken" if error.errno == errno.EADDRINUSE else "check.port_denied"
     message = words(key, host=web.host, port=web.port, reason=error)
     return CheckLine(level="fail", name="web", message=message, is_config=True)
-
-
-def _try_to_listen(web: Web) -> None:
-    """Listen as the daemon would, for a moment; raises OSError."""
-    host = web.host.strip("[]") or None
-    kind, passive = socket.SOCK_STREAM, socket.AI_PASSIVE
-    for family, _, _, _, where in socket.getaddrinfo(host, web.port, type=kind, flags=passive):
-        with socket.socket(family, kind) as listener:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            listener.bind(where)
-            listener.listen(1)

@@ -3,6 +3,7 @@
 Loads no web server: a command must be quick to start.
 """
 
+import socket
 from pathlib import Path
 
 import msgspec
@@ -32,3 +33,20 @@ def address_in(state_dir: Path) -> Address | None:
         return msgspec.json.decode(address_file(state_dir).read_bytes(), type=Address)
     except (FileNotFoundError, msgspec.MsgspecError):
         return None
+
+
+def try_to_listen(host: str, port: int) -> None:
+    """Listen as the daemon will, for a moment; raises OSError when it could not."""
+    kind, passive = socket.SOCK_STREAM, socket.AI_PASSIVE
+    named = host.strip("[]") or None
+    for family, _, _, _, where in socket.getaddrinfo(named, port, type=kind, flags=passive):
+        try:
+            listener = socket.socket(family, kind)
+        except OSError:  # the system has no such addresses; the others count
+            continue
+        with listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            listener.bind(where)
+            listener.listen(1)

@@ -1,5 +1,6 @@
 """Where a door listens."""
 
+import asyncio
 import errno
 
 from aiohttp import web
@@ -7,6 +8,15 @@ from aiohttp import web
 from config.errors import ConfigError, Problem
 from config.faults import Fault, fault
 from config.settings import Web
+from daemon.web.address import try_to_listen
+
+
+async def prove_usable(settings: Web) -> None:
+    """Return when a door could be opened now; raises ConfigError, before anything has begun."""
+    try:
+        await asyncio.to_thread(try_to_listen, settings.host, settings.port)
+    except OSError as error:
+        raise _refusal(settings, error) from error
 
 
 async def listen(runner: web.ServerRunner, settings: Web) -> str:
@@ -14,15 +24,18 @@ async def listen(runner: web.ServerRunner, settings: Web) -> str:
 
     Raises ConfigError when the address cannot be used.
     """
-    host, port = settings.host, settings.port
     try:
-        await web.TCPSite(runner, host, port).start()
+        await web.TCPSite(runner, settings.host, settings.port).start()
     except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            raise unusable("web.port", str(port), fault("port_taken")) from error
-        why = fault("cannot_listen", said=error.strerror or str(error))
-        raise unusable("web.host", host, why) from error
-    return f"http://{_for_clients(host)}:{runner.addresses[0][1]}"
+        raise _refusal(settings, error) from error
+    return f"http://{_for_clients(settings.host)}:{runner.addresses[0][1]}"
+
+
+def _refusal(settings: Web, error: OSError) -> ConfigError:
+    if error.errno == errno.EADDRINUSE:
+        return unusable("web.port", str(settings.port), fault("port_taken"))
+    why = fault("cannot_listen", said=error.strerror or str(error))
+    return unusable("web.host", settings.host, why)
 
 
 def unusable(place: str, value: str, why: Fault) -> ConfigError:

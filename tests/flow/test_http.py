@@ -350,3 +350,4 @@ async def test_a_port_that_is_taken_ends_the_start_with_the_key_and_the_fix(
     code, said = await other.run("run", "--once")
     assert code == 2
     assert f"web.port = {taken}: another program listens there" in said
+    assert "recovery.ended" not in said  # nothing was begun

@@ -65,6 +65,8 @@ async def test_sighup_takes_over_a_mended_workflow(tmp_path: Path) -> None:
             while not any(task.error_kind for task in world.tasks()):
                 await asyncio.sleep(0.05)
             template.write_bytes(SHIPPED.read_bytes())
+            more = settings.replace("port = 0", "port = 1").replace('"gpu-0"', '"gpu-1"')
+            world.config.write_text(more, encoding="utf-8")
             daemon.send_signal(signal.SIGHUP)
             while world.stages()[Stage.DONE] != 1:
                 await asyncio.sleep(0.05)
@@ -72,6 +74,8 @@ async def test_sighup_takes_over_a_mended_workflow(tmp_path: Path) -> None:
         code, log = await finish(daemon, 15)
         assert code == 0, log
         assert "settings.reloaded" in log
+        (waiting,) = [json.loads(line) for line in log.splitlines() if "wait_for_start" in line]
+        assert waiting["sections"] == ["servers", "web"]
 
 
 async def test_a_hangup_while_the_program_loads_is_heeded_later_and_does_not_end_it(
