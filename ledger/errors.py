@@ -7,6 +7,7 @@ LedgerError
 ├── LedgerLocked    another process writes this ledger; names the holder
 ├── LedgerClosed    writing has ended (disk full, failed sync, closed); nothing was written
 ├── LedgerDamaged   bytes on disk are not what was written; `ledger repair` mends it
+├── LedgerGone      its folder was moved or removed under the process that writes it
 ├── NotABackup      the folder that is to be restored holds no ledger
 └── LedgerTooNew    a newer rowkeeper wrote it; this one leaves it alone
 """
@@ -50,6 +51,16 @@ class LedgerClosed(LedgerError):
 
 class LedgerDamaged(LedgerError):
     """Something in the ledger's files is not as it was written."""
+
+
+class LedgerGone(LedgerError):
+    """The folder is not where it was opened; what is acknowledged might survive nothing."""
+
+    hint = "Bring it back, or correct state_dir; then start the daemon anew."
+
+    def __init__(self, folder: str) -> None:
+        super().__init__(f"the ledger's folder {folder} was moved or removed")
+        self.folder = folder
 
 
 class NotABackup(LedgerError):

@@ -11,6 +11,7 @@ from ledger.errors import (
     Conflict,
     LedgerClosed,
     LedgerDamaged,
+    LedgerGone,
     LedgerLocked,
     LedgerTooNew,
     UnknownRecord,
@@ -54,6 +55,8 @@ def refusal_of(error: Exception, words: Words) -> Refusal:
         case LedgerLocked(holder=holder):
             named = in_each_language(holder, LEDGER)
             return worded("ledger_in_use", words, {"holder": named}, status=LOCKED)
+        case LedgerGone(folder=folder):
+            return worded("ledger_gone", words, {"folder": folder}, status=503)
         case LedgerTooNew(found=found, known=known):
             formats = {"found": found, "known": known}
             return worded("ledger_too_new", words, formats, status=503)

@@ -1,11 +1,12 @@
 """Brings a ledger that had to stop writing (disk full, failed sync) back when it can write."""
 
 import asyncio
+from pathlib import Path
 
 import structlog
 
 from daemon.clock import Clock
-from ledger.errors import LedgerClosed
+from ledger.errors import LedgerClosed, LedgerGone
 from ledger.ledger import Ledger
 
 log = structlog.get_logger()
@@ -14,17 +15,24 @@ ASK_SECONDS = 5.0
 
 
 class LedgerWatch:
-    """Tries to reopen a closed ledger; everything else waits for it and then goes on."""
+    """Tries to reopen a closed ledger; everything else waits for it and then goes on.
+
+    One whose folder was moved or removed is not waited for: what is written there is lost, or
+    begun anew by the next start. Then the daemon ends, before more is promised.
+    """
 
     name = "ledger-watch"
 
-    def __init__(self, ledger: Ledger, clock: Clock) -> None:
+    def __init__(self, ledger: Ledger, folder: Path, clock: Clock) -> None:
         self._ledger = ledger
+        self._folder = folder
         self._clock = clock
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Watch until *stop*."""
+        """Watch until *stop*; raises LedgerGone."""
         while not stop.is_set():
+            if not await asyncio.to_thread(self._folder.is_dir):
+                raise LedgerGone(str(self._folder))
             if not self._ledger.writable:
                 try:
                     await self._ledger.reopen()

@@ -49,6 +49,8 @@ ZH: dict[str, str] = {
     "error.no_ledger.hint": "请检查 state_dir 和 ledger.path 设置。",
     "error.ledger_in_use.message": "台账正由{holder}使用。",
     "error.ledger_in_use.hint": "请停止那个进程，或使用另一个 state_dir。",
+    "error.ledger_gone.message": "台账文件夹 {folder} 在运行时被移走或删除，守护进程已停止。",
+    "error.ledger_gone.hint": "请把它放回原处，或修改 state_dir，再启动守护进程。",
     "error.ledger_too_new.message": "台账的格式是 {found}，这个版本只认识到 {known}。",
     "error.ledger_too_new.hint": "请用写下它的那个版本，或更新的版本。",
     "error.unknown_backup.message": "{folder} 中没有台账的备份。",
@@ -117,6 +119,9 @@ EN: dict[str, str] = {
     "error.no_ledger.hint": "Look at state_dir and ledger.path in the settings.",
     "error.ledger_in_use.message": "The ledger is in use by {holder}.",
     "error.ledger_in_use.hint": "Stop that process, or use another state_dir.",
+    "error.ledger_gone.message": "The ledger's folder {folder} was moved or removed while the "
+    "daemon ran; it has ended.",
+    "error.ledger_gone.hint": "Bring it back, or correct state_dir; then start the daemon anew.",
     "error.ledger_too_new.message": "The ledger has format {found}, this version knows up to "
     "{known}.",
     "error.ledger_too_new.hint": "Use the rowkeeper that wrote this ledger, or a newer one.",
