@@ -56,8 +56,6 @@ class LedgerDamaged(LedgerError):
 class LedgerGone(LedgerError):
     """The folder is not where it was opened; what is acknowledged might survive nothing."""
 
-    hint = "Bring it back, or correct state_dir; then start the daemon anew."
-
     def __init__(self, folder: str) -> None:
         super().__init__(f"the ledger's folder {folder} was moved or removed")
         self.folder = folder
