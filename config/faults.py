@@ -7,8 +7,9 @@ import msgspec
 
 from config.sentences import SENTENCES
 
-#: What fills a placeholder: the same in every language, several names, or words of their own.
-Filling: TypeAlias = "str | tuple[str, ...] | Fault"
+#: What fills a placeholder: the same in every language, several names, words by language, or a
+#: sentence of its own.
+Filling: TypeAlias = "str | tuple[str, ...] | Mapping[str, str] | Fault"
 
 #: Between names of a list, between faults, and what goes around an addition.
 _SIGNS = {"zh": ("、", "；", "（由 {} 给出）"), "en": (", ", "; ", " (given by {})")}
@@ -38,6 +39,8 @@ def unreadable(error: OSError) -> Fault:
             return fault("file_missing")
         case PermissionError():
             return fault("file_denied")
+        case IsADirectoryError():
+            return fault("file_is_folder")
         case _:
             return fault("file_unreadable", said=error.strerror or type(error).__name__)
 
@@ -55,5 +58,7 @@ def _filled(value: Filling, language: str) -> str:
             return value.text(language)
         case tuple():
             return _SIGNS[language][0].join(value)
-        case _:
+        case str():
             return value
+        case _:
+            return value[language]

@@ -10,6 +10,7 @@ import orjson
 
 from config.faults import Fault, fault, told
 from daemon.comfy.server import Graph, Json
+from daemon.words.retelling import JSON, in_each_language
 
 _EXPORT = fault("mend_export")
 #: So many of the known names are shown when none is near.
@@ -59,7 +60,9 @@ def parse(source: bytes, key: str) -> Graph:
         document: Json = orjson.loads(source.removeprefix(b"\xef\xbb\xbf"))
     except orjson.JSONDecodeError as error:
         is_empty = not source.strip()
-        what = fault("template_empty" if is_empty else "template_no_json", said=str(error))
+        said, line, column = in_each_language(error.msg, JSON), str(error.lineno), str(error.colno)
+        no_json = fault("template_no_json", said=said, line=line, column=column)
+        what = fault("template_empty") if is_empty else no_json
         raise TemplateError([Problem(key, what, _EXPORT)]) from None
     wrong = _wrong_shape(document)
     if wrong is not None:

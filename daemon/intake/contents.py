@@ -16,6 +16,7 @@ from daemon.intake.errors import BadPicture, Postponed
 from daemon.intake.picture import check_picture
 from daemon.intake.places import content_path
 from daemon.intake.safeopen import open_picture, reason_of
+from daemon.words.recorded import recorded
 from ledger.task import InputFile
 
 MAX_PICTURE_BYTES = 256 * 1024 * 1024
@@ -63,7 +64,7 @@ class ContentStore:
             finally:
                 copy.unlink(missing_ok=True)
         except OSError as error:
-            raise Postponed(f"cannot store a picture: {error}") from error
+            raise Postponed(recorded("not_stored", why=str(error))) from error
         finally:
             os.close(source)
         name = PurePosixPath(named.replace("\\", "/")).name

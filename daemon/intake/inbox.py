@@ -18,6 +18,7 @@ from daemon.intake.settling import Sight
 from daemon.intake.taking import Taker
 from daemon.intake.watching import Watch
 from daemon.words import Words
+from daemon.words.retelling import OBSTACLES, in_each_language
 from ledger.ledger import Ledger
 
 log = structlog.get_logger()
@@ -79,7 +80,8 @@ class Inbox:
         """What stays in the inbox until a person does something about it."""
         concerns = [*unmoved(list(self._taker.clerk.unmoved.values())), *self._jobless]
         if self._postponed is not None:
-            concerns.append(Concern("concern.postponed", {"reason": self._postponed}))
+            reason = in_each_language(self._postponed, OBSTACLES)
+            concerns.append(Concern("concern.postponed", {"reason": reason}))
         return concerns
 
     @property

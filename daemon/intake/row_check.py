@@ -16,6 +16,7 @@ from daemon.tables.cells import Row
 from daemon.tables.errors import Phrase, Refused, Trouble
 from daemon.tables.handle import TableHandle
 from daemon.words import LANGUAGES
+from daemon.words.recorded import recorded
 from ledger.task import Json
 
 #: A row as it was read, with the work that it wants.
@@ -114,5 +115,5 @@ class RowCheck:
             await asyncio.to_thread(into.parent.mkdir, parents=True, exist_ok=True)
             await self._handle.table.fetch(file, row, column, into)
         except OSError as error:
-            raise Postponed(f"cannot store a picture: {error}") from error
+            raise Postponed(recorded("not_stored", why=str(error))) from error
         return into

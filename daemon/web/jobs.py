@@ -22,6 +22,7 @@ from daemon.web.limits import read_body
 from daemon.web.refusal import Refusal
 from daemon.web.uploads import Upload, new_folder, receive
 from daemon.words import LANGUAGES, Words
+from daemon.words.retelling import OBSTACLES, in_each_language
 from ledger.entry import Meta
 from ledger.task import Json
 
@@ -134,4 +135,5 @@ def _listed(rows: Sequence[RefusedRow], words: Words) -> list[Refused]:
 
 
 def _no_room(error: Exception) -> Refusal:
-    return Refusal("cannot_store", 503, headers={"Retry-After": "30"}, what=str(error))
+    what: Json = dict[str, Json](in_each_language(str(error), OBSTACLES))
+    return Refusal("cannot_store", 503, headers={"Retry-After": "30"}, what=what)

@@ -9,6 +9,7 @@ from config.errors import ConfigError, Problem
 from config.faults import Fault, fault
 from config.settings import Web
 from daemon.web.address import try_to_listen
+from daemon.words.retelling import SYSTEM, in_each_language, of_system
 
 
 async def prove_usable(settings: Web) -> None:
@@ -34,7 +35,7 @@ async def listen(runner: web.ServerRunner, settings: Web) -> str:
 def _refusal(settings: Web, error: OSError) -> ConfigError:
     if error.errno == errno.EADDRINUSE:
         return unusable("web.port", str(settings.port), fault("port_taken"))
-    why = fault("cannot_listen", said=error.strerror or str(error))
+    why = fault("cannot_listen", said=in_each_language(of_system(error), SYSTEM))
     return unusable("web.host", settings.host, why)
 
 

@@ -18,6 +18,8 @@ SYSTEM = ("system.",)
 RECORDS = ("reason.", "stuck.", *SYSTEM)
 #: What the ledger says of itself, and who holds it.
 LEDGER = ("ledger.", *SYSTEM)
+#: Why something cannot be stored: our disk or the ledger does not take it.
+OBSTACLES = (*RECORDS, *LEDGER)
 #: Why a text is no JSON.
 JSON = ("json.",)
 #: Why something was not taken, as a report in the inbox says it in the language of reports.

@@ -6,6 +6,8 @@ import string
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
+import orjson
 import pytest
 
 import config
@@ -129,6 +131,50 @@ def test_a_sentence_that_was_written_in_one_language_is_told_in_the_other(langua
                 told = CATALOGUE[language][key].format(**filled)
                 assert in_language(written, language, among) == told
                 assert in_language(told, language, among) == told
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "",
+            "{",
+            '{"a" 1}',
+            "{a: 1}",
+            "{'a': 1}",
+            '{"a": 1,}',
+            "[1,]",
+            "[1 2]",
+            '{"a": 1 "b": 2}',
+        ),
+        *(
+            '{"a": 1} x',
+            '"a\nb"',
+            '"\\x"',
+            '"\\ud800"',
+            '"\\ud800\\u0041"',
+            "01",
+            "-",
+            "1.",
+            "1e",
+            "1e999",
+        ),
+        *("nul", "tru!", "NaN", "｛", "[" * 3000, "\ufeff1", b"\xff", b'"\xff"'),
+    ],
+    ids=lambda text: ascii(text[:12]),
+)
+def test_why_a_text_is_no_json_is_told_in_chinese(text):
+    data = text.encode() if isinstance(text, str) else text
+    for read in (orjson.loads, msgspec.json.decode):
+        try:
+            read(data)
+        except (orjson.JSONDecodeError, msgspec.DecodeError) as error:
+            said = getattr(error, "msg", None) or str(error)
+        except (UnicodeDecodeError, RecursionError) as error:
+            said = str(error)
+        else:
+            continue
+        assert re.findall("[a-z]+ [a-z]+", in_language(said, "zh", JSON)) == []
 
 
 def keys_in_code() -> set[str]:
