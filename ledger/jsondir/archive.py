@@ -10,7 +10,6 @@ import gzip
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 
@@ -40,12 +39,10 @@ class _Mark(msgspec.Struct, frozen=True, gc=False):
     fingerprint: str | None
 
 
-#: So much is read of an index's end at a time.
+#: So much is read of an index at a time.
 _BLOCK_BYTES = 64 * 1024
 
 _entries, _marks = msgspec.json.Decoder(Entry), msgspec.json.Decoder(_Mark)
-
-T = TypeVar("T")
 
 
 def put(folder: Path, disk: Disk, tasks: Sequence[Task]) -> dict[str, str]:
@@ -91,11 +88,8 @@ def _entry(task: Task, member_at: int, member_bytes: int, line: int) -> bytes:
 
 def find(folder: Path, task_id: str) -> Task | None:
     """Return the archived task, None when there is none of this id."""
-    wanted = msgspec.json.encode(task_id)
     for index in sorted((folder / ARCHIVE).glob("*.index.jsonl"), reverse=True):
-        if wanted not in index.read_bytes():
-            continue
-        found = [entry for entry in _read_index(index, _entries) if entry.task_id == task_id]
+        found = [entry for entry in _entries_with(index, task_id) if entry.task_id == task_id]
         if found:
             return _read_task(index, found[-1])
     return None
@@ -103,12 +97,9 @@ def find(folder: Path, task_id: str) -> Task | None:
 
 def family(folder: Path, row_id: str, workflow_type: str) -> list[Task]:
     """Return the archived tasks of a family, oldest first."""
-    wanted = msgspec.json.encode(row_id)
     tasks: dict[str, Task] = {}
     for index in sorted((folder / ARCHIVE).glob("*.index.jsonl")):
-        if wanted not in index.read_bytes():
-            continue
-        for entry in _read_index(index, _entries):
+        for entry in _entries_with(index, row_id):
             if (entry.row_id, entry.workflow_type) == (row_id, workflow_type):
                 tasks[entry.task_id] = _read_task(index, entry)
     return sorted(tasks.values(), key=lambda task: (task.created_at, task.retry_number))
@@ -117,7 +108,8 @@ def family(folder: Path, row_id: str, workflow_type: str) -> list[Task]:
 def every_task(folder: Path) -> Iterator[Task]:
     """Yield all archived tasks; one that was archived twice, twice."""
     for index in sorted((folder / ARCHIVE).glob("*.index.jsonl")):
-        members = {(entry.member_at, entry.member_bytes) for entry in _read_index(index, _entries)}
+        entries = map(_entries.decode, _lines_of(index))
+        members = {(entry.member_at, entry.member_bytes) for entry in entries}
         for at, size in sorted(members):
             for line in _member(index, at, size).splitlines():
                 yield decode_task(line)
@@ -136,7 +128,7 @@ def month_files(folder: Path) -> list[Path]:
 def fingerprints(folder: Path) -> Iterator[str]:
     """Yield the fingerprints of all archived rows; what is read is let go line by line."""
     for index in (folder / ARCHIVE).glob("*.index.jsonl"):
-        for mark in _read_index(index, _marks):
+        for mark in map(_marks.decode, _lines_of(index)):
             if mark.fingerprint:
                 yield mark.fingerprint
 
@@ -153,12 +145,27 @@ def _member(index: Path, at: int, size_bytes: int) -> bytes:
         return gzip.decompress(content.read(size_bytes))
 
 
-def _read_index(index: Path, decoder: msgspec.json.Decoder[T]) -> Iterator[T]:
-    """Yield its entries as *decoder* reads them; a last line that is torn does not count."""
+def _entries_with(index: Path, text: str) -> Iterator[Entry]:
+    """Yield the entries that hold *text* somewhere; the others are not decoded."""
+    wanted = msgspec.json.encode(text)
+    for lines in _blocks_of(index):
+        if wanted in lines:
+            yield from (_entries.decode(line) for line in lines.split(b"\n") if wanted in line)
+
+
+def _lines_of(index: Path) -> Iterator[bytes]:
+    for lines in _blocks_of(index):
+        yield from lines.split(b"\n")
+
+
+def _blocks_of(index: Path) -> Iterator[bytes]:
+    """Yield its whole lines, some at a time; a last one that is torn does not count."""
     with contextlib.suppress(FileNotFoundError), index.open("rb") as file:
-        for line in file:
-            if line.endswith(b"\n"):
-                yield decoder.decode(line)
+        begun = b""
+        while block := file.read(_BLOCK_BYTES):
+            lines, newline, begun = (begun + block).rpartition(b"\n")
+            if newline:
+                yield lines
 
 
 def _last_entry(index: Path) -> Entry | None:
