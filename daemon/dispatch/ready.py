@@ -16,7 +16,7 @@ import msgspec
 from daemon.clock import Clock
 from daemon.dispatch.fairness import Fairness
 from daemon.dispatch.queues import Head, Kind, QueueKey, Queues, Rank
-from daemon.retrying import OUT_OF_MEMORY
+from daemon.retrying import JITTER, LONGEST_DELAY_SECONDS, OUT_OF_MEMORY
 from daemon.settle.dependency import dependency_met, why_blocked
 from daemon.settle.gpu_memory import given_up_by, wanted_server
 from daemon.words.recorded import recorded
@@ -31,6 +31,7 @@ Family: TypeAlias = tuple[str, str]
 
 #: Picks of one workflow type in a row while an older row of another type waits.
 AFFINITY_STREAK = 50
+_LONGEST_WAIT_SECONDS = LONGEST_DELAY_SECONDS * (1 + JITTER)
 
 
 class Unfit(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,7 +62,8 @@ class ReadyRows:
         self._fairness = Fairness()
         self._queues = Queues(self._fairness)
         self._parked: dict[Family, set[str]] = defaultdict(set)
-        self._deferred: list[tuple[float, str]] = []
+        self._deferred: list[tuple[float, str]] = []  # due by the clock that never leaps, task
+        self._due: dict[str, float] = {}  # of each deferred task the moment that counts
         self._taken: set[str] = set()
         self._excluded: dict[str, frozenset[str]] = {}
         self._unfit: dict[str, Unfit] = {}  # why the excluding servers cannot run a task
@@ -149,7 +151,7 @@ class ReadyRows:
         """Return how long until a deferred task may run, or None."""
         if not self._deferred:
             return None
-        return max(0.0, self._deferred[0][0] - self._clock.now().timestamp())
+        return max(0.0, self._deferred[0][0] - self._clock.monotonic())
 
     def _may_run_on(self, server: str, kind: Kind) -> bool:
         if server in kind.excluded:
@@ -197,19 +199,18 @@ class ReadyRows:
             if task.stage is Stage.WAITING:
                 self._sort_in(task)
 
-    def _sort_in(self, task: Task) -> None:
+    def _sort_in(self, task: Task, *, has_waited: bool = False) -> None:
         if task.task_id in self._taken:
             return  # the lane gives it back
         self._queues.remove(task.task_id)
         self._fairness.enter(task.task_id, task.priority)
         if not self._dependency_met(task):
             return
-        if task.not_before is not None:
-            due = from_timestamp(task.not_before).timestamp()
-            if due > self._clock.now().timestamp():
-                heapq.heappush(self._deferred, (due, task.task_id))
-                self.grown()  # whoever waits must not oversleep it
-                return
+        if not has_waited and (wait_seconds := self._seconds_to_wait(task)) > 0:
+            due = self._due[task.task_id] = self._clock.monotonic() + wait_seconds
+            heapq.heappush(self._deferred, (due, task.task_id))
+            self.grown()  # whoever waits must not oversleep it
+            return
         for server in given_up_by(task.metadata):
             reason = recorded("memory", server=server)
             self.exclude(task.task_id, server, OUT_OF_MEMORY.kind, reason)
@@ -238,13 +239,26 @@ class ReadyRows:
             self.marks.pop(task.task_id, None)  # what was noted before holds no longer
         return met
 
+    def _seconds_to_wait(self, task: Task) -> float:
+        """Return how long a delay still lasts; one that a wrong clock noted is held for no longer.
+
+        The clock on the wall is asked this once: set meanwhile, it keeps no row waiting.
+        """
+        if task.not_before is None:
+            return 0.0
+        left = (from_timestamp(task.not_before) - self._clock.now()).total_seconds()
+        return min(left, _LONGEST_WAIT_SECONDS)
+
     def _wake_deferred(self) -> None:
-        now = self._clock.now().timestamp()
+        now = self._clock.monotonic()
         while self._deferred and self._deferred[0][0] <= now:
-            _, task_id = heapq.heappop(self._deferred)
+            due, task_id = heapq.heappop(self._deferred)
+            if self._due.get(task_id) != due:
+                continue  # it was deferred anew since
+            del self._due[task_id]
             task = self._ledger.task(task_id)
             if task.stage is Stage.WAITING and task_id not in self._queues:
-                self._sort_in(task)
+                self._sort_in(task, has_waited=True)
 
 
 def _rank(task: Task) -> Rank:

@@ -12,9 +12,10 @@ class FakeClock:
     def __init__(self) -> None:
         self._seconds = 0.0
         self._moved = asyncio.Event()
+        self.leapt = timedelta()  # what somebody has set the clock on the wall by
 
     def now(self) -> datetime:
-        return START + timedelta(seconds=self._seconds)
+        return START + timedelta(seconds=self._seconds) + self.leapt
 
     def monotonic(self) -> float:
         return self._seconds

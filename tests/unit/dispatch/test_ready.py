@@ -1,10 +1,12 @@
 """Which waiting row runs next."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
 from daemon.dispatch.ready import AFFINITY_STREAK, ReadyRows
+from daemon.retrying import JITTER, LONGEST_DELAY_SECONDS
 from ledger import slices
 from ledger.ledger import Ledger
 from ledger.memory import MemoryBackend
@@ -122,6 +124,26 @@ async def test_a_row_with_a_delay_waits_until_its_moment(rows: Rows) -> None:
     assert rows.take() is None
     assert rows.ready.seconds_to_next() == pytest.approx(30)
     rows.clock.advance(30)
+    assert rows.take() == ids(1)[0]
+
+
+async def test_a_clock_that_is_set_back_makes_no_row_wait_longer_than_its_delay(
+    rows: Rows,
+) -> None:
+    await rows.open(task_record(1, not_before="2026-11-21T10:00:30.000Z"))
+    rows.clock.leapt = timedelta(days=-1)
+    assert rows.take() is None
+    assert rows.ready.seconds_to_next() == pytest.approx(30)
+    rows.clock.advance(30)
+    assert rows.take() == ids(1)[0]
+
+
+async def test_a_delay_that_a_wrong_clock_noted_is_no_longer_than_the_longest_there_is(
+    rows: Rows,
+) -> None:
+    await rows.open(task_record(1, not_before="2036-01-01T00:00:00.000Z"))
+    assert rows.take() is None
+    rows.clock.advance(LONGEST_DELAY_SECONDS * (1 + JITTER))
     assert rows.take() == ids(1)[0]
 
 
