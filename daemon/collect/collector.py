@@ -115,7 +115,8 @@ class Collector:
         if await self._deal_with(task):
             self._backlog.forget(task.task_id)
             self._begun.discard(task.task_id)
-            self._follow(self._ledger.task(task.task_id))  # under other names it is there again
+            if self._ledger.index.open_of_family(task.family) == task.task_id:
+                self._follow(self._ledger.task(task.task_id))  # under other names it is there again
 
     async def _deal_with(self, task: Task) -> bool:
         """Bring a task's files in; returns False when it was put off."""
