@@ -13,6 +13,7 @@ import msgspec
 from daemon.comfy.server import Graph, Json
 from daemon.dispatch.declared import Declared, declared_inputs, is_output_class
 from daemon.dispatch.templates import class_of, inputs_of, is_link, title_of
+from daemon.dispatch.workflow import Template
 from daemon.retrying import MISSING_MODEL, MISSING_NODE, REJECTED
 from daemon.words.recorded import recorded
 
@@ -28,6 +29,56 @@ class NodeProblem(msgspec.Struct, frozen=True, kw_only=True):
     node_id: str
     input_name: str | None
     message: str
+
+
+class Preflight:
+    """Checks the graphs of one template against one server's classes.
+
+    They differ only in what rows fill in. So all else, the larger part by far, is looked into once,
+    and a graph as a whole only where something is wrong with it.
+    """
+
+    def __init__(self, template: Template, node_classes: Mapping[str, Json], graph: Graph) -> None:
+        """*graph*: one that the template made; which one does not matter."""
+        self._template = template
+        self._node_classes = node_classes
+        filled = template.filled_inputs(graph)
+        found = check_graph(graph, node_classes)
+        self._rest_is_sound = all((each.node_id, each.input_name) in filled for each in found)
+        self._filled = [
+            (node_id, input_name, _declared_input(graph, node_id, input_name, node_classes))
+            for node_id, input_name in filled
+        ]
+
+    def is_of(self, template: Template, node_classes: Mapping[str, Json]) -> bool:
+        """Say whether it still holds: neither was read anew."""
+        return self._template is template and self._node_classes is node_classes
+
+    def problems(self, graph: Graph) -> list[NodeProblem]:
+        """Return what ``check_graph`` does."""
+        if self._rest_is_sound and not any(
+            self._is_doubtful(graph, node_id, input_name, declared)
+            for node_id, input_name, declared in self._filled
+        ):
+            return []
+        return check_graph(graph, self._node_classes)
+
+    def _is_doubtful(
+        self, graph: Graph, node_id: str, input_name: str, declared: Declared | None
+    ) -> bool:
+        value = inputs_of(graph[node_id])[input_name]
+        if isinstance(value, list | dict):  # maybe a wire: the graph has another shape
+            return True
+        if declared is None or declared.is_upload:
+            return False
+        return any(_check_value(graph, node_id, declared, value))
+
+
+def _declared_input(
+    graph: Graph, node_id: str, input_name: str, node_classes: Mapping[str, Json]
+) -> Declared | None:
+    declared = declared_inputs(node_classes.get(class_of(graph[node_id])))
+    return next((each for each in declared if each.name == input_name), None)
 
 
 def check_graph(graph: Graph, node_classes: Mapping[str, Json]) -> list[NodeProblem]:

@@ -18,7 +18,7 @@ from config.settings import Workflow
 from daemon.clock import Clock
 from daemon.comfy.server import AnswerLost, Graph, Refused, Unreachable
 from daemon.dispatch.pictures import FilesGone, TaskFiles, pictures_of, upload
-from daemon.dispatch.preflight import NodeProblem, check_graph
+from daemon.dispatch.preflight import NodeProblem, Preflight
 from daemon.dispatch.servers import ServerState
 from daemon.dispatch.workflow import Template, graph_sha256
 from daemon.retrying import BAD_INPUT, REJECTED
@@ -64,6 +64,7 @@ class Submission:
         self._random = random.SystemRandom()
         self._posts: Counter[str] = Counter()  # of tasks posted again
         self._files = files
+        self._preflights: dict[tuple[str, str], Preflight] = {}  # by server and workflow type
 
     async def submit(self, task: Task, state: ServerState) -> None:
         """Submit a waiting *task* to a server that takes work.
@@ -173,7 +174,7 @@ class Submission:
         parameters = template.parameters_for(_columns_of(task), self._random)
         wanted = {column: picture.upload_name for column, picture in pictures.items()}
         graph = template.fill(parameters | wanted, output_prefix=attempt.output_prefix)
-        if problems := check_graph(graph, await state.client.node_classes()):
+        if problems := (await self._preflight(template, graph, state)).problems(graph):
             raise CannotRun(problems)
         names = await upload(pictures, state)
         parameters |= names
@@ -199,6 +200,15 @@ class Submission:
             ),
         )
         return prepared, graph
+
+    async def _preflight(self, template: Template, graph: Graph, state: ServerState) -> Preflight:
+        """Return what checks the template's graphs for this server, as both are now."""
+        node_classes = await state.client.node_classes()
+        key = (state.name, template.workflow_type)
+        known = self._preflights.get(key)
+        if known is None or not known.is_of(template, node_classes):
+            known = self._preflights[key] = Preflight(template, node_classes, graph)
+        return known
 
 
 def _columns_of(task: Task) -> dict[str, Json]:

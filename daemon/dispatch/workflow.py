@@ -107,6 +107,15 @@ class Template(msgspec.Struct, frozen=True, kw_only=True):
             if not is_blank(row.get(column)):
                 converted(column, row[column], self.own_values[column], target.input_name)
 
+    def filled_inputs(self, graph: Graph) -> set[tuple[str, str]]:
+        """Return node id and name of each input that differs between the graphs it makes."""
+        targets = {(target.node_id, target.input_name) for target in self.targets.values()}
+        return targets | {
+            (node_id, nodes.PREFIX_INPUT)
+            for node_id, node in graph.items()
+            if nodes.PREFIX_INPUT in inputs_of(node)
+        }
+
     def fill(self, parameters: Mapping[str, Json], *, output_prefix: str) -> Graph:
         """Return the graph for one attempt; the same arguments give byte-identical graphs.
 

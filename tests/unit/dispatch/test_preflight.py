@@ -15,9 +15,9 @@ from daemon.clock import SystemClock
 from daemon.comfy.client import ComfyClient
 from daemon.comfy.server import Ticket
 from daemon.comfy.simulator.simulator import Simulator
-from daemon.dispatch.preflight import NodeProblem, check_graph
+from daemon.dispatch.preflight import NodeProblem, Preflight, check_graph
 from daemon.dispatch.row_report import check_rows
-from daemon.dispatch.workflow import load_templates
+from daemon.dispatch.workflow import Template, load_templates
 from ledger.task import Dependency, InputFile, Task
 from tests.fakes.replay import GENERATIONS, RECORDINGS, recording
 
@@ -341,3 +341,42 @@ def test_an_unknown_workflow_type_is_reported(templates):
 def test_no_rows_is_a_report_too(templates):
     report = check_rows([], templates, {})
     assert (report.total, report.ready, report.reasons) == (0, 0, {})
+
+
+# -- many rows of one template --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("first", [0, 1, 2, 3])
+@pytest.mark.parametrize("lacking", [None, "Sampler", "mode"])
+def test_a_template_that_was_checked_once_is_judged_as_each_of_its_graphs_would_be(first, lacking):
+    sampler = {"cfg": 1, "mode": "a", "ckpt_name": "x.safetensors", "free": [1, 2]}
+    source = {
+        "1": {"class_type": "Sampler", "inputs": sampler},
+        "2": {"class_type": "Save", "inputs": {"image": ["1", 0], "filename_prefix": "p"}},
+        "3": {"class_type": "Other", "inputs": {}},
+    }
+    mapped = {"cfg": "1.cfg", "model": "1.ckpt_name", "free": "1.free"}
+    template = Template.from_bytes(
+        "t", Workflow(template=SHIPPED, inputs=mapped), json.dumps(source).encode()
+    )
+    known = {
+        "Sampler": class_of_inputs(
+            output_node=False,
+            cfg=["INT", {"min": 0, "max": 9}],
+            mode=[["a"]] if lacking != "mode" else [["b"]],
+            ckpt_name=[["x.safetensors"]],
+        ),
+        "Save": class_of_inputs(image=["IMAGE"], filename_prefix=["STRING"]),
+        "Other": class_of_inputs(output_node=False, needed=["INT"]),
+    }
+    known.pop(lacking, None)
+    rows = [{"cfg": 2}, {"cfg": 99}, {"model": "y.safetensors"}, {"free": ["3", 0]}]
+    graphs = [template.fill(row, output_prefix=f"p{n}") for n, row in enumerate(rows)]
+    preflight = Preflight(template, known, graphs[first])
+    assert [preflight.problems(graph) for graph in graphs] == [
+        check_graph(graph, known) for graph in graphs
+    ]
+    assert bool(preflight.problems(graphs[0])) == (lacking is not None)
+    assert all(preflight.problems(graph) for graph in graphs[1:])
+    assert preflight.is_of(template, known)
+    assert not preflight.is_of(template, dict(known))
