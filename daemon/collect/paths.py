@@ -1,7 +1,7 @@
 """Where results go: the names that tasks have chosen, so that no two choose the same."""
 
 from collections.abc import Callable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import msgspec
 
@@ -99,8 +99,8 @@ class OutputPaths:
         return self._hold(self._prefix + relative, task.task_id)
 
     def _relative(self, task: Task, index: int) -> str:
-        suffix = PurePosixPath(task.outputs[index - 1].filename).suffix
-        return output_path(self.folder.name, task, index, suffix)
+        _, *suffix = task.outputs[index - 1].filename.rpartition(".")
+        return output_path(self.folder.name, task, index, "".join(suffix))
 
     def _hold(self, path: str, task_id: str) -> str:
         self._holder[path] = task_id

@@ -61,7 +61,9 @@ class Submission:
         self._clock = clock
         self._workflows = workflows
         self._templates = templates
-        self._random = random.SystemRandom()
+        # No secrets come of it. The system's own generator lets go of the interpreter's lock for
+        # each number, and the loop then waits for a thread to give it back.
+        self._random = random.Random()
         self._posts: Counter[str] = Counter()  # of tasks posted again
         self._files = files
         self._preflights: dict[tuple[str, str], Preflight] = {}  # by server and workflow type
@@ -167,9 +169,8 @@ class Submission:
     async def _prepare(self, task: Task, state: ServerState) -> tuple[Task, Graph]:
         """Return the task as it will stand when submitted, and its graph; uploads the inputs."""
         template = self._templates[task.workflow_type]
-        attempt = msgspec.structs.replace(
-            task, attempt=task.attempt + 1, comfyui_task_id=str(uuid.uuid4())
-        )
+        prompt_id = str(uuid.UUID(int=self._random.getrandbits(128), version=4))
+        attempt = msgspec.structs.replace(task, attempt=task.attempt + 1, comfyui_task_id=prompt_id)
         pictures = pictures_of(task, template, self._files, self._ledger)
         parameters = template.parameters_for(_columns_of(task), self._random)
         wanted = {column: picture.upload_name for column, picture in pictures.items()}
