@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 import msgspec
 
 from daemon.words.catalogue import CATALOGUE
-from daemon.words.retelling import RECORDS
+from daemon.words.retelling import RECORDS, written
 
 KINDS = {
     ".html": "text/html",
@@ -46,6 +46,5 @@ def _page_file(body: bytes, kind: str) -> PageFile:
 
 def _recorded_words() -> bytes:
     """Return a script with each sentence that records may hold, in English and in Chinese."""
-    keys = [key for key in CATALOGUE["en"] if key.startswith(RECORDS)]
-    pairs = [(CATALOGUE["en"][key], CATALOGUE["zh"][key]) for key in keys]
+    pairs = [(text, CATALOGUE["zh"][key]) for key, text in written("en", RECORDS)]
     return b"export const RECORDED = " + msgspec.json.encode(pairs) + b";\n"

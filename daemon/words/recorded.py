@@ -1,7 +1,7 @@
 """Sentences for records and the journal: English, made by the very entry that has the Chinese.
 
-So whatever is written can be retold to a reader of the other language (``retelling``), and a
-sentence whose wording changes is still found: earlier wordings stay in ``former``.
+So whatever is written can be retold to a reader of the other language (``retelling``), as can what
+earlier versions wrote (``former``).
 """
 
 from daemon.words import Words

@@ -11,6 +11,7 @@ from functools import cache
 from typing import NamedTuple
 
 from daemon.words.catalogue import CATALOGUE
+from daemon.words.former import FORMER
 
 #: What the system says.
 SYSTEM = ("system.",)
@@ -83,11 +84,19 @@ def _untold() -> str:
     return _UNTOLD
 
 
+def written(language: str, among: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Return the sentences that may have been written in a language, each with its key."""
+    sentences = CATALOGUE[language]
+    found = [(key, sentences[key]) for key in sentences if key.startswith(among)]
+    if language == "en":
+        found += [(key, text) for key in FORMER if key.startswith(among) for text in FORMER[key]]
+    return found
+
+
 @cache
 def _patterns(language: str, among: tuple[str, ...]) -> list[_Pattern]:
     """Return what sentences look like in a language, those with most text of their own first."""
-    sentences = CATALOGUE[language]
-    found = [_pattern(key, sentences[key]) for key in sentences if key.startswith(among)]
+    found = [_pattern(key, text) for key, text in written(language, among)]
     return [pattern for _, pattern in sorted(found, key=lambda each: -each[0])]
 
 

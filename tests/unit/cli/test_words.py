@@ -16,6 +16,7 @@ from config.sentences import SENTENCES
 from daemon.dispatch.row_report import TROUBLES
 from daemon.words import LANGUAGES, Words, language_of
 from daemon.words.catalogue import CATALOGUE
+from daemon.words.former import FORMER
 from daemon.words.headings import SHOWN
 from daemon.words.retelling import FIELDS, JSON, LEDGER, RECORDS, REPORTS, in_language
 from ledger.batch import BatchStatus
@@ -131,6 +132,16 @@ def test_a_sentence_that_was_written_in_one_language_is_told_in_the_other(langua
                 told = CATALOGUE[language][key].format(**filled)
                 assert in_language(written, language, among) == told
                 assert in_language(told, language, among) == told
+
+
+def test_what_an_earlier_version_wrote_is_told_as_what_is_written_today():
+    for key, texts in FORMER.items():
+        for text in texts:
+            assert placeholders(text) == placeholders(CATALOGUE["zh"][key])
+            assert text != CATALOGUE["en"][key]
+            filled = {hole: f"<{hole}>" for hole in placeholders(text)}
+            told = CATALOGUE["zh"][key].format(**filled)
+            assert in_language(text.format(**filled), "zh") == told
 
 
 @pytest.mark.parametrize(
