@@ -46,6 +46,15 @@ class Eta(msgspec.Struct, frozen=True, kw_only=True):
     high_seconds: float
 
 
+class _Run(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What is kept of an execution; 2000 whole records would be 10 MB."""
+
+    workflow_type: str
+    server: str
+    seconds: float
+    finished_at: str
+
+
 class RunTimes:
     """The last executions of each type on each server, from the ledger's feed."""
 
@@ -56,31 +65,40 @@ class RunTimes:
         """Take in the newest finished tasks of the ledger, ``TASKS_LOOKED_AT`` at most."""
         batches = (batch.batch_id for batch in reversed(ledger.batches()))
         tasks = (task for batch_id in batches for task in ledger.tasks(batch_id))
-        done: list[Task] = []
+        runs: list[_Run] = []
 
         def look(task: Task) -> None:
-            if task.stage is Stage.DONE:
-                done.append(task)
+            if (run := _run_of(task)) is not None:
+                runs.append(run)
 
         await in_slices(map(look, islice(tasks, TASKS_LOOKED_AT)))
-        for task in sorted(done, key=lambda task: task.finished_at or ""):
-            self._take(task)
+        for run in sorted(runs, key=lambda run: run.finished_at):
+            self._take(run)
 
     def follow(self, transaction: Transaction) -> None:
         """Take in what a durable transaction tells: a listener of the ledger."""
         for record in transaction.records:
-            if isinstance(record, Task) and record.stage is Stage.DONE and record.has_just_ended:
-                self._take(record)
+            if isinstance(record, Task) and record.has_just_ended and (run := _run_of(record)):
+                self._take(run)
 
     def of(self, workflow_type: str) -> Runs:
         """Return what is known of the type."""
         return self._runs.get(workflow_type, {})
 
-    def _take(self, task: Task) -> None:
-        if task.gpu_seconds is None or task.server is None:
-            return
-        servers = self._runs.setdefault(task.workflow_type, {})
-        servers.setdefault(task.server, deque(maxlen=KEPT_RUNS)).append(task.gpu_seconds)
+    def _take(self, run: _Run) -> None:
+        servers = self._runs.setdefault(run.workflow_type, {})
+        servers.setdefault(run.server, deque(maxlen=KEPT_RUNS)).append(run.seconds)
+
+
+def _run_of(task: Task) -> _Run | None:
+    if task.stage is not Stage.DONE or task.gpu_seconds is None or task.server is None:
+        return None
+    return _Run(
+        workflow_type=task.workflow_type,
+        server=task.server,
+        seconds=task.gpu_seconds,
+        finished_at=task.finished_at or "",
+    )
 
 
 def remaining_work(ledger: Ledger, batch_id: str, now: datetime) -> Work:

@@ -1,5 +1,6 @@
 """How busy the last hour was: rows made and failed by the minute, how much each GPU worked."""
 
+from bisect import insort
 from collections import deque
 from collections.abc import Generator, Iterable, Sequence
 from datetime import datetime
@@ -122,7 +123,7 @@ def _newest_results(ledger: Ledger) -> Generator[None, None, list[Task]]:
     done: list[Task] = []
     for task in islice(tasks, TASKS_LOOKED_AT):
         if task.output_files:
-            done.append(task)
+            insort(done, task, key=lambda each: each.finished_at or "")
+            del done[:-LATEST_RESULTS]  # 2000 records would be 10 MB
         yield
-    done.sort(key=lambda task: task.finished_at or "")
-    return done[-LATEST_RESULTS:]
+    return done
