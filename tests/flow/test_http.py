@@ -105,7 +105,7 @@ async def test_a_batch_is_paused_resumed_and_stopped_and_says_how_it_stands(door
 
 async def test_a_wrong_state_is_409_with_a_hint_in_the_language_asked_for(door: Door) -> None:
     await record(door, Stage.DONE, status="completed")
-    for language, word in (("en-GB,zh;q=0.5", "completed"), ("zh-CN", "已完成")):
+    for language, word in (("en-GB,zh;q=0.5", "completed"), ("zh-CN", "已结束")):
         answer = await door.post(
             f"/api/batches/{BATCH}/resume", headers={"Accept-Language": language}
         )
