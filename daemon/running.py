@@ -43,13 +43,18 @@ async def run_services(
     After *stop* each has *grace_seconds* to end; what is left then is cancelled. The first
     failure is raised again when all have ended.
     """
+
+    def note_failure(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            stop.set()
+
     tasks = [asyncio.create_task(service.run(stop), name=service.name) for service in services]
-    stopped = asyncio.create_task(stop.wait(), name="stop")
+    for task in tasks:
+        task.add_done_callback(note_failure)
     try:
-        await asyncio.wait([*tasks, stopped], return_when=asyncio.FIRST_EXCEPTION)
+        await stop.wait()
     finally:
         stop.set()
-        stopped.cancel()
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=grace_seconds)
             for task in late:

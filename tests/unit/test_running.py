@@ -1,10 +1,10 @@
-"""Crews: jobs at work at once, and what is told of their end."""
+"""Crews of jobs and what is told of their end; services, and how long a stop waits for them."""
 
 import asyncio
 
 import pytest
 
-from daemon.running import Crew
+from daemon.running import Crew, run_services
 
 
 async def test_a_crew_tells_of_a_jobs_end_only_when_its_place_is_free() -> None:
@@ -28,3 +28,71 @@ async def test_a_crew_tells_of_the_end_of_a_job_that_failed_too() -> None:
     assert freed.is_set()
     with pytest.raises(ValueError, match="broken"):
         crew.check()
+
+
+class Deaf:
+    """A service that hears of no stop."""
+
+    name = "deaf"
+
+    def __init__(self) -> None:
+        self.was_cancelled = False
+
+    async def run(self, stop: asyncio.Event) -> None:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            self.was_cancelled = True
+            raise
+
+
+class Failing:
+    """A service that fails, first or after the stop."""
+
+    name = "failing"
+
+    def __init__(self, *, after_stop: bool = False) -> None:
+        self._after_stop = after_stop
+
+    async def run(self, stop: asyncio.Event) -> None:
+        if self._after_stop:
+            await stop.wait()
+        raise ValueError("broken")
+
+
+async def test_a_service_that_hears_of_no_stop_is_cancelled_after_its_grace() -> None:
+    deaf, stop = Deaf(), asyncio.Event()
+    asyncio.get_running_loop().call_later(0.05, stop.set)
+    async with asyncio.timeout(5):
+        await run_services([deaf], stop, grace_seconds=0.05)
+    assert deaf.was_cancelled
+
+
+@pytest.mark.parametrize("after_stop", [False, True])
+async def test_a_service_that_fails_ends_the_others_and_its_failure_is_raised(
+    after_stop: bool,
+) -> None:
+    deaf, stop = Deaf(), asyncio.Event()
+    if after_stop:
+        stop.set()
+    async with asyncio.timeout(5):
+        with pytest.raises(ValueError, match="broken"):
+            await run_services([deaf, Failing(after_stop=after_stop)], stop, grace_seconds=0.05)
+    assert deaf.was_cancelled
+    assert stop.is_set()
+
+
+async def test_services_that_have_ended_leave_the_daemon_waiting_for_its_stop() -> None:
+    class Brief:
+        name = "brief"
+
+        async def run(self, stop: asyncio.Event) -> None:
+            pass
+
+    stop = asyncio.Event()
+    running = asyncio.ensure_future(run_services([Brief()], stop, grace_seconds=1))
+    await asyncio.sleep(0.05)
+    assert not running.done()
+    stop.set()
+    async with asyncio.timeout(5):
+        await running
