@@ -8,9 +8,11 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import structlog
+
+T = TypeVar("T")
 
 log = structlog.get_logger()
 
@@ -64,6 +66,21 @@ async def run_services(
     for task in tasks:
         if not task.cancelled() and (error := task.exception()) is not None:
             raise error
+
+
+async def unless_stopped(stop: asyncio.Event, question: Coroutine[object, object, T]) -> T | None:
+    """Return the answer to *question*; None when *stop* comes before, and it is cancelled.
+
+    For what others may never answer, and what is not missed when the next start asks again.
+    """
+    asked, stopped = asyncio.ensure_future(question), asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait([asked, stopped], return_when=asyncio.FIRST_COMPLETED)
+        return asked.result() if asked.done() else None
+    finally:
+        stopped.cancel()
+        asked.cancel()
+        await asyncio.gather(asked, stopped, return_exceptions=True)
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ from config.settings import Server
 from daemon.clock import Clock
 from daemon.comfy.server import AnswerLost, Health, Unreachable, WorkflowServer
 from daemon.dispatch.ready import ReadyRows
+from daemon.running import unless_stopped
 from daemon.settle.server_memory import ServerMemory, memory_of, noting
 from ledger.errors import LedgerClosed
 from ledger.ledger import Ledger
@@ -88,7 +89,7 @@ class HealthWatch:
         """Ask until *stop* is set."""
         pause_seconds = BACKOFF_SECONDS[0]
         while not stop.is_set():
-            if await self.ask():
+            if await unless_stopped(stop, self.ask()):
                 pause_seconds = BACKOFF_SECONDS[0]
                 await self._clock.pause(HEALTH_SECONDS, stop)
             else:

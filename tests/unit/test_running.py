@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from daemon.running import Crew, run_services
+from daemon.running import Crew, run_services, unless_stopped
 
 
 async def test_a_crew_tells_of_a_jobs_end_only_when_its_place_is_free() -> None:
@@ -96,3 +96,17 @@ async def test_services_that_have_ended_leave_the_daemon_waiting_for_its_stop() 
     stop.set()
     async with asyncio.timeout(5):
         await running
+
+
+async def test_a_question_that_nobody_answers_ends_with_the_stop() -> None:
+    async def answered(number: int) -> int:
+        return number
+
+    deaf, stop = Deaf(), asyncio.Event()
+    assert await unless_stopped(stop, answered(7)) == 7
+    asyncio.get_running_loop().call_later(0.05, stop.set)
+    async with asyncio.timeout(5):
+        assert await unless_stopped(stop, deaf.run(stop)) is None
+    assert deaf.was_cancelled
+    with pytest.raises(ValueError, match="broken"):
+        await unless_stopped(asyncio.Event(), Failing().run(stop))
