@@ -32,6 +32,7 @@ class Harvest:
         paths: OutputPaths,
         clock: Clock,
     ) -> None:
+        self._log = log.bind()  # the module's own is made anew for each line
         self._ledger = ledger
         self._servers = servers
         self._paths = paths
@@ -61,7 +62,7 @@ class Harvest:
                 await self._ledger.commit(task, op="task.done")
                 break
             await self._ledger.commit(task, op="task.file_proven")
-        log.info("task.done", task=task.task_id, batch=task.batch_id, files=len(task.outputs))
+        self._log.info("task.done", task=task.task_id, batch=task.batch_id, files=len(task.outputs))
 
     def _with_proof(self, task: Task, index: int, proven: OutputFile) -> Task:
         """Return the task's next version; done when this was the last file."""

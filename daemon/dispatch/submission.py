@@ -57,6 +57,7 @@ class Submission:
         templates: Mapping[str, Template],
         files: TaskFiles,
     ) -> None:
+        self._log = log.bind()  # the module's own is made anew for each line
         self._ledger = ledger
         self._clock = clock
         self._workflows = workflows
@@ -143,7 +144,9 @@ class Submission:
                 log.info("task.changed_meanwhile", task=task.task_id)
             state.ran(task.workflow_type)
             self._posts.pop(task.task_id, None)
-            log.info("task.submitted", task=task.task_id, batch=task.batch_id, server=state.name)
+            self._log.info(
+                "task.submitted", task=task.task_id, batch=task.batch_id, server=state.name
+            )
 
     async def _refused(self, task: Task, state: ServerState, error: Refused) -> None:
         """Write down a refusal: by the server's fault waiting again, else failed."""

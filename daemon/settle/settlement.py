@@ -58,6 +58,7 @@ class Settlement:
 
         *name_outputs* says where the files of a finished task will go, in the same transaction.
         """
+        self._log = log.bind()  # the module's own is made anew for each line
         self._ledger = ledger
         self._clock = clock
         self._workflows = workflows
@@ -163,7 +164,7 @@ class Settlement:
         except Conflict:  # somebody with newer knowledge was first
             log.debug("settlement.overtaken", **about(task))
             return
-        tell = log.debug if verdict.is_ordinary else log.info
+        tell = self._log.debug if verdict.is_ordinary else self._log.info
         tell(
             "task.settled",
             **about(task),
