@@ -11,7 +11,7 @@ from daemon.cli.asking import asked, batches_named, task_page
 from daemon.cli.batch_names import batch_meant
 from daemon.cli.changes import as_documents
 from daemon.cli.commands import help_words, json_option
-from daemon.cli.concerns import concerns_on_disk, full_disk_concerns
+from daemon.cli.concerns import concerns_on_disk, full_disk_concerns, starting_concerns
 from daemon.cli.invocation import Invocation, pass_invocation
 from daemon.cli.stages import stages_named
 from daemon.cli.verb import Verb
@@ -35,7 +35,7 @@ def status(invocation: Invocation) -> None:
         index = read_index(settings.ledger.path, thorough=True)
         batches, now = [*batch_reports(index)], datetime.now(UTC)
         lying = concerns_on_disk(settings, index.meta("drops"), now)
-        concerns = [*full_disk_concerns(settings), *lying]
+        concerns = [*starting_concerns(settings), *full_disk_concerns(settings), *lying]
         return report(index, batches, settings, now, invocation.words, concerns=concerns)
 
     found = asked(invocation, "/api/status", Report, from_disk)

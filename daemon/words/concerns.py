@@ -1,6 +1,7 @@
 """What keeps work from going on, and what a person does about it."""
 
 ZH: dict[str, str] = {
+    "concern.starting": "守护进程（{pid}）正在启动，还不能访问；它的日志会说明它在等什么。",
     "concern.ledger": "台账写不进去（多半是磁盘满了）：暂不接收也不开始新的行，已在服务器上的照常"
     "做完；请为 {path} 腾出空间，之后会自动恢复。",
     "concern.outputs": "结果存不进 {path}：{reason}；请腾出空间或修改权限。结果仍在服务器上，"
@@ -18,6 +19,8 @@ ZH: dict[str, str] = {
 }
 
 EN: dict[str, str] = {
+    "concern.starting": "A daemon (process {pid}) is starting and cannot be asked yet; its log "
+    "says what it waits for.",
     "concern.ledger": "The ledger cannot be written (most likely the disk is full): no row is "
     "taken in or sent out, and what is on the servers is left to finish; make room at {path}, "
     "and all goes on by itself.",

@@ -119,7 +119,7 @@ async def test_pictures_may_lie_in_folders_but_not_outside(world: World, door: D
     escaping = [{"product_image": "../../admin-token", "model_image": "/etc/passwd"}]
     refused = await upload(door, ("b.csv", table(escaping)))
     assert (refused.status, refused.code) == (400, "no_good_row")
-    assert "投递文件夹之外" in refused.json["error"]["details"]["rejected"][0]["reason"]
+    assert "任务文件所在的文件夹之外" in refused.json["error"]["details"]["rejected"][0]["reason"]
     assert leftovers(world) == []
     assert not list(world.folder.rglob("x.png"))
 

@@ -1,11 +1,14 @@
 """`status`, `tasks`, `task`, `ledger …` tell what stands in the ledger."""
 
 import json
+import os
 
 import msgspec
 import pytest
 
 from ledger.entry import Meta
+from ledger.jsondir.files import Disk
+from ledger.jsondir.lock import FolderLock
 from ledger.status import Stage
 from ledger.task import Dependency
 from tests.fakes.records import AT, batch_record, task_record
@@ -23,6 +26,22 @@ def video(number: int, of: int, stage: Stage = Stage.WAITING, **fields: object):
         depends_on=Dependency(row_id=row_id, workflow_type="图片合成"),
         **fields,
     )
+
+
+def test_a_daemon_that_holds_the_ledger_and_has_no_door_yet_is_said_to_be_starting(command):
+    command.record([batch_record()])
+    lock = FolderLock(command.ledger, Disk())
+    lock.take(AT)
+    try:
+        (warning,) = command.json("status")["warnings"]
+        assert warning["code"] == "starting"
+        assert f"process {os.getpid()}" in warning["message"]
+        address = {"url": "http://127.0.0.1:9", "pid": os.getpid()}
+        (command.state_dir / "web.json").write_text(json.dumps(address))  # its door is shut again
+        assert command.json("status")["warnings"] == []
+    finally:
+        lock.drop()
+    assert command.json("status")["warnings"] == []
 
 
 @pytest.fixture
