@@ -105,7 +105,8 @@ class Completion:
 
     def _open_tasks(self) -> Iterator[Task]:
         """Yield the open tasks, few first: mostly the first one answers."""
-        yield from self._ledger.each_in_stage(*IN_PROCESS_STAGES)
+        for stage in IN_PROCESS_STAGES:
+            yield from self._ledger.in_stage(stage)
         for batch in self._ledger.batches():
             for workflow_type in self._ledger.waiting_types(batch.batch_id):
                 yield from self._ledger.waiting(batch.batch_id, workflow_type)
