@@ -26,7 +26,9 @@ UnderWay: TypeAlias = tuple[Transaction, Pending, Done]
 class Applier:
     """Takes durable transactions and shows them; holds the loop for ``SLICE_SECONDS`` at most.
 
-    A transaction of up to ``SLICE`` records is shown as a whole, a larger one bit by bit.
+    A transaction of up to ``SLICE`` records is shown as a whole, a larger one bit by bit. One that
+    cannot be shown, by a fault of ours or of the disk, is durable all the same: its committer gets
+    that error, and the next start shows it.
     """
 
     def __init__(self, index: Index) -> None:
@@ -83,13 +85,16 @@ class Applier:
                 self._idle.clear()
                 self._apply_slice(changes_of(transaction), (transaction, pending, done))
                 return
-            # In one go: it is small, and shown as a whole.
-            for place, record in enumerate(transaction.records):
-                self._index.apply(record, transaction.encoded[place])
-                pending.settle(record)
-            for listener in self.listeners.concerned(transaction.records):
-                _tell(listener, transaction)
-            _wake(done)
+            try:  # in one go: it is small, and shown as a whole
+                for place, record in enumerate(transaction.records):
+                    self._index.apply(record, transaction.encoded[place])
+                    pending.settle(record)
+            except Exception as error:  # noqa: BLE001 - the others under way are shown all the same
+                _fail(done, error)
+            else:
+                for listener in self.listeners.concerned(transaction.records):
+                    _tell(listener, transaction)
+                _wake(done)
             if monotonic() > until and self._durable_count:
                 self._idle.clear()
                 asyncio.get_running_loop().call_soon(self._apply)
@@ -101,13 +106,18 @@ class Applier:
     def _apply_slice(self, changes: Iterator[Change], shown: UnderWay) -> None:
         until = monotonic() + SLICE_SECONDS
         transaction, pending, done = shown
-        for record, encoded in changes:
-            self._index.apply(record, encoded)
-            pending.settle(record)
-            if monotonic() > until:
-                asyncio.get_running_loop().call_soon(self._apply_slice, changes, shown)
-                return
-        self._tell_parts(parts(transaction), done)
+        try:
+            for record, encoded in changes:
+                self._index.apply(record, encoded)
+                pending.settle(record)
+                if monotonic() > until:
+                    asyncio.get_running_loop().call_soon(self._apply_slice, changes, shown)
+                    return
+        except Exception as error:  # noqa: BLE001 - as in _apply
+            _fail(done, error)
+            self._apply()
+        else:
+            self._tell_parts(parts(transaction), done)
 
     def _tell_parts(self, left: Iterator[Transaction], done: Done) -> None:
         if (part := next(left, None)) is not None:
@@ -132,6 +142,13 @@ def _tell(listener: Listener, transaction: Transaction) -> None:
         listener(transaction)
     except Exception:  # the change is durable; a listener's fault is not the committer's
         log.exception("ledger.listener_failed", op=transaction.op)
+
+
+def _fail(done: Done, error: Exception) -> None:
+    if done.done():  # whoever committed it was cancelled
+        log.error("ledger.not_shown", exc_info=error)
+    else:
+        done.set_exception(error)
 
 
 def _wake(done: Done) -> None:

@@ -42,7 +42,8 @@ class Backend(Protocol):
     async def reopen(self) -> None:
         """Begin writing again after a failure; raises LedgerClosed when it still cannot.
 
-        The state is what was acknowledged; what failed stays absent.
+        The state is what was acknowledged; what failed stays absent, and so does all that was
+        appended before this call.
         """
         ...
 

@@ -45,16 +45,13 @@ class Ledger(Reading):
         self._backend = backend
         self._numbering = Numbering()
         self._writable = False
+        self._checking = asyncio.Lock()  # one for life: who waits here outlasts a failure
         self._load(Index(State()))
 
     def _load(self, index: Index) -> None:
         self._index = index
         self._applier = Applier(index)
-        self._begin_writing()
-
-    def _begin_writing(self) -> None:
-        self._pending = Pending(self._index)
-        self._checking = asyncio.Lock()
+        self._pending = Pending(index)
 
     async def open(self) -> None:
         """Load the state; raises LedgerLocked when another process writes it."""
@@ -78,13 +75,14 @@ class Ledger(Reading):
     async def reopen(self) -> None:
         """Write again after a failure; raises LedgerClosed when the disk is still unfit.
 
-        The state stays what was acknowledged.
+        The state stays what was acknowledged. After a fault of the writer itself that fault is
+        raised: then only a new start writes again.
         """
         if self._writable:
             return
         await self._backend.reopen()
         await self._applier.finish()
-        self._begin_writing()
+        self._pending = Pending(self._index)
         self._writable = True
         log.info("ledger.reopened", last_seq=self.last_seq)
 

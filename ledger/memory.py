@@ -63,6 +63,7 @@ class MemoryBackend:
         """Take transactions again."""
         if not self._held:
             raise LedgerClosed("the ledger is closed")
+        await asyncio.sleep(0)  # what was appended before fails
         self._failed = None
 
     async def compact(self) -> None:

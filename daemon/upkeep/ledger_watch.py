@@ -29,7 +29,7 @@ class LedgerWatch:
         self._clock = clock
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Watch until *stop*; raises LedgerGone."""
+        """Watch until *stop*; raises LedgerGone, and what ended writing until the next start."""
         while not stop.is_set():
             if not await asyncio.to_thread(self._folder.is_dir):
                 raise LedgerGone(str(self._folder))

@@ -165,6 +165,7 @@ class JsonDirBackend:
 
     async def reopen(self) -> None:
         """Prove that there is space, cut off what failed, go on in a new journal."""
+        self._hand_over()  # given before, it fails with what it may follow from
         await asyncio.wrap_future(self._running().order("reopen"))
 
     async def archive(self, tasks: Sequence[Task]) -> dict[str, str]:

@@ -57,6 +57,7 @@ class Writer(threading.Thread):
             tell=self._inbox.put,
         )
         self._failure: LedgerClosed | None = None
+        self._fault: Exception | None = None  # of our own: nothing is written until the next start
 
     # -- called by other threads -----------------------------------------------------------------
 
@@ -82,22 +83,34 @@ class Writer(threading.Thread):
         """Work until told to close."""
         closing: Order | None = None
         while closing is None:
-            groups: list[Group] = []
-            for message in self._arrived():
-                if isinstance(message, Group):
-                    groups.append(message)
-                    continue
-                self._write_groups(groups)
-                groups = []
-                if isinstance(message, Folded):
-                    self._folding.take_note(message)
-                elif message.verb == "close":
-                    closing = message
-                else:
-                    self._obey(message)
-            self._write_groups(groups)
-            self._fold_if_due()
+            try:
+                closing = self._work_off(self._arrived())
+                self._fold_if_due()
+            except Exception as error:  # noqa: BLE001 - who commits from now on is told
+                self._break(error)
         self._close(closing)
+
+    def _work_off(self, messages: list[Message]) -> Order | None:
+        """Do what the messages say, groups that follow one another together.
+
+        Returns the order to close, if it is among them.
+        """
+        closing: Order | None = None
+        groups: list[Group] = []
+        for message in messages:
+            if isinstance(message, Group):
+                groups.append(message)
+                continue
+            self._write_groups(groups)
+            groups = []
+            if isinstance(message, Folded):
+                self._folding.take_note(message)
+            elif message.verb == "close":
+                closing = message
+            else:
+                self._obey(message)
+        self._write_groups(groups)
+        return closing
 
     def _arrived(self) -> list[Message]:
         """Return all that is in the inbox; wait for something, or until a snapshot is due."""
@@ -121,7 +134,10 @@ class Writer(threading.Thread):
             return
         self._folding.note_growth(self._journal.size_bytes - before_bytes)
         for group, last_seq in zip(groups, last_seqs, strict=True):
-            self._journal.note(self._folding.take(group.transactions), at)
+            try:
+                self._journal.note(self._folding.take(group.transactions), at)
+            except Exception as error:  # noqa: BLE001 - the group is durable, and told so
+                self._break(error)
             group.answer(last_seq)
 
     def _append(self, groups: list[Group], at: str) -> list[int]:
@@ -148,6 +164,16 @@ class Writer(threading.Thread):
             log.warning("journal.not_cut_back", error=str(again))
         self._folding.refuse(self._failure)
 
+    def _break(self, fault: Exception) -> None:
+        """End writing until the next start, which reads from the journal what is durable.
+
+        No snapshot is made any more: what this process knows of the changes may lack some.
+        """
+        log.error("ledger.writer_failed", exc_info=fault)
+        self._fault = fault
+        self._failure = LedgerClosed(f"writing has ended until the next start: {fault!r}")
+        self._folding.refuse(self._failure)
+
     def _rotate(self) -> None:
         """Go on in a new journal; the one before is closed for ever."""
         try:
@@ -172,6 +198,9 @@ class Writer(threading.Thread):
             self._folding.ask(order)
 
     def _reopen(self, order: Order) -> None:
+        if self._fault is not None:
+            order.done.set_exception(self._fault)
+            return
         if self._failure is None:
             order.done.set_result(None)
             return
