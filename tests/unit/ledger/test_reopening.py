@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from ledger import slices
+from ledger import applying, slices
 from ledger.errors import Conflict, LedgerClosed, LedgerDamaged
 from ledger.jsondir.check import verify
 from ledger.jsondir.files import Disk
@@ -78,6 +78,28 @@ async def test_those_who_waited_for_a_large_check_while_writing_failed_are_check
     small = asyncio.ensure_future(ledger.commit(tasks[0].changed(at=AT, priority=9), op="a.b"))
     outcomes = await asyncio.gather(failing, *large, small, return_exceptions=True)
     assert [type(each) for each in outcomes] == [LedgerClosed, LedgerClosed, type(None), Conflict]
+
+
+async def test_what_is_durable_behind_a_large_transaction_is_shown_in_order_when_others_are_refused(
+    monkeypatch,
+):
+    monkeypatch.setattr(applying, "SLICE", 4)
+    monkeypatch.setattr(applying, "SLICE_SECONDS", -1)
+    ledger = Ledger(backend := MemoryBackend())
+    await ledger.open()
+    heard: list[str] = []
+    ledger.subscribe(lambda change: heard.append(change.op))
+    large = asyncio.ensure_future(ledger.commit(*map(task_record, range(1, 10)), op="large"))
+    small = [
+        asyncio.ensure_future(ledger.commit(task_record(number), op=f"small_{number}"))
+        for number in (11, 12, 13)
+    ]
+    loop = asyncio.get_running_loop()
+    loop.call_soon(loop.call_soon, backend.fail, OSError("full"))  # once those before are durable
+    late = asyncio.ensure_future(ledger.commit(task_record(14), op="late"))
+    outcomes = await asyncio.gather(large, *small, late, return_exceptions=True)
+    assert [type(each) for each in outcomes] == [type(None)] * 4 + [LedgerClosed]
+    assert heard == ["large", "small_11", "small_12", "small_13"]
 
 
 async def test_what_is_durable_is_told_so_when_the_writer_cannot_note_it_and_writing_ends(folder):
