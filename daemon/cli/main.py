@@ -10,7 +10,6 @@ import click
 from config.errors import ConfigError
 from daemon import failpoint
 from daemon.cli.commands import LazyGroup, help_words
-from daemon.cli.disk_trouble import DISK_TROUBLE, sentence_on
 from daemon.cli.frame import Frame, tell, words_of
 from daemon.cli.invocation import Invocation, words_of_problems
 from daemon.cli.refusal import Refusal
@@ -62,6 +61,8 @@ class _Rowkeeper(LazyGroup):
         except OSError as error:
             if not isinstance(ctx.obj, Invocation):
                 raise
+            from daemon.cli.disk_trouble import sentence_on  # noqa: PLC0415 - seldom wanted
+
             if isinstance(error, BrokenPipeError) or (said := sentence_on(error, ctx.obj)) is None:
                 raise
             click.echo(said, err=True)
@@ -127,6 +128,8 @@ def exit_code(arguments: Sequence[str] | None = None) -> int:
 
 def _tell_of_output(error: OSError) -> int:
     """Tell that our own output cannot be written: only then no command knows of it."""
+    from daemon.cli.disk_trouble import DISK_TROUBLE  # noqa: PLC0415 - seldom wanted
+
     if error.errno not in DISK_TROUBLE:
         raise error
     click.echo(in_language(of_system(error), help_words.language, SYSTEM), err=True)
