@@ -8,7 +8,6 @@ from pathlib import Path
 from config.settings import Settings
 from daemon.concern import Concern
 from daemon.disks import on_full_disks
-from daemon.intake.leftovers import lying_there
 from daemon.web.address import address_in
 from ledger.task import Json
 
@@ -26,6 +25,8 @@ def concerns_on_disk(
     """
     if not drops and not _has_folders(settings.inbox.path):
         return ()
+    from daemon.intake.leftovers import lying_there  # noqa: PLC0415 - slow to import, seldom wanted
+
     return lying_there(settings.inbox, drops, now)
 
 
