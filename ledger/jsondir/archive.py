@@ -2,18 +2,20 @@
 
 A month's file is a row of gzip members; ``YYYY-MM.index.jsonl`` says in which member a task lies,
 and is what makes the member count. A crash before it was written leaves bytes behind the last
-known member; they are cut off by the next writer.
+known member; they are cut off by the next writer. An index that is gone, or cannot be read at a
+start, is made again from the members.
 """
 
 import contextlib
 import gzip
 import os
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
-from ledger.jsondir.files import Disk
+from ledger.jsondir.files import Disk, corrupt_name
 from ledger.jsondir.journal import first_seq_of
 from ledger.jsondir.journals import ARCHIVE
 from ledger.shelf import decode_task, encode_task
@@ -39,8 +41,10 @@ class _Mark(msgspec.Struct, frozen=True, gc=False):
     fingerprint: str | None
 
 
-#: So much is read of an index at a time.
+#: So much is read of a file at a time.
 _BLOCK_BYTES = 64 * 1024
+#: What zlib takes for "the largest window, and a gzip header".
+_GZIP_WINDOW = 16 + zlib.MAX_WBITS
 
 _entries, _marks = msgspec.json.Decoder(Entry), msgspec.json.Decoder(_Mark)
 
@@ -58,17 +62,55 @@ def put(folder: Path, disk: Disk, tasks: Sequence[Task]) -> dict[str, str]:
 
 def _put_month(archive: Path, disk: Disk, month: str, tasks: Sequence[Task]) -> None:
     content, index = archive / f"{month}.jsonl.gz", archive / f"{month}.index.jsonl"
+    if content.exists() and not index.exists():
+        _make_index(content, index, disk)
     last = _last_entry(index)
     end = last.member_at + last.member_bytes if last else 0
     if index.exists():
         disk.cut(index, _whole_lines_bytes(index))
     if content.exists():
         disk.cut(content, end)
+    end = content.stat().st_size if content.exists() else 0  # less when somebody cut it
     lines = b"".join(encode_task(task) + b"\n" for task in tasks)
     member = gzip.compress(lines, 6, mtime=0)
     disk.append_whole("finished", content, member)
-    entries = [_entry(task, end, len(member), line) for line, task in enumerate(tasks)]
-    disk.append_whole("finished_index", index, b"".join(entries))
+    disk.append_whole("finished_index", index, _entries_of(tasks, end, len(member)))
+
+
+def mend_indexes(folder: Path, disk: Disk, at: str, *, unreadable: bool = False) -> list[str]:
+    """Make again the indexes that are gone, and those that are *unreadable* if it is asked for.
+
+    Returns their names; an unreadable one is kept aside, with *at*, a timestamp, in its name. Needs
+    the lock. A crash leaves an index as it was, or whole.
+    """
+    made: list[str] = []
+    for content in _contents(folder):
+        index = content.with_name(content.name.replace(".jsonl.gz", ".index.jsonl"))
+        is_there = index.exists()
+        if is_there and not (unreadable and _is_unreadable(index)):
+            continue
+        _make_index(content, index, disk, corrupt_name(index, at) if is_there else None)
+        made.append(index.name)
+    return made
+
+
+def _make_index(content: Path, index: Path, disk: Disk, kept_as: str | None = None) -> None:
+    pieces = (_entries_of(tasks, at, size) for tasks, at, size in _members(content))
+    disk.write_whole("finished_index", index, pieces)
+    disk.take_place("finished_index", index, keep=index.with_name(kept_as) if kept_as else None)
+
+
+def _is_unreadable(index: Path) -> bool:
+    try:
+        for line in _lines_of(index):
+            _entries.decode(line)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return True
+    return False
+
+
+def _entries_of(tasks: Sequence[Task], member_at: int, member_bytes: int) -> bytes:
+    return b"".join(_entry(task, member_at, member_bytes, line) for line, task in enumerate(tasks))
 
 
 def _entry(task: Task, member_at: int, member_bytes: int, line: int) -> bytes:
@@ -120,9 +162,12 @@ def month_files(folder: Path) -> list[Path]:
 
     Copied in this order while a writer is at work, an index never tells of more than is there.
     """
-    archive = folder / ARCHIVE
-    content = [path for path in archive.glob("*.jsonl.gz") if first_seq_of(path) is None]
-    return [*sorted(content), *sorted(archive.glob("*.index.jsonl"))]
+    return [*_contents(folder), *sorted((folder / ARCHIVE).glob("*.index.jsonl"))]
+
+
+def _contents(folder: Path) -> list[Path]:
+    files = (folder / ARCHIVE).glob("*.jsonl.gz")
+    return sorted(path for path in files if first_seq_of(path) is None)
 
 
 def fingerprints(folder: Path) -> Iterator[str]:
@@ -143,6 +188,26 @@ def _member(index: Path, at: int, size_bytes: int) -> bytes:
     with index.with_name(f"{month}.jsonl.gz").open("rb") as content:
         content.seek(at)
         return gzip.decompress(content.read(size_bytes))
+
+
+def _members(content: Path) -> Iterator[tuple[list[Task], int, int]]:
+    """Yield each member's tasks, its offset and its length, up to the first that is not whole."""
+    with content.open("rb") as file:
+        at = 0
+        while True:
+            file.seek(at)
+            unpacker, unpacked = zlib.decompressobj(_GZIP_WINDOW), b""
+            try:
+                while not unpacker.eof and (block := file.read(_BLOCK_BYTES)):
+                    unpacked += unpacker.decompress(block)
+                tasks = [decode_task(line) for line in unpacked.splitlines()]
+            except (zlib.error, msgspec.MsgspecError, UnicodeDecodeError):
+                return
+            if not unpacker.eof:
+                return
+            end = file.tell() - len(unpacker.unused_data)
+            yield tasks, at, end - at
+            at = end
 
 
 def _entries_with(index: Path, text: str) -> Iterator[Entry]:

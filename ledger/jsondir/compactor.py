@@ -17,7 +17,7 @@ from isal import isal_zlib
 from ledger.errors import LedgerDamaged
 from ledger.jsondir import snapshot
 from ledger.jsondir.composition import Composition
-from ledger.jsondir.files import PIECE_BYTES, Disk, temporary
+from ledger.jsondir.files import PIECE_BYTES, Disk, corrupt_name, temporary
 from ledger.jsondir.journal import decode
 from ledger.jsondir.journals import (
     ARCHIVE,
@@ -157,11 +157,6 @@ def forget_history(folder: Path, disk: Disk, now: datetime, history_days: float)
             disk.remove("history", place.index)
             removed += 1
     return removed
-
-
-def corrupt_name(path: Path, at: str) -> str:
-    """Return the name that a damaged file is kept under."""
-    return f"{path.name}.corrupt-{at.replace(':', '')}"
 
 
 def index_of(place: JournalPlace, told: Told | None) -> ArchivedIndex:

@@ -217,6 +217,11 @@ def temporary(path: Path) -> Path:
     return path.with_name(path.name + ".tmp")
 
 
+def corrupt_name(path: Path, at: str) -> str:
+    """Return the name that a damaged file is kept under."""
+    return f"{path.name}.corrupt-{at.replace(':', '')}"
+
+
 def _of_bounded_size(pieces: Iterable[bytes]) -> Iterable[bytes]:
     gathered: list[bytes] = []
     size_bytes = 0

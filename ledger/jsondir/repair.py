@@ -11,8 +11,8 @@ import msgspec
 from ledger.entry import transaction_of
 from ledger.errors import LedgerDamaged
 from ledger.jsondir import snapshot
-from ledger.jsondir.compactor import Compactor, corrupt_name
-from ledger.jsondir.files import Disk
+from ledger.jsondir.compactor import Compactor
+from ledger.jsondir.files import Disk, corrupt_name
 from ledger.jsondir.journals import JournalPlace, all_journals
 from ledger.jsondir.loading import Loaded, Repair, covers, known_losses, load
 from ledger.jsondir.lock import FolderLock

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 
+import msgspec
 import structlog
 
 from ledger.backend import Snapshotted, Written
@@ -90,13 +91,25 @@ class JsonDirBackend:
         try:
             loaded = load(self._path)
             self._writer = self._begin(loaded, snapshotted)
-            loaded.index.add_fingerprints(archive.fingerprints(self._path))
+            self._know_archived(loaded.index)
         except BaseException:
             lock.drop()
             raise
         self._lock = lock
         self._writer.start()
         return loaded.index
+
+    def _know_archived(self, index: Index) -> None:
+        """Have *index* know the archived rows; what tells of them is made again if need be."""
+        at = to_timestamp(self._now())
+        made = archive.mend_indexes(self._path, self._disk, at)
+        try:
+            index.add_fingerprints(archive.fingerprints(self._path))
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            made += archive.mend_indexes(self._path, self._disk, at, unreadable=True)
+            index.add_fingerprints(archive.fingerprints(self._path))
+        if made:
+            log.warning("archive.index_made_again", files=made)
 
     def _begin(self, loaded: Loaded, snapshotted: Snapshotted) -> Writer:
         damaged = bool(loaded.state.damage)

@@ -1,8 +1,12 @@
 """The archive of finished tasks: what is put there is found there, whatever a crash left behind."""
 
+import pytest
+
 from ledger.jsondir import archive
+from ledger.jsondir.check import verify
 from ledger.jsondir.files import Disk
 from tests.bench.ledger_records import finished_task
+from tests.unit.ledger.conftest import in_folder
 
 
 def test_a_task_is_found_wherever_its_entry_lies_in_a_long_index(tmp_path):
@@ -32,3 +36,52 @@ def test_an_entry_that_a_crash_left_torn_does_not_count_and_the_next_writer_cuts
     assert index.read_bytes().startswith(whole)
     assert list(archive.every_task(tmp_path)) == [*tasks[:2], tasks[3]]
     assert archive.find(tmp_path, tasks[3].task_id) == tasks[3]
+
+
+@pytest.mark.parametrize("behind", [b"", b"\x1f\x8b\x08 torn"])
+def test_an_index_that_is_gone_is_made_again_from_what_it_tells_of(tmp_path, behind):
+    tasks = [finished_task(number) for number in range(6)]
+    for first in (0, 2):
+        archive.put(tmp_path, Disk(), tasks[first : first + 2])
+    index = next(tmp_path.glob("archive/*.index.jsonl"))
+    whole = index.read_bytes()
+    index.unlink()
+    with (tmp_path / "archive" / "2026-11.jsonl.gz").open("ab") as content:
+        content.write(behind)
+    archive.put(tmp_path, Disk(), tasks[4:])
+    assert index.read_bytes().startswith(whole)
+    assert list(archive.every_task(tmp_path)) == tasks
+    assert [archive.find(tmp_path, task.task_id) for task in tasks] == tasks
+
+
+def test_what_is_put_where_the_content_is_gone_or_shorter_is_found(tmp_path):
+    tasks = [finished_task(number) for number in range(6)]
+    archive.put(tmp_path, Disk(), tasks[:2])
+    content = tmp_path / "archive" / "2026-11.jsonl.gz"
+    content.write_bytes(content.read_bytes()[:100])
+    archive.put(tmp_path, Disk(), tasks[2:4])
+    assert [archive.find(tmp_path, task.task_id) for task in tasks[2:4]] == tasks[2:4]
+    content.unlink()
+    archive.put(tmp_path, Disk(), tasks[4:])
+    assert [archive.find(tmp_path, task.task_id) for task in tasks[4:]] == tasks[4:]
+
+
+@pytest.mark.parametrize("spoil", [None, b"\n", b'"'])
+async def test_a_start_knows_the_archived_rows_whatever_became_of_the_index(folder, spoil):
+    tasks = [finished_task(number) for number in range(300)]
+    for first in (0, 200):
+        archive.put(folder, Disk(), tasks[first : first + 200])
+    index = next(folder.glob("archive/*.index.jsonl"))
+    whole = index.read_bytes()
+    if spoil is None:
+        index.unlink()
+    else:
+        index.write_bytes(whole[:5000] + spoil + whole[5001:])
+    ledger = in_folder(folder)
+    await ledger.open()
+    assert all(ledger.was_accepted(task.fingerprint) for task in tasks)
+    assert await ledger.find_archived(tasks[7].task_id) == tasks[7]
+    await ledger.close()
+    assert index.read_bytes() == whole
+    assert len(list(folder.glob("archive/*.index.jsonl.corrupt-*"))) == (spoil is not None)
+    assert verify(folder) == []

@@ -148,7 +148,13 @@ async def test_long_journals_press_for_a_snapshot_once_in_a_while_at_most(folder
 
 
 async def test_closed_journals_wait_for_a_quiet_moment_unless_too_many_do(folder):
-    limits = Limits(journal_bytes=2000, quiet_seconds=3600, waiting_journals=4)
+    limits = Limits(
+        journal_bytes=2000,
+        quiet_seconds=3600,
+        waiting_journals=4,
+        snapshot_seconds=0.05,
+        snapshot_share=1,  # else a slow disk makes the next one wait fifty times as long
+    )
     ledger = in_folder(folder, limits=limits)
     await ledger.open()
     for number in range(1, 4):  # each more than a journal holds
@@ -164,7 +170,7 @@ async def test_closed_journals_wait_for_a_quiet_moment_unless_too_many_do(folder
 
 
 async def test_journals_that_wait_are_packed_once_it_is_quiet(folder):
-    limits = Limits(journal_bytes=2000, snapshot_seconds=0.01, quiet_seconds=0.5)
+    limits = Limits(journal_bytes=2000, snapshot_seconds=0.01, snapshot_share=1, quiet_seconds=0.5)
     ledger = in_folder(folder, limits=limits)
     await ledger.open()
     await ledger.commit(*map(task_record, range(1, 6)), op="a.b")
