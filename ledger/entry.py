@@ -43,7 +43,7 @@ Record: TypeAlias = Task | Batch | Meta
 class Transaction(msgspec.Struct, frozen=True, gc=False):
     """Changes that count together or not at all, with who made them and why.
 
-    Made by ``transaction_of``: what a store writes is encoded once for all.
+    Made by ``transaction_of`` or ``transaction_with``: what a store writes is encoded once for all.
     """
 
     records: tuple[Record, ...]

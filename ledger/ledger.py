@@ -159,7 +159,7 @@ class Ledger(Reading):
     def subscribe(self, listener: Listener, *kinds: Kind) -> Callable[[], None]:
         """Call *listener* on the loop after each durable transaction; returns the unsubscriber.
 
-        With *kinds* only after those that hold a record of one of them, and of others, too, maybe.
+        With *kinds* only after those that hold a record of one of them, whatever else they hold.
         Listeners are called in the order of the transactions, before the committer goes on; of a
         transaction of more than ``SLICE`` records in parts of that many, tasks first. One that
         raises is logged and called again next time; the commit stands.

@@ -11,6 +11,7 @@ from ledger import applying, slices
 from ledger.errors import Conflict, LedgerClosed, LedgerDamaged
 from ledger.jsondir.check import verify
 from ledger.jsondir.files import Disk
+from ledger.jsondir.orders import Limits
 from ledger.jsondir.reader import read_state
 from ledger.jsondir.snapshot import Changes
 from ledger.ledger import Ledger
@@ -124,6 +125,28 @@ async def test_what_is_durable_is_told_so_when_the_writer_cannot_note_it_and_wri
     await ledger.open()
     await ledger.commit(task_record(4), op="a.b")
     await ledger.close()
+    assert verify(folder) == []
+
+
+async def test_a_thread_that_cannot_be_begun_ends_writing_and_loses_nothing(folder, monkeypatch):
+    begin = threading.Thread.start
+
+    def start(thread: threading.Thread) -> None:
+        if thread.name.startswith("ledger-compactor"):
+            raise RuntimeError("can't start new thread")
+        begin(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    ledger = in_folder(folder, limits=Limits(snapshot_seconds=0))
+    await ledger.open()
+    async with asyncio.timeout(20):
+        await ledger.commit(task_record(1), op="a.b")
+        with pytest.raises(LedgerClosed, match="next start"):
+            await ledger.commit(task_record(2), op="a.b")
+        with pytest.raises(RuntimeError, match="new thread"):
+            await ledger.reopen()
+        await ledger.close()
+    assert set(read_state(folder).tasks) == {task_record(1).task_id}
     assert verify(folder) == []
 
 
