@@ -39,7 +39,7 @@ class Listeners:
         return remove
 
     def concerned(self, records: Sequence[Record]) -> tuple[Listener, ...]:
-        """Return whom a transaction of *records* concerns; who comes or goes later changes nothing."""
+        """Return whom a transaction of *records* concerns, as of now."""
         if len(records) == 1:
             record = records[0]
             return self._of_kind[record.stage if isinstance(record, Task) else type(record)]
