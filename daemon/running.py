@@ -132,7 +132,8 @@ def signals(stop: asyncio.Event, reload: Callable[[], None]) -> Iterator[None]:
 class Crew:
     """A bounded number of short jobs at work at once, each known by a key.
 
-    *freed* is called whenever a job has ended and its place is free.
+    *freed* is called whenever a job has ended and its place is free. A job has left in the same
+    step in which it ends: what it put up again last of all may be started under its key by anybody.
     """
 
     def __init__(self, limit: int, freed: Callable[[], None] = lambda: None) -> None:
@@ -168,13 +169,17 @@ class Crew:
     ) -> None:
         """Put *job* to work under *key*; a job's exception is kept for ``check``.
 
-        Whatever it logs bears the ids *about*.
+        Whatever it logs bears the ids *about*. Raises ValueError while *key* is at work.
         """
+        if key in self._jobs:
+            job.close()
+            raise ValueError(f"{key!r} is at work already")
         context = contextvars.copy_context()
+        context.run(structlog.contextvars.clear_contextvars)  # those of the job that made room
         context.run(structlog.contextvars.bind_contextvars, **(about or {}))
-        task = asyncio.create_task(job, name=key, context=context)
+        task = asyncio.create_task(self._do(key, job), name=key, context=context)
         self._jobs[key] = task
-        task.add_done_callback(lambda done: self._ended(key, done))
+        task.add_done_callback(lambda done: self._ended_unbegun(key, job, done))
 
     def check(self) -> None:
         """Raise the first exception a job has ended with, once."""
@@ -196,8 +201,20 @@ class Crew:
             self.cancel()
             raise
 
-    def _ended(self, key: str, task: asyncio.Task[None]) -> None:
-        del self._jobs[key]
-        if not task.cancelled() and (error := task.exception()) is not None:
+    async def _do(self, key: str, job: Coroutine[object, object, None]) -> None:
+        try:
+            await job
+        except Exception as error:  # noqa: BLE001 - for ``check``
             self._failure = self._failure or error
-        self._freed()
+        finally:
+            del self._jobs[key]
+            self._freed()
+
+    def _ended_unbegun(
+        self, key: str, job: Coroutine[object, object, None], task: asyncio.Task[None]
+    ) -> None:
+        """Free the place of a job that was cancelled before its first step."""
+        job.close()
+        if self._jobs.get(key) is task:
+            del self._jobs[key]
+            self._freed()

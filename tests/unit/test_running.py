@@ -30,6 +30,47 @@ async def test_a_crew_tells_of_the_end_of_a_job_that_failed_too() -> None:
         crew.check()
 
 
+async def test_a_job_put_up_again_by_the_last_step_of_its_own_is_started_and_awaited() -> None:
+    put_up_again, may_end, looks = asyncio.Event(), asyncio.Event(), list[int]()
+    crew = Crew(2)
+
+    async def look(number: int) -> None:
+        if number == 2:
+            await may_end.wait()
+        looks.append(number)
+        put_up_again.set()
+
+    crew.start("a", look(1))
+    await put_up_again.wait()  # goes on before the loop has told anybody that the job is over
+    crew.start("a", look(2))
+    await asyncio.sleep(0.01)
+    assert (looks, list(crew)) == ([1], ["a"])
+    asyncio.get_running_loop().call_later(0.01, may_end.set)
+    await crew.finish()
+    assert looks == [1, 2]
+
+
+async def test_a_crew_refuses_a_second_job_under_a_key_that_is_at_work() -> None:
+    crew = Crew(2)
+    crew.start("a", asyncio.sleep(0))
+    with pytest.raises(ValueError, match="'a' is at work already"):
+        crew.start("a", asyncio.sleep(0))
+    assert len(crew) == 1
+    await crew.finish()
+    assert crew.free == 2
+
+
+async def test_a_job_that_is_cancelled_before_it_begins_frees_its_place_too() -> None:
+    freed = asyncio.Event()
+    crew = Crew(1, freed=freed.set)
+    crew.start("a", asyncio.sleep(3600))
+    crew.cancel()
+    async with asyncio.timeout(5):
+        await crew.finish()
+    assert freed.is_set()
+    assert crew.free == 1
+
+
 class Deaf:
     """A service that hears of no stop."""
 
