@@ -15,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 
+from ledger.errors import LedgerDamaged
 from ledger.jsondir.files import Disk, corrupt_name
 from ledger.jsondir.journal import first_seq_of
 from ledger.jsondir.journals import ARCHIVE
@@ -129,7 +130,10 @@ def _entry(task: Task, member_at: int, member_bytes: int, line: int) -> bytes:
 
 
 def find(folder: Path, task_id: str) -> Task | None:
-    """Return the archived task, None when there is none of this id."""
+    """Return the archived task, None when there is none of this id.
+
+    Raises LedgerDamaged when its member is not as it was written, as do the next two.
+    """
     for index in sorted((folder / ARCHIVE).glob("*.index.jsonl"), reverse=True):
         found = [entry for entry in _entries_with(index, task_id) if entry.task_id == task_id]
         if found:
@@ -184,10 +188,14 @@ def _read_task(index: Path, entry: Entry) -> Task:
 
 
 def _member(index: Path, at: int, size_bytes: int) -> bytes:
-    month = index.name.removesuffix(".index.jsonl")
-    with index.with_name(f"{month}.jsonl.gz").open("rb") as content:
-        content.seek(at)
-        return gzip.decompress(content.read(size_bytes))
+    content = index.with_name(index.name.replace(".index.jsonl", ".jsonl.gz"))
+    try:
+        with content.open("rb") as file:
+            file.seek(at)
+            return gzip.decompress(file.read(size_bytes))
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        last = at + size_bytes - 1
+        raise LedgerDamaged(f"{content.name}: bytes {at}-{last} are damaged") from error
 
 
 def _members(content: Path) -> Iterator[tuple[list[Task], int, int]]:

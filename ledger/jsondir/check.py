@@ -82,7 +82,9 @@ def _archive_problems(path: Path) -> Iterator[str]:
         for task in archive.every_task(path):
             if task.status is not STATUS_OF[task.stage]:
                 yield f"archived task {task.task_id}: status and stage disagree"
-    except (OSError, EOFError, ValueError, msgspec.MsgspecError) as error:
+    except LedgerDamaged as error:
+        yield str(error)
+    except (OSError, ValueError, msgspec.MsgspecError) as error:
         yield f"the archive of finished tasks cannot be read: {error}"
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from daemon.words.retelling import LEDGER, in_language
 from ledger.jsondir import archive
 from ledger.jsondir.check import verify
 from ledger.jsondir.files import Disk
@@ -85,3 +86,16 @@ async def test_a_start_knows_the_archived_rows_whatever_became_of_the_index(fold
     assert index.read_bytes() == whole
     assert len(list(folder.glob("archive/*.index.jsonl.corrupt-*"))) == (spoil is not None)
     assert verify(folder) == []
+
+
+def test_a_flipped_byte_of_the_archive_is_told_with_its_place_in_both_languages(tmp_path):
+    archive.put(tmp_path, Disk(), [finished_task(number) for number in range(3)])
+    content = tmp_path / "archive" / "2026-11.jsonl.gz"
+    whole = content.read_bytes()
+    name, end = content.name, len(whole) - 1
+    for place in (0, 12, len(whole) // 2, end - 6):
+        content.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+        assert verify(tmp_path) == [f"{name}: bytes 0-{end} are damaged"]
+    content.write_bytes(whole[:-20])
+    (problem,) = verify(tmp_path)
+    assert in_language(problem, "zh", LEDGER) == f"{name}：第 0-{end} 字节已损坏"
