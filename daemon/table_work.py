@@ -93,7 +93,7 @@ async def _reconcile(settings: Settings, words: Words) -> ReconciliationDone:
 def _poller(ground: Ground, intake: Intake, handle: TableHandle) -> TablePoller:
     ledger, clock = ground.ledger, ground.clock
     fetched = ground.settings.state_dir / "tables" / handle.name
-    rows = TableRows(handle, ledger.index, intake.needs, clock)
+    rows = TableRows(handle, ledger, intake.needs, clock)
     check = RowCheck(handle, intake, fetched)
     claims = Claims(handle, check, intake, ledger, clock, lost=rows.lost)
     commands = RowCommands(

@@ -1,6 +1,6 @@
 """What a store must keep, whatever it writes to. One contract-test suite runs over all of them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol, TypeAlias
 
@@ -60,6 +60,10 @@ class Backend(Protocol):
 
     async def find_archived(self, task_id: str) -> Task | None:
         """Return an archived task, None when the archive has none of this id."""
+        ...
+
+    async def find_all_archived(self, task_ids: Collection[str]) -> dict[str, Task]:
+        """Return those of the tasks that are archived, by id; what holds many is read once."""
         ...
 
     async def forget_history(self, now: datetime) -> int:

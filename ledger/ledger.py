@@ -6,7 +6,7 @@ file cached, and less than a thread would. Its bytes are held against their chec
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from time import monotonic
 
@@ -214,6 +214,10 @@ class Ledger(Reading):
     async def find_archived(self, task_id: str) -> Task | None:
         """Return a task that was moved to the archive, or None."""
         return await self._backend.find_archived(task_id)
+
+    async def find_all_archived(self, task_ids: Collection[str]) -> dict[str, Task]:
+        """Return those of the tasks that were moved to the archive, by id; many at no more cost."""
+        return await self._backend.find_all_archived(task_ids)
 
     async def task_or_archived(self, task_id: str) -> Task:
         """Return the task, from the archive if need be; raises UnknownRecord."""

@@ -1,7 +1,7 @@
 """A store that keeps everything in memory, with a store's semantics: for tests."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from ledger.backend import Snapshotted, Written
@@ -77,6 +77,10 @@ class MemoryBackend:
     async def find_archived(self, task_id: str) -> Task | None:
         """Return an archived task."""
         return self._archive.get(task_id)
+
+    async def find_all_archived(self, task_ids: Collection[str]) -> dict[str, Task]:
+        """Return those of the tasks that are archived, by id."""
+        return {key: self._archive[key] for key in task_ids if key in self._archive}
 
     async def forget_history(self, now: datetime) -> int:
         """There is no history to forget."""

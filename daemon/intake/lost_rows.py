@@ -5,7 +5,7 @@ second time, and the results of the first would find no row.
 """
 
 import hashlib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import msgspec
 
@@ -13,8 +13,8 @@ from daemon.clock import Clock
 from daemon.tables.cells import Row, as_text
 from daemon.tables.columns import STATUS_KEYS
 from daemon.words.headings import OUR_HEADINGS
-from ledger.index import Index
-from ledger.slices import in_slices
+from ledger.ledger import Ledger
+from ledger.slices import SLICE, in_slices
 from ledger.task import Json, Task
 
 #: So long a row that went is looked for among the new ones; who writes the same row again later
@@ -35,9 +35,9 @@ class LostRows:
     """Knows which ids stood in the table, and which task a row without one was taken for."""
 
     def __init__(
-        self, index: Index, clock: Clock, inputs_of: Callable[[Row], Mapping[str, Json]]
+        self, ledger: Ledger, clock: Clock, inputs_of: Callable[[Row], Mapping[str, Json]]
     ) -> None:
-        self._index = index
+        self._ledger = ledger
         self._clock = clock
         self._inputs_of = inputs_of
         self._standing: dict[str, None] = {}
@@ -63,28 +63,42 @@ class LostRows:
             for key, loss in self._lost.items()
             if key not in seen and now - loss.at < LOST_SECONDS
         }
-        await in_slices(map(self._miss, (key for key in self._standing if key not in seen)))
+        missed = [key for key in self._standing if key not in seen]
+        await in_slices(map(self._miss, missed))
+        await self._miss_archived(missed)
         self._standing = dict.fromkeys(seen)
         self._by_inputs = {}
         await in_slices(map(self._seek, self._lost))
 
     def _miss(self, key: str) -> None:
-        """Note that no row bears *key*, unless a later run of its row replaced it."""
-        task = self._index.find_task(key)
-        row = task.metadata.table_row if task else None
-        if task is not None and row is not None and row.replaced_by is None:
+        """Note that no row bears *key*, if its task is not archived."""
+        task = self._ledger.index.find_task(key)
+        if task is not None:
+            self._lose(task)
+
+    async def _miss_archived(self, keys: Sequence[str]) -> None:
+        """Note likewise that no row bears these; only the archive may know them."""
+        unknown = [key for key in keys if self._ledger.index.find_task(key) is None]
+        for start in range(0, len(unknown), SLICE):
+            found = await self._ledger.find_all_archived({*unknown[start : start + SLICE]})
+            await in_slices(map(self._lose, found.values()))
+
+    def _lose(self, task: Task) -> None:
+        """Note that no row bears the task's id, unless a later run of its row replaced it."""
+        row = task.metadata.table_row
+        if row is not None and row.key == task.task_id and row.replaced_by is None:
             told = _told(task.metadata.feishu_row_data)
-            self._lost[key] = _Loss(self._clock.monotonic(), told)
+            self._lost[task.task_id] = _Loss(self._clock.monotonic(), told)
 
     def _seek(self, key: str) -> None:
         self._by_inputs.setdefault(self._lost[key].told, []).append(key)
 
-    def take_task_of(self, row: Row) -> Task | None:
-        """Return the first task of the row that *row* was, None for a new one; each once."""
+    def take_id_of(self, row: Row) -> str | None:
+        """Return the id of the row that *row* was, None for a new one; each once."""
         if not self._by_inputs or any(row.text(key) or key in row.files for key in _TOLD):
             return None
         keys = self._by_inputs.get(_told(self._inputs_of(row)))
-        return self._index.find_task(keys.pop(0)) if keys else None
+        return keys.pop(0) if keys else None
 
 
 def _told(values: Mapping[str, Json]) -> bytes:

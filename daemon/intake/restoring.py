@@ -38,23 +38,27 @@ class Restoration:
                 renewed = await renew(wants.outdated, self._handle, self._ledger)
             log.warning("table.ids_restored", table=self._handle.name, rows=renewed)
 
-    async def _mark(self, robbed: Sequence[tuple[Row, Task]]) -> list[Task]:
-        """Write the ids into their rows; returns the tasks of those that bear them now."""
+    async def _mark(self, robbed: Sequence[tuple[Row, str]]) -> list[Task]:
+        """Write the ids into their rows; returns the tasks of those that bear them now.
+
+        An archived one is not among them: the outbox knows no result to tell.
+        """
         if not robbed:
             return []
-        changes = [Change(row=row, cells={"task_id": _key_of(task)}) for row, task in robbed]
+        changes = [Change(row=row, cells={"task_id": task_id}) for row, task_id in robbed]
         async with self._handle.writing:
             outcomes = await self._handle.table.write(changes)
         failpoint.reach("restore.marked")
         again = [
-            task
-            for (_, task), outcome in zip(robbed, outcomes, strict=True)
+            task_id
+            for (_, task_id), outcome in zip(robbed, outcomes, strict=True)
             if outcome.result is Result.WRITTEN
         ]
         log.warning("table.ids_restored", table=self._handle.name, rows=len(again))
-        for task in again:
-            self._rows.lost.expect(_key_of(task))
-        return again
+        for task_id in again:
+            self._rows.lost.expect(task_id)
+        tasks = map(self._ledger.index.find_task, again)
+        return [task for task in tasks if task is not None]
 
     async def _note(self, tasks: Iterable[Task]) -> None:
         notes = [

@@ -22,7 +22,7 @@ from daemon.tables.status import ENDS, RowStatus, read_status
 from daemon.words.headings import OUR_HEADINGS
 from ledger.batch import BatchStatus
 from ledger.entry import Meta
-from ledger.index import Index
+from ledger.ledger import Ledger
 from ledger.status import OPEN_STAGES, Stage
 from ledger.task import Task
 
@@ -37,10 +37,10 @@ class Wants(msgspec.Struct, kw_only=True):
     commands: list[tuple[Row, Task | None]] = msgspec.field(default_factory=list)
     # … each with the first task of its row, None when the ledger has none (any more)
     reports: list[tuple[Row, Trouble]] = msgspec.field(default_factory=list)
-    robbed: list[tuple[Row, Task]] = msgspec.field(default_factory=list)
-    # … of their 任务ID, by an older copy saved over the table; each with its first task
+    robbed: list[tuple[Row, str]] = msgspec.field(default_factory=list)
+    # … of their 任务ID, by an older copy saved over the table; each with that id
     overwritten: list[tuple[Row, Task]] = msgspec.field(default_factory=list)
-    # … rows that say less than they were told, likewise
+    # … rows that say less than they were told, each with its first task
     outdated: list[Outdated] = msgspec.field(default_factory=list)
     # … rows that bear the id of an earlier run, likewise
     copies: list[Meta] = msgspec.field(default_factory=list)
@@ -51,17 +51,17 @@ class TableRows:
     """Sorts the rows of one table, and remembers those that it need not look at again."""
 
     def __init__(
-        self, handle: TableHandle, index: Index, needs: Mapping[str, WorkflowNeeds], clock: Clock
+        self, handle: TableHandle, ledger: Ledger, needs: Mapping[str, WorkflowNeeds], clock: Clock
     ) -> None:
         self._handle = handle
         self._table = handle.name
         self._workflow_type = handle.settings.workflow_type
-        self._index = index
+        self._index = ledger.index
         self._watched = known_columns(needs) - set(OUR_HEADINGS)
         self._marks: dict[str, str] = {}  # key → as it was when nothing was to be done
         self._edited: dict[str, None] = {}
         self._can_lose_ids = not handle.table.has_own_keys
-        self.lost = LostRows(index, clock, inputs_of)
+        self.lost = LostRows(ledger, clock, inputs_of)
 
     @property
     def edited(self) -> tuple[str, ...]:
@@ -174,8 +174,8 @@ class TableRows:
             return
         elif (problem := self._handle.problem_of(row)) is not None:
             wants.reports.append((row, problem))
-        elif self._can_lose_ids and (task := self.lost.take_task_of(row)) is not None:
-            wants.robbed.append((row, task))
+        elif self._can_lose_ids and (task_id := self.lost.take_id_of(row)) is not None:
+            wants.robbed.append((row, task_id))
         else:
             wants.ready.append(row)
 

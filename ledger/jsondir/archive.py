@@ -10,7 +10,7 @@ import contextlib
 import gzip
 import os
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -139,6 +139,20 @@ def find(folder: Path, task_id: str) -> Task | None:
         if found:
             return _read_task(index, found[-1])
     return None
+
+
+def find_all(folder: Path, task_ids: Collection[str]) -> dict[str, Task]:
+    """Return those of the tasks that are archived, by id; what holds many of them is read once."""
+    tasks: dict[str, Task] = {}
+    for index in sorted((folder / ARCHIVE).glob("*.index.jsonl")):
+        members: dict[tuple[int, int], list[Entry]] = {}
+        for entry in map(_entries.decode, _lines_of(index)):
+            if entry.task_id in task_ids:
+                members.setdefault((entry.member_at, entry.member_bytes), []).append(entry)
+        for (at, size_bytes), entries in members.items():
+            lines = _member(index, at, size_bytes).splitlines()
+            tasks |= {entry.task_id: decode_task(lines[entry.line]) for entry in entries}
+    return tasks
 
 
 def family(folder: Path, row_id: str, workflow_type: str) -> list[Task]:

@@ -1,7 +1,7 @@
 """The ledger's store in a folder of JSON files; one process writes it, any may read along."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
@@ -188,6 +188,10 @@ class JsonDirBackend:
     async def find_archived(self, task_id: str) -> Task | None:
         """Return an archived task or None."""
         return await asyncio.to_thread(archive.find, self._path, task_id)
+
+    async def find_all_archived(self, task_ids: Collection[str]) -> dict[str, Task]:
+        """Return those of the tasks that are archived, by id."""
+        return await asyncio.to_thread(archive.find_all, self._path, task_ids)
 
     async def forget_history(self, now: datetime) -> int:
         """Remove archived journals past ``history_days``."""

@@ -314,7 +314,9 @@ async def test_finished_rows_leave_for_the_archive_and_are_still_found(ledger, a
         assert ledger.counts()[Stage.FAILED] == 0
         assert ledger.new_task_ids(TYPE, AT)[0] > young.task_id
         ledger = await again()
-    assert await ledger.find_archived("img_20200101_000001") is None
+    unknown = "img_20200101_000001"
+    assert await ledger.find_archived(unknown) is None
+    assert await ledger.find_all_archived([old.task_id, unknown]) == {old.task_id: ended}
 
 
 async def test_a_batch_whose_rows_all_left_counts_none_and_takes_in_others(ledger, again):

@@ -5,9 +5,10 @@ from datetime import timedelta
 import pytest
 
 from config.settings import Settings
+from daemon.intake.restoring import Restoration
 from daemon.intake.table_rows import TableRows
 from daemon.tables.handle import handles_of
-from daemon.tables.overwritten import Overwritten
+from daemon.tables.overwritten import Overwritten, overwritten_rows
 from ledger.ledger import Ledger
 from ledger.memory import MemoryBackend
 from ledger.status import Stage
@@ -51,11 +52,11 @@ async def sorted_by(tmp_path):
         user.fill(headings, [dict(zip(headings, row, strict=False)) for row in rows])
         table = user.open()
         (handle,) = handles_of([table], Settings(tables=(user.settings,)), ledger, clock)
-        found = TableRows(handle, ledger.index, {}, clock)
+        found = TableRows(handle, ledger, {}, clock)
         await found.expect_taken(WEEK_BEFORE)
         wants = await found.sort(await table.read_all(), (), AT)
         await table.close()
-        robbed = {row.text("product_name"): task.task_id[-1] for row, task in wants.robbed}
+        robbed = {row.text("product_name"): task_id[-1] for row, task_id in wants.robbed}
         return robbed, [row.text("product_name") for row in wants.ready]
 
     yield sort
@@ -74,6 +75,40 @@ async def test_a_row_alike_one_that_stands_is_new_and_of_two_alike_one_that_went
     assert await sorted_by(["茶壶"], ["茶壶"]) == ({"茶壶": "1"}, ["茶壶"])
 
 
+async def test_rows_that_lose_their_ids_after_they_were_archived_get_them_back_and_do_not_run(
+    tmp_path,
+):
+    user, clock, ledger = CsvUser(tmp_path), JumpingClock(), Ledger(MemoryBackend())
+    await ledger.open()
+    keys = [f"img_20261121_{number:06}" for number in (1, 2)]
+    await ledger.commit(batch_record(), op="batch.accepted")
+    for number, (key, name) in enumerate(zip(keys, ("茶壶", "茶杯"), strict=True), start=1):
+        place = TableRow(table="table", key=key, workflow_types=("图片合成",))
+        known = Metadata(table_row=place, feishu_row_data={"product_name": name})
+        fields = {"publish": Publish(state="published"), "metadata": known, "finished_at": AT}
+        await ledger.commit(task_record(number, Stage.DONE, **fields), op="batch.accepted")
+    user.fill(("产品名", "任务ID", "状态"), [{"产品名": "茶壶"}, {"产品名": "茶杯"}])
+    older = user.path.read_bytes()
+    for number, key in enumerate(keys):
+        user.edit(number, "任务ID", key)
+        user.edit(number, "状态", "已完成")
+    table = user.open()
+    (handle,) = handles_of([table], Settings(tables=(user.settings,)), ledger, clock)
+    rows = TableRows(handle, ledger, {}, clock)
+    await rows.sort(await table.read_all(), (), AT)
+    assert await ledger.archive_finished(clock.now() + timedelta(days=60)) == 2
+    user.path.write_bytes(older)
+    wants = await rows.sort(await table.read_all(), (), AT)
+    assert [task_id for _, task_id in wants.robbed] == keys
+    assert wants.ready == []
+    await Restoration(handle, rows, ledger).restore(wants)
+    assert [row["任务ID"] for row in user.rows()] == keys
+    assert overwritten_rows(ledger, "table") == []  # nobody would ever remove the notes
+    assert (await rows.sort(await table.read_all(), (), AT)).ready == []
+    await table.close()
+    await ledger.close()
+
+
 async def test_a_row_whose_end_an_older_copy_took_away_before_we_saw_it_is_told_anew_each_time(
     tmp_path,
 ):
@@ -87,7 +122,7 @@ async def test_a_row_whose_end_an_older_copy_took_away_before_we_saw_it_is_told_
     user.fill(("产品名", "任务ID", "状态", "完成时间"), [{"任务ID": key, "状态": "在处理中"}])
     table = user.open()
     (handle,) = handles_of([table], Settings(tables=(user.settings,)), ledger, clock)
-    found, reading = TableRows(handle, ledger.index, {}, clock), await table.read_all()
+    found, reading = TableRows(handle, ledger, {}, clock), await table.read_all()
     at = to_timestamp(clock.now() + timedelta(hours=1))
     assert (await found.sort(reading, (), at)).overwritten == []
     for stage in (Stage.SUBMITTING, Stage.QUEUED, Stage.RUNNING, Stage.COLLECTING, Stage.DONE):
