@@ -36,12 +36,15 @@ class Drop(msgspec.Struct, frozen=True):
     lines: frozenset[int] = frozenset()  # of the rows of its job file, if it could be read
 
 
-def plan_drops(paths: Sequence[Path], columns: Iterable[str] = ()) -> list[Drop]:
+def plan_drops(
+    paths: Sequence[Path], columns: Iterable[str] = (), own: Iterable[Path] = ()
+) -> list[Drop]:
     """Return the drops that *paths* make; raises CannotSubmit.
 
     A folder is a drop. A job file with pictures, given beside it or named by its rows and lying
     below its own folder, becomes one folder. Job files without pictures are a drop each.
-    *columns* mean something besides the usual ones.
+    *columns* mean something besides the usual ones. A folder that holds one of the daemon's *own*
+    places, or lies in one, is refused: its copy would hold the ledger, or the admin token.
     """
     known = frozenset(HEADINGS).union(columns)
     for path in paths:
@@ -50,6 +53,8 @@ def plan_drops(paths: Sequence[Path], columns: Iterable[str] = ()) -> list[Drop]
         if never_touched(path.name):
             raise CannotSubmit("submit.hidden", name=path)
     folders = [path for path in paths if path.is_dir()]
+    for folder in folders:
+        _refuse_ours(folder, own)
     jobs = [path for path in paths if path.is_file() and path.suffix.lower() in JOB_SUFFIXES]
     loose = [path for path in paths if path not in folders and path not in jobs]
     if loose and not jobs:
@@ -86,6 +91,14 @@ def place(drop: Drop, inbox: Path) -> str:
         raise
     sync_folder(inbox)
     return name
+
+
+def _refuse_ours(folder: Path, own: Iterable[Path]) -> None:
+    where = folder.resolve()
+    for place in own:
+        resolved = place.resolve()
+        if resolved.is_relative_to(where) or where.is_relative_to(resolved):
+            raise CannotSubmit("submit.ours", name=folder, own=place)
 
 
 def _folder_drop(folder: Path, columns: frozenset[str]) -> Drop:

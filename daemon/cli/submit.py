@@ -37,8 +37,10 @@ def submit(invocation: Invocation, files: Sequence[Path], *, timeout_seconds: fl
     settings = invocation.settings
     columns = {column for each in settings.workflows.values() for column in each.inputs}
     columns |= columns_in(settings.outputs.name)
+    inbox, ledger, token = settings.inbox, settings.ledger, settings.web.admin_token_file
+    own = (settings.state_dir, inbox.path, ledger.path, token)
     try:
-        drops = plan_drops(files, columns)
+        drops = plan_drops(files, columns, own)
     except CannotSubmit as error:
         raise click.UsageError(invocation.words(error.word, **error.values)) from error
     outcomes = list(_submit(invocation, drops, timeout_seconds))

@@ -110,6 +110,8 @@ ZH: dict[str, str] = {
     "submit.undecided": "{name}：已放入收件夹；{seconds:g} 秒内没有结论，请看 `status`",
     "submit.missing": "{name}：没有这个文件或文件夹",
     "submit.hidden": "{name}：这样的名字不会被接收，请改名",
+    "submit.ours": "{name}：这个文件夹包含守护进程自己的 {own}，或在它里面，不能提交；"
+    "请把任务文件和图片放进单独的文件夹",
     "submit.no_job": "其中没有任务文件（.csv .xlsx .json .jsonl）",
     "submit.many_jobs": "图片只能属于一个任务文件；请逐个提交 {names}",
     "submit.same_name": "有两个文件放进收件夹后会同名：{name}",
@@ -235,6 +237,8 @@ EN: dict[str, str] = {
     "submit.undecided": "{name}: in the inbox; no verdict within {seconds:g} s, see `status`",
     "submit.missing": "{name}: no such file or folder",
     "submit.hidden": "{name}: files of this name are never taken in; rename it",
+    "submit.ours": "{name}: this folder holds, or lies in, {own}, which is the daemon's own; put "
+    "the job file and its pictures in a folder for themselves",
     "submit.no_job": "none of the files is a job file (.csv .xlsx .json .jsonl)",
     "submit.many_jobs": "pictures belong to one job file; submit {names} one after the other",
     "submit.same_name": "two files would both be called {name} in the drop",

@@ -59,6 +59,21 @@ def test_what_makes_no_drop_is_bad_usage(command, tmp_path):
     assert not (command.state_dir / "inbox").exists()
 
 
+@pytest.mark.parametrize("given", [".", "var/jobs", "var/inbox/rejected", "link", "books", "keys"])
+def test_a_folder_that_shares_its_place_with_what_is_the_daemons_own_is_never_submitted(
+    command, tmp_path, given
+):
+    command.configure('ledger.path = "books/ledger"\nweb.admin_token_file = "keys/token"\n')
+    for folder in ("var/jobs", "var/inbox/rejected", "books/ledger", "keys"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "link").symlink_to("var")
+    (tmp_path / given / "spring.csv").write_text("产品名\n茶壶\n", "utf-8")
+    (tmp_path / "keys" / "token").write_text("s3cret")
+    assert command("submit", given, code=2) == ""
+    assert f"{given}: this folder holds, or lies in, " in command.err
+    assert [*(tmp_path / "var" / "inbox").iterdir()] == [tmp_path / "var" / "inbox" / "rejected"]
+
+
 async def test_the_verdict_of_a_running_daemon_is_told_row_by_row(command, job, tmp_path):
     world = World(tmp_path / "world", DEAD_SERVER)
     command.config = world.config
