@@ -158,7 +158,7 @@ async def _work(ground: Ground, tallies: Tallies, manager: ServiceManager, words
         collector,
         *tables.publishers,
         BatchKeeper(ledger, clock, ground.streaks),
-        LedgerWatch(ledger, settings.ledger.path, clock),
+        LedgerWatch(ledger, clock),
         _sweeps(ground, stuck, backups),
         alerts,
         web,

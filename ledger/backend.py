@@ -30,6 +30,10 @@ class Backend(Protocol):
         """
         ...
 
+    def prove_there(self) -> None:
+        """Return when the store is where it was opened. Blocks, for a look; raises LedgerGone."""
+        ...
+
     def append(self, transaction: Transaction) -> None:
         """Make *transaction* durable, then have *written* told, with those durable by then.
 

@@ -86,6 +86,14 @@ class Ledger(Reading):
         self._writable = True
         log.info("ledger.reopened", last_seq=self.last_seq)
 
+    def prove_there(self) -> None:
+        """Return when the ledger is where it was opened; raises LedgerGone. Blocks, for a look.
+
+        Whoever misses a file or folder beside it asks before that is judged, or made anew: all of
+        it may have been moved away together, and will be brought back.
+        """
+        self._backend.prove_there()
+
     # -- writing ---------------------------------------------------------------------------------
 
     async def commit(

@@ -41,6 +41,9 @@ class MemoryBackend:
         )
         return index
 
+    def prove_there(self) -> None:
+        """Nothing to do: memory is nowhere else."""
+
     def append(self, transaction: Transaction) -> None:
         """Keep *transaction*, and say so on the loop's next round, as with a disk."""
         if self._written is None:

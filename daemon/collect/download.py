@@ -8,9 +8,10 @@ import msgspec
 import stamina
 
 from daemon import failpoint
-from daemon.collect.part import Part, discard, open_new, write_whole
+from daemon.collect.part import MakeFolder, Part, discard, open_new, write_whole
 from daemon.collect.proof import BadOutput
 from daemon.comfy.server import AnswerLost, Download, FileHead, FileRef, Unreachable, WorkflowServer
+from daemon.durable import make_folder
 from daemon.words.recorded import recorded
 
 #: Bytes gathered before a thread is asked to hash and write them; a file of no more is small.
@@ -44,6 +45,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     part: Path
     begun: bool = True  # False: surely nothing was fetched of it before
     accept: Callable[[Path, bytes | None], None] = lambda _part, _content: None
+    make_folder: MakeFolder = make_folder
 
 
 async def fetch(wanted: Wanted, *, patience: Patience | None = None) -> Fetched:
@@ -96,7 +98,7 @@ async def _begin(wanted: Wanted) -> Fetched:
         _check_head(wanted, head)
         chunks = _limited(download.chunks(), head.size_bytes)
         if head.size_bytes > GATHERED_BYTES:
-            opening = _opening(Part if wanted.begun else open_new, wanted.part, head)
+            opening = _opening(Part if wanted.begun else open_new, wanted, head)
             return await _complete(wanted, opening, chunks, head)
         gathered = [chunk async for chunk in chunks]
     _check_length(wanted, sum(map(len, gathered)), head)
@@ -106,7 +108,7 @@ async def _begin(wanted: Wanted) -> Fetched:
 
 def _keep_whole(wanted: Wanted, chunks: list[bytes]) -> str:
     content = b"".join(chunks)
-    sha256 = write_whole(wanted.part, content)
+    sha256 = write_whole(wanted.part, content, wanted.make_folder)
     wanted.accept(wanted.part, content)
     return sha256
 
@@ -115,7 +117,7 @@ async def _go_on(wanted: Wanted) -> Fetched:
     """Fetch what the part lacks; all of it when the server has another file by now."""
     head = await _asked_head(wanted)
     _check_head(wanted, head)
-    opening = _opening(Part, wanted.part, head)
+    opening = _opening(Part, wanted, head)
     try:
         part = await asyncio.shield(opening)
         if part.size_bytes == head.size_bytes:
@@ -160,9 +162,10 @@ async def _check_offer(wanted: Wanted, download: Download, part: Part, head: Fil
 
 
 def _opening(
-    how: Callable[[Path, FileHead], Part], path: Path, head: FileHead
+    how: Callable[[Path, FileHead, MakeFolder], Part], wanted: Wanted, head: FileHead
 ) -> asyncio.Future[Part]:
-    return asyncio.get_running_loop().run_in_executor(None, how, path, head)
+    loop = asyncio.get_running_loop()
+    return loop.run_in_executor(None, how, wanted.part, head, wanted.make_folder)
 
 
 async def _close(opening: asyncio.Future[Part]) -> None:

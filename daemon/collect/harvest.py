@@ -13,6 +13,7 @@ from daemon.collect.part import discard, part_of
 from daemon.collect.paths import OutputPaths
 from daemon.collect.proof import BadOutput, place, prove
 from daemon.comfy.server import FileRef, Unreachable, WorkflowServer
+from daemon.durable import make_folder
 from daemon.words.recorded import recorded
 from ledger.ledger import Ledger
 from ledger.status import Stage
@@ -44,7 +45,7 @@ class Harvest:
         Each path is in the ledger before anything is written there, so that a killed download is
         found and resumed; *begun* False says that there can be none. Raises BadOutput,
         FileExistsError (somebody has the name), Conflict, LedgerClosed, and Unreachable,
-        AnswerLost or OSError for what passes.
+        AnswerLost or OSError for what passes; LedgerGone, with nothing written.
         """
         server = self._servers.get(task.server or "")
         if server is None:
@@ -100,15 +101,28 @@ class Harvest:
             prove(whole, content)
             place(whole, final, noted=begun or content is None)
 
-        wanted = Wanted(server=server, ref=ref, part=part, begun=begun, accept=accept)
+        wanted = Wanted(
+            server=server,
+            ref=ref,
+            part=part,
+            begun=begun,
+            accept=accept,
+            make_folder=self._make_folder,
+        )
         try:
             fetched = await self._fetch_good(wanted)
         except FileNotFoundError as error:
+            await asyncio.to_thread(self._ledger.prove_there)  # or it is our folder that is gone
             raise BadOutput(recorded("not_on_server", file=output.filename)) from error
         except FileExistsError:
             await asyncio.to_thread(discard, part)
             raise
         return msgspec.structs.replace(output, sha256=fetched.sha256, size_bytes=fetched.size_bytes)
+
+    def _make_folder(self, folder: Path) -> None:
+        """Make a folder for results, unless the ledger's was moved away with the one before."""
+        self._ledger.prove_there()
+        make_folder(folder)
 
     async def _fetch_good(self, wanted: Wanted) -> Fetched:
         """Fetch a file; a bad one is fetched once more before it is given up."""

@@ -6,10 +6,12 @@ All functions block; they run in threads.
 import hashlib
 import os
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
+from typing import TypeAlias
 
 import msgspec
 
@@ -18,6 +20,9 @@ from daemon.clock import boot_id
 from daemon.comfy.server import FileHead
 from daemon.durable import make_folder
 from daemon.words.recorded import recorded
+
+#: Makes the folder of a part, where it is missing.
+MakeFolder: TypeAlias = Callable[[Path], None]
 
 #: Bytes read at a time.
 PIECE_BYTES = 1 << 20
@@ -47,10 +52,10 @@ class Part:
     descriptor could hit the next file that gets its number.
     """
 
-    def __init__(self, path: Path, head: FileHead) -> None:
+    def __init__(self, path: Path, head: FileHead, make: MakeFolder = make_folder) -> None:
         """Open *path*, keeping its bytes when they are surely the beginning of this file."""
         self._path = path
-        make_folder(path.parent)
+        make(path.parent)
         self._lock = threading.Lock()
         self._hashing = ThreadPoolExecutor(1, thread_name_prefix="hashing")
         kept = _is_resumable(path, head)
@@ -137,20 +142,20 @@ def part_of(final: Path) -> Path:
     return final.with_name(f"{final.name}.part")
 
 
-def open_new(path: Path, head: FileHead) -> Part:
+def open_new(path: Path, head: FileHead, make: MakeFolder = make_folder) -> Part:
     """Open a part of which nothing is there yet; raises FileExistsError when its name is taken."""
     final = path.with_name(path.name.removesuffix(".part"))
     if os.path.lexists(final):
         raise FileExistsError(recorded("file_there", path=final))
-    return Part(path, head)
+    return Part(path, head, make)
 
 
-def write_whole(path: Path, content: bytes) -> str:
+def write_whole(path: Path, content: bytes, make: MakeFolder = make_folder) -> str:
     """Write a file that is here in one piece, make it durable and return its sha256.
 
     Without a note: what a crash leaves of it is thrown away.
     """
-    with _open_empty(path) as file:
+    with _open_empty(path, make) as file:
         rest = memoryview(content)
         while rest:
             rest = rest[file.write(rest) :]
@@ -161,14 +166,14 @@ def write_whole(path: Path, content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _open_empty(path: Path) -> FileIO:
+def _open_empty(path: Path, make: MakeFolder) -> FileIO:
     """Open *path* anew; mostly its folder is there and itself is not, so that is tried first."""
     try:
         return FileIO(path, "xb")
     except FileExistsError:
         discard(path)
     except FileNotFoundError:
-        make_folder(path.parent)
+        make(path.parent)
     return FileIO(path, "xb")
 
 

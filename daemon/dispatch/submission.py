@@ -6,6 +6,7 @@ The protocol that keeps it to one GPU run a task: what is posted stands in the l
 posted again, marked ``possible_duplicate``.
 """
 
+import asyncio
 import random
 import uuid
 from collections import Counter
@@ -72,12 +73,14 @@ class Submission:
     async def submit(self, task: Task, state: ServerState) -> None:
         """Submit a waiting *task* to a server that takes work.
 
-        Raises CannotRun with nothing posted and the task unchanged. A kill leaves it waiting
+        Raises CannotRun, and LedgerGone when files are missing since the ledger's folder was moved,
+        with nothing posted and the task unchanged. A kill leaves it waiting
         (inputs may be uploaded: harmless), or ``submitting`` (settled at the next start).
         """
         try:
             prepared, graph = await self._prepare(task, state)
         except (FilesGone, ValueError) as error:
+            await asyncio.to_thread(self._ledger.prove_there)  # or the files are where it is
             await self._ledger.commit(
                 self._failed(task, BAD_INPUT.kind, str(error)), op="task.refused"
             )

@@ -72,7 +72,9 @@ class ContentStore:
 
     def _new_copy(self) -> Path:
         incoming = self._root / "incoming"
-        incoming.mkdir(parents=True, exist_ok=True)
+        if not incoming.is_dir():
+            self._root.mkdir(exist_ok=True)  # not what it lies in: that was there at the start
+            incoming.mkdir(exist_ok=True)
         return incoming / secrets.token_hex(12)
 
     def _copy(self, source: int, copy: Path) -> tuple[str, int]:

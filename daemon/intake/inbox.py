@@ -60,6 +60,7 @@ class Inbox:
     ) -> None:
         """*words*: the language of the reports that come back."""
         self._settings = settings
+        self._ledger = ledger
         self._clock = clock
         self._completeness = Completeness(settings, intake.allow, clock)
         self._taker = Taker(settings.path, intake, ledger, self._completeness, clock, words=words)
@@ -183,6 +184,8 @@ class Inbox:
             self._old_moves_due = min(self._old_moves_due, soon)
 
     def _look(self, decided: Mapping[str, Sight]) -> tuple[Found, list[DropPlace]]:
+        if not self._settings.path.is_dir():
+            self._ledger.prove_there()
         for folder in ("", *OUR_FOLDERS):
             (self._settings.path / folder).mkdir(parents=True, exist_ok=True)
         waiting = (folder.name for folder in self._waiting_folders)

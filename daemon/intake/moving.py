@@ -19,7 +19,7 @@ def move_into(source: Path, folder: Path) -> Path:
     """
     status = source.lstat()
     if not folder.is_dir():
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(exist_ok=True)
         sync_folder(folder.parent)
     is_folder = stat.S_ISDIR(status.st_mode)
     ending = "" if is_folder else source.suffix

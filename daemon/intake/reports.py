@@ -72,7 +72,7 @@ def write_report(folder: Path, name: str, ending: str, content: bytes) -> Path:
     A file that says the same already is that report: so a crash and a second call leave one.
     The report and its name survive a power loss on return.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(exist_ok=True)
     draft = folder / f".{hashlib.sha256(name.encode() + content).hexdigest()[:24]}.tmp"
     with draft.open("wb") as file:
         file.write(content)

@@ -1,12 +1,11 @@
 """Brings a ledger that had to stop writing (disk full, failed sync) back when it can write."""
 
 import asyncio
-from pathlib import Path
 
 import structlog
 
 from daemon.clock import Clock
-from ledger.errors import LedgerClosed, LedgerGone
+from ledger.errors import LedgerClosed
 from ledger.ledger import Ledger
 
 log = structlog.get_logger()
@@ -23,16 +22,14 @@ class LedgerWatch:
 
     name = "ledger-watch"
 
-    def __init__(self, ledger: Ledger, folder: Path, clock: Clock) -> None:
+    def __init__(self, ledger: Ledger, clock: Clock) -> None:
         self._ledger = ledger
-        self._folder = folder
         self._clock = clock
 
     async def run(self, stop: asyncio.Event) -> None:
         """Watch until *stop*; raises LedgerGone, and what ended writing until the next start."""
         while not stop.is_set():
-            if not await asyncio.to_thread(self._folder.is_dir):
-                raise LedgerGone(str(self._folder))
+            await asyncio.to_thread(self._ledger.prove_there)
             if not self._ledger.writable:
                 try:
                     await self._ledger.reopen()

@@ -36,7 +36,8 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True):
 def new_folder(root: Path) -> Path:
     """Make a folder below *root* for one upload and return it. Blocks."""
     folder = root / secrets.token_hex(12)
-    folder.mkdir(parents=True)
+    root.mkdir(exist_ok=True)  # in the state folder, which is not ours to make anew
+    folder.mkdir()
     return folder
 
 

@@ -11,7 +11,7 @@ import structlog
 
 from ledger.backend import Snapshotted, Written
 from ledger.entry import Transaction
-from ledger.errors import LedgerClosed
+from ledger.errors import LedgerClosed, LedgerGone
 from ledger.index import Index
 from ledger.jsondir import archive, snapshot
 from ledger.jsondir.compactor import Compactor, forget_history
@@ -146,6 +146,11 @@ class JsonDirBackend:
             now=self._now,
             limits=self._limits,
         )
+
+    def prove_there(self) -> None:
+        """Look for the folder; see ``Backend.prove_there``."""
+        if not self._path.is_dir():
+            raise LedgerGone(str(self._path))
 
     def append(self, transaction: Transaction) -> None:
         """Write *transaction* with all others of this round of the loop; see ``Backend.append``."""

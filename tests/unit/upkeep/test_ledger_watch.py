@@ -19,7 +19,7 @@ async def test_a_folder_that_was_moved_away_ends_the_daemon_which_says_where_it_
     folder, clock = tmp_path / "ledger", FakeClock()
     ledger = Ledger(JsonDirBackend(folder))
     await ledger.open()
-    watching = asyncio.ensure_future(LedgerWatch(ledger, folder, clock).run(asyncio.Event()))
+    watching = asyncio.ensure_future(LedgerWatch(ledger, clock).run(asyncio.Event()))
     clock.advance(ASK_SECONDS)
     await asyncio.sleep(0.1)
     assert not watching.done()
