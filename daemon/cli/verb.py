@@ -5,6 +5,7 @@ import click
 from daemon.actions.plan import ActionError
 from daemon.cli.invocation import Invocation
 from daemon.cli.refusal import LOCKED, Refusal, worded
+from daemon.web.refusal import Refusal as RefusedByHttp
 from daemon.words import Words
 from daemon.words.retelling import LEDGER, in_each_language
 from ledger.errors import (
@@ -29,6 +30,7 @@ class Verb(click.Command):
             return super().invoke(ctx)
         except (
             Refusal,
+            RefusedByHttp,
             ActionError,
             UnknownRecord,
             Conflict,
@@ -46,7 +48,10 @@ def refusal_of(error: Exception, words: Words) -> Refusal:
     match error:
         case Refusal():
             return error
-        case ActionError(code=code, status=status, values=values):
+        case (
+            ActionError(code=code, status=status, values=values)
+            | RefusedByHttp(code=code, status=status, values=values)
+        ):
             return worded(code, words, values, status=status)
         case UnknownRecord(kind=kind, record_id=record_id):
             return worded(f"unknown_{kind}", words, {"id": record_id}, status=404)

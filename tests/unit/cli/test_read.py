@@ -166,6 +166,12 @@ def test_a_task_in_json_is_its_ledger_record(filled):
     assert task == msgspec.json.decode(msgspec.json.encode(record))
 
 
+def test_a_cursor_that_was_not_made_here_is_refused_without_a_daemon_too(filled):
+    assert filled("tasks", "--cursor", "xx", code=2) == ""
+    assert filled.err.startswith("The cursor was not made here. Use next_cursor ")
+    assert filled.json("tasks", "--cursor", "xx", code=2)["error"]["code"] == "bad_cursor"
+
+
 def test_text_of_others_cannot_steer_the_terminal(filled):
     assert "boom�[31m" in filled("tasks", "--failed")
     assert "\x1b" not in filled("task", "img_20261121_000003")
