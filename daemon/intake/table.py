@@ -126,6 +126,8 @@ class TablePoller:
         refused = await self._take(wants, stop)
         reports = [*wants.reports, *refused]
         await self._report(reports)
+        if stop.is_set():  # rows may be left that nobody looked at: what stands is nearer the truth
+            return False
         waiting = [each for each in reports if not self._rows.is_at_end(each[0], reading.columns)]
         await self._handle.note_rows(refused=waiting, edited=self._rows.edited)
         self._refused_due = self._clock.monotonic() + REFUSED_AGAIN_SECONDS if refused else None

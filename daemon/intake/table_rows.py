@@ -56,6 +56,7 @@ class TableRows:
         self._handle = handle
         self._table = handle.name
         self._workflow_type = handle.settings.workflow_type
+        self._ledger = ledger
         self._index = ledger.index
         self._watched = known_columns(needs) - set(OUR_HEADINGS)
         self._marks: dict[str, str] = {}  # key → as it was when nothing was to be done
@@ -103,7 +104,7 @@ class TableRows:
         alike = self._alike(reading)
         if self._can_lose_ids and reading.is_whole:
             await self.lost.look(alike)
-        copies = self._copies(alike, wants)
+        copies = await self._copies(alike, wants)
         seen: set[str] = set()
         new: list[Row] = []
         replaced: list[tuple[Row, Task]] = []
@@ -136,25 +137,27 @@ class TableRows:
                 alike.setdefault(task_id, []).append(row)
         return alike
 
-    def _copies(self, alike: Mapping[str, Sequence[Row]], wants: Wants) -> set[str]:
+    async def _copies(self, alike: Mapping[str, Sequence[Row]], wants: Wants) -> set[str]:
         """Return the places of rows that are copies: of those with one 任务ID all but the row.
 
         Where rows have keys of their own they tell; else see ``Original``.
         """
         copies: set[str] = set()
         known = {note.key for note in noted(self._index.meta(COPIES), self._table)}
-        for task_id, rows in alike.items():
-            if len(rows) > 1 or task_id in known:
-                row = self._row_among(task_id, rows, wants)
-                copies |= {each.place for each in rows if each is not row}
+        doubtful = [key for key, rows in alike.items() if len(rows) > 1 or key in known]
+        tasks = {key: self._index.find_task(key) for key in doubtful}
+        if unknown := {key for key, task in tasks.items() if task is None}:
+            tasks |= await self._ledger.find_all_archived(unknown)
+        for task_id, task in tasks.items():
+            row = self._row_among(task, alike[task_id], wants)
+            copies |= {each.place for each in alike[task_id] if each is not row}
         wants.copies += [
             Note(table=self._table, key=key, seen=None).as_meta() for key in known - alike.keys()
         ]
         return copies
 
-    def _row_among(self, task_id: str, rows: Sequence[Row], wants: Wants) -> Row | None:
+    def _row_among(self, task: Task | None, rows: Sequence[Row], wants: Wants) -> Row | None:
         """Return which of the rows that bear an id is the row, and want what was seen noted."""
-        task = self._index.find_task(task_id)
         own = task.metadata.table_row if task else None
         ours = [row for row in rows if own is not None and row.key == own.key]
         if task is None or not ours or not self._can_lose_ids:
@@ -162,7 +165,7 @@ class TableRows:
         original = self._handle.original(task)
         row = original.among(ours)
         if (seen := original.seen_in(ours, row)) != original.seen:
-            wants.copies.append(Note(table=self._table, key=task_id, seen=seen).as_meta())
+            wants.copies.append(Note(table=self._table, key=task.task_id, seen=seen).as_meta())
         return row
 
     def _sort_new(self, row: Row, columns: Columns, wants: Wants) -> None:

@@ -19,6 +19,7 @@ from tests.fakes.file_users import CsvUser
 from tests.fakes.records import AT, batch_record, task_record
 
 WEEK_BEFORE, LONG_BEFORE = "2026-11-15T00:00:00.000Z", "2026-11-14T00:00:00.000Z"
+ARCHIVED = ["img_20261121_000001", "img_20261121_000002"]
 TAKEN = {
     "茶壶": {"stage": Stage.DONE},
     "茶杯": {"stage": Stage.DONE, "updated_at": LONG_BEFORE},
@@ -75,38 +76,59 @@ async def test_a_row_alike_one_that_stands_is_new_and_of_two_alike_one_that_went
     assert await sorted_by(["茶壶"], ["茶壶"]) == ({"茶壶": "1"}, ["茶壶"])
 
 
-async def test_rows_that_lose_their_ids_after_they_were_archived_get_them_back_and_do_not_run(
-    tmp_path,
-):
+@pytest.fixture
+async def archived(tmp_path):
+    """A table whose two rows have ended and are archived, with what sorts it; and an older copy."""
     user, clock, ledger = CsvUser(tmp_path), JumpingClock(), Ledger(MemoryBackend())
     await ledger.open()
-    keys = [f"img_20261121_{number:06}" for number in (1, 2)]
     await ledger.commit(batch_record(), op="batch.accepted")
-    for number, (key, name) in enumerate(zip(keys, ("茶壶", "茶杯"), strict=True), start=1):
+    names = dict(zip(ARCHIVED, ("茶壶", "茶杯"), strict=True))
+    for number, (key, name) in enumerate(names.items(), start=1):
         place = TableRow(table="table", key=key, workflow_types=("图片合成",))
         known = Metadata(table_row=place, feishu_row_data={"product_name": name})
         fields = {"publish": Publish(state="published"), "metadata": known, "finished_at": AT}
         await ledger.commit(task_record(number, Stage.DONE, **fields), op="batch.accepted")
-    user.fill(("产品名", "任务ID", "状态"), [{"产品名": "茶壶"}, {"产品名": "茶杯"}])
+    user.fill(("产品名", "任务ID", "状态"), [{"产品名": name} for name in names.values()])
     older = user.path.read_bytes()
-    for number, key in enumerate(keys):
+    for number, key in enumerate(names):
         user.edit(number, "任务ID", key)
         user.edit(number, "状态", "已完成")
     table = user.open()
     (handle,) = handles_of([table], Settings(tables=(user.settings,)), ledger, clock)
     rows = TableRows(handle, ledger, {}, clock)
-    await rows.sort(await table.read_all(), (), AT)
-    assert await ledger.archive_finished(clock.now() + timedelta(days=60)) == 2
-    user.path.write_bytes(older)
-    wants = await rows.sort(await table.read_all(), (), AT)
-    assert [task_id for _, task_id in wants.robbed] == keys
-    assert wants.ready == []
-    await Restoration(handle, rows, ledger).restore(wants)
-    assert [row["任务ID"] for row in user.rows()] == keys
-    assert overwritten_rows(ledger, "table") == []  # nobody would ever remove the notes
-    assert (await rows.sort(await table.read_all(), (), AT)).ready == []
+
+    async def sort():
+        return await rows.sort(await table.read_all(), (), AT)
+
+    assert (await sort()).reports == []
+    assert await ledger.archive_finished(clock.now() + timedelta(days=60)) == len(names)
+    yield user, sort, Restoration(handle, rows, ledger), older
+    assert overwritten_rows(ledger, "table") == []  # nobody would ever remove such notes
     await table.close()
     await ledger.close()
+
+
+async def test_rows_that_lose_their_ids_after_they_were_archived_get_them_back_and_do_not_run(
+    archived,
+):
+    user, sort, restoration, older = archived
+    user.path.write_bytes(older)
+    wants = await sort()
+    assert [task_id for _, task_id in wants.robbed] == ARCHIVED
+    assert wants.ready == []
+    await restoration.restore(wants)
+    assert [row["任务ID"] for row in user.rows()] == ARCHIVED
+    assert (await sort()).ready == []
+
+
+async def test_a_changed_copy_above_an_archived_row_is_told_to_be_the_copy(archived):
+    user, sort, *_ = archived
+    user.insert(0, {"产品名": "茶盘", "任务ID": ARCHIVED[0], "状态": "已完成"})
+    wants = await sort()
+    assert [(row.text("product_name"), why.code) for row, why in wants.reports] == [
+        ("茶盘", "copied")
+    ]
+    assert [note.key for note in wants.copies] == [f"table:{ARCHIVED[0]}"]
 
 
 async def test_a_row_whose_end_an_older_copy_took_away_before_we_saw_it_is_told_anew_each_time(
