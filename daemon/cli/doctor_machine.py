@@ -11,7 +11,7 @@ from daemon.cli.check_line import CheckLine, Level
 from daemon.words import Words
 from daemon.words.retelling import LEDGER, in_each_language
 from daemon.words.values import size
-from ledger.jsondir.lock import read_holder
+from ledger.jsondir.lock import is_locked, read_holder
 from ledger.state import State
 
 #: Less free space than this ends writing soon, and soon at all.
@@ -84,8 +84,10 @@ def _folder(name: str, path: Path, words: Words) -> CheckLine:
 
 def _lock(settings: Settings, words: Words) -> CheckLine:
     holder = read_holder(settings.ledger.path)
-    message = words("check.lock_free")
-    if holder is not None:
+    if holder is None:
+        is_held = is_locked(settings.ledger.path)
+        message = words("check.lock_unnamed" if is_held else "check.lock_free")
+    else:
         message = words("check.lock_held", pid=holder.pid, host=holder.host, since=holder.since)
     return CheckLine(level="ok", name="lock", message=message)
 

@@ -8,7 +8,7 @@ from config.settings import Settings, Web
 from daemon.cli.check_line import CheckLine
 from daemon.web.address import address_in, try_to_listen
 from daemon.words import Words
-from ledger.jsondir.lock import read_holder
+from ledger.jsondir.lock import is_locked, read_holder
 
 
 def look_at_web(settings: Settings, words: Words) -> Iterator[CheckLine]:
@@ -27,6 +27,9 @@ def look_at_web(settings: Settings, words: Words) -> Iterator[CheckLine]:
     except OSError as error:
         if error.errno == errno.EADDRINUSE and holder is not None and not is_open:
             message = words("check.port_starting", port=port, pid=holder.pid)
+            yield CheckLine(level="warn", name="web", message=message)
+        elif error.errno == errno.EADDRINUSE and holder is None and is_locked(settings.ledger.path):
+            message = words("check.port_waiting", port=port)
             yield CheckLine(level="warn", name="web", message=message)
         else:
             yield _unusable(settings.web, error, words)

@@ -18,6 +18,7 @@ ZH: dict[str, str] = {
     "trouble.rejected": "会被服务器拒绝",
     "trouble.no_workflow": "工作流类型未知",
     "check.lock_free": "没有进程占用台账",
+    "check.lock_unnamed": "被一个没能写下自己是谁的进程占用（磁盘已满？）",
     "check.lock_held": "被 {host} 上的进程 {pid} 占用（自 {since}）",
     "check.ledger_ok": "{tasks} 个任务，{batches} 个批次",
     "check.ledger_absent": "还没有台账，首次启动时创建",
@@ -27,6 +28,8 @@ ZH: dict[str, str] = {
     "check.port_ours": "这个 state_dir 的守护进程正在使用端口 {port}",
     "check.port_free": "端口 {port} 空闲",
     "check.port_starting": "端口 {port} 已被占用，多半是正在启动的守护进程（{pid}）；"
+    "它的日志会说明它在等什么",
+    "check.port_waiting": "端口 {port} 已被占用，多半是正在等待磁盘空间的守护进程；"
     "它的日志会说明它在等什么",
     "check.port_taken": "端口 {port} 已被别的程序占用，守护进程无法启动；请换一个 web.port，"
     "或设为 0 使用任意空闲端口",
@@ -67,6 +70,7 @@ EN: dict[str, str] = {
     "trouble.rejected": "refused by the server",
     "trouble.no_workflow": "unknown workflow type",
     "check.lock_free": "nobody holds the ledger",
+    "check.lock_unnamed": "held by a process that could not write who it is (is the disk full?)",
     "check.lock_held": "held by process {pid} on {host} (since {since})",
     "check.ledger_ok": "{tasks} tasks, {batches} batches",
     "check.ledger_absent": "no ledger yet, it is made at the first start",
@@ -78,6 +82,8 @@ EN: dict[str, str] = {
     "check.port_free": "port {port} is free",
     "check.port_starting": "port {port} is taken, most likely by the daemon that is starting "
     "(process {pid}); its log says what it waits for",
+    "check.port_waiting": "port {port} is taken, most likely by the daemon that waits for room on "
+    "a full disk; its log says what it waits for",
     "check.port_taken": "another program listens at port {port}, so the daemon cannot start; "
     "choose another web.port, or 0 for any free one",
     "check.port_denied": "cannot listen at {host}, port {port}: {reason}; correct web.host or "

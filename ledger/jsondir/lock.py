@@ -5,6 +5,7 @@ holder writes itself into ``ledger.holder.json``; one left by a dead process is 
 """
 
 import contextlib
+import fcntl
 import os
 import platform
 import time
@@ -82,6 +83,24 @@ def read_holder(folder: Path) -> Holder | None:
     if holder is None or holder.host != platform.node():
         return holder
     return holder if _process_start(holder.pid) == holder.process_start else None
+
+
+def is_locked(folder: Path) -> bool:
+    """Say whether a process holds the lock, one too that could not write its note: a full disk.
+
+    For a moment nobody else gets it; whoever wants it to write tries again.
+    """
+    try:
+        descriptor = os.open(folder / LOCK, os.O_RDONLY)
+    except OSError:  # there is none, or it is not ours to look at
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def _read(path: Path) -> Holder | None:

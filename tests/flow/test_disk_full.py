@@ -126,6 +126,10 @@ async def test_a_start_that_waits_for_room_keeps_others_out_and_says_at_its_door
     for arguments in (("run",), ("run", "--once")):
         code, log = await finish(await start_without_room(world, *arguments), 20)
         assert code == 3, log
+    _, told = await world.asked("check")  # it has no room to write who holds the lock
+    found = {line["name"]: (line["level"], line["message"]) for line in told["checks"]}
+    assert found["web"][0] == "warn", found["web"]
+    assert found["lock"] != ("ok", "nobody holds the ledger")
     headers = {"Accept-Language": "en"}
     async with aiohttp.ClientSession(f"http://127.0.0.1:{port}", headers=headers) as session:
         async with session.get("/healthz") as answer:
