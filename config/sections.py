@@ -1,5 +1,6 @@
 """Tables of a file against the structs of ``settings``: every problem is found in one walk."""
 
+import re
 from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
@@ -24,6 +25,8 @@ class Unusable(Enum):
 
 
 UNUSABLE = Unusable.UNUSABLE
+#: An address that bears a user's name, wherever it was put by mistake.
+_USER_IN_URL = re.compile(r"://.*@")
 
 
 class Reader:
@@ -62,7 +65,7 @@ class Reader:
                 return self._leaf(kind, raw, place)
 
     def _struct(self, kind: inspect.StructType, raw: Raw, place: str) -> object:
-        table = self._table(raw, place)
+        table = self._table(raw, place, secret=holds_secret(kind))
         if table is None:
             return UNUSABLE
         secrets = [field.name for field in kind.fields if is_secret(field.type)]
@@ -82,7 +85,7 @@ class Reader:
         return kind.cls(**{k: v for k, v in values.items() if v is not UNUSABLE})
 
     def _dict(self, kind: inspect.DictType, raw: Raw, place: str, *, secret: bool) -> object:
-        table = self._table(raw, place)
+        table = self._table(raw, place, secret=secret or holds_secret(kind))
         if table is None:
             return UNUSABLE
         if secret:
@@ -102,7 +105,7 @@ class Reader:
         if not isinstance(items, list):
             many = isinstance(kind.item_type, inspect.StructType)
             allowed = fault("tables", place=place) if many else fault("list")
-            return self._note(place, raw, allowed)
+            return self._note(place, raw, allowed, secret=holds_secret(kind))
         if isinstance(raw, Given):
             items = [Given(item, raw.origin, raw.base) for item in items]
         self.origins[place] = raw.origin if isinstance(raw, Given) else FILE
@@ -118,17 +121,16 @@ class Reader:
         try:
             value = read_leaf(kind, plain(raw), base)
         except NotAllowed as error:
-            shows_secret = any(each.code == "url_user" for each in error.faults)
-            secret = secret or is_secret(kind) or shows_secret
+            secret = secret or is_secret(kind) or (_is_url(kind) and "@" in shown(raw))
             return self._note(place, raw, *error.faults, secret=secret)
         self.origins[place] = origin
         return value
 
-    def _table(self, raw: Raw, place: str) -> Table | None:
+    def _table(self, raw: Raw, place: str, *, secret: bool) -> Table | None:
         table = plain(raw)
         if isinstance(table, dict):
             return table
-        self._note(place, raw, fault("table", place=place))
+        self._note(place, raw, fault("table", place=place), secret=secret)
         return None
 
     def _note_unknown(self, table: Table, known: list[str], place: str) -> None:
@@ -140,6 +142,7 @@ class Reader:
     def _note(self, place: str, raw: Raw, *faults: Fault, secret: bool = False) -> Unusable:
         from_env = isinstance(raw, Given) and raw.origin.kind == "env"
         given_by = raw.origin.detail if isinstance(raw, Given) and from_env else None
+        secret = secret or _USER_IN_URL.search(shown(raw)) is not None
         value = None if raw is None else cut(shown(raw, secret=secret))
         self.problems.append(Problem(place=place, value=value, faults=faults, given_by=given_by))
         return UNUSABLE
@@ -148,6 +151,22 @@ class Reader:
 def is_secret(kind: inspect.Type) -> bool:
     """Say whether values of *kind* must never be shown."""
     return isinstance(kind, inspect.Metadata) and bool((kind.extra or {}).get("secret"))
+
+
+def holds_secret(kind: inspect.Type) -> bool:
+    """Say whether a value of *kind* has secrets inside, in whatever depth."""
+    match kind:
+        case inspect.StructType(fields=fields):
+            return any(is_secret(field.type) or holds_secret(field.type) for field in fields)
+        case inspect.DictType(value_type=inner) | inspect.VarTupleType(item_type=inner):
+            return is_secret(inner) or holds_secret(inner)
+        case _:
+            return False
+
+
+def _is_url(kind: inspect.Type) -> bool:
+    check = (kind.extra or {}).get("check") if isinstance(kind, inspect.Metadata) else None
+    return check in ("url", "public_url")
 
 
 def secrets_in(section: Section) -> Iterator[str]:

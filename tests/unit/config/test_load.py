@@ -193,7 +193,7 @@ def test_all_problems_are_told_at_once(write):
             "dispatch.max_consecutive_failures = 0: must be a whole number, 1 or more",
         ),
         ("servers = []", "servers = []: must name one server at least"),
-        ('servers = "x"', 'servers = "x": must be written as [[servers]]'),
+        ('servers = "x"', 'servers = "***": must be written as [[servers]]'),
         ("[workflows]", "workflows: must name one workflow type at least"),
         ("[workflows.x]\n", "workflows.x.template: is missing"),
         (
@@ -482,3 +482,25 @@ def test_a_secret_that_cannot_be_used_is_not_repeated(write):
 def test_loading_does_not_look_at_the_environment_of_the_process(tmp_path, monkeypatch):
     monkeypatch.setitem(os.environ, "ROWKEEPER_WEB__PORT", "1")
     assert load(None, {}, tmp_path).settings.web.port == 8787
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[[servers]]\nname = "a"\nurl = "http://u:s3cret@h:99999"',
+        '[[servers]]\nname = "a"\nurl = "u:s3cret@h:8188"',
+        '[[servers]]\nname = "http://u:s3cret@h"\nurl = "http://h"',
+        'servers = "http://u:s3cret@h"',
+        'servers = ["http://u:s3cret@h"]',
+        '[servers]\nname = "a"\nurl = "http://h"\nheaders = {Authorization = "s3cret"}',
+        '[[servers]]\nname = "a"\nurl = "http://h"\nheaders = "s3cret"',
+        '[[feishu]]\napp_secret = "s3cret"',
+        'alerts = "https://open.feishu.cn/s3cret"',
+        '[feishu]\nbase_url = "ftp://u:s3cret@h"',
+        '[web]\nport = "http://u:s3cret@h"',
+    ],
+)
+def test_no_problem_shows_a_secret(write, text):
+    problems = problems_of(write(text))
+    assert not [problem for problem in problems if "s3cret" in problem]
+    assert any(' = "***"' in problem for problem in problems)
