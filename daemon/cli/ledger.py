@@ -112,7 +112,10 @@ def repair(invocation: Invocation) -> None:
         invocation.say("repair.lost", what=in_each_language(what, LEDGER))
     for name in done.kept_aside:
         invocation.say("repair.aside", name=name)
-    invocation.say("repair.done" if done.lost or done.kept_aside else "repair.nothing")
+    for name in done.made_again:
+        invocation.say("repair.made_again", name=name)
+    mended = done.lost or done.kept_aside or done.made_again
+    invocation.say("repair.done" if mended else "repair.nothing")
 
 
 @ledger.command(cls=Verb, help=help_words("help.ledger.backup"))

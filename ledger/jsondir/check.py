@@ -11,6 +11,8 @@ import msgspec
 
 from ledger.errors import LedgerDamaged
 from ledger.jsondir import archive, snapshot
+from ledger.jsondir.archive_index import contents, index_of
+from ledger.jsondir.archive_mending import unindexed_tasks
 from ledger.jsondir.journals import JournalPlace, all_journals
 from ledger.jsondir.loading import known_losses
 from ledger.jsondir.reader import read_all
@@ -45,6 +47,8 @@ def verify(path: Path, *, outputs_root: Path | None = None) -> list[str]:
     problems.extend(replay.problems)
     problems.extend(replay.differences(state))
     problems.extend(_archive_problems(path))
+    for content in contents(path):
+        problems.extend(_archive_index_problems(content, state))
     for task in state.tasks.values():
         problems.extend(_task_problems(task, outputs_root))
     problems.extend(_family_problems(state))
@@ -86,6 +90,14 @@ def _archive_problems(path: Path) -> Iterator[str]:
         yield str(error)
     except (OSError, ValueError, msgspec.MsgspecError) as error:
         yield f"the archive of finished tasks cannot be read: {error}"
+
+
+def _archive_index_problems(content: Path, state: State) -> Iterator[str]:
+    """Name an index that lacks tasks; one that a crash left in both places is not lacked."""
+    lacked = sum(task.task_id not in state.tasks for task in unindexed_tasks(content))
+    if lacked:
+        index = index_of(content)
+        yield f"{index.name} does not tell of {lacked} tasks that are in {content.name}"
 
 
 def _task_problems(task: Task, outputs_root: Path | None) -> Iterator[str]:

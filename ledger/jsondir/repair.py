@@ -11,6 +11,7 @@ import msgspec
 from ledger.entry import transaction_of
 from ledger.errors import LedgerDamaged
 from ledger.jsondir import snapshot
+from ledger.jsondir.archive_mending import mend_indexes
 from ledger.jsondir.compactor import Compactor
 from ledger.jsondir.files import Disk, corrupt_name
 from ledger.jsondir.journals import JournalPlace, all_journals
@@ -29,6 +30,7 @@ class Repaired(msgspec.Struct, frozen=True):
 
     kept_aside: list[str]  # names of the damaged files
     lost: list[str]  # what could not be recovered, in words
+    made_again: list[str] = []  # names of the archive's indexes that lacked tasks
 
 
 def repair(path: Path, *, now: Callable[[], datetime], disk: Disk | None = None) -> Repaired:
@@ -52,6 +54,7 @@ def repair(path: Path, *, now: Callable[[], datetime], disk: Disk | None = None)
 def _repair(path: Path, disk: Disk, at: str) -> Repaired:
     compactor = Compactor(path, disk)
     loaded = load(path)
+    made_again = mend_indexes(path, disk, at, loaded.state.tasks)
     places = all_journals(path)
     kept_aside = [
         name
@@ -67,7 +70,7 @@ def _repair(path: Path, disk: Disk, at: str) -> Repaired:
     told = [*loaded.state.damage]
     told += [missing_history(gap) for gap in history if not covers(known_losses(loaded.state), gap)]
     if not told and not kept_aside:
-        return Repaired([], [])
+        return Repaired([], [], made_again)
     repaired = Repair(lost=lost, history=history, kept_aside=kept_aside)
     transaction = transaction_of(
         record_of(repaired, at),
@@ -82,7 +85,7 @@ def _repair(path: Path, disk: Disk, at: str) -> Repaired:
         journal.close()
     changes = snapshot.Changes.of(loaded.state)
     compactor.write_snapshot(changes, loaded.state.last_seq, at)
-    return Repaired(kept_aside, told)
+    return Repaired(kept_aside, told, made_again)
 
 
 def _mend_journal(

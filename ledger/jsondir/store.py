@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 
-import msgspec
 import structlog
 
 from ledger.backend import Snapshotted, Written
@@ -14,6 +13,7 @@ from ledger.entry import Transaction
 from ledger.errors import LedgerClosed, LedgerGone
 from ledger.index import Index
 from ledger.jsondir import archive, snapshot
+from ledger.jsondir.archive_mending import mend_indexes
 from ledger.jsondir.compactor import Compactor, forget_history
 from ledger.jsondir.files import Disk
 from ledger.jsondir.leaping import forget_backup_note, spare_ids, take_over_by_hand
@@ -91,7 +91,7 @@ class JsonDirBackend:
         try:
             loaded = load(self._path)
             self._writer = self._begin(loaded, snapshotted)
-            self._know_archived(loaded.index)
+            self._know_archived(loaded)
         except BaseException:
             lock.drop()
             raise
@@ -99,15 +99,11 @@ class JsonDirBackend:
         self._writer.start()
         return loaded.index
 
-    def _know_archived(self, index: Index) -> None:
-        """Have *index* know the archived rows; what tells of them is made again if need be."""
-        at = to_timestamp(self._now())
-        made = archive.mend_indexes(self._path, self._disk, at)
-        try:
-            index.add_fingerprints(archive.fingerprints(self._path))
-        except (msgspec.MsgspecError, UnicodeDecodeError):
-            made += archive.mend_indexes(self._path, self._disk, at, unreadable=True)
-            index.add_fingerprints(archive.fingerprints(self._path))
+    def _know_archived(self, loaded: Loaded) -> None:
+        """Have the index know the archived rows; what tells of them is made again if need be."""
+        at, tasks = to_timestamp(self._now()), loaded.state.tasks
+        made = mend_indexes(self._path, self._disk, at, tasks)
+        loaded.index.add_fingerprints(archive.fingerprints(self._path))
         if made:
             log.warning("archive.index_made_again", files=made)
 

@@ -1,11 +1,16 @@
 """The archive of finished tasks: what is put there is found there, whatever a crash left behind."""
 
+from datetime import UTC, datetime
+
+import msgspec
 import pytest
 
 from daemon.words.retelling import LEDGER, in_language
 from ledger.jsondir import archive
+from ledger.jsondir.archive_mending import mend_indexes, unindexed_tasks
 from ledger.jsondir.check import verify
 from ledger.jsondir.files import Disk
+from ledger.jsondir.repair import repair
 from tests.bench.ledger_records import finished_task
 from tests.unit.ledger.conftest import in_folder
 
@@ -99,3 +104,76 @@ def test_a_flipped_byte_of_the_archive_is_told_with_its_place_in_both_languages(
     content.write_bytes(whole[:-20])
     (problem,) = verify(tmp_path)
     assert in_language(problem, "zh", LEDGER) == f"{name}：第 0-{end} 字节已损坏"
+
+
+@pytest.mark.parametrize("mended_by", ["start", "repair"])
+@pytest.mark.parametrize("lacking", [range(6), [0], [1], [3], [5]])
+async def test_what_an_index_lacks_is_told_and_made_again(folder, lacking, mended_by):
+    tasks = [finished_task(number) for number in range(6)]
+    for first in (0, 2, 4):
+        archive.put(folder, Disk(), tasks[first : first + 2])
+    index = folder / "archive" / "2026-11.index.jsonl"
+    whole = index.read_bytes()
+    lines = whole.splitlines(keepends=True)
+    index.write_bytes(b"".join(line for n, line in enumerate(lines) if n not in lacking))
+    if len(lacking) == len(lines):
+        index.unlink()
+    (problem,) = verify(folder)
+    count = 2 if len(lacking) == 1 else 6  # those of its member
+    told = f"{index.name} does not tell of {count} tasks that are in 2026-11.jsonl.gz"
+    assert problem == told
+    assert told != in_language(problem, "zh", LEDGER)
+    if mended_by == "repair":
+        assert repair(folder, now=lambda: datetime.now(UTC)).made_again == [index.name]
+    else:
+        ledger = in_folder(folder)
+        await ledger.open()
+        assert all(ledger.was_accepted(task.fingerprint) for task in tasks)
+        await ledger.close()
+    assert index.read_bytes() == whole
+    assert verify(folder) == []
+
+
+def test_a_damaged_member_costs_a_new_index_only_itself(tmp_path):
+    tasks = [finished_task(number) for number in range(6)]
+    for first in (0, 2, 4):
+        archive.put(tmp_path, Disk(), tasks[first : first + 2])
+    content, index = tmp_path / "archive/2026-11.jsonl.gz", next(tmp_path.glob("archive/*.index*"))
+    lines, data = index.read_bytes().splitlines(keepends=True), bytearray(content.read_bytes())
+    data[30] ^= 0xFF
+    content.write_bytes(data)
+    index.write_bytes(b"".join(lines[:4]))
+    assert mend_indexes(tmp_path, Disk(), "now", ())
+    assert list(archive.fingerprints(tmp_path)) == [task.fingerprint for task in tasks]
+    index.unlink()
+    assert mend_indexes(tmp_path, Disk(), "now", ())
+    assert list(archive.every_task(tmp_path)) == tasks[2:]
+
+
+def test_nothing_is_unpacked_for_an_index_that_fits(tmp_path):
+    for first in (0, 3):
+        archive.put(tmp_path, Disk(), [finished_task(first + number) for number in range(3)])
+    content = tmp_path / "archive" / "2026-11.jsonl.gz"
+    content.write_bytes(bytes(content.stat().st_size))  # nobody looks
+    assert mend_indexes(tmp_path, Disk(), "now", ()) == []
+    assert list(unindexed_tasks(content)) == []
+
+
+async def test_a_member_that_a_crash_left_unindexed_is_no_problem_while_the_state_has_its_tasks(
+    folder,
+):
+    tasks = [msgspec.structs.replace(finished_task(number), version=1) for number in range(4)]
+    ledger = in_folder(folder)
+    await ledger.open()
+    await ledger.commit(*tasks[2:], op="a.b")
+    await ledger.close()
+    archive.put(folder, Disk(), tasks[:2])
+    index = folder / "archive" / "2026-11.index.jsonl"
+    whole = index.read_bytes()
+    archive.put(folder, Disk(), tasks[2:])
+    index.write_bytes(whole)
+    assert not [each for each in verify(folder) if index.name in each]
+    ledger = in_folder(folder)
+    await ledger.open()
+    await ledger.close()
+    assert index.read_bytes() == whole
