@@ -12,8 +12,11 @@ from daemon.cli import answers
 from daemon.cli.acting import Planner, Request, act
 from daemon.cli.commands import help_words, json_option
 from daemon.cli.invocation import Invocation, pass_invocation
+from daemon.cli.refusal import worded
 from daemon.cli.verb import Verb
 from daemon.intake.places import content_path
+from ledger.errors import UnknownRecord
+from ledger.jsondir import archive
 
 if TYPE_CHECKING:
     from ledger.direct import DirectLedger
@@ -38,7 +41,7 @@ def retry(invocation: Invocation, task_id: str, *, copy_files: bool) -> None:
             output_path=settings.state_dir.joinpath,
         )
 
-    _do(invocation, plan, Request(_path(task_id, "retry"), {"copy_files": copy_files}))
+    _do(invocation, task_id, plan, Request(_path(task_id, "retry"), {"copy_files": copy_files}))
 
 
 @click.command(cls=Verb, help=help_words("help.cancel"))
@@ -51,11 +54,17 @@ def cancel(invocation: Invocation, task_id: str) -> None:
     def plan(ledger: "DirectLedger", at: str) -> Plan:
         return tasks.cancel(ledger, task_id, at=at)
 
-    _do(invocation, plan, Request(_path(task_id, "cancel")))
+    _do(invocation, task_id, plan, Request(_path(task_id, "cancel")))
 
 
-def _do(invocation: Invocation, plan: Planner, request: Request) -> None:
-    answers.tell(invocation, act(invocation, plan, lambda: request))
+def _do(invocation: Invocation, task_id: str, plan: Planner, request: Request) -> None:
+    """Have it done; an archived task is refused with the reason that the daemon gives."""
+    try:
+        answers.tell(invocation, act(invocation, plan, lambda: request))
+    except UnknownRecord:
+        if archive.find(invocation.settings.ledger.path, task_id) is None:
+            raise
+        raise worded("task_archived", invocation.words, {"id": task_id}) from None
 
 
 def _path(task_id: str, verb: str) -> str:

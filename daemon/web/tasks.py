@@ -1,8 +1,13 @@
 """Tasks: lists, one in full, retry, cancel."""
 
 import asyncio
+from collections.abc import Callable
+from typing import TypeVar
+
+import msgspec
 
 from daemon.actions import tasks
+from daemon.actions.plan import Plan
 from daemon.story.telling import Story, story_of
 from daemon.web.asked import RetryBody, TaskQuery
 from daemon.web.decoding import Nothing
@@ -13,7 +18,10 @@ from daemon.web.performing import now, perform
 from daemon.web.refusal import Refusal
 from daemon.web.task_documents import Change, HistoryDocument, TaskDocument, TaskPage
 from daemon.web.views import change, stages_named, task_document
+from ledger.errors import UnknownRecord
 from ledger.task import Json
+
+B = TypeVar("B", bound=msgspec.Struct)
 
 
 async def list_tasks(call: Call[TaskQuery, Nothing]) -> TaskPage:
@@ -56,7 +64,7 @@ async def tell_story(call: Call[Nothing, Nothing]) -> Story:
 async def retry(call: Call[Nothing, RetryBody]) -> dict[str, Json]:
     """Make a new task for the row of a failed or cancelled one."""
     desk, copy_files = call.desk, call.body.copy_files
-    return await perform(
+    return await _perform(
         call,
         lambda: tasks.retry(
             desk.ledger,
@@ -71,7 +79,7 @@ async def retry(call: Call[Nothing, RetryBody]) -> dict[str, Json]:
 
 async def retry_execution(call: Call[Nothing, RetryBody]) -> dict[str, Json]:
     """Do the same for a task named by its batch."""
-    task = call.desk.ledger.task(call.id("task_id"))
+    task = await call.desk.ledger.task_or_archived(call.id("task_id"))
     if task.batch_id != call.id("batch_id"):
         call.desk.ledger.batch(call.id("batch_id"))
         raise Refusal("unknown_task", 404, id=task.task_id)
@@ -81,7 +89,17 @@ async def retry_execution(call: Call[Nothing, RetryBody]) -> dict[str, Json]:
 async def cancel(call: Call[Nothing, Nothing]) -> dict[str, Json]:
     """End a task at the operator's wish."""
     view = call.desk.ledger
-    return await perform(call, lambda: tasks.cancel(view, call.id("task_id"), at=now(call)))
+    return await _perform(call, lambda: tasks.cancel(view, call.id("task_id"), at=now(call)))
+
+
+async def _perform(call: Call[Nothing, B], decide: Callable[[], Plan]) -> dict[str, Json]:
+    """Carry out what *decide* plans for a task; an archived one is refused with its own reason."""
+    try:
+        return await perform(call, decide)
+    except UnknownRecord:
+        if await call.desk.ledger.find_archived(call.id("task_id")) is None:
+            raise
+    raise Refusal("task_archived", 409, id=call.id("task_id"))
 
 
 async def _history(call: Call[Nothing, Nothing]) -> list[Change]:

@@ -16,8 +16,9 @@ ZH: dict[str, str] = {
     "要执行请清空这里的 {heading[task_id]} 和 {heading[status]}",
     "table.unknown_status": "状态“{status}”不认识；可用：{known}",
     "table.unknown_command": "命令“{command}”不认识；可用：{known}",
-    "table.unknown_id": "{heading[task_id]} {task} 不在台账中；要执行请清空 {heading[task_id]}",
-    "table.no_task": "{heading[task_id]} {task} 不在台账中；可用命令只有：重跑",
+    "table.unknown_id": "{heading[task_id]} {task} 不在台账中，或早已归档；"
+    "要执行请在 {heading[command]} 填写 重跑",
+    "table.no_task": "{heading[task_id]} {task} 不在台账中，或早已归档；可用命令只有：重跑",
     "table.still_open": "{task} 尚未结束，不能重跑；请等它结束，或先取消",
     "table.first_run": "第一次执行，不需要命令“{command}”；已清空",
     "table.batch_paused": "批次已暂停；要继续请在 {heading[command]} 填写 继续",
@@ -77,10 +78,10 @@ EN: dict[str, str] = {
     "to run this row clear its “{heading[task_id]}” and “{heading[status]}”",
     "table.unknown_status": "status “{status}” is unknown; known are: {known}",
     "table.unknown_command": "command “{command}” is unknown; known are: {known}",
-    "table.unknown_id": "“{heading[task_id]}” {task} is not in the ledger; clear it to run "
-    "this row",
-    "table.no_task": "“{heading[task_id]}” {task} is not in the ledger; the only command for it is "
-    "rerun",
+    "table.unknown_id": "“{heading[task_id]}” {task} is not in the ledger, or was archived long "
+    "ago; to run this row write rerun into “{heading[command]}”",
+    "table.no_task": "“{heading[task_id]}” {task} is not in the ledger, or was archived long "
+    "ago; the only command for it is rerun",
     "table.still_open": "{task} has not ended, so it cannot be rerun; wait, or cancel it first",
     "table.first_run": "It runs for the first time, without need of “{command}”; emptied",
     "table.batch_paused": "The batch is paused; write resume into “{heading[command]}” to go on",

@@ -18,6 +18,9 @@ ZH: dict[str, str] = {
     "error.wrong_method.hint": "可用的方法：{allowed}。",
     "error.unknown_task.message": "没有任务 {id}。",
     "error.unknown_task.hint": "任务号见 /api/tasks 或 `tasks`。",
+    "error.task_archived.message": "任务 {id} 早已结束，已归档，不能再更改。",
+    "error.task_archived.hint": "要重新执行：表格的行请在命令列填写 重跑，"
+    "其他行请放进文件名含 .rerun. 的任务文件；`why {id}` 仍可查看。",
     "error.unknown_batch.message": "没有批次 {id}。",
     "error.unknown_batch.hint": "批次号见 /api/batches 或 `batches`。",
     "error.unknown_server.message": "没有服务器 {id}。",
@@ -107,6 +110,10 @@ EN: dict[str, str] = {
     "error.wrong_method.hint": "It takes {allowed}.",
     "error.unknown_task.message": "There is no task {id}.",
     "error.unknown_task.hint": "See /api/tasks or `tasks` for the ids there are.",
+    "error.task_archived.message": "Task {id} ended long ago and is archived; "
+    "it cannot be changed any more.",
+    "error.task_archived.hint": "To run its row anew write rerun into the command column of its "
+    "table, or drop it in a job file with .rerun. in its name; `why {id}` still tells of it.",
     "error.unknown_batch.message": "There is no batch {id}.",
     "error.unknown_batch.hint": "See /api/batches or `batches` for the ids there are.",
     "error.unknown_server.message": "There is no server {id}.",

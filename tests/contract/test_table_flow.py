@@ -194,6 +194,7 @@ async def test_an_english_table_is_told_in_english_by_the_headings_that_it_has(u
     assert "“product_image” is missing" in picture
     assert status.startswith("status “nearly” is unknown; known are: pending, processing, done,")
     assert unknown.startswith("“Task ID” img_20200101_000001 is not in the ledger")
+    assert unknown.endswith("or was archived long ago; to run this row write rerun into “Wish”")
     assert retried.endswith("the only command for it is rerun")
     assert danced.endswith("known are: rerun, retry, cancel, pause, resume, urgent")
     told = "".join(said(user, "error")).replace("图片合成", "")  # the type's own name

@@ -237,6 +237,20 @@ async def test_a_page_goes_on_behind_a_task_that_was_archived_meanwhile(door: Do
     assert [task["row_number"] for task in page["tasks"]] == [1, 2]
 
 
+@pytest.mark.parametrize("verb", ["retry", "cancel"])
+async def test_an_archived_task_is_shown_and_who_would_change_it_is_told_so(
+    door: Door, verb: str
+) -> None:
+    failed = task_record(1, Stage.FAILED, finished_at=AT)
+    assert door.ledger is not None
+    await door.ledger.commit(batch_record(), failed, op="batch.accepted")
+    later = from_timestamp(AT) + timedelta(days=60)
+    assert await door.ledger.archive_finished(later) == 1
+    assert (await door.get(f"/api/tasks/{failed.task_id}")).status == 200
+    refused = await door.post(f"/api/tasks/{failed.task_id}/{verb}")
+    assert (refused.status, refused.code) == (409, "task_archived")
+
+
 async def test_readiness_is_false_while_no_server_answers(tmp_path: Path) -> None:
     world = World(tmp_path / "alone", "http://127.0.0.1:9")
     async with open_door(world) as door:

@@ -1,10 +1,12 @@
 """Batches, tasks and servers are controlled from the command line without a daemon."""
 
+import asyncio
 import hashlib
 import json
 import os
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -15,8 +17,11 @@ from ledger.jsondir.check import verify
 from ledger.jsondir.files import Disk
 from ledger.jsondir.lock import FolderLock
 from ledger.jsondir.reader import history, read_state
+from ledger.jsondir.store import JsonDirBackend
+from ledger.ledger import Ledger
 from ledger.status import Stage
 from ledger.task import Dependency, InputFile
+from ledger.timestamps import from_timestamp
 from tests.fakes.records import AT, batch_record, task_record
 
 ROOT = Path(__file__).parents[3]
@@ -333,6 +338,21 @@ def test_an_id_that_is_none_is_1_with_a_hint_and_nothing_changes(filled, words, 
     assert error["code"] == code
     assert error["hint"]
     assert contents(filled) == before
+
+
+@pytest.mark.parametrize("verb", ["retry", "cancel"])
+def test_who_would_change_an_archived_task_is_told_how_its_row_is_run_anew(filled, verb):
+    async def archive() -> None:
+        ledger = Ledger(JsonDirBackend(filled.ledger))
+        await ledger.open()
+        assert await ledger.archive_finished(from_timestamp(AT) + timedelta(days=60)) == 1
+        await ledger.close()
+
+    asyncio.run(archive())
+    assert "img_20261121_000001" in filled("task", "img_20261121_000001")
+    error = filled.json(verb, "img_20261121_000001", code=1)["error"]
+    assert error["code"] == "task_archived"
+    assert ".rerun." in error["hint"]
 
 
 def test_refusals_are_chinese_for_who_reads_chinese(filled):
