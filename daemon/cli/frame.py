@@ -51,6 +51,9 @@ def words_of(ctx: click.Context | None) -> Words:
 
 def tell(error: click.ClickException, words: Words) -> None:
     """Print on stderr what was wrong with a call, and how it is meant."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        error.show()  # the help alone, as `--help` prints it
+        return
     if isinstance(error, click.UsageError) and (ctx := error.ctx) is not None:
         frame = Frame()
         frame.words = words

@@ -269,3 +269,12 @@ def test_a_reader_that_has_seen_enough_is_no_error_worth_a_traceback(command):
         program.stdout.close()
         assert program.stderr.read() == b""
     assert program.returncode == 1
+
+
+@pytest.mark.parametrize("name", ["ledger", "config"])
+def test_a_group_without_a_command_tells_its_help_alone(command, name):
+    for language in ("en", "zh"):
+        command.config.write_text(f'language = "{language}"\n', "utf-8")
+        helped = command(name, "--help")
+        assert command(name, code=2) == ""
+        assert command.err == helped
