@@ -162,6 +162,7 @@ async def _work(ground: Ground, tallies: Tallies, manager: ServiceManager, words
         _sweeps(ground, stuck, backups),
         alerts,
         web,
+        web.sign,
         _liveness(ground, manager, words, web.opened),
     ]
     completion = Completion(

@@ -1,19 +1,13 @@
-"""The door itself: opened when recovery has ended, closed when the daemon stops.
-
-Where it listens stands in ``<state_dir>/web.json`` for as long as it does.
-"""
+"""The door itself: opened when recovery has ended, closed when the daemon stops."""
 
 import asyncio
-import os
 
 import msgspec
 import structlog
 from aiohttp import web
 
 from config.faults import Fault, fault, unreadable
-from daemon.durable import write_private
 from daemon.web import openapi, uploads
-from daemon.web.address import Address, address_file
 from daemon.web.auth import MIN_TOKEN_CHARACTERS, BadTokenFile, Guard, read_or_make_token
 from daemon.web.desk import Desk
 from daemon.web.entrance import Entrance
@@ -29,6 +23,7 @@ from daemon.web.page_files import read_page
 from daemon.web.paths import Paths
 from daemon.web.rooms import Room
 from daemon.web.routes import ENDPOINTS
+from daemon.web.sign import Sign
 from daemon.web.thumb_cache import THUMBS, ThumbCache
 
 log = structlog.get_logger()
@@ -45,15 +40,12 @@ class WebServer:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._settings = desk.settings.web
-        self._address_file = address_file(desk.settings.state_dir)
+        self.sign = Sign(desk.settings.state_dir, desk.clock)
         self.url: str | None = None  # while it listens
         self.opened = asyncio.Event()  # once it has begun to listen
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Listen until *stop*; raises ConfigError when the address or token cannot be used.
-
-        A crash leaves ``web.json`` behind; whoever reads it compares the process id.
-        """
+        """Listen until *stop*; raises ConfigError when the address or token cannot be used."""
         room = await self._room()
         unsubscribe = self._desk.ledger.subscribe(room.feed.follow)
         hosts = Hosts(self._settings.host, self._settings.allowed_hosts)
@@ -68,9 +60,8 @@ class WebServer:
             room.feed.close()
             unsubscribe()
             await runner.cleanup()
-            if self.url is not None:
-                await asyncio.to_thread(self._address_file.unlink, missing_ok=True)
-                self.url = None
+            await self.sign.take_down()
+            self.url = None
 
     async def _room(self) -> Room:
         path = self._settings.admin_token_file
@@ -95,8 +86,7 @@ class WebServer:
 
     async def _listen(self, runner: web.ServerRunner) -> None:
         self.url = await listen(runner, self._settings)
-        address = msgspec.json.encode(Address(url=self.url, pid=os.getpid()))
-        await asyncio.to_thread(write_private, self._address_file, address + b"\n")
+        await self.sign.put_up(self.url)
         log.info("web.listening", url=self.url)
         self.opened.set()
 

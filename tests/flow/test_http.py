@@ -17,6 +17,7 @@ from ledger.status import Stage
 from ledger.timestamps import from_timestamp, to_timestamp
 from tests.fakes.door import Door, open_door
 from tests.fakes.records import AT, batch_record, task_record
+from tests.fakes.waiting import until
 from tests.fakes.world import TWO_ROWS, World
 
 BATCH = "spring-abc234"
@@ -339,6 +340,17 @@ async def test_metrics_count_what_was_lost_as_recovered_and_not_what_was_cancell
         await door.ledger.commit(after, op="task.as_requested", evidence={"requested": wanted})
     text = (await door.get("/metrics")).body.decode()
     assert 'rowkeeper_task_recoveries_total{what="as_requested"} 1.0' in text
+
+
+async def test_an_address_that_was_removed_or_written_over_is_written_anew(world: World) -> None:
+    address = world.state / "web.json"
+    async with open_door(world):
+        content = address.read_bytes()
+        address.unlink()
+        await until(lambda: address.exists() and address.read_bytes() == content)
+        address.write_text("{}")
+        await until(lambda: address.read_bytes() == content)
+    assert not address.exists()
 
 
 async def test_the_address_is_written_for_the_owner_alone_and_goes_with_the_daemon(
