@@ -4,7 +4,7 @@ Reads only; may run beside a daemon at work.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -39,7 +39,7 @@ def verify(path: Path, *, outputs_root: Path | None = None) -> list[str]:
     problems = list(state.damage)
     if loaded.lost_history is not None:
         problems.append(missing_history(loaded.lost_history))
-    problems.extend(_snapshot_problems(path))
+    problems.extend(_snapshot_problems(path, state.damage))
     replay = Replay(known_losses(state))
     places = all_journals(path)
     for place in places:
@@ -55,14 +55,17 @@ def verify(path: Path, *, outputs_root: Path | None = None) -> list[str]:
     return list(dict.fromkeys(problems))
 
 
-def _snapshot_problems(path: Path) -> Iterator[str]:
+def _snapshot_problems(path: Path, told: Sequence[str]) -> Iterator[str]:
+    """Tell of damaged snapshots, but of none that was *told* of by who loaded the state."""
     for name in (snapshot.CURRENT, snapshot.PREVIOUS):
+        if any(problem.startswith(name) for problem in told):
+            continue
         try:
             snapshot.read((path / name).read_bytes())
         except FileNotFoundError:
             continue
         except LedgerDamaged as error:
-            yield f"{name}: {error}"
+            yield snapshot.told(name, error)
 
 
 def _journal_problems(place: JournalPlace, replay: Replay, *, is_newest: bool) -> Iterator[str]:

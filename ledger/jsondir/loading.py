@@ -91,7 +91,7 @@ def _load_snapshot(folder: Path) -> Loaded:
             continue
         except LedgerDamaged as error:
             damaged = damaged or name == snapshot.CURRENT
-            words.append(f"{name}: {error}")
+            words.append(snapshot.told(name, error))
             continue
         return Loaded(
             state=opened.state,

@@ -120,6 +120,12 @@ class Changes:
             count_id(sections, task_id)
 
 
+def told(name: str, error: LedgerDamaged) -> str:
+    """Return what is wrong with the snapshot *name*, which is named once."""
+    what = str(error)
+    return what if what.startswith(name) else f"{name}: {what}"
+
+
 def read(data: bytes) -> State:
     """Return the state a snapshot's bytes hold, all of it in memory; old formats are known, too.
 

@@ -45,7 +45,11 @@ class SnapshotFile:
 
     def __enter__(self) -> Self:
         self._file = self.path.open("rb", buffering=PIECE_BYTES)
-        self.head = self._next()
+        try:
+            self.head = self._next()
+        except LedgerDamaged:
+            self._file.close()
+            raise
         if not (self.head.startswith(b'{"format":%d,' % FORMAT) and self.head.endswith(TASKS)):
             self._file.close()
             raise UnknownLayout(f"{self.path.name} begins in an unknown way")

@@ -446,3 +446,24 @@ def repair_of_a_copy(folder) -> list[str]:
     copy = folder.with_name("copy")
     shutil.copytree(folder, copy)
     return repair(copy, now=now).lost
+
+
+@pytest.mark.parametrize("spoil", ["flip", "cut", "beginning", "empty"])
+async def test_a_damaged_snapshot_is_told_once(folder, spoil):
+    ledger = in_folder(folder)
+    await ledger.open()
+    await write_some(ledger)
+    await ledger.close()
+    path = folder / "ledger.json"
+    data = bytearray(path.read_bytes())
+    if spoil == "flip":
+        data[data.index(b'"tasks"') + 200] = 0xFF
+    elif spoil == "beginning":
+        data[5] ^= 1
+    path.write_bytes(data[: {"cut": 900, "empty": 0}.get(spoil, len(data))])
+    for journals in ("there", "gone"):
+        told = [problem for problem in verify(folder) if path.name in problem]
+        assert len(told) == 1
+        assert told[0].count(path.name) == 1
+        if journals == "there":
+            (folder / "journal-000000000001.jsonl").unlink()
