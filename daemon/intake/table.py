@@ -3,7 +3,6 @@
 import asyncio
 import random
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
 
 import structlog
 
@@ -18,6 +17,7 @@ from daemon.tables.cells import Change, Reading, Row
 from daemon.tables.columns import CREATED_KEYS, insist_on_columns, missing_keys
 from daemon.tables.errors import InUse, TableError, Trouble, Unreachable
 from daemon.tables.handle import TableHandle
+from daemon.tables.overwritten import REMEMBERED_FOR
 from daemon.tables.status import RowStatus, read_status
 from daemon.words import Words
 from ledger.errors import LedgerError
@@ -36,8 +36,6 @@ BUSY_SECONDS = 0.2
 #: Rows that want nothing are left out of most looks where leaving them out saves calls; whether
 #: finished ones were edited is looked at so often, and at the start.
 WHOLE_SECONDS = 3600.0
-#: At the start, rows that were done so long before are looked for among those without an id.
-REMEMBERED_FOR = timedelta(days=7)
 #: Failures after which a run that is to end does not wait for the table any longer.
 GIVEN_UP_AFTER_FAILURES = 3
 #: Where a look counts for a quota, the pause grows by this while nothing changes, up to so much.

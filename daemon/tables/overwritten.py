@@ -5,6 +5,7 @@ removes the note. A kill in between leaves the note, and so the row is told at t
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
 from typing import Protocol
 
 import msgspec
@@ -17,6 +18,9 @@ from ledger.status import Stage
 from ledger.task import Json, Task
 
 SECTION = "overwritten"
+#: At a start, rows that were done so long before are looked for among those without an id; until
+#: then they are not archived.
+REMEMBERED_FOR = timedelta(days=7)
 
 
 class View(Protocol):

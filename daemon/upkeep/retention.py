@@ -15,6 +15,7 @@ import msgspec
 import structlog
 
 from config.settings import Settings
+from daemon.tables.overwritten import REMEMBERED_FOR
 from daemon.words.recorded import recorded
 from ledger.errors import Conflict
 from ledger.ledger import Ledger
@@ -32,8 +33,12 @@ _LEAVING = ".leaving"
 
 
 def archive_after_days(settings: Settings) -> int:
-    """Return when finished rows may leave the state: not before their results have gone."""
-    return max(settings.ledger.archive_after_days, settings.outputs.retention_days)
+    """Return when finished rows may leave the state: not before their results have gone.
+
+    Nor while a start looks for those of tables: unknown by then, they would run a second time.
+    """
+    days = REMEMBERED_FOR.days if settings.tables else 0
+    return max(settings.ledger.archive_after_days, settings.outputs.retention_days, days)
 
 
 async def forget_inputs(ledger: Ledger, root: Path, now: datetime, retention_days: int) -> int:

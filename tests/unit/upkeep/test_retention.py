@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from config.settings import LedgerSettings, Outputs, Settings
+from config.settings import LedgerSettings, Outputs, Settings, Table
 from daemon.upkeep import retention
 from daemon.upkeep.retention import archive_after_days, forget_inputs, forget_outputs
 from ledger.jsondir.check import verify
@@ -226,3 +226,9 @@ def test_rows_are_not_archived_before_their_results_may_go() -> None:
     ledger = LedgerSettings(archive_after_days=30)
     assert archive_after_days(Settings(ledger=ledger)) == 30
     assert archive_after_days(Settings(ledger=ledger, outputs=Outputs(retention_days=90))) == 90
+
+
+def test_rows_of_tables_are_not_archived_while_a_start_looks_for_them() -> None:
+    ledger, table = LedgerSettings(archive_after_days=1), Table(name="spring", kind="csv")
+    assert archive_after_days(Settings(ledger=ledger)) == 1
+    assert archive_after_days(Settings(ledger=ledger, tables=(table,))) == 7
