@@ -8,14 +8,13 @@ import msgspec
 import orjson
 
 from daemon.intake.errors import Unreadable
-from daemon.intake.reasons import Reason, because, shown
+from daemon.intake.reasons import Reason, because, cut, shown
 from daemon.words.retelling import JSON, in_each_language
 from ledger.task import Json
 
 _LONG_NUMBER = re.compile(rb"[0-9]{19}")  # it may be a whole number beyond 64 bits
 #: Whole numbers of more digits are beyond every float, too.
 _MOST_DIGITS = 308
-_SHOWN_CHARACTERS = 20
 
 
 class TooLarge(str):
@@ -51,7 +50,7 @@ def too_large(column: str, value: Json) -> Reason | None:
     number = next(_too_large_in(value), None)
     if number is None:
         return None
-    return because("number_too_large", column=shown(column), number=number[:_SHOWN_CHARACTERS])
+    return because("number_too_large", column=shown(column), number=cut(number))
 
 
 def _with_too_large(data: bytes) -> Json:

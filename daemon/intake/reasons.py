@@ -10,6 +10,8 @@ from daemon.words import Words
 #: What fills a placeholder: text that is the same in every language, words by language, a reason
 #: of its own, columns.
 Filling: TypeAlias = "str | Mapping[str, str] | Reason | Shown | tuple[Shown, ...]"
+#: Characters of a value that a sentence repeats.
+_LONGEST = 40
 
 
 class Shown(msgspec.Struct, frozen=True, gc=False):
@@ -47,6 +49,11 @@ def _filled(value: Filling, words: Words) -> object:
 def shown(key: str) -> Shown:
     """Return the column *key* as something that fills a reason."""
     return Shown(key)
+
+
+def cut(text: str) -> str:
+    """Return *text* as somebody wrote it, short enough for a sentence; what is left out shows."""
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
 def because(code: str, **values: Filling) -> Reason:

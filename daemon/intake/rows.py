@@ -7,7 +7,7 @@ import msgspec
 
 from daemon.intake.columns import HEADINGS, WorkflowNeeds, as_text
 from daemon.intake.grid import RawRow
-from daemon.intake.reasons import Reason, because, joined, shown
+from daemon.intake.reasons import Reason, because, cut, joined, shown
 from daemon.words import Words
 from ledger.task import Json
 
@@ -133,7 +133,7 @@ def _priority(raw: RawRow, problems: list[Reason]) -> int:
     text = as_text(raw.values.get("priority")) or "0"
     priority = whole_number(text)
     if priority is None or abs(priority) > MAX_PRIORITY:
-        problems.append(because("no_priority", column=shown("priority"), value=text[:20]))
+        problems.append(because("no_priority", column=shown("priority"), value=cut(text)))
         return 0
     return priority
 
@@ -164,7 +164,7 @@ def _check_seed(
     if given in (None, "") or not any(SEED_COLUMN in needs[name].columns for name in types):
         return
     if not is_seed(given):
-        text = str(given)[:40]
+        text = cut(str(given))
         limit = str(SEED_LIMIT - 1)
         column = shown(SEED_COLUMN)
         problems.append(because("no_seed", column=column, value=text, limit=limit))

@@ -84,6 +84,12 @@ def test_priorities_of_another_kind_are_refused(given):
     assert "no whole number up to a billion" in reason
 
 
+@pytest.mark.parametrize("column", ["priority", "seed"])
+def test_a_number_that_is_refused_is_told_as_it_was_written_and_never_cut_unseen(column):
+    assert f"“1{'0' * 30}” is no" in why(**{column: 10**30}, **PICTURES)
+    assert f"“{'9' * 39}…” is no" in why(**{column: "9" * 400}, **PICTURES)
+
+
 @pytest.mark.parametrize("given", [0, "0", 42, "42", 42.0, "42.0", "+42", 2**53 - 1])
 def test_a_seed_of_its_own_is_a_whole_number_below_2_to_the_53(given):
     assert plan(seed=given, **PICTURES).values["seed"] == given
