@@ -177,3 +177,4 @@ def restore(invocation: Invocation, backup: str) -> None:
     if done.kept_aside is not None:
         invocation.say("restore.aside", path=done.kept_aside)
     invocation.say("restore.next")
+    invocation.say("restore.once_more")

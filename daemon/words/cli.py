@@ -103,6 +103,8 @@ ZH: dict[str, str] = {
     "restore.lost": "变更 {first} 至 {last} 已丢失；这些变更号和当时给出的任务号不会再次使用。",
     "restore.aside": "原来的台账另存于 {path}",
     "restore.next": "备份之后接收的行不在其中：请把 inbox/accepted 中那些天的任务文件放回收件夹。",
+    "restore.once_more": "备份时还在等待、之后已经运行过的行会再运行一次：启动之前请查看 outputs，"
+    "已有结果的用 `cancel ID` 取消，拿不准的批次先 `batch ID pause`。",
     "submit.accepted": "{name}：已接收为批次 {batch}，共 {rows} 行",
     "submit.rejected": "{name}：有 {rows} 行被拒绝，详见 {path}",
     "submit.unreadable": "{name}：被拒绝：{reason}",
@@ -231,6 +233,9 @@ EN: dict[str, str] = {
     "restore.aside": "The ledger that was there: {path}",
     "restore.next": "Rows accepted since the backup are not in it: put the job files of those days "
     "back from inbox/accepted.",
+    "restore.once_more": "Rows that waited when the backup was made and ran since run once more: "
+    "look into the outputs before the start, `cancel ID` what has its result, and `batch ID pause` "
+    "where you are not sure.",
     "submit.accepted": "{name}: accepted as batch {batch}, {rows} row(s)",
     "submit.rejected": "{name}: {rows} row(s) rejected, see {path}",
     "submit.unreadable": "{name}: rejected: {reason}",

@@ -29,6 +29,7 @@ def test_a_backup_is_restored_by_its_name_and_what_is_lost_is_told(command):
     (aside,) = command.state_dir.glob("ledger.lost-*")
     assert str(aside) in told
     assert "inbox/accepted" in told
+    assert "Rows that waited when the backup was made and ran since run once more" in told
     assert [each["task_id"] for each in command.json("tasks")["tasks"]] == [task_record(1).task_id]
     assert "The ledger is whole" in command("ledger", "verify")
     command("task", task_record(2).task_id, code=1)
