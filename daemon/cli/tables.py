@@ -126,6 +126,7 @@ def _told(done: ReconciliationDone, words: Words) -> str:
     for each in done.tables:
         if each.error is not None:
             lines.append(words("outbox.not_read", name=each.table, why=each.error))
-        lines += [words("outbox.row_gone", name=each.table, row=row) for row in each.gone]
+        own = words.about(each.headings)
+        lines += [own("outbox.row_gone", name=each.table, row=row) for row in each.gone]
         lines += [f"{each.table} {row}: {why}" for row, why in each.refused.items()]
     return "\n".join([*lines, done.message])

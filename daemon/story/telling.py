@@ -84,6 +84,8 @@ def tell(lines: Sequence[JournalLine], words: Words) -> list[Event]:
             values = values | {"stage": words(f"stage.{values['stage']}")}
         if "kind" in values:
             values = values | {"kind": words.named("kind", str(values["kind"]))}
+        if "state" in values:
+            values = values | {"state": words.named("publish", str(values["state"]))}
         for name in ("reason", "message"):
             if name in values:
                 values = values | {name: in_language(str(values[name]), words.language)}
@@ -124,7 +126,10 @@ def _because(line: JournalLine, words: Words) -> list[str]:
         reason = in_language(line.reason, words.language)
         sentences.append(words("story.reason", reason=reason))
     if rest := {key: value for key, value in evidence.items() if key not in _TOLD}:
-        told = ", ".join(f"{key} = {_plain(value)}" for key, value in rest.items())
+        between = "：" if words.language == "zh" else " = "
+        told = ", ".join(
+            f"{words.named('evidence', key)}{between}{_plain(value)}" for key, value in rest.items()
+        )
         sentences.append(words("story.evidence", evidence=told))
     return sentences
 

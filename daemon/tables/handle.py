@@ -60,7 +60,7 @@ class TableHandle:
         *output_name*: the template of results' names, which may use any column.
         """
         self.words = words.about(table.naming.headings())
-        self._headings: dict[str, str] = {}
+        self.headings: dict[str, str] = {}
         self.table = table
         self.settings = settings
         self.writing = writing
@@ -83,7 +83,7 @@ class TableHandle:
     def learn(self, columns: Columns) -> None:
         """Call the columns as the table does, in all that is said of it from now on."""
         self.words = self.words.about(self.table.naming.headings(columns))
-        self._headings = {key: columns.headings[key] for key in OUR_HEADINGS if key in columns}
+        self.headings = {key: columns.headings[key] for key in OUR_HEADINGS if key in columns}
 
     @property
     def actor(self) -> str:
@@ -130,7 +130,7 @@ class TableHandle:
             RefusedRow(place=row.place, trouble=why) for row, why in refused[:REFUSED_NOTED]
         )
         await self._note(
-            refused=len(refused), refused_rows=first, edited=edited, headings=self._headings
+            refused=len(refused), refused_rows=first, edited=edited, headings=self.headings
         )
 
     async def note_copies(self, notes: Sequence[Meta]) -> None:

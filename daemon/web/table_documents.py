@@ -68,6 +68,7 @@ class ReconciledDocument(msgspec.Struct, frozen=True, kw_only=True):
     gone: list[str] = []
     refused: Mapping[str, str] = {}
     differences: Sequence[DifferenceDocument] = ()
+    headings: Mapping[str, str] = {}  # what the table calls the columns that we fill, by key
     error: str | None = None
 
 

@@ -47,4 +47,5 @@ async def reconcile_one(handle: TableHandle, reconciliation: Reconciliation) -> 
             DifferenceDocument(row=each.row, column=each.column, was=each.was, now=each.now)
             for each in found.differences
         ],
+        headings=handle.headings,
     )

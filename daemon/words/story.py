@@ -114,7 +114,7 @@ EN: dict[str, str] = {
     "story.proven": "fetched and proved {names} ({size}).",
     "story.uploaded": "a result was uploaded to the document of its table.",
     "story.upload_unknown": "the document does not know the uploaded result; it goes up once more.",
-    "story.published": "its table was told: {state}.",
+    "story.published": "its table: {state}.",
     "story.changed": "the record was changed ({op}).",
     "story.sighting.pending": "Evidence: it waited in the queue of {server}.",
     "story.sighting.running": "Evidence: {server} was executing it.",

@@ -39,6 +39,7 @@ async def test_every_cell_that_differs_is_listed_and_mended(user, tmp_path):
     }
     keys = {task.task_id: task.metadata.table_row.key for task in world.tasks()}
     assert told["gone"] == [keys[gone["任务ID"]]]
+    assert told["headings"]["task_id"] == "任务ID"
     code, answer = await world.asked("tables", "reconcile")
     assert (code, answer["changed"]) == (0, False)
     user.edit(1, "产品名", "杯子")

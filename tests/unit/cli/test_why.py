@@ -1,12 +1,13 @@
 """`why` tells what happened to a task in sentences, from the journal alone."""
 
 from collections.abc import Mapping
+from types import SimpleNamespace
 
 import msgspec
 import pytest
 
 from daemon.story.happenings import happening
-from daemon.story.telling import who
+from daemon.story.telling import tell, who
 from daemon.words import Words
 from daemon.words.catalogue import CATALOGUE
 from daemon.words.retelling import in_language
@@ -157,6 +158,7 @@ def test_the_story_is_chinese_for_who_reads_chinese(command):
     command.config.write_text('language = "zh"\n', "utf-8")
     text = command("why", "img_20261121_000001")
     assert "收件夹：从 spring.csv 第 67 行接收。" in text
+    assert "依据：批次：stopped, 行：1, 2" in text
     assert "anna（命令行）：已取消（之前处于 等待）。" in text
 
 
@@ -217,3 +219,23 @@ def test_every_kind_of_actor_has_a_name_and_an_unknown_one_keeps_its_own():
     assert who("sweep:stuck", words) == "periodic check stuck"
     assert who("daemon", words) == "the daemon"
     assert who("something:new", words) == "something:new"
+
+
+def test_what_a_table_was_told_and_which_files_were_found_are_told_in_words():
+    before = msgspec.json.encode(DONE)
+    after = msgspec.json.encode(change(DONE, publish=Publish(state="published")))
+    lines = [
+        SimpleNamespace(
+            seq=seq,
+            at=AT,
+            actor="daemon",
+            op="task.published",
+            task=task,
+            reason=None,
+            evidence={"files": ["rowkeeper/a.png"]},
+        )
+        for seq, task in enumerate((before, after))
+    ]
+    event = tell(lines, Words("zh"))[-1]
+    assert event.text == "表格回写：已写入。"
+    assert event.because == ("依据：文件：rowkeeper/a.png",)
