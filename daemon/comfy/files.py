@@ -1,11 +1,13 @@
 """Files of a server: asks for them by name, reads them from any byte on, and gives it pictures."""
 
 import asyncio
+import errno
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 import aiohttp
 import msgspec
@@ -20,6 +22,8 @@ from daemon.words.recorded import recorded
 #: Where our pictures lie in the server's input folder, apart from everybody else's.
 INPUT_SUBFOLDER = "rowkeeper"
 _CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)")
+#: No fault of the file that is opened: a connection could not be opened either.
+_TOO_MANY_FILES = frozenset({errno.EMFILE, errno.ENFILE})
 _AS_STORED = {"Accept-Encoding": "identity"}  # ranges and lengths are those of the file
 
 
@@ -163,7 +167,7 @@ async def upload(connection: Connection, path: Path, name: str) -> str:
     """
     size_bytes = (await asyncio.to_thread(path.stat)).st_size
     times = connection.timeouts
-    with await asyncio.to_thread(path.open, "rb") as picture:
+    with await _opened(connection, path) as picture:
         form = aiohttp.FormData()
         form.add_field("subfolder", INPUT_SUBFOLDER)
         form.add_field("type", "input")
@@ -176,6 +180,15 @@ async def upload(connection: Connection, path: Path, name: str) -> str:
         )
     failpoint.reach("comfy.upload.after")
     return _stored_name(connection, answer, name, size_bytes)
+
+
+async def _opened(connection: Connection, path: Path) -> BinaryIO:
+    try:
+        return await asyncio.to_thread(path.open, "rb")
+    except OSError as error:
+        if error.errno in _TOO_MANY_FILES:
+            raise connection.unreachable(reason(error)) from error
+        raise
 
 
 def _stored_name(connection: Connection, answer: Answer, name: str, size_bytes: int) -> str:

@@ -1,6 +1,7 @@
 """The pictures that a task needs: found on our disk, and brought to a server once."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -8,6 +9,7 @@ import msgspec
 from daemon.dispatch.servers import ServerState
 from daemon.dispatch.workflow import Template
 from daemon.words.recorded import recorded
+from daemon.words.retelling import of_system
 from ledger.ledger import Ledger
 from ledger.task import InputFile, Task
 
@@ -24,7 +26,7 @@ class TaskFiles(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FilesGone(Exception):
-    """Input files of the task are no longer on disk; the text names them."""
+    """Input files of the task are no longer on disk, or cannot be read; the text names them."""
 
 
 class Picture(msgspec.Struct, frozen=True):
@@ -55,7 +57,7 @@ def pictures_of(
             pictures[column] = Picture(file, files.input_path(file.sha256))
         else:
             raise FilesGone(recorded("no_picture", column=column))
-    if gone := [each.file.name for each in pictures.values() if not each.path.is_file()]:
+    if gone := [each.file.name for each in pictures.values() if not _is_there(each)]:
         raise FilesGone(recorded("inputs_gone", files=gone))
     return pictures
 
@@ -63,16 +65,35 @@ def pictures_of(
 async def upload(pictures: Mapping[str, Picture], state: ServerState) -> dict[str, str]:
     """Have the server hold the pictures; returns its name for each, by column.
 
-    Raises what ``WorkflowServer.upload`` does. A kill leaves files on the server: harmless.
+    Raises what ``WorkflowServer.upload`` does, but FilesGone for a picture that cannot be read any
+    more. A kill leaves files on the server: harmless.
     """
     names: dict[str, str] = {}
     for column, picture in pictures.items():
         name = state.uploaded.get(picture.file.sha256)
         if name is None:
-            name = await state.client.upload(picture.path, picture.upload_name)
+            with _read(picture):
+                name = await state.client.upload(picture.path, picture.upload_name)
             state.uploaded[picture.file.sha256] = name
         names[column] = name
     return names
+
+
+def _is_there(picture: Picture) -> bool:
+    with _read(picture):
+        return picture.path.is_file()
+
+
+@contextmanager
+def _read(picture: Picture) -> Iterator[None]:
+    """Have what keeps the picture from being read told as FilesGone."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise FilesGone(recorded("inputs_gone", files=[picture.file.name])) from error
+    except OSError as error:
+        why = of_system(error)
+        raise FilesGone(recorded("input_unread", file=picture.file.name, why=why)) from error
 
 
 def _stage_one_picture(task: Task, files: TaskFiles, ledger: Ledger) -> Picture:
