@@ -223,7 +223,7 @@ def _desk(  # noqa: PLR0917 - what the page shows comes from everywhere
         input_path=ground.contents.path_of,
         output_path=ground.folder.absolute,
         inbox_drops=lambda: inbox.lying,
-        concerns=lambda: [*collector.concerns, *inbox.concerns],
+        concerns=lambda: [*collector.concerns, *inbox.concerns, *tables.concerns()],
     )
 
 

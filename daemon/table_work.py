@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from config.settings import Settings
 from daemon.actions.row_commands import RowCommands
 from daemon.clock import SystemClock
+from daemon.concern import Concern
 from daemon.feishu.push import Changed, Push
 from daemon.ground import Ground, make_store, output_folder
 from daemon.intake.accept import Intake
@@ -42,6 +43,10 @@ class TableWork:
         """Say whether one of them cannot be read or written."""
         standings = (handle.standing for handle in self.handles)
         return any(each.reading or each.writing for each in standings)
+
+    def concerns(self) -> list[Concern]:
+        """Return what a person should mend for them, beside what stands in their standings."""
+        return [concern for poller in self.pollers for concern in poller.concerns]
 
     def refused_rows(self) -> int:
         """Return how many of their rows cannot run, or do not without a person."""

@@ -1,12 +1,21 @@
-"""Which finished rows are old enough for the archive; pure."""
+"""Which finished rows are old enough for the archive, and what is found there; pure."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+
+import msgspec
 
 from ledger.index import Index
 from ledger.status import OPEN_STAGES
 from ledger.task import Task
 from ledger.timestamps import to_timestamp
+
+
+class Archived(msgspec.Struct, frozen=True, gc=False):
+    """What the archive gave of the tasks that were looked for."""
+
+    tasks: dict[str, Task]  # by id
+    damage: tuple[str, ...] = ()  # what could not be read, in words: some of them may lie there
 
 
 def rows_to_archive(index: Index, now: datetime, older_than_days: float) -> Iterator[list[Task]]:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol, TypeAlias
 
+from ledger.archiving import Archived
 from ledger.entry import Transaction
 from ledger.errors import LedgerClosed
 from ledger.index import Index
@@ -66,8 +67,11 @@ class Backend(Protocol):
         """Return an archived task, None when the archive has none of this id."""
         ...
 
-    async def find_all_archived(self, task_ids: Collection[str]) -> dict[str, Task]:
-        """Return those of the tasks that are archived, by id; what holds many is read once."""
+    async def find_all_archived(self, task_ids: Collection[str]) -> Archived:
+        """Return those of the tasks that are archived; what holds many is read once.
+
+        Damage costs only the tasks that lie there, and is told.
+        """
         ...
 
     async def forget_history(self, now: datetime) -> int:

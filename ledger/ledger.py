@@ -13,7 +13,7 @@ from time import monotonic
 import structlog
 
 from ledger.applying import Applier, Done
-from ledger.archiving import rows_to_archive
+from ledger.archiving import Archived, rows_to_archive
 from ledger.backend import Backend
 from ledger.entry import ARCHIVED, Meta, Record, Transaction, as_json, transaction_with
 from ledger.errors import LedgerClosed, UnknownRecord
@@ -223,8 +223,11 @@ class Ledger(Reading):
         """Return a task that was moved to the archive, or None."""
         return await self._backend.find_archived(task_id)
 
-    async def find_all_archived(self, task_ids: Collection[str]) -> dict[str, Task]:
-        """Return those of the tasks that were moved to the archive, by id; many at no more cost."""
+    async def find_all_archived(self, task_ids: Collection[str]) -> Archived:
+        """Return those of the tasks that were moved to the archive; many at no more cost.
+
+        What is damaged there costs the others nothing, and is told in the answer.
+        """
         return await self._backend.find_all_archived(task_ids)
 
     async def task_or_archived(self, task_id: str) -> Task:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
+from ledger.archiving import Archived
 from ledger.backend import Snapshotted, Written
 from ledger.entry import Transaction
 from ledger.errors import LedgerClosed, LedgerLocked
@@ -81,9 +82,9 @@ class MemoryBackend:
         """Return an archived task."""
         return self._archive.get(task_id)
 
-    async def find_all_archived(self, task_ids: Collection[str]) -> dict[str, Task]:
-        """Return those of the tasks that are archived, by id."""
-        return {key: self._archive[key] for key in task_ids if key in self._archive}
+    async def find_all_archived(self, task_ids: Collection[str]) -> Archived:
+        """Return those of the tasks that are archived."""
+        return Archived({key: self._archive[key] for key in task_ids if key in self._archive})
 
     async def forget_history(self, now: datetime) -> int:
         """There is no history to forget."""

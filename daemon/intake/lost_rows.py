@@ -5,7 +5,7 @@ second time, and the results of the first would find no row.
 """
 
 import hashlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 
 import msgspec
 
@@ -43,6 +43,8 @@ class LostRows:
         self._standing: dict[str, None] = {}
         self._lost: dict[str, _Loss] = {}
         self._by_inputs: dict[bytes, list[str]] = {}  # of those that are looked for
+        self._unread: dict[str, float] = {}  # archived, perhaps, where damage is; as ``_Loss.at``
+        self.damage: tuple[str, ...] = ()  # of the archive, as of the last time it was needed
 
     def expect(self, key: str) -> None:
         """Note that a row bears *key* from now on."""
@@ -56,7 +58,11 @@ class LostRows:
             alike.remove(key)
 
     async def look(self, seen: Collection[str]) -> None:
-        """Take in which ids stand in the table now; all that stand there, or nothing is right."""
+        """Take in which ids stand in the table now; all that stand there, or nothing is right.
+
+        A row whose task cannot be read in the archive is taken for a new one, like any that the
+        ledger does not know; its id is looked for again as long as other lost ones are.
+        """
         now = self._clock.monotonic()
         self._lost = {
             key: loss
@@ -65,7 +71,7 @@ class LostRows:
         }
         missed = [key for key in self._standing if key not in seen]
         await in_slices(map(self._miss, missed))
-        await self._miss_archived(missed)
+        await self._miss_archived(missed, seen)
         self._standing = dict.fromkeys(seen)
         self._by_inputs = {}
         await in_slices(map(self._seek, self._lost))
@@ -76,12 +82,23 @@ class LostRows:
         if task is not None:
             self._lose(task)
 
-    async def _miss_archived(self, keys: Sequence[str]) -> None:
+    async def _miss_archived(self, keys: Collection[str], seen: Collection[str]) -> None:
         """Note likewise that no row bears these; only the archive may know them."""
-        unknown = [key for key in keys if self._ledger.index.find_task(key) is None]
+        now = self._clock.monotonic()
+        since = {key: at for key, at in self._unread.items() if now - at < LOST_SECONDS}
+        since |= {key: now for key in keys if self._ledger.index.find_task(key) is None}
+        unknown = [key for key in since if key not in seen]
+        self._unread = {}
+        damage: list[str] = []
         for start in range(0, len(unknown), SLICE):
-            found = await self._ledger.find_all_archived({*unknown[start : start + SLICE]})
-            await in_slices(map(self._lose, found.values()))
+            part = unknown[start : start + SLICE]
+            found = await self._ledger.find_all_archived({*part})
+            await in_slices(map(self._lose, found.tasks.values()))
+            if found.damage:
+                damage += found.damage
+                self._unread |= {key: since[key] for key in part if key not in found.tasks}
+        if unknown:
+            self.damage = tuple(dict.fromkeys(damage))
 
     def _lose(self, task: Task) -> None:
         """Note that no row bears the task's id, unless a later run of its row replaced it."""

@@ -8,6 +8,7 @@ import structlog
 
 from config.settings import poll_seconds
 from daemon.clock import Clock
+from daemon.concern import Concern
 from daemon.intake.claims import Claims
 from daemon.intake.command_column import CommandColumn
 from daemon.intake.errors import Postponed
@@ -76,6 +77,11 @@ class TablePoller:
         self._failures = 0
         self._quiet = 0  # looks in a row that found the table as it was
         self.idle = False  # the last look found nothing to do, or could not look
+
+    @property
+    def concerns(self) -> list[Concern]:
+        """What of the archive cannot be read, and was needed to know a row again."""
+        return self._rows.concerns
 
     async def run(self, stop: asyncio.Event) -> None:
         """Look at the table now and then until *stop*; a portion being taken is finished."""

@@ -5,8 +5,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import chain
 
 import msgspec
+import structlog
 
 from daemon.clock import Clock
+from daemon.concern import Concern
 from daemon.intake.columns import WorkflowNeeds, known_columns
 from daemon.intake.lost_rows import LostRows
 from daemon.intake.row_cells import inputs_of, is_filled, status_text, unknown_status
@@ -20,11 +22,14 @@ from daemon.tables.outdated import Outdated, outdated_among
 from daemon.tables.overwritten import is_overwritten, says_less
 from daemon.tables.status import ENDS, RowStatus, read_status
 from daemon.words.headings import OUR_HEADINGS
+from daemon.words.retelling import LEDGER, in_each_language
 from ledger.batch import BatchStatus
 from ledger.entry import Meta
 from ledger.ledger import Ledger
 from ledger.status import OPEN_STAGES, Stage
 from ledger.task import Task
+
+log = structlog.get_logger()
 
 #: Rows looked at before the loop may go on; each may cost the reading of a finished task.
 _SLICE = 200
@@ -63,11 +68,19 @@ class TableRows:
         self._edited: dict[str, None] = {}
         self._can_lose_ids = not handle.table.has_own_keys
         self.lost = LostRows(ledger, clock, inputs_of)
+        self._damage: tuple[str, ...] = ()  # of the archive, where copies were told from rows
+        self._told_damage: tuple[str, ...] = ()
 
     @property
     def edited(self) -> tuple[str, ...]:
         """The keys of the finished rows whose inputs are not those that they ran with."""
         return tuple(self._edited)
+
+    @property
+    def concerns(self) -> list[Concern]:
+        """What of the archive cannot be read, and was needed to know a row again."""
+        told = (in_each_language(each, LEDGER) for each in self._told_damage)
+        return [Concern("concern.archive", {"table": self._table, "what": each}) for each in told]
 
     async def expect_taken(self, since: str) -> None:
         """Note which rows earlier processes took that must stand in the table.
@@ -127,7 +140,15 @@ class TableRows:
         if reading.is_whole:
             self._marks = {key: mark for key, mark in self._marks.items() if key in seen}
             self._edited = {key: None for key in self._edited if key in seen}
+        self._tell_damage()
         return wants
+
+    def _tell_damage(self) -> None:
+        """Keep what of the archive could not be read for who asks; what is new is logged, once."""
+        known, found = self._told_damage, dict.fromkeys(self._damage + self.lost.damage)
+        self._told_damage = tuple(found)
+        if new := [each for each in found if each not in known]:
+            log.warning("table.archive_damaged", table=self._table, damage=new)
 
     def _alike(self, reading: Reading) -> dict[str, list[Row]]:
         """Return the rows that bear an id, by id."""
@@ -147,7 +168,9 @@ class TableRows:
         doubtful = [key for key, rows in alike.items() if len(rows) > 1 or key in known]
         tasks = {key: self._index.find_task(key) for key in doubtful}
         if unknown := {key for key, task in tasks.items() if task is None}:
-            tasks |= await self._ledger.find_all_archived(unknown)
+            found = await self._ledger.find_all_archived(unknown)
+            tasks |= found.tasks
+            self._damage = found.damage
         for task_id, task in tasks.items():
             row = self._row_among(task, alike[task_id], wants)
             copies |= {each.place for each in alike[task_id] if each is not row}

@@ -15,7 +15,7 @@ from daemon.web.paths import Paths
 from daemon.web.refusal import Refusal, error_document
 from daemon.web.rooms import Room
 from daemon.words.retelling import LEDGER, in_each_language
-from ledger.errors import Conflict, LedgerClosed, LedgerError, UnknownRecord
+from ledger.errors import Conflict, LedgerClosed, LedgerDamaged, LedgerError, UnknownRecord
 from ledger.task import Json
 
 log = structlog.get_logger()
@@ -64,6 +64,8 @@ def refuse(request: web.BaseRequest, room: Room, error: Exception) -> web.Stream
             code, status, values = f"unknown_{error.kind}", 404, {"id": error.record_id}
         case Conflict():
             code, status, values = "conflict", 409, {"reason": _told(error)}
+        case LedgerDamaged():
+            code, status, values = "ledger_damaged", 503, {"reason": _told(error)}
         case LedgerClosed():
             code, status, values = "ledger_closed", 503, {"reason": _told(error)}
         case web.RequestPayloadError() | ConnectionError():

@@ -4,6 +4,9 @@ ZH: dict[str, str] = {
     "concern.starting": "守护进程（{pid}）正在启动，还不能访问；它的日志会说明它在等什么。",
     "concern.ledger": "台账写不进去（多半是磁盘满了）：暂不接收也不开始新的行，已在服务器上的照常"
     "做完；请为 {path} 腾出空间，之后会自动恢复。",
+    "concern.archive": "台账 archive 文件夹里的归档读不出来（{what}），而表格“{table}”要靠它认出"
+    "一行：丢了任务ID的行会当作新行再运行一次。请停下守护进程，把最近一份备份（ledger-backups）里的"
+    "同名文件放回去（损坏的另存），再启动。",
     "concern.outputs": "结果存不进 {path}：{reason}；请腾出空间或修改权限。结果仍在服务器上，"
     "之后会自动取回。",
     "concern.postponed": "收件夹里的任务暂时收不进来：{reason}；请腾出空间或修改权限，"
@@ -24,6 +27,10 @@ EN: dict[str, str] = {
     "concern.ledger": "The ledger cannot be written (most likely the disk is full): no row is "
     "taken in or sent out, and what is on the servers is left to finish; make room at {path}, "
     "and all goes on by itself.",
+    "concern.archive": "In the ledger's folder archive finished tasks cannot be read ({what}), and "
+    "table “{table}” needs them to know a row again: one that lost its task id runs again as if it "
+    "were new. Stop the daemon, keep the damaged file aside, put that of the newest backup (in "
+    "ledger-backups) in its place, and start again.",
     "concern.outputs": "Results cannot be stored in {path}: {reason}; make room or correct its "
     "rights. They stay on the server and are fetched then.",
     "concern.postponed": "What lies in the inbox cannot be taken in: {reason}; make room or "

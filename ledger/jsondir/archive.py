@@ -8,11 +8,12 @@ members (``archive_mending``).
 
 import gzip
 import zlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
+from ledger.archiving import Archived
 from ledger.errors import LedgerDamaged
 from ledger.jsondir.archive_index import (
     Entry,
@@ -71,7 +72,7 @@ def _put_month(archive: Path, disk: Disk, month: str, tasks: Sequence[Task]) -> 
 def find(folder: Path, task_id: str) -> Task | None:
     """Return the archived task, None when there is none of this id.
 
-    Raises LedgerDamaged when its member is not as it was written, as do the next two.
+    Raises LedgerDamaged when its member is not as it was written, as does ``family``.
     """
     for index in sorted((folder / ARCHIVE).glob("*.index.jsonl"), reverse=True):
         found = [entry for entry in _entries_with(index, task_id) if entry.task_id == task_id]
@@ -80,18 +81,41 @@ def find(folder: Path, task_id: str) -> Task | None:
     return None
 
 
-def find_all(folder: Path, task_ids: Collection[str]) -> dict[str, Task]:
-    """Return those of the tasks that are archived, by id; what holds many of them is read once."""
+def find_all(folder: Path, task_ids: Collection[str]) -> Archived:
+    """Return those of the tasks that are archived; what holds many of them is read once.
+
+    What is not as it was written costs no other task.
+    """
     tasks: dict[str, Task] = {}
+    damage: list[str] = []
     for index in sorted((folder / ARCHIVE).glob("*.index.jsonl")):
-        members: dict[tuple[int, int], list[Entry]] = {}
+        try:
+            members = _members_with(index, task_ids)
+        except LedgerDamaged as error:
+            damage.append(str(error))
+            continue
+        for entries in members.values():
+            try:
+                tasks |= _read_tasks(index, entries)
+            except LedgerDamaged as error:
+                damage.append(str(error))
+    return Archived(tasks, tuple(damage))
+
+
+def _members_with(
+    index: Path, task_ids: Collection[str]
+) -> Mapping[tuple[int, int], Sequence[Entry]]:
+    """Return the entries of these tasks, by member; raises LedgerDamaged."""
+    members: dict[tuple[int, int], list[Entry]] = {}
+    try:
         for entry in map(decode_entry, lines_of(index)):
             if entry.task_id in task_ids:
                 members.setdefault((entry.member_at, entry.member_bytes), []).append(entry)
-        for (at, size_bytes), entries in members.items():
-            lines = _member(index, at, size_bytes).splitlines()
-            tasks |= {entry.task_id: decode_task(lines[entry.line]) for entry in entries}
-    return tasks
+    except OSError as error:
+        raise LedgerDamaged(f"{index.name} cannot be read: {error.strerror}") from error
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise LedgerDamaged(f"{index.name}: one of its lines is damaged") from error
+    return members
 
 
 def family(folder: Path, row_id: str, workflow_type: str) -> list[Task]:
@@ -131,19 +155,38 @@ def fingerprints(folder: Path) -> Iterator[str]:
 
 
 def _read_task(index: Path, entry: Entry) -> Task:
-    lines = _member(index, entry.member_at, entry.member_bytes).splitlines()
-    return decode_task(lines[entry.line])
+    (task,) = _read_tasks(index, [entry]).values()
+    return task
+
+
+def _read_tasks(index: Path, entries: Sequence[Entry]) -> dict[str, Task]:
+    """Return the tasks of some entries of one member, by id; raises LedgerDamaged."""
+    at, size_bytes = entries[0].member_at, entries[0].member_bytes
+    lines = _member(index, at, size_bytes).splitlines()
+    try:
+        return {entry.task_id: decode_task(lines[entry.line]) for entry in entries}
+    except (IndexError, msgspec.MsgspecError) as error:  # whole, but not what the index tells of
+        raise LedgerDamaged(_damaged(_content_of(index), at, size_bytes)) from error
+
+
+def _content_of(index: Path) -> Path:
+    return index.with_name(index.name.replace(".index.jsonl", ".jsonl.gz"))
 
 
 def _member(index: Path, at: int, size_bytes: int) -> bytes:
-    content = index.with_name(index.name.replace(".index.jsonl", ".jsonl.gz"))
+    content = _content_of(index)
     try:
         with content.open("rb") as file:
             file.seek(at)
             return gzip.decompress(file.read(size_bytes))
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        last = at + size_bytes - 1
-        raise LedgerDamaged(f"{content.name}: bytes {at}-{last} are damaged") from error
+        raise LedgerDamaged(_damaged(content, at, size_bytes)) from error
+    except OSError as error:
+        raise LedgerDamaged(f"{content.name} cannot be read: {error.strerror}") from error
+
+
+def _damaged(content: Path, at: int, size_bytes: int) -> str:
+    return f"{content.name}: bytes {at}-{at + size_bytes - 1} are damaged"
 
 
 def _entries_with(index: Path, text: str) -> Iterator[Entry]:

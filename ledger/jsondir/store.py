@@ -8,6 +8,7 @@ from time import monotonic
 
 import structlog
 
+from ledger.archiving import Archived
 from ledger.backend import Snapshotted, Written
 from ledger.entry import Transaction
 from ledger.errors import LedgerClosed, LedgerGone
@@ -190,8 +191,8 @@ class JsonDirBackend:
         """Return an archived task or None."""
         return await asyncio.to_thread(archive.find, self._path, task_id)
 
-    async def find_all_archived(self, task_ids: Collection[str]) -> dict[str, Task]:
-        """Return those of the tasks that are archived, by id."""
+    async def find_all_archived(self, task_ids: Collection[str]) -> Archived:
+        """Return those of the tasks that are archived, and what of the archive is damaged."""
         return await asyncio.to_thread(archive.find_all, self._path, task_ids)
 
     async def forget_history(self, now: datetime) -> int:

@@ -316,7 +316,8 @@ async def test_finished_rows_leave_for_the_archive_and_are_still_found(ledger, a
         ledger = await again()
     unknown = "img_20200101_000001"
     assert await ledger.find_archived(unknown) is None
-    assert await ledger.find_all_archived([old.task_id, unknown]) == {old.task_id: ended}
+    found = await ledger.find_all_archived([old.task_id, unknown])
+    assert (found.tasks, found.damage) == ({old.task_id: ended}, ())
 
 
 async def test_a_batch_whose_rows_all_left_counts_none_and_takes_in_others(ledger, again):

@@ -5,10 +5,11 @@ from datetime import timedelta
 import pytest
 
 from config.settings import Settings
-from daemon.intake.restoring import Restoration
 from daemon.intake.table_rows import TableRows
 from daemon.tables.handle import handles_of
 from daemon.tables.overwritten import Overwritten, overwritten_rows
+from daemon.words import Words
+from ledger.jsondir.store import JsonDirBackend
 from ledger.ledger import Ledger
 from ledger.memory import MemoryBackend
 from ledger.status import Stage
@@ -17,9 +18,9 @@ from ledger.timestamps import to_timestamp
 from tests.fakes.clock import JumpingClock
 from tests.fakes.file_users import CsvUser
 from tests.fakes.records import AT, batch_record, task_record
+from tests.unit.intake.archived_table import KEYS, archived_table
 
 WEEK_BEFORE, LONG_BEFORE = "2026-11-15T00:00:00.000Z", "2026-11-14T00:00:00.000Z"
-ARCHIVED = ["img_20261121_000001", "img_20261121_000002"]
 TAKEN = {
     "茶壶": {"stage": Stage.DONE},
     "茶杯": {"stage": Stage.DONE, "updated_at": LONG_BEFORE},
@@ -78,57 +79,52 @@ async def test_a_row_alike_one_that_stands_is_new_and_of_two_alike_one_that_went
 
 @pytest.fixture
 async def archived(tmp_path):
-    """A table whose two rows have ended and are archived, with what sorts it; and an older copy."""
-    user, clock, ledger = CsvUser(tmp_path), JumpingClock(), Ledger(MemoryBackend())
-    await ledger.open()
-    await ledger.commit(batch_record(), op="batch.accepted")
-    names = dict(zip(ARCHIVED, ("茶壶", "茶杯"), strict=True))
-    for number, (key, name) in enumerate(names.items(), start=1):
-        place = TableRow(table="table", key=key, workflow_types=("图片合成",))
-        known = Metadata(table_row=place, feishu_row_data={"product_name": name})
-        fields = {"publish": Publish(state="published"), "metadata": known, "finished_at": AT}
-        await ledger.commit(task_record(number, Stage.DONE, **fields), op="batch.accepted")
-    user.fill(("产品名", "任务ID", "状态"), [{"产品名": name} for name in names.values()])
-    older = user.path.read_bytes()
-    for number, key in enumerate(names):
-        user.edit(number, "任务ID", key)
-        user.edit(number, "状态", "已完成")
-    table = user.open()
-    (handle,) = handles_of([table], Settings(tables=(user.settings,)), ledger, clock)
-    rows = TableRows(handle, ledger, {}, clock)
-
-    async def sort():
-        return await rows.sort(await table.read_all(), (), AT)
-
-    assert (await sort()).reports == []
-    assert await ledger.archive_finished(clock.now() + timedelta(days=60)) == len(names)
-    yield user, sort, Restoration(handle, rows, ledger), older
-    assert overwritten_rows(ledger, "table") == []  # nobody would ever remove such notes
-    await table.close()
-    await ledger.close()
+    async with archived_table(tmp_path, MemoryBackend()) as made:
+        yield made
+        assert overwritten_rows(made.ledger, "table") == []  # nobody would ever remove such notes
 
 
 async def test_rows_that_lose_their_ids_after_they_were_archived_get_them_back_and_do_not_run(
     archived,
 ):
-    user, sort, restoration, older = archived
-    user.path.write_bytes(older)
-    wants = await sort()
-    assert [task_id for _, task_id in wants.robbed] == ARCHIVED
+    archived.save_older_copy()
+    wants = await archived.sort()
+    assert [task_id for _, task_id in wants.robbed] == KEYS
     assert wants.ready == []
-    await restoration.restore(wants)
-    assert [row["任务ID"] for row in user.rows()] == ARCHIVED
-    assert (await sort()).ready == []
+    await archived.restoration.restore(wants)
+    assert [row["任务ID"] for row in archived.user.rows()] == KEYS
+    assert (await archived.sort()).ready == []
 
 
 async def test_a_changed_copy_above_an_archived_row_is_told_to_be_the_copy(archived):
-    user, sort, *_ = archived
-    user.insert(0, {"产品名": "茶盘", "任务ID": ARCHIVED[0], "状态": "已完成"})
-    wants = await sort()
+    archived.user.insert(0, {"产品名": "茶盘", "任务ID": KEYS[0], "状态": "已完成"})
+    wants = await archived.sort()
     assert [(row.text("product_name"), why.code) for row, why in wants.reports] == [
         ("茶盘", "copied")
     ]
-    assert [note.key for note in wants.copies] == [f"table:{ARCHIVED[0]}"]
+    assert [note.key for note in wants.copies] == [f"table:{KEYS[0]}"]
+
+
+@pytest.mark.parametrize("damage", ["flipped", "gone"])
+async def test_what_is_damaged_in_the_archive_costs_no_other_row_and_is_told(tmp_path, damage):
+    async with archived_table(tmp_path, JsonDirBackend(tmp_path / "ledger")) as archived:
+        content = tmp_path / "ledger" / "archive" / "2026-11.jsonl.gz"
+        whole = content.read_bytes()
+        flipped = whole[:40] + bytes([whole[40] ^ 0xFF]) + whole[41:]
+        content.write_bytes(flipped) if damage == "flipped" else content.unlink()
+        archived.save_older_copy()
+        wants = await archived.sort()
+        others = [KEYS[1]] if damage == "flipped" else []
+        assert [task_id for _, task_id in wants.robbed] == others
+        (concern,) = archived.rows.concerns
+        assert f"({content.name}" in concern.text(Words("en"))
+        assert f"（{content.name}" in concern.text(Words("zh"))
+        content.write_bytes(whole)
+        archived.user.insert(0, {"产品名": "茶盘"})
+        wants = await archived.sort()
+        assert {task_id for _, task_id in wants.robbed} == {*KEYS}
+        assert [row.text("product_name") for row in wants.ready] == ["茶盘"]
+        assert archived.rows.concerns == []
 
 
 async def test_a_row_whose_end_an_older_copy_took_away_before_we_saw_it_is_told_anew_each_time(
