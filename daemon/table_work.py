@@ -97,9 +97,8 @@ async def _reconcile(settings: Settings, words: Words) -> ReconciliationDone:
 
 def _poller(ground: Ground, intake: Intake, handle: TableHandle) -> TablePoller:
     ledger, clock = ground.ledger, ground.clock
-    fetched = ground.settings.state_dir / "tables" / handle.name
     rows = TableRows(handle, ledger, intake.needs, clock)
-    check = RowCheck(handle, intake, fetched)
+    check = RowCheck(handle, intake, ground.settings.state_dir)
     claims = Claims(handle, check, intake, ledger, clock, lost=rows.lost)
     commands = RowCommands(
         ledger, clock, input_path=ground.contents.path_of, output_path=ground.folder.absolute

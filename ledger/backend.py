@@ -59,7 +59,8 @@ class Backend(Protocol):
     async def archive(self, tasks: Sequence[Task]) -> dict[str, str]:
         """Copy finished *tasks* durably into the archive; returns task id → its place there.
 
-        They leave the state only by the transaction that the caller commits afterwards.
+        They leave the state only by the transaction that the caller commits afterwards. Raises
+        LedgerGone, as ``prove_there``.
         """
         ...
 

@@ -161,7 +161,6 @@ def _stamp(path: Path) -> int:
 
 
 def _replace(path: Path, content: bytes, *, durable: bool) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     if durable:
         write_private(path, content)
         return

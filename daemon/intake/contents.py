@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from daemon import failpoint
 from daemon.durable import sync_file, sync_folder
+from daemon.folders import make_below
 from daemon.intake.errors import BadPicture, Postponed
 from daemon.intake.picture import check_picture
 from daemon.intake.places import content_path
@@ -103,7 +104,7 @@ class ContentStore:
         sync_file(copy)
         failpoint.reach("intake.picture_checked")
         if not final.parent.is_dir():
-            final.parent.mkdir(parents=True, exist_ok=True)
+            make_below(self._root, final.parent)
             sync_folder(final.parent.parent)
             sync_folder(self._root)
         copy.replace(final)

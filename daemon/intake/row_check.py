@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import TypeAlias
 
+from daemon.folders import make_below
 from daemon.intake.accept import Intake
 from daemon.intake.errors import Postponed
 from daemon.intake.grid import RawRow
@@ -26,11 +27,12 @@ CheckedRow: TypeAlias = tuple[Row, AcceptedRow]
 class RowCheck:
     """Checks rows of one table as the intake does; nothing is recorded."""
 
-    def __init__(self, handle: TableHandle, intake: Intake, folder: Path) -> None:
-        """*folder*: where pictures that lie in cells are put until the store has them."""
+    def __init__(self, handle: TableHandle, intake: Intake, state_dir: Path) -> None:
+        """Below *state_dir* pictures that lie in cells are put until the store has them."""
         self._handle = handle
         self._intake = intake
-        self._folder = folder
+        self._state_dir = state_dir
+        self._folder = state_dir / "tables" / handle.name
 
     async def check(
         self, rows: Sequence[Row]
@@ -112,7 +114,7 @@ class RowCheck:
         name = PurePosixPath(file.name.replace("\\", "/").replace("\0", "")).name or "picture"
         into = self._folder / str(line) / column / name[-100:]
         try:
-            await asyncio.to_thread(into.parent.mkdir, parents=True, exist_ok=True)
+            await asyncio.to_thread(make_below, self._state_dir, into.parent)
             await self._handle.table.fetch(file, row, column, into)
         except OSError as error:
             raise Postponed(recorded("not_stored", why=str(error))) from error

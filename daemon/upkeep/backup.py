@@ -40,9 +40,10 @@ class LedgerBackups:
     def make(self, now: datetime) -> Path:
         """Make a backup and return its folder; blocks, so it belongs into a thread.
 
-        Raises OSError. A crash leaves a folder ``*.unfinished``, which the next call removes.
+        Raises OSError, also when what the folder of all of them lies in is gone. A crash leaves a
+        folder ``*.unfinished``, which the next call removes.
         """
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self._folder.mkdir(exist_ok=True)
         for left in self._left_behind(now):
             shutil.rmtree(left)
         backup = free_name(self._folder, now)

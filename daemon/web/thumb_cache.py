@@ -15,6 +15,7 @@ from pathlib import Path
 
 import structlog
 
+from daemon.folders import make_below
 from daemon.web.thumbs import NoThumb, make_thumb
 
 log = structlog.get_logger()
@@ -33,7 +34,10 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class ThumbCache:
-    """Makes small pictures in threads and keeps them below *root*, at most ``max_bytes``."""
+    """Makes small pictures in threads and keeps them below *root*, at most ``max_bytes``.
+
+    *root* is made when it is not there, but not what it lies in.
+    """
 
     def __init__(
         self,
@@ -81,7 +85,7 @@ class ThumbCache:
         """Write *made* whole or not at all; a full disk only means that it is made again."""
         part = path.with_name(f"{secrets.token_hex(8)}.part")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_below(self._root.parent, path.parent)
             part.write_bytes(made)
             part.replace(path)
         except OSError as error:

@@ -11,6 +11,7 @@ import msgspec
 from aiohttp import BodyPartReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from daemon.folders import make_below
 from daemon.intake.contents import MAX_PICTURE_BYTES
 from daemon.intake.jobfile import JOB_SUFFIXES, MAX_JOB_FILE_BYTES
 from daemon.web.limits import too_large
@@ -76,7 +77,7 @@ async def receive(request: web.BaseRequest, folder: Path) -> Upload:
                 job, hashes[name] = (name, content), hashlib.sha256(content).hexdigest()
                 total_bytes += len(content)
             else:
-                hashes[name], size_bytes = await _store(part, folder / name, allowed)
+                hashes[name], size_bytes = await _store(part, folder, name, allowed)
                 total_bytes += size_bytes
     except TimeoutError as error:
         raise Refusal("body_too_slow", 408, seconds=STALLED_SECONDS) from error
@@ -114,10 +115,12 @@ async def _read(part: BodyPartReader, limit_bytes: int) -> bytes:
     return bytes(content)
 
 
-async def _store(part: BodyPartReader, path: Path, limit_bytes: int) -> tuple[str, int]:
-    """Write the part to *path*; returns its sha256 and size."""
+async def _store(
+    part: BodyPartReader, folder: Path, name: str, limit_bytes: int
+) -> tuple[str, int]:
+    """Write the part to *name* in *folder*; returns its sha256 and size."""
     digest, size_bytes = hashlib.sha256(), 0
-    file = await asyncio.to_thread(_open, path)
+    file = await asyncio.to_thread(_open, folder, name)
     try:
         while chunk := await _next(part):
             size_bytes += len(chunk)
@@ -135,8 +138,9 @@ async def _next(part: BodyPartReader) -> bytes:
         return await part.read_chunk(_CHUNK_BYTES)
 
 
-def _open(path: Path) -> BinaryIO:
-    path.parent.mkdir(parents=True, exist_ok=True)
+def _open(folder: Path, name: str) -> BinaryIO:
+    path = folder / name
+    make_below(folder, path.parent)
     return path.open("xb")
 
 

@@ -185,7 +185,11 @@ class JsonDirBackend:
 
     async def archive(self, tasks: Sequence[Task]) -> dict[str, str]:
         """Copy tasks into ``archive/YYYY-MM.jsonl.gz``; see ``Backend.archive``."""
-        return await asyncio.to_thread(archive.put, self._path, self._disk, tasks)
+        return await asyncio.to_thread(self._archive, tasks)
+
+    def _archive(self, tasks: Sequence[Task]) -> dict[str, str]:
+        self.prove_there()  # its folder would be made anew
+        return archive.put(self._path, self._disk, tasks)
 
     async def find_archived(self, task_id: str) -> Task | None:
         """Return an archived task or None."""
