@@ -8,13 +8,13 @@ import statistics
 from collections import deque
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from itertools import islice
 from typing import TypeAlias
 
 import msgspec
 
 from ledger.entry import Transaction
 from ledger.ledger import Ledger
+from ledger.newest import newest_done
 from ledger.slices import in_slices
 from ledger.status import Stage
 from ledger.task import Task
@@ -62,16 +62,14 @@ class RunTimes:
         self._runs: dict[str, dict[str, deque[float]]] = {}  # type -> server -> seconds
 
     async def load(self, ledger: Ledger) -> None:
-        """Take in the newest finished tasks of the ledger, ``TASKS_LOOKED_AT`` at most."""
-        batches = (batch.batch_id for batch in reversed(ledger.batches()))
-        tasks = (task for batch_id in batches for task in ledger.tasks(batch_id))
-        runs: list[_Run] = []
+        """Take in the newest tasks that are done, ``TASKS_LOOKED_AT`` at most."""
+        runs: deque[_Run] = deque()  # as accepted: what ended at the same instant stays so
 
-        def look(task: Task) -> None:
-            if (run := _run_of(task)) is not None:
-                runs.append(run)
+        def look(task: Task | None) -> None:
+            if task is not None and (run := _run_of(task)) is not None:
+                runs.appendleft(run)
 
-        await in_slices(map(look, islice(tasks, TASKS_LOOKED_AT)))
+        await in_slices(map(look, newest_done(ledger.index, TASKS_LOOKED_AT)))
         for run in sorted(runs, key=lambda run: run.finished_at):
             self._take(run)
 

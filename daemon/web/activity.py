@@ -1,10 +1,9 @@
 """How busy the last hour was: rows made and failed by the minute, how much each GPU worked."""
 
-from bisect import insort
+from bisect import insort_left
 from collections import deque
 from collections.abc import Generator, Iterable, Sequence
 from datetime import datetime
-from itertools import islice
 
 from daemon.clock import Clock
 from daemon.concern import Concern
@@ -15,6 +14,7 @@ from daemon.web.views import task_row
 from daemon.web.warning import BilingualWarning
 from ledger.entry import Transaction
 from ledger.ledger import Ledger
+from ledger.newest import newest_done
 from ledger.slices import in_turns
 from ledger.status import Stage
 from ledger.task import Task
@@ -118,12 +118,10 @@ def _minute(at: datetime) -> int:
 
 def _newest_results(ledger: Ledger) -> Generator[None, None, list[Task]]:
     """Find the newest results among the tasks of the newest batches, oldest first."""
-    batches = (batch.batch_id for batch in reversed(ledger.batches()))
-    tasks = (task for batch_id in batches for task in ledger.tasks(batch_id))
     done: list[Task] = []
-    for task in islice(tasks, TASKS_LOOKED_AT):
-        if task.output_files:
-            insort(done, task, key=lambda each: each.finished_at or "")
+    for task in newest_done(ledger.index, TASKS_LOOKED_AT):
+        if task is not None and task.output_files:
+            insort_left(done, task, key=lambda each: each.finished_at or "")
             del done[:-LATEST_RESULTS]  # 2000 records would be 10 MB
         yield
     return done

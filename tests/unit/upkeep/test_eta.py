@@ -6,7 +6,15 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from daemon.upkeep.eta import KEPT_RUNS, Eta, RunTimes, Work, estimate, remaining_work
+from daemon.upkeep.eta import (
+    KEPT_RUNS,
+    TASKS_LOOKED_AT,
+    Eta,
+    RunTimes,
+    Work,
+    estimate,
+    remaining_work,
+)
 from ledger.entry import transaction_of
 from ledger.ledger import Ledger
 from ledger.memory import MemoryBackend
@@ -110,6 +118,22 @@ async def test_a_start_knows_the_runs_of_the_newest_batches() -> None:
     times = RunTimes()
     await times.load(ledger)
     assert sorted(times.of("图片合成")["a"]) == [0, 1, 2, 3, 4, 5]
+    await ledger.close()
+
+
+async def test_a_start_looks_at_the_newest_runs_of_a_large_batch() -> None:
+    ledger = Ledger(MemoryBackend())
+    await ledger.open()
+    done = [
+        task_record(number, Stage.DONE, server="a", gpu_seconds=float(number), finished_at=AT)
+        for number in range(TASKS_LOOKED_AT + KEPT_RUNS)
+    ]
+    waiting = [task_record(len(done) + number) for number in range(TASKS_LOOKED_AT)]
+    await ledger.commit(batch_record(), *done, *waiting, op="batch.accepted")
+    times = RunTimes()
+    await times.load(ledger)
+    newest = len(done) - KEPT_RUNS
+    assert list(times.of("图片合成")["a"]) == [float(newest + n) for n in range(KEPT_RUNS)]
     await ledger.close()
 
 

@@ -6,14 +6,20 @@ from datetime import timedelta
 import pytest
 
 from daemon.concern import Concern
-from daemon.web.activity import BUSY_SECONDS, LATEST_RESULTS, MINUTES, Activity
+from daemon.web.activity import (
+    BUSY_SECONDS,
+    LATEST_RESULTS,
+    MINUTES,
+    TASKS_LOOKED_AT,
+    Activity,
+)
 from daemon.web.documents import OverviewDocument
 from ledger.ledger import Ledger
 from ledger.memory import MemoryBackend
 from ledger.status import Stage
 from ledger.timestamps import to_timestamp
 from tests.fakes.clock import FakeClock
-from tests.fakes.records import batch_record, task_record
+from tests.fakes.records import AT, batch_record, task_record
 
 
 class Server:
@@ -101,3 +107,14 @@ async def test_the_newest_results_are_kept_and_found_again_after_a_start(ledger)
     later = Activity(ledger, clock)
     await later.load()
     assert [row.row_number for row in later.latest()] == newest
+
+
+async def test_the_newest_results_of_a_large_batch_are_found_beyond_its_first_rows(ledger):
+    done = [
+        task_record(n, Stage.DONE, finished_at=AT, output_files=(f"outputs/{n}.png",))
+        for n in range(TASKS_LOOKED_AT + 2)
+    ]
+    await ledger.commit(*done, task_record(9000), op="test")
+    activity = Activity(ledger, FakeClock())
+    await activity.load()
+    assert activity.latest()[0].row_number == TASKS_LOOKED_AT + 1
