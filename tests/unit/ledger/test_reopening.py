@@ -103,6 +103,28 @@ async def test_what_is_durable_behind_a_large_transaction_is_shown_in_order_when
     assert heard == ["large", "small_11", "small_12", "small_13"]
 
 
+async def test_what_is_durable_and_not_yet_shown_is_known_to_those_who_commit_after_a_reopening(
+    monkeypatch,
+):
+    monkeypatch.setattr(applying, "SLICE", 4)
+    monkeypatch.setattr(applying, "SLICE_SECONDS", -1)  # the loop has a turn after each record
+    ledger = Ledger(backend := MemoryBackend())
+    await ledger.open()
+    tasks = [task_record(number) for number in range(1, 201)]
+    large = asyncio.ensure_future(ledger.commit(*tasks, op="large"))
+    while ledger.index.find_task(tasks[0].task_id) is None:
+        await asyncio.sleep(0)
+    backend.fail(OSError("full"))
+    with pytest.raises(LedgerClosed):
+        await ledger.commit(batch_record(), op="a.b")
+    assert ledger.index.find_task(tasks[-1].task_id) is None
+    await ledger.reopen()
+    await ledger.commit(tasks[-1].changed(at=AT), op="a.b")
+    with pytest.raises(Conflict):
+        await ledger.commit(tasks[-2], op="a.b")
+    await large
+
+
 async def test_what_is_durable_is_told_so_when_the_writer_cannot_note_it_and_writing_ends(folder):
     class NoRoom(Changes):
         def take(self, transactions):
