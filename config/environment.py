@@ -24,11 +24,10 @@ def override(table: Table, env: Mapping[str, str], cwd: Path) -> tuple[Table, li
     without ``__`` that is none of ours is left alone (others may use the prefix, as Kubernetes
     does for a service called rowkeeper), unless it looks like a slip.
     """
-    known = _known_variables()
     result, problems = dict(table), list[Problem]()
-    for variable, text in sorted(env.items()):
-        if not variable.startswith(PREFIX) or variable in _NOT_SETTINGS or not text:
-            continue
+    given = {name: text for name, text in sorted(env.items()) if text and _may_be_ours(name)}
+    known = _known_variables() if given else {}
+    for variable, text in given.items():
         if variable not in known:
             has_section = "__" in variable
             alike = [name for name in known if ("__" in name) is has_section]
@@ -38,12 +37,16 @@ def override(table: Table, env: Mapping[str, str], cwd: Path) -> tuple[Table, li
                 problems.append(Problem(place=variable, faults=faults))
             continue
         section, key, kind = known[variable]
-        given = Given(_typed(kind, text), Origin("env", variable), cwd)
+        value = Given(_typed(kind, text), Origin("env", variable), cwd)
         if not section:
-            result[key] = given
+            result[key] = value
         elif isinstance(inside := result.get(section, {}), dict):
-            result[section] = _without_rival(inside, key, table.get(section)) | {key: given}
+            result[section] = _without_rival(inside, key, table.get(section)) | {key: value}
     return result, problems
+
+
+def _may_be_ours(variable: str) -> bool:
+    return variable.startswith(PREFIX) and variable not in _NOT_SETTINGS
 
 
 def _known_variables() -> dict[str, tuple[str, str, inspect.Type]]:

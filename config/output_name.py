@@ -1,6 +1,5 @@
 """The setting ``outputs.name``: its placeholders, and all that can be wrong with it (pure)."""
 
-import difflib
 import re
 import string
 from collections.abc import Iterator
@@ -82,7 +81,13 @@ def _faults_of_placeholder(field: str | None, spec: str) -> Iterator[Fault]:
         yield fault("output_width", placeholder=formatted)
     elif field in _TEXTS and spec.endswith(("d", "f")):
         yield fault("output_text", placeholder=formatted, field=field, spec=spec)
-    elif field not in PLACEHOLDERS and (
-        near := difflib.get_close_matches(field, PLACEHOLDERS, n=1, cutoff=0.85)
-    ):
+    elif field not in PLACEHOLDERS:
+        yield from _mistyped(field, plain)
+
+
+def _mistyped(field: str, plain: str) -> Iterator[Fault]:
+    """Yield that a column is called nearly like a placeholder."""
+    from difflib import get_close_matches  # noqa: PLC0415 - only for names that tell columns
+
+    if near := get_close_matches(field, PLACEHOLDERS, n=1, cutoff=0.85):
         yield fault("output_unknown", placeholder=plain, near=f"{{{near[0]}}}")

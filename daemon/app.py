@@ -43,6 +43,7 @@ from daemon.web.listening import prove_usable
 from daemon.web.server import WebServer
 from daemon.web.tallies import Tallies
 from daemon.words import Words, words_of_tables
+from daemon.words.catalogue import read_all
 from daemon.workflows import Workflows
 from ledger.jsondir.backup import copy_ledger
 from ledger.jsondir.reader import history
@@ -74,6 +75,7 @@ async def run(
     *ended* what *once* came to.
     """
     clock, manager = clock or SystemClock(), manager or ServiceManager({})
+    read_all()
     words = Words("zh" if settings.language == "zh" else "en")
     workflows = Workflows(settings)
     reloading = Reloading(settings, reload, manager, workflows.load)

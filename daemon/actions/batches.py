@@ -2,7 +2,8 @@
 
 import msgspec
 
-from daemon.actions.plan import ActionError, Plan, Said, View, planned
+from daemon.actions.errors import ActionError
+from daemon.actions.plan import Plan, Said, View, planned
 from daemon.settle.streaks import BATCH_RESUMED
 from ledger.batch import Batch, BatchStatus
 from ledger.entry import Record

@@ -4,9 +4,10 @@ from collections.abc import Generator, Mapping, Sequence
 
 import msgspec
 
+from daemon.actions.errors import ActionError
 from daemon.actions.files import PathOf, gone_files_in_steps
 from daemon.actions.ids import new_ids
-from daemon.actions.plan import ActionError, Plan, Planning, Said, View, planned
+from daemon.actions.plan import Plan, Planning, Said, View, planned
 from daemon.intake.columns import key_of
 from daemon.intake.rows import MAX_PRIORITY, SEED_COLUMN, SEED_LIMIT, is_seed, whole_number
 from ledger.batch import Batch, BatchStatus

@@ -5,9 +5,10 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from daemon.actions.batches import pause, resume
+from daemon.actions.errors import ActionError
 from daemon.actions.files import PathOf
 from daemon.actions.performing import perform
-from daemon.actions.plan import ActionError, Plan, View
+from daemon.actions.plan import Plan, View
 from daemon.actions.priority import put_first
 from daemon.actions.tasks import cancel, retry
 from daemon.clock import Clock

@@ -2,7 +2,8 @@
 
 from collections.abc import Collection
 
-from daemon.actions.plan import ActionError, Plan, Said, View, planned
+from daemon.actions.errors import ActionError
+from daemon.actions.plan import Plan, Said, View, planned
 from daemon.settle.server_memory import SECTION, memory_of, noting
 
 

@@ -2,9 +2,10 @@
 
 import msgspec
 
+from daemon.actions.errors import ActionError
 from daemon.actions.files import PathOf, files_of, gone_files
 from daemon.actions.ids import new_ids
-from daemon.actions.plan import ActionError, Plan, Said, View, planned
+from daemon.actions.plan import Plan, Said, View, planned
 from daemon.actions.retry_records import batch_after, new_task, unblocked
 from daemon.settle.streaks import TASK_RETRIED
 from daemon.words import in_each_language

@@ -15,6 +15,7 @@ from daemon.cli.refusal import LOCKED, worded
 from daemon.web.address import address_file
 from daemon.words.retelling import LEDGER, in_language
 from ledger.errors import LedgerLocked
+from ledger.jsondir.holder import read_holder
 from ledger.task import Json
 from ledger.timestamps import to_timestamp
 
@@ -40,27 +41,26 @@ class Request(msgspec.Struct, frozen=True):
     path: str
     body: Mapping[str, Json] = {}
 
+    def send_to(self, daemon: "DaemonClient") -> Mapping[str, Json]:
+        """Have it done and return the answer; raises Refusal."""
+        return daemon.post(self.path, self.body, dict[str, Json])
 
-def act(
-    invocation: Invocation, plan: Planner, request: Callable[[], Request]
-) -> Mapping[str, Json]:
+
+def act(invocation: Invocation, plan: Planner, request: Request) -> Mapping[str, Json]:
     """Have the planned action done by whoever may write, and return its answer; see ``perform``."""
-
-    def through(daemon: "DaemonClient") -> Mapping[str, Json]:
-        wanted = request()
-        return daemon.post(wanted.path, wanted.body)
-
-    return perform(invocation, lambda: _under_the_lock(invocation, plan), through)
+    return perform(invocation, lambda: under_the_lock(invocation, plan), request.send_to)
 
 
 def perform(
     invocation: Invocation, directly: Callable[[], T], through: "Callable[[DaemonClient], T]"
 ) -> T:
-    """Return what *directly* returns, or what *through* gets from the lock's holder.
+    """Return what *through* gets from the daemon that holds the lock, or what *directly* returns.
 
     *directly* takes the lock, or raises LedgerLocked. Raises Refusal when the holder of the lock
     neither lets go nor opens a door, and what the two raise.
     """
+    if (daemon := client_of_holder(invocation, seen_alive=True)) is not None:
+        return through(daemon)  # which spares us all that is needed to write
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
@@ -77,7 +77,8 @@ def perform(
         time.sleep(_LOOK_AGAIN_SECONDS)  # another process decides; there is nothing to wait on
 
 
-def _under_the_lock(invocation: Invocation, plan: Planner) -> Mapping[str, Json]:
+def under_the_lock(invocation: Invocation, plan: Planner) -> Mapping[str, Json]:
+    """Commit the plan and return its answer; raises LedgerLocked, and what *plan* raises."""
     from ledger.direct import DirectLedger  # noqa: PLC0415 - reading needs no lock
 
     with DirectLedger(invocation.settings.ledger.path) as ledger:
@@ -93,16 +94,19 @@ def _under_the_lock(invocation: Invocation, plan: Planner) -> Mapping[str, Json]
         return planned.told(invocation.words)
 
 
-def client_of_holder(invocation: Invocation) -> "DaemonClient | None":
-    """Return a client of the daemon that holds the ledger, None when it answers nobody (yet)."""
-    if not address_file(invocation.settings.state_dir).exists():
-        return None
-    from daemon.cli.daemon_client import client_of  # noqa: PLC0415 - HTTP is slow to import
-    from ledger.jsondir.lock import read_holder  # noqa: PLC0415 - likewise
+def client_of_holder(invocation: Invocation, *, seen_alive: bool = False) -> "DaemonClient | None":
+    """Return a client of the daemon that holds the ledger, None when it answers nobody (yet).
 
+    *seen_alive*: only of one that runs on this machine. A note that was written under another
+    name of it, as in an earlier container, may be of a daemon that is gone.
+    """
     settings = invocation.settings
+    if not address_file(settings.state_dir).exists():
+        return None
+    from daemon.cli.daemon_client import client_of  # noqa: PLC0415 - mostly no daemon runs
+
     holder = read_holder(settings.ledger.path)
-    if holder is None:
+    if holder is None or (seen_alive and not holder.is_here):
         return None
     return client_of(settings, holder.pid, actor(), invocation.words)
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from daemon.actions.plan import ActionError
+from daemon.actions.errors import ActionError
 from ledger.errors import UnknownRecord
 
 _SHOWN_BATCHES = 5

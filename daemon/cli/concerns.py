@@ -9,10 +9,9 @@ from config.settings import Settings
 from daemon.concern import Concern
 from daemon.disks import on_full_disks
 from daemon.web.address import address_in
+from ledger.jsondir.holder import read_holder
 from ledger.task import Json
 
-#: As ``ledger.jsondir.lock`` calls the note of who holds the ledger.
-_HOLDER = "ledger.holder.json"
 _OURS = frozenset({"accepted", "rejected", "duplicates"})
 
 
@@ -32,10 +31,6 @@ def concerns_on_disk(
 
 def starting_concerns(settings: Settings) -> list[Concern]:
     """Return that a process holds the ledger which has opened no door: a daemon that starts."""
-    if not (settings.ledger.path / _HOLDER).exists():
-        return []
-    from ledger.jsondir.lock import read_holder  # noqa: PLC0415 - slow to import, seldom wanted
-
     holder, address = read_holder(settings.ledger.path), address_in(settings.state_dir)
     if holder is None or (address is not None and address.pid == holder.pid):
         return []

@@ -1,17 +1,18 @@
 """A client of the running daemon: its HTTP door stands where ``<state_dir>/web.json`` says."""
 
-import http.client
 from collections.abc import Mapping
-from typing import Literal, TypeAlias
-from urllib.parse import urlencode, urlsplit
+from typing import Literal, TypeAlias, TypeVar
+from urllib.parse import urlencode
 
 import msgspec
 
 from config.settings import Settings
-from daemon.cli.refusal import Refusal, refusal, worded
+from daemon.cli.exchange import NoReply, Reply, exchange
+from daemon.cli.refusal import BAD_REQUEST, Refusal, refusal, worded
 from daemon.web.address import ACTOR_HEADER, Address, address_in
-from daemon.words import Words
-from daemon.words.retelling import SYSTEM, in_each_language, of_system
+from daemon.words import Words, in_each_language
+from daemon.words.retelling import SYSTEM, of_system
+from daemon.words.retelling import in_each_language as retold
 from ledger.task import Json
 
 #: A verb is one commit in the daemon.
@@ -19,7 +20,8 @@ ANSWER_SECONDS = 30.0
 #: Whoever asks the servers waits for the slowest of them.
 SLOW_ANSWER_SECONDS = 120.0
 
-Answer: TypeAlias = Mapping[str, Json]
+Answer: TypeAlias = dict[str, Json]
+T = TypeVar("T")
 
 
 class _Wrong(msgspec.Struct, frozen=True):
@@ -30,10 +32,6 @@ class _Wrong(msgspec.Struct, frozen=True):
 
 class _WrongAnswer(msgspec.Struct, frozen=True):
     error: _Wrong
-
-
-_answers = msgspec.json.Decoder(dict[str, Json])
-_wrong = msgspec.json.Decoder(_WrongAnswer)
 
 
 class DaemonClient:
@@ -49,51 +47,50 @@ class DaemonClient:
             ACTOR_HEADER: actor,
         }
 
-    def get(self, path: str, *, wait_seconds: float = ANSWER_SECONDS) -> Answer:
-        """Return the answer to a question; raises Refusal."""
-        return self._ask("GET", path, None, wait_seconds)
+    def get(self, path: str, kind: type[T], *, wait_seconds: float = ANSWER_SECONDS) -> T:
+        """Return the answer to a question as a *kind*; raises Refusal."""
+        return self._ask("GET", path, b"", kind, wait_seconds)
 
     def post(
         self,
         path: str,
-        body: Mapping[str, Json] | None = None,
+        body: Mapping[str, Json],
+        kind: type[T],
         *,
         wait_seconds: float = ANSWER_SECONDS,
-    ) -> Answer:
-        """Have something done and return the answer; raises Refusal."""
-        return self._ask("POST", path, msgspec.json.encode(body or {}), wait_seconds)
+    ) -> T:
+        """Have something done and return the answer as a *kind*; raises Refusal."""
+        return self._ask("POST", path, msgspec.json.encode(body), kind, wait_seconds)
 
     def _ask(
         self,
         method: Literal["GET", "POST"],
         path: str,
-        content: bytes | None,
+        content: bytes,
+        kind: type[T],
         wait_seconds: float,
-    ) -> Answer:
-        where = urlsplit(self._address.url)
-        connection = http.client.HTTPConnection(
-            where.hostname or "", where.port, timeout=wait_seconds
-        )
+    ) -> T:
+        url, headers = self._address.url, self._headers
         try:
-            connection.request(method, path, content, self._headers)
-            response = connection.getresponse()
-            return self._understood(response.status, response.read())
+            reply = exchange(method, url, path, headers, content, wait_seconds=wait_seconds)
         except ConnectionRefusedError:
             raise self._refusal("door_closed", {"pid": self._address.pid}) from None
-        except (OSError, http.client.HTTPException) as error:
-            reason = in_each_language(str(error) or type(error).__name__, SYSTEM)
+        except NoReply:
+            closed = in_each_language("system.closed")
+            raise self._refusal("door_silent", {"reason": closed}) from None
+        except OSError as error:
+            reason = retold(str(error) or type(error).__name__, SYSTEM)
             raise self._refusal("door_silent", {"reason": reason}) from None
-        finally:
-            connection.close()
+        return self._understood(reply, kind)
 
-    def _understood(self, status: int, content: bytes) -> Answer:
+    def _understood(self, reply: Reply, kind: type[T]) -> T:
         try:
-            if status < http.client.BAD_REQUEST:
-                return _answers.decode(content)
-            wrong = _wrong.decode(content).error
+            if reply.status < BAD_REQUEST:
+                return msgspec.json.decode(reply.body, type=kind)
+            wrong = msgspec.json.decode(reply.body, type=_WrongAnswer).error
         except msgspec.MsgspecError:
-            raise self._refusal("door_silent", {"reason": f"HTTP {status}"}) from None
-        raise refusal(wrong.code, wrong.message, wrong.hint, status=status)
+            raise self._refusal("door_silent", {"reason": f"HTTP {reply.status}"}) from None
+        raise refusal(wrong.code, wrong.message, wrong.hint, status=reply.status)
 
     def _refusal(self, code: str, values: Mapping[str, object]) -> Refusal:
         return worded(code, self._words, values)
@@ -114,7 +111,7 @@ def client_of(settings: Settings, holder_pid: int, actor: str, words: Words) -> 
         token = path.read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         said = of_system(error) if isinstance(error, OSError) else str(error)
-        values = {"path": str(path), "reason": in_each_language(said, SYSTEM)}
+        values = {"path": str(path), "reason": retold(said, SYSTEM)}
         raise worded("door_token", words, values) from None
     return DaemonClient(address, token, actor, words)
 

@@ -17,7 +17,7 @@ from daemon.cli.doctor_web import look_at_web
 from daemon.cli.invocation import Invocation, pass_invocation
 from daemon.cli.run import with_templates
 from daemon.cli.views import hindered_tables
-from daemon.web.table_documents import table_documents
+from daemon.web.standing import table_documents
 from ledger.index import Index
 from ledger.jsondir.reader import read_state
 

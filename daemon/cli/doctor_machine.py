@@ -11,7 +11,8 @@ from daemon.cli.check_line import CheckLine, Level
 from daemon.words import Words
 from daemon.words.retelling import LEDGER, in_each_language
 from daemon.words.values import size
-from ledger.jsondir.lock import is_locked, read_holder
+from ledger.jsondir.holder import read_holder
+from ledger.jsondir.lock import is_locked
 from ledger.state import State
 
 #: Less free space than this ends writing soon, and soon at all.

@@ -8,7 +8,8 @@ from config.settings import Settings, Web
 from daemon.cli.check_line import CheckLine
 from daemon.web.address import address_in, try_to_listen
 from daemon.words import Words
-from ledger.jsondir.lock import is_locked, read_holder
+from ledger.jsondir.holder import read_holder
+from ledger.jsondir.lock import is_locked
 
 
 def look_at_web(settings: Settings, words: Words) -> Iterator[CheckLine]:

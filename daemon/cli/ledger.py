@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from daemon.cli import views
+from daemon.cli import task_view
 from daemon.cli.changes import as_documents
 from daemon.cli.commands import help_words, json_option
 from daemon.cli.invocation import Invocation, pass_invocation
@@ -70,7 +70,7 @@ def show_history(invocation: Invocation, task_id: str) -> None:
     if invocation.as_json:
         invocation.answer({"history": as_documents(changes)})
     else:
-        invocation.show(views.changes(changes, invocation.words))
+        invocation.show(task_view.changes(changes, invocation.words))
 
 
 @ledger.command(help=help_words("help.ledger.compact"))

@@ -22,7 +22,7 @@ COMMANDS = {
     "check": "daemon.cli.doctor:check",
     "status": "daemon.cli.read:status",
     "tasks": "daemon.cli.read:tasks",
-    "task": "daemon.cli.read:task",
+    "task": "daemon.cli.task:task",
     "why": "daemon.cli.why:why",
     "batches": "daemon.cli.batch:batches",
     "batch": "daemon.cli.batch:batch",

@@ -1,27 +1,27 @@
-"""`status`, `tasks` and `task`: a running daemon knows the answer, else the ledger is read."""
+"""`status` and `tasks`: a running daemon knows the answer, else the ledger is read."""
 
-from datetime import UTC, datetime
-from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 import click
-import msgspec
 
 from daemon.cli import views
-from daemon.cli.asking import asked, batches_named, task_page
+from daemon.cli.asking import asked, asked_as_json, batches_known
 from daemon.cli.batch_names import batch_meant
-from daemon.cli.changes import as_documents
 from daemon.cli.commands import help_words, json_option
-from daemon.cli.concerns import concerns_on_disk, full_disk_concerns, starting_concerns
 from daemon.cli.invocation import Invocation, pass_invocation
 from daemon.cli.stages import stages_named
 from daemon.cli.verb import Verb
 from daemon.web.paging import Wanted
-from daemon.web.summary import Report, batch_reports, report
-from ledger.errors import UnknownRecord
-from ledger.jsondir import archive
-from ledger.jsondir.reader import find_task, history, read_index, read_state
+from daemon.web.status_documents import Report
+from daemon.web.task_documents import TaskPage
 from ledger.status import Stage
-from ledger.task import Task
+
+if TYPE_CHECKING:
+    from daemon.cli.ledger_files import LedgerFiles
+
+#: Tasks on a page when nobody says how many.
+PAGE = 1000
 
 
 @click.command(help=help_words("help.status"))
@@ -29,19 +29,11 @@ from ledger.task import Task
 @pass_invocation
 def status(invocation: Invocation) -> None:
     """Print servers, batches with counts and what is on the servers now."""
-    settings = invocation.settings
-
-    def from_disk() -> Report:
-        index = read_index(settings.ledger.path, thorough=True)
-        batches, now = [*batch_reports(index)], datetime.now(UTC)
-        lying = concerns_on_disk(settings, index.meta("drops"), now)
-        concerns = [*starting_concerns(settings), *full_disk_concerns(settings), *lying]
-        return report(index, batches, settings, now, invocation.words, concerns=concerns)
-
-    found = asked(invocation, "/api/status", Report, from_disk)
+    path, settings = "/api/status", invocation.settings
     if invocation.as_json:
-        invocation.answer(found)
+        invocation.answer(asked_as_json(invocation, path, lambda files: files.status()))
     else:
+        found = asked(invocation, path, Report, lambda files: files.status())
         invocation.show(views.status(found, settings, invocation.words))
 
 
@@ -69,9 +61,38 @@ def tasks(
     if failed:
         stages &= {Stage.FAILED}
     if batch is not None:
-        batch = batch_meant(batches_named(invocation), batch)
-    fitting = Wanted(stages=stages, workflow_type=workflow_type, batch_id=batch)
-    page = task_page(invocation, fitting, newest=limit, cursor=cursor)
+        batch = batch_meant(batches_known(invocation), batch)
+    listed = Wanted(stages=stages, workflow_type=workflow_type, batch_id=batch)
+    path = _path(listed, limit, cursor)
+
+    def from_files(files: "LedgerFiles") -> TaskPage:
+        if limit is not None:
+            return files.newest(listed, limit)
+        return files.page(listed, PAGE, cursor)
+
+    if not stages:
+        _show(invocation, TaskPage([], None))
+    elif invocation.as_json:
+        invocation.answer(asked_as_json(invocation, path, from_files))
+    else:
+        _show(invocation, asked(invocation, path, TaskPage, from_files))
+
+
+def _path(wanted: Wanted, newest: int | None, cursor: str | None) -> str | None:
+    """Return where the daemon tells them; None when it does not tell so many at once."""
+    if newest is not None and newest > PAGE:
+        return None
+    query: list[tuple[str, str]] = [("limit", str(newest or PAGE))]
+    if set(wanted.stages) != set(Stage):
+        query += [("status", stage.value) for stage in sorted(wanted.stages)]
+    given = {"type": wanted.workflow_type, "batch": wanted.batch_id, "cursor": cursor}
+    query += [(name, value) for name, value in given.items() if value is not None]
+    if newest is not None:
+        query.append(("newest", "true"))
+    return f"/api/tasks?{urlencode(query)}"
+
+
+def _show(invocation: Invocation, page: TaskPage) -> None:
     if invocation.as_json:
         invocation.answer(page)
     elif page.tasks:
@@ -80,33 +101,3 @@ def tasks(
             invocation.say("tasks.more", cursor=page.next_cursor)
     else:
         invocation.say("tasks.none")
-
-
-@click.command(cls=Verb, help=help_words("help.task"))
-@click.argument("task_id", metavar="ID")
-@json_option
-@pass_invocation
-def task(invocation: Invocation, task_id: str) -> None:
-    """Print one task in full, with its history and the other runs of its row."""
-    path = invocation.settings.ledger.path
-    one = find_task(path, task_id)
-    if one is None:
-        raise UnknownRecord("task", task_id)
-    row = _row(path, one)
-    family = [each for each in row if each.family == one.family]
-    changes = history(path, task_id)
-    if invocation.as_json:
-        record = msgspec.to_builtins(one)
-        record["history"] = as_documents(changes)
-        gpu_seconds = sum(each.gpu_seconds or 0.0 for each in row if each.finished_at)
-        record["row_gpu_seconds"] = round(gpu_seconds, 3)
-        invocation.answer(record | {"family": [each.task_id for each in family]})
-    else:
-        invocation.show(views.task(one, family, changes, invocation.words))
-
-
-def _row(path: Path, one: Task) -> list[Task]:
-    """Return all tasks of the row of *one*, its archived kin too, oldest first."""
-    archived = archive.family(path, one.row_id, one.workflow_type)
-    kept = (each for each in read_state(path).tasks.values() if each.row_id == one.row_id)
-    return list({each.task_id: each for each in (*archived, *kept)}.values())

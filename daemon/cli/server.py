@@ -5,27 +5,25 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import click
-import msgspec
 
-from daemon.actions import servers as actions
-from daemon.actions.plan import ActionError, Plan
+from daemon.actions.errors import ActionError
 from daemon.cli import answers
-from daemon.cli.acting import Request, act, client_of_holder
+from daemon.cli.acting import Request, act
+from daemon.cli.asking import asked
 from daemon.cli.commands import help_words, json_option
 from daemon.cli.invocation import Invocation, pass_invocation
 from daemon.cli.render import table
 from daemon.cli.verb import Verb
 from daemon.cli.views import server_state
 from daemon.web.documents import ServerDocument, ServersDocument
-from daemon.web.summary import server_reports
 from daemon.words import Words
-from ledger.jsondir.reader import read_index
 from ledger.task import Json
 
 if TYPE_CHECKING:
+    from daemon.actions.plan import Plan
     from ledger.direct import DirectLedger
 
-VERBS = {"drain": actions.drain, "resume": actions.resume}
+VERBS = ("drain", "resume")
 
 
 @click.command(cls=Verb, help=help_words("help.servers"))
@@ -38,7 +36,7 @@ def servers(invocation: Invocation) -> None:
 
 @click.command(cls=Verb, help=help_words("help.server"))
 @click.argument("name")
-@click.argument("verb", required=False, type=click.Choice(list(VERBS)))
+@click.argument("verb", required=False, type=click.Choice(VERBS))
 @json_option
 @pass_invocation
 def server(invocation: Invocation, name: str, verb: str | None) -> None:
@@ -53,13 +51,12 @@ def server(invocation: Invocation, name: str, verb: str | None) -> None:
 
 
 def _do(invocation: Invocation, name: str, verb: str) -> Mapping[str, Json]:
-    known = [each.name for each in invocation.settings.servers]
+    def plan(ledger: "DirectLedger", at: str) -> "Plan":
+        from daemon.cli import plans  # noqa: PLC0415 - mostly a daemon does it
 
-    def plan(ledger: "DirectLedger", at: str) -> Plan:
-        return VERBS[verb](ledger, name, at=at, known=known)
+        return plans.server(ledger, name, verb, invocation.settings, at=at)
 
-    request = Request(f"/api/servers/{quote(name, safe='')}/{verb}")
-    return act(invocation, plan, lambda: request)
+    return act(invocation, plan, Request(f"/api/servers/{quote(name, safe='')}/{verb}"))
 
 
 def _show(invocation: Invocation, found: Sequence[ServerDocument]) -> None:
@@ -70,27 +67,8 @@ def _show(invocation: Invocation, found: Sequence[ServerDocument]) -> None:
 
 
 def _servers(invocation: Invocation) -> list[ServerDocument]:
-    if (daemon := client_of_holder(invocation)) is not None:
-        return msgspec.convert(daemon.get("/api/servers"), ServersDocument).servers
-    index = read_index(invocation.settings.ledger.path)
-    limits = {each.name: each.max_in_flight for each in invocation.settings.servers}
-    return [
-        ServerDocument(
-            name=report.name,
-            url=report.url,
-            drained=report.drained,
-            reachable=report.reachable,
-            usable=bool(report.reachable) and report.url is not None,
-            why_not=None,
-            version=report.version,
-            in_flight=report.in_flight,
-            max_in_flight=limits.get(report.name, 0),
-            queue_running=None,
-            queue_pending=None,
-            last_type=None,
-        )
-        for report in server_reports(index, invocation.settings)
-    ]
+    path = "/api/servers"
+    return asked(invocation, path, ServersDocument, lambda files: files.servers()).servers
 
 
 def _as_text(found: Sequence[ServerDocument], words: Words) -> str:

@@ -7,7 +7,7 @@ import click
 
 from daemon.cli.acting import actor, client_of_holder, perform
 from daemon.cli.commands import help_words, json_option
-from daemon.cli.daemon_client import SLOW_ANSWER_SECONDS, DaemonClient, with_query
+from daemon.cli.daemon_client import SLOW_ANSWER_SECONDS, Answer, DaemonClient, with_query
 from daemon.cli.invocation import Invocation, pass_invocation
 from daemon.cli.render import table
 from daemon.cli.verb import Verb
@@ -41,7 +41,7 @@ def stuck(invocation: Invocation, *, max_minutes: float | None) -> int:
     """Print how every task in process really stands; 1 when one is stuck. Changes nothing."""
     if (daemon := client_of_holder(invocation)) is not None:
         path = with_query(CHECK, max_runtime_minutes=max_minutes)
-        answer = daemon.get(path, wait_seconds=SLOW_ANSWER_SECONDS)
+        answer = daemon.get(path, Answer, wait_seconds=SLOW_ANSWER_SECONDS)
     else:
         from daemon.cli import diagnosing  # noqa: PLC0415 - only where servers are asked from here
 
@@ -63,7 +63,7 @@ def recover(invocation: Invocation, *, force: bool, max_minutes: float | None) -
 
     def through(daemon: DaemonClient) -> Mapping[str, Json]:
         path = with_query(RECOVERY, force_reset=force, max_runtime_minutes=max_minutes)
-        return daemon.post(path, wait_seconds=SLOW_ANSWER_SECONDS)
+        return daemon.post(path, {}, Answer, wait_seconds=SLOW_ANSWER_SECONDS)
 
     def directly() -> Mapping[str, Json]:
         from daemon.cli import diagnosing  # noqa: PLC0415 - only where servers are asked from here

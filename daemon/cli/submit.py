@@ -13,7 +13,7 @@ from daemon.cli.drop import CannotSubmit, Drop, place, plan_drops
 from daemon.cli.drop_outcome import DUPLICATES_ENDING, REJECTED_ENDING, DropOutcome, OutcomeWatch
 from daemon.cli.invocation import Invocation, pass_invocation
 from daemon.words.retelling import REPORTS, in_language
-from ledger.jsondir.lock import read_holder
+from ledger.jsondir.holder import read_holder
 from ledger.jsondir.reader import read_state
 
 _LOOK_EVERY_SECONDS = 0.1

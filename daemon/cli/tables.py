@@ -3,24 +3,17 @@
 from collections.abc import Sequence
 
 import click
-import msgspec
 
 from daemon.cli.acting import perform
-from daemon.cli.asking import asked
+from daemon.cli.asking import asked, asked_as_json
 from daemon.cli.commands import help_words, json_option
 from daemon.cli.invocation import Invocation, pass_invocation
 from daemon.cli.render import table
 from daemon.cli.verb import Verb
 from daemon.cli.views import hindered_tables
-from daemon.web.table_documents import (
-    ReconciliationDone,
-    TableDocument,
-    TablesDocument,
-    table_documents,
-)
+from daemon.web.table_documents import ReconciliationDone, TableDocument, TablesDocument
 from daemon.words import Words
 from daemon.words.values import printable
-from ledger.jsondir.reader import read_index
 
 #: Every row of every table is read twice, and those that differ are written.
 RECONCILE_SECONDS = 600.0
@@ -36,16 +29,13 @@ def tables(invocation: Invocation, verb: str | None) -> int:
         return _reconcile(invocation)
     if verb == "resume":
         return _resume(invocation)
-    settings, words = invocation.settings, invocation.words
-
-    def from_disk() -> TablesDocument:
-        return TablesDocument(table_documents(read_index(settings.ledger.path), settings, words))
-
-    found = asked(invocation, "/api/tables", TablesDocument, from_disk)
+    path = "/api/tables"
     if invocation.as_json:
-        invocation.answer(found)
-    elif found.tables:
-        invocation.show(_as_text(found.tables, words))
+        invocation.answer(asked_as_json(invocation, path, lambda files: files.tables()))
+        return 0
+    found = asked(invocation, path, TablesDocument, lambda files: files.tables())
+    if found.tables:
+        invocation.show(_as_text(found.tables, invocation.words))
     else:
         invocation.say("outbox.none_set")
     return 0
@@ -60,8 +50,8 @@ def _reconcile(invocation: Invocation) -> int:
     done = perform(
         invocation,
         directly,
-        lambda daemon: msgspec.convert(
-            daemon.post("/api/tables/reconcile", wait_seconds=RECONCILE_SECONDS), ReconciliationDone
+        lambda daemon: daemon.post(
+            "/api/tables/reconcile", {}, ReconciliationDone, wait_seconds=RECONCILE_SECONDS
         ),
     )
     if invocation.as_json:

@@ -2,7 +2,7 @@
 
 import click
 
-from daemon.actions.plan import ActionError
+from daemon.actions.errors import ActionError
 from daemon.cli.invocation import Invocation
 from daemon.cli.refusal import LOCKED, Refusal, worded
 from daemon.web.refusal import Refusal as RefusedByHttp

@@ -3,19 +3,15 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-import msgspec
-
 from config.settings import Settings
 from daemon.cli.render import table
 from daemon.cli.stages import COUNTS, remark
 from daemon.web.batch_documents import BatchDocument
-from daemon.web.summary import Report, ServerReport
+from daemon.web.status_documents import Report, ServerReport
 from daemon.web.table_documents import TableDocument
 from daemon.words import Words
 from daemon.words.retelling import LEDGER, in_language
 from daemon.words.values import local_time, printable
-from ledger.jsondir.journal import Line
-from ledger.shelf import decode_task
 from ledger.status import Status
 from ledger.task import Task
 
@@ -124,32 +120,6 @@ def tasks(found: Sequence[Task], words: Words) -> str:
     return table([words(f"column.{head}") for head in heads], rows)
 
 
-def task(one: Task, family: Sequence[Task], history: Sequence[Line], words: Words) -> str:
-    """Return every field of a task that says something, its family and its history."""
-    fields = msgspec.to_builtins(one)
-    lines = [f"{key:<18} {_plain(value)}" for key, value in fields.items() if _says(value)]
-    if len(family) > 1:
-        lines += ["", words("task.family"), tasks(family, words)]
-    return "\n".join([*lines, "", words("task.history"), changes(history, words)])
-
-
-def changes(history: Sequence[Line], words: Words) -> str:
-    """Return a line for each change of a task."""
-    rows = [
-        [
-            line.seq,
-            local_time(line.at),
-            line.op,
-            _stage_in(line, words),
-            line.actor,
-            in_language(line.reason or "", words.language),
-        ]
-        for line in history
-    ]
-    heads = ("seq", "at", "op", "stage", "actor", "reason")
-    return table([words(f"column.{head}") for head in heads], rows)
-
-
 def stage(one: Task, words: Words) -> str:
     """Return the status, with the stage where that says more: ``在处理中 (running)``."""
     if one.status is not Status.PROCESSING:
@@ -172,16 +142,3 @@ def server_state(server: Server, words: Words) -> str:
     if server.drained:
         return words("servers.drained")
     return words("servers.unreachable" if server.reachable is False else "servers.open")
-
-
-def _stage_in(line: Line, words: Words) -> str:
-    return "" if line.task is None else words(f"stage.{decode_task(line.task).stage}")
-
-
-def _says(value: object) -> bool:
-    return value not in (None, "", [], {}, False)
-
-
-def _plain(value: object) -> str:
-    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
-    return printable(text)

@@ -48,7 +48,7 @@ def _troubles(invocation: Invocation, task: Task) -> Iterator[str]:
     """Yield what keeps the daemon from going on with an open task; it may be the disk."""
     if task.stage not in OPEN_STAGES:
         return
-    found = asked(invocation, "/api/status", _Troubles, _Troubles)
+    found = asked(invocation, "/api/status", _Troubles, lambda _: _Troubles())
     wanted = {"ledger", "outputs"} if task.stage is Stage.COLLECTING else {"ledger"}
     yield from (each.message for each in found.warnings if each.code in wanted)
 

@@ -7,7 +7,7 @@ import structlog
 from aiohttp import web
 from prometheus_client import Counter
 
-from daemon.actions.plan import ActionError
+from daemon.actions.errors import ActionError
 from daemon.web.endpoint import language_of, respond
 from daemon.web.headers import ALWAYS
 from daemon.web.hosts import Hosts

@@ -6,13 +6,16 @@ Tasks are listed in the order of their acceptance, and new ones only ever come a
 import base64
 import binascii
 from collections.abc import Collection, Generator
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from daemon.web.refusal import Refusal
-from ledger.index import Index
 from ledger.status import OPEN_STAGES, Stage
 from ledger.task import Task
+
+if TYPE_CHECKING:  # slow to import, and a command that asks the daemon needs none
+    from ledger.index import Index
 
 #: Tasks looked at in one go.
 SLICE = 200
@@ -50,7 +53,7 @@ class Page(msgspec.Struct, frozen=True):
 
 
 def look_through(
-    index: Index, wanted: Wanted, limit: int, cursor: str | None = None
+    index: "Index", wanted: Wanted, limit: int, cursor: str | None = None
 ) -> Generator[None, None, Page]:
     """Find up to *limit* of the wanted tasks behind *cursor*; yields whenever others may go.
 
@@ -69,7 +72,7 @@ def look_through(
     return Page(found, None)
 
 
-def look_back(index: Index, wanted: Wanted, limit: int) -> Generator[None, None, Page]:
+def look_back(index: "Index", wanted: Wanted, limit: int) -> Generator[None, None, Page]:
     """Find the newest *limit* of the wanted tasks; as ``look_through``."""
     if wanted.batch_id is not None:
         index.batch(wanted.batch_id)
@@ -84,7 +87,7 @@ def look_back(index: Index, wanted: Wanted, limit: int) -> Generator[None, None,
     return Page(found[::-1], None)
 
 
-def _candidates(index: Index, wanted: Wanted) -> list[str]:
+def _candidates(index: "Index", wanted: Wanted) -> list[str]:
     """Return the ids to look at, in order; open tasks are found without touching the others."""
     if set(wanted.stages) <= OPEN_STAGES:
         return [
@@ -95,7 +98,7 @@ def _candidates(index: Index, wanted: Wanted) -> list[str]:
     return index.task_ids(wanted.batch_id)
 
 
-def _fitting(index: Index, wanted: Wanted, task_id: str) -> Task | None:
+def _fitting(index: "Index", wanted: Wanted, task_id: str) -> Task | None:
     """Return the task if it is to be listed; only then it is read and decoded."""
     if index.stage_of(task_id) not in wanted.stages:
         return None
@@ -103,7 +106,7 @@ def _fitting(index: Index, wanted: Wanted, task_id: str) -> Task | None:
     return task if task is not None and wanted.fits(task) else None
 
 
-def _behind(index: Index, wanted: Wanted, cursor: Cursor | None) -> list[str]:
+def _behind(index: "Index", wanted: Wanted, cursor: Cursor | None) -> list[str]:
     """Return the ids accepted after the cursor's task, wherever that is now."""
     ids = _candidates(index, wanted)
     if cursor is None:

@@ -11,7 +11,8 @@ from daemon.web.concerns import concerns_of
 from daemon.web.decoding import Nothing
 from daemon.web.documents import Alive
 from daemon.web.endpoint import Call, respond
-from daemon.web.summary import Report, batch_reports, report
+from daemon.web.status_documents import Report
+from daemon.web.summary import batch_reports, report
 from daemon.web.views import readiness
 from ledger.slices import in_slices
 

@@ -39,7 +39,7 @@ from daemon.web.batch_documents import (
 from daemon.web.decoding import Nothing
 from daemon.web.documents import Alive, JobDone, Readiness, ServerDone, ServersDocument, SessionDone
 from daemon.web.endpoint import Endpoint, get, post
-from daemon.web.summary import Report
+from daemon.web.status_documents import Report
 from daemon.web.table_documents import ReconciliationDone, TablesDocument
 from daemon.web.task_documents import (
     HistoryDocument,

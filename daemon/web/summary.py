@@ -4,43 +4,18 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
-import msgspec
-
 from config.settings import Settings, runtime_limit_minutes
 from daemon.concern import Concern
 from daemon.settle.server_memory import SECTION, memory_of
 from daemon.web.batch_documents import BatchDocument
-from daemon.web.standing import batch_document
-from daemon.web.table_documents import TableDocument, table_documents
+from daemon.web.standing import batch_document, table_documents
+from daemon.web.status_documents import Report, ServerReport
 from daemon.web.warning import WarningDocument
 from daemon.words import Words
 from ledger.index import Index
 from ledger.status import IN_FLIGHT_STAGES, Stage
 from ledger.task import Task
 from ledger.timestamps import from_timestamp
-
-
-class ServerReport(msgspec.Struct, frozen=True, kw_only=True):
-    """A server as far as settings and ledger know it; nobody was asked."""
-
-    name: str
-    url: str | None  # None: the ledger knows it, the settings no longer do
-    drained: bool
-    reachable: bool | None  # when the daemon last asked; None: it never did
-    version: str | None
-    in_flight: int
-
-
-class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer of `status`."""
-
-    servers: list[ServerReport]
-    batches: list[BatchDocument]
-    in_flight: list[Task]
-    tables: list[TableDocument]
-    stuck: int
-    damage: list[str]
-    warnings: list[WarningDocument] = []
 
 
 def report(

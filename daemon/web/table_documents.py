@@ -1,16 +1,10 @@
-"""How tables stand, the same by command and by HTTP; loads no more than a command can afford."""
+"""What is answered of tables."""
 
 from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from config.settings import Settings
-from daemon.tables.standing import Hindrance, RefusedRow, standing_of
 from daemon.words import Words
-from ledger.entry import CLAIMS
-from ledger.index import Index
-from ledger.status import OPEN_STAGES
-from ledger.task import Json
 
 
 class HindranceDocument(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,32 +75,6 @@ class ReconciliationDone(msgspec.Struct, frozen=True, kw_only=True):
     tables: list[ReconciledDocument]
 
 
-def table_documents(index: Index, settings: Settings, words: Words) -> list[TableDocument]:
-    """Return how each table of the settings stands; nobody is asked."""
-    claims: Sequence[Json] = list(index.meta(CLAIMS).values())
-    documents = []
-    for table in settings.tables:
-        standing = standing_of(index, table.name)
-        own = words.about({**table.columns, **standing.headings})
-        stages = map(index.stage_of, index.unpublished(table.name))  # thousands: read no records
-        documents.append(
-            TableDocument(
-                name=table.name,
-                kind=table.kind,
-                place=str(table.path or table.url),
-                reading=_worded(standing.reading, own),
-                writing=_worded(standing.writing, own),
-                unpublished=sum(stage is not None and stage not in OPEN_STAGES for stage in stages),
-                being_taken=sum(_is_of(claim, table.name) for claim in claims),
-                refused=standing.refused,
-                refused_rows=[_told(row, own) for row in standing.refused_rows],
-                edited=list(standing.edited),
-                headings=standing.headings,
-            )
-        )
-    return documents
-
-
 def reconciled(found: list[ReconciledDocument], words: Words) -> ReconciliationDone:
     """Return the answer for what was found in all tables."""
     cells = sum(len(each.differences) for each in found)
@@ -117,18 +85,3 @@ def reconciled(found: list[ReconciledDocument], words: Words) -> ReconciliationD
         message=words("outbox.reconciled", cells=cells, tables=len(found) - len(failed)),
         tables=found,
     )
-
-
-def _told(row: RefusedRow, words: Words) -> RefusedRowDocument:
-    return RefusedRowDocument(row=row.place, code=row.trouble.code, message=row.trouble.text(words))
-
-
-def _worded(hindrance: Hindrance | None, words: Words) -> HindranceDocument | None:
-    if hindrance is None:
-        return None
-    trouble = hindrance.trouble
-    return HindranceDocument(code=trouble.code, message=trouble.text(words), since=hindrance.since)
-
-
-def _is_of(claim: Json, table: str) -> bool:
-    return isinstance(claim, dict) and claim.get("table") == table

@@ -5,13 +5,13 @@ from daemon.tables.errors import TableError
 from daemon.tables.handle import TableHandle
 from daemon.web.decoding import Nothing
 from daemon.web.endpoint import Call
+from daemon.web.standing import table_documents
 from daemon.web.table_documents import (
     DifferenceDocument,
     ReconciledDocument,
     ReconciliationDone,
     TablesDocument,
     reconciled,
-    table_documents,
 )
 
 

@@ -10,25 +10,25 @@ from collections import defaultdict
 from functools import cache
 from typing import NamedTuple
 
-from daemon.words.catalogue import CATALOGUE
+from daemon.words.catalogue import CATALOGUE, area_of
 from daemon.words.former import FORMER
 
-#: What the system says.
-SYSTEM = ("system.",)
+#: Areas of the catalogue. What the system says.
+SYSTEM = ("system",)
 #: Sentences that are written into records: those of ``reasons``, and why a task is stuck.
-RECORDS = ("reason.", "stuck.", *SYSTEM)
+RECORDS = ("reason", "stuck", *SYSTEM)
 #: What the ledger says of itself, and who holds it.
-LEDGER = ("ledger.", *SYSTEM)
+LEDGER = ("ledger", *SYSTEM)
 #: Why something cannot be stored: our disk or the ledger does not take it.
 OBSTACLES = (*RECORDS, *LEDGER)
 #: Why a text is no JSON.
-JSON = ("json.",)
+JSON = ("json",)
 #: Why something was not taken, as a report in the inbox says it in the language of reports.
-REPORTS = ("intake.", *JSON, *SYSTEM)
+REPORTS = ("intake", *JSON, *SYSTEM)
 #: What click says of a call.
-USAGE = ("usage.",)
+USAGE = ("usage",)
 #: What a field may hold.
-FIELDS = ("field.",)
+FIELDS = ("field",)
 #: Stands for what only the other language tells, such as a library's own words.
 _UNTOLD = "…"
 #: Longer texts are told as they are: somebody else's, and not worth looking through.
@@ -86,10 +86,10 @@ def _untold() -> str:
 
 def written(language: str, among: tuple[str, ...]) -> list[tuple[str, str]]:
     """Return the sentences that may have been written in a language, each with its key."""
-    sentences = CATALOGUE[language]
-    found = [(key, sentences[key]) for key in sentences if key.startswith(among)]
+    found = [*CATALOGUE[language].among(among)]
     if language == "en":
-        found += [(key, text) for key in FORMER if key.startswith(among) for text in FORMER[key]]
+        former = [key for key in FORMER if area_of(key) in among]
+        found += [(key, text) for key in former for text in FORMER[key]]
     return found
 
 

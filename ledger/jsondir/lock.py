@@ -1,8 +1,4 @@
-"""The lock that one writing process holds for its life, and who that is.
-
-The lock file itself says nothing: filelock empties it even when it fails to get the lock. So the
-holder writes itself into ``ledger.holder.json``; one left by a dead process is not believed.
-"""
+"""The lock that one writing process holds for its life; who that is, ``holder`` tells."""
 
 import contextlib
 import fcntl
@@ -16,22 +12,9 @@ import msgspec
 
 from ledger.errors import LedgerLocked
 from ledger.jsondir.files import Disk
+from ledger.jsondir.holder import HOLDER, Holder, process_start, read_holder
 
 LOCK = "ledger.lock"
-HOLDER = "ledger.holder.json"
-#: States of a process that has ended and whose parent has not taken note (a container's first
-#: process may never do so).
-_ENDED = "ZXx"
-
-
-class Holder(msgspec.Struct, frozen=True):
-    """The process that holds the lock."""
-
-    pid: int
-    host: str
-    since: str
-    process_start: str  # tells a reused pid from the holder's
-    folder: int = 0  # its inode: the note in a copy of the folder is about another one
 
 
 class FolderLock:
@@ -61,7 +44,7 @@ class FolderLock:
             self._lock.release()
             raise LedgerLocked(_name(self._holder_path))
         own = os.getpid()
-        holder = Holder(own, platform.node(), at, _process_start(own), folder.stat().st_ino)
+        holder = Holder(own, platform.node(), at, process_start(own), folder.stat().st_ino)
         try:
             self._disk.write_note(self._holder_path, msgspec.json.encode(holder))
         except OSError:
@@ -75,14 +58,6 @@ class FolderLock:
             with contextlib.suppress(OSError):  # a note left behind is not believed
                 self._disk.remove_if_there(self._holder_path)
             self._lock.release()
-
-
-def read_holder(folder: Path) -> Holder | None:
-    """Return the living holder as far as its own note tells, None when there is none."""
-    holder = _read(folder / HOLDER)
-    if holder is None or holder.host != platform.node():
-        return holder
-    return holder if _process_start(holder.pid) == holder.process_start else None
 
 
 def is_locked(folder: Path) -> bool:
@@ -103,17 +78,10 @@ def is_locked(folder: Path) -> bool:
     return False
 
 
-def _read(path: Path) -> Holder | None:
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=Holder)
-    except (FileNotFoundError, msgspec.MsgspecError):
-        return None
-
-
 def _is_still_held(folder: Path) -> bool:
     """Say whether a living process of this machine, not this one, has not let go of *folder*."""
     holder = read_holder(folder)
-    if holder is None or holder.host != platform.node() or holder.pid == os.getpid():
+    if holder is None or not holder.is_here or holder.pid == os.getpid():
         return False
     return holder.folder == folder.stat().st_ino
 
@@ -124,13 +92,3 @@ def _name(path: Path) -> str:
             return f"process {holder.pid} on {holder.host} (since {holder.since})"
         time.sleep(0.01)
     return "another process"
-
-
-def _process_start(pid: int) -> str:
-    """Return when the process began, in the kernel's ticks; "" when it has ended or is unknown."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
-    fields = stat.rpartition(")")[2].split()
-    return "" if fields[0] in _ENDED else fields[19]

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from daemon.actions.errors import ActionError
 from daemon.actions.performing import carry_out
-from daemon.actions.plan import ActionError, Plan
+from daemon.actions.plan import Plan
 from ledger.batch import Batch
 from ledger.ledger import Ledger
 from ledger.memory import MemoryBackend

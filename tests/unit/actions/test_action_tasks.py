@@ -5,8 +5,9 @@ import asyncio
 import pytest
 
 from daemon.actions import tasks
+from daemon.actions.errors import ActionError
 from daemon.actions.performing import perform
-from daemon.actions.plan import ActionError, Plan
+from daemon.actions.plan import Plan
 from ledger.batch import BatchStatus
 from ledger.errors import Conflict, UnknownRecord
 from ledger.statistics import statistics

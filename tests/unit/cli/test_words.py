@@ -4,6 +4,7 @@ import ast
 import re
 import string
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import msgspec
@@ -15,7 +16,7 @@ import daemon
 from config.sentences import SENTENCES
 from daemon.dispatch.row_report import TROUBLES
 from daemon.words import LANGUAGES, Words, language_of
-from daemon.words.catalogue import CATALOGUE
+from daemon.words.catalogue import CATALOGUE, SUBJECTS, area_of
 from daemon.words.former import FORMER
 from daemon.words.headings import SHOWN
 from daemon.words.retelling import FIELDS, JSON, LEDGER, RECORDS, REPORTS, in_language
@@ -112,6 +113,17 @@ def test_each_thing_has_one_name_in_chinese():
     assert found == {}
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_subject_names_the_areas_of_its_sentences(language):
+    written = {
+        path.stem: getattr(import_module(f"daemon.words.{path.stem}"), language.upper(), {})
+        for path in (DAEMON / "words").glob("*.py")
+        if not path.stem.startswith("__")
+    }
+    found = {subject: {area_of(key) for key in its} for subject, its in written.items() if its}
+    assert found == {subject: set(areas) for subject, areas in SUBJECTS.items()}
+
+
 def test_both_languages_have_a_heading_for_every_column():
     assert SHOWN["en"].keys() == SHOWN["zh"].keys()
     assert chinese_in("".join(SHOWN["en"].values())) == ""
@@ -121,9 +133,9 @@ def test_both_languages_have_a_heading_for_every_column():
 def test_a_sentence_that_was_written_in_one_language_is_told_in_the_other(language):
     other = "en" if language == "zh" else "zh"
     for among in (RECORDS, LEDGER, REPORTS, FIELDS):
-        ours = {key for key in CATALOGUE["en"] if key.startswith(among)}
+        ours = {key for key, _ in CATALOGUE["en"].among(among)}
         if language == "en":  # two readers have two sentences for one mistake
-            ours -= {key for key in ours if key.startswith(JSON)}
+            ours -= {key for key, _ in CATALOGUE["en"].among(JSON)}
         for key in ours:
             holes = placeholders(CATALOGUE[other][key])
             if placeholders(CATALOGUE[language][key]) == holes:

@@ -19,8 +19,8 @@ from ledger.jsondir import compactor
 from ledger.jsondir.check import verify
 from ledger.jsondir.export import as_document
 from ledger.jsondir.files import PIECE_BYTES, Disk
+from ledger.jsondir.holder import read_holder
 from ledger.jsondir.journal import encode
-from ledger.jsondir.lock import read_holder
 from ledger.jsondir.orders import Limits
 from ledger.jsondir.reader import find_task, history, read_state
 from ledger.jsondir.snapshot import read

@@ -1,0 +1,80 @@
+"""What the read commands answer from the files of the ledger, when no daemon can be asked."""
+
+from datetime import UTC, datetime
+
+from config.settings import Settings
+from daemon.cli.concerns import concerns_on_disk, full_disk_concerns, starting_concerns
+from daemon.web.batch_documents import BatchesDocument
+from daemon.web.documents import ServerDocument, ServersDocument
+from daemon.web.paging import Wanted, look_back, look_through
+from daemon.web.standing import table_documents
+from daemon.web.status_documents import Report
+from daemon.web.summary import batch_reports, report, server_reports
+from daemon.web.table_documents import TablesDocument
+from daemon.web.task_documents import TaskPage
+from daemon.words import Words
+from ledger.jsondir.reader import read_index
+from ledger.steps import at_once
+
+
+class LedgerFiles:
+    """Answers as the daemon does; each answer reads the ledger anew."""
+
+    def __init__(self, settings: Settings, words: Words) -> None:
+        self._settings = settings
+        self._path = settings.ledger.path
+        self._words = words
+
+    def status(self) -> Report:
+        """Return how all stands."""
+        settings, words = self._settings, self._words
+        index = read_index(self._path, thorough=True)
+        batches, now = [*batch_reports(index)], datetime.now(UTC)
+        lying = concerns_on_disk(settings, index.meta("drops"), now)
+        concerns = [*starting_concerns(settings), *full_disk_concerns(settings), *lying]
+        return report(index, batches, settings, now, words, concerns=concerns)
+
+    def batches(self) -> BatchesDocument:
+        """Return all batches."""
+        return BatchesDocument([*batch_reports(read_index(self._path))])
+
+    def page(self, wanted: Wanted, limit: int, cursor: str | None) -> TaskPage:
+        """Return up to *limit* of the wanted tasks behind *cursor*.
+
+        Raises Refusal for a bad cursor, UnknownRecord for a batch that is not there.
+        """
+        page = at_once(look_through(read_index(self._path), wanted, limit, cursor))
+        return TaskPage(page.tasks, page.next_cursor)
+
+    def newest(self, wanted: Wanted, limit: int) -> TaskPage:
+        """Return the newest *limit* of the wanted tasks; raises UnknownRecord likewise."""
+        page = at_once(look_back(read_index(self._path), wanted, limit))
+        return TaskPage(page.tasks, page.next_cursor)
+
+    def tables(self) -> TablesDocument:
+        """Return how the tables stand."""
+        index = read_index(self._path)
+        return TablesDocument(table_documents(index, self._settings, self._words))
+
+    def servers(self) -> ServersDocument:
+        """Return the servers as the last daemon left them."""
+        limits = {each.name: each.max_in_flight for each in self._settings.servers}
+        return ServersDocument(
+            [
+                ServerDocument(
+                    name=report.name,
+                    url=report.url,
+                    drained=report.drained,
+                    reachable=report.reachable,
+                    usable=bool(report.reachable) and report.url is not None,
+                    why_not=None,
+                    version=report.version,
+                    in_flight=report.in_flight,
+                    max_in_flight=limits.get(report.name, 0),
+                    queue_running=None,
+                    queue_pending=None,
+                    last_type=None,
+                )
+                for report in server_reports(read_index(self._path), self._settings)
+            ]
+        )

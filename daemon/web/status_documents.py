@@ -1,0 +1,31 @@
+"""What is answered of how all stands."""
+
+import msgspec
+
+from daemon.web.batch_documents import BatchDocument
+from daemon.web.table_documents import TableDocument
+from daemon.web.warning import WarningDocument
+from ledger.task import Task
+
+
+class ServerReport(msgspec.Struct, frozen=True, kw_only=True):
+    """A server as far as settings and ledger know it; nobody was asked."""
+
+    name: str
+    url: str | None  # None: the ledger knows it, the settings no longer do
+    drained: bool
+    reachable: bool | None  # when the daemon last asked; None: it never did
+    version: str | None
+    in_flight: int
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer of `status`."""
+
+    servers: list[ServerReport]
+    batches: list[BatchDocument]
+    in_flight: list[Task]
+    tables: list[TableDocument]
+    stuck: int
+    damage: list[str]
+    warnings: list[WarningDocument] = []
