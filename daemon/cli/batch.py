@@ -1,25 +1,29 @@
 """`batches` and `batch ID [pause|resume|stop|rerun|retry-failed]`."""
 
 from collections.abc import Sequence
+from urllib.parse import quote
 
 import click
+import msgspec
 
 from daemon.cli import answers, views
+from daemon.cli.asking import asked, asked_as_json, batches_known
 from daemon.cli.batch_names import batch_meant
 from daemon.cli.commands import help_words, json_option
 from daemon.cli.frame import words_of
 from daemon.cli.invocation import Invocation, pass_invocation
+from daemon.cli.refusal import Refusal
 from daemon.cli.verb import Verb
-from daemon.web.batch_documents import BatchDocument, BatchesDocument
-from daemon.web.standing import batch_document
-from daemon.web.summary import batch_reports
-from ledger.index import Index
-from ledger.jsondir.reader import read_index
-from ledger.statistics import GpuSeconds
-from ledger.status import Stage
-from ledger.task import Json
+from daemon.web.batch_documents import BatchDocument
+from ledger.task import Json, Task
 
 VERBS = ("pause", "resume", "stop", "rerun", "retry-failed")
+
+
+class Failed(msgspec.Struct, frozen=True):
+    """What of a batch's failed executions matters here: the tasks, in the order of failing."""
+
+    failed_executions: list[Task]
 
 
 def _changes(ctx: click.Context, param: click.Parameter, given: Sequence[str]) -> dict[str, Json]:
@@ -38,10 +42,10 @@ def _changes(ctx: click.Context, param: click.Parameter, given: Sequence[str]) -
 @pass_invocation
 def batches(invocation: Invocation) -> None:
     """List all batches with their counts."""
-    found = [*batch_reports(read_index(invocation.settings.ledger.path))]
     if invocation.as_json:
-        invocation.answer(BatchesDocument(found))
-    elif found:
+        path = "/api/batches"
+        invocation.answer(asked_as_json(invocation, path, lambda files: files.batches()))
+    elif found := batches_known(invocation):
         invocation.show(views.batches(found, invocation.words))
     else:
         invocation.say("batches.none", inbox=invocation.settings.inbox.path)
@@ -88,26 +92,41 @@ def batch(
         _show(invocation, given)
         return
     if verb == "rerun" and not yes:
-        index = read_index(invocation.settings.ledger.path)
-        _confirm_rerun(invocation, _report(index, given), stage)
+        _confirm_rerun(invocation, _report(invocation, given), stage)
     answers.tell(invocation, batch_verbs.do(invocation, given, verb, options))
 
 
 def _show(invocation: Invocation, given: str) -> None:
-    index = read_index(invocation.settings.ledger.path)
-    report = _report(index, given)
+    report = _report(invocation, given)
     if invocation.as_json:
         invocation.answer(report)
         return
-    failed = [task for task in index.tasks(report.batch_id) if task.stage is Stage.FAILED]
-    last = max(failed, key=lambda task: task.finished_at or "", default=None)
+    last = _last_failed(invocation, report.batch_id) if report.status == "failed" else None
     invocation.show(answers.batch(report, invocation.words, last_failed=last))
 
 
-def _report(index: Index, given: str) -> BatchDocument:
-    found = index.batch(batch_meant(index.batches(), given))
-    gpu_seconds = GpuSeconds.of(index.tasks(found.batch_id)).by_product()
-    return batch_document(index, found, gpu_seconds=gpu_seconds)
+def _report(invocation: Invocation, given: str) -> BatchDocument:
+    """Return the batch that *given* means; mostly it is an id, and no others need be known."""
+
+    def named(batch: str) -> BatchDocument:
+        return asked(invocation, _path(batch), BatchDocument, lambda files: files.batch(batch))
+
+    try:
+        return named(given)
+    except Refusal as error:
+        if error.code != "unknown_batch":
+            raise
+    return named(batch_meant(batches_known(invocation), given))
+
+
+def _last_failed(invocation: Invocation, batch_id: str) -> Task | None:
+    path = f"{_path(batch_id)}/failed-executions"
+    found = asked(invocation, path, Failed, lambda files: Failed(files.failed(batch_id)))
+    return next(reversed(found.failed_executions), None)
+
+
+def _path(batch_id: str) -> str:
+    return f"/api/batches/{quote(batch_id, safe='')}"
 
 
 def _confirm_rerun(invocation: Invocation, report: BatchDocument, stage: int | None) -> None:

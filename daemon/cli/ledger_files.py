@@ -3,18 +3,21 @@
 from datetime import UTC, datetime
 
 from config.settings import Settings
+from daemon.cli.batch_names import batch_meant
 from daemon.cli.concerns import concerns_on_disk, full_disk_concerns, starting_concerns
-from daemon.web.batch_documents import BatchesDocument
+from daemon.web.batch_documents import BatchDocument, BatchesDocument
 from daemon.web.documents import ServerDocument, ServersDocument
 from daemon.web.paging import Wanted, look_back, look_through
-from daemon.web.standing import table_documents
+from daemon.web.standing import batch_document, table_documents
 from daemon.web.status_documents import Report
 from daemon.web.summary import batch_reports, report, server_reports
 from daemon.web.table_documents import TablesDocument
 from daemon.web.task_documents import TaskPage
 from daemon.words import Words
 from ledger.jsondir.reader import read_index
+from ledger.statistics import GpuSeconds
 from ledger.steps import at_once
+from ledger.task import Task
 
 
 class LedgerFiles:
@@ -37,6 +40,17 @@ class LedgerFiles:
     def batches(self) -> BatchesDocument:
         """Return all batches."""
         return BatchesDocument([*batch_reports(read_index(self._path))])
+
+    def batch(self, given: str) -> BatchDocument:
+        """Return the batch that *given* means; raises UnknownRecord, ActionError for several."""
+        index = read_index(self._path)
+        found = index.batch(batch_meant(index.batches(), given))
+        gpu_seconds = GpuSeconds.of(index.tasks(found.batch_id)).by_product()
+        return batch_document(index, found, gpu_seconds=gpu_seconds)
+
+    def failed(self, batch_id: str) -> list[Task]:
+        """Return the tasks that failed and were not retried since, in the order of failing."""
+        return read_index(self._path).failed(batch_id)
 
     def page(self, wanted: Wanted, limit: int, cursor: str | None) -> TaskPage:
         """Return up to *limit* of the wanted tasks behind *cursor*.

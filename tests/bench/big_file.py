@@ -115,6 +115,7 @@ BENCHMARKS = (
         targets=(
             Target(figure="from drop to all rows, s", at_most=10),
             Target(figure="longest wait for /healthz, s", at_most=0.25),
+            Target(figure="status while it lasts, s", at_most=0.25),
         ),
     ),
 )

@@ -4,9 +4,11 @@ import asyncio
 import json
 import os
 import sys
+from asyncio.subprocess import PIPE
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
+from urllib.parse import quote
 
 import msgspec
 import pytest
@@ -144,9 +146,13 @@ async def test_reading_beside_a_daemon_shows_what_the_daemon_shows(
     assert (await cli(world, "servers")).document == (await door.get("/api/servers")).json
     tasks = (await cli(world, "tasks")).document
     assert tasks == (await door.get("/api/tasks")).json
-    mine = (await cli(world, "batches")).document
-    theirs = (await door.get("/api/batches")).json
-    assert mine == theirs
+    own = f"/api/batches/{quote(BATCH)}"
+    for words, path in (
+        (["batches"], "/api/batches"),
+        (["batch", BATCH], own),
+        (["batch", "春"], own),
+    ):
+        assert (await cli(world, *words)).document == (await door.get(path)).json
 
 
 @pytest.mark.usefixtures("door")
@@ -172,6 +178,40 @@ async def test_a_daemon_that_was_killed_leaves_no_door_and_the_command_takes_the
     answer = await cli(world, "batch", BATCH, "pause")
     assert (answer.code, answer.document["status"]) == (0, "paused")
     assert verify(world.ledger) == []
+
+
+#: Most of what a command once took to start, beside a daemon that needed none of it.
+SLOW_TO_IMPORT = {
+    *("asyncio", "aiohttp", "structlog", "PIL", "openpyxl", "watchdog", "filelock"),
+    *("http", "email", "ssl", "json", "logging", "hashlib", "shutil", "difflib", "dataclasses"),
+    *("orjson", "sortedcontainers", "isal", "ledger.index", "ledger.jsondir.reader"),
+    *("daemon.words.feishu", "daemon.words.intake", "daemon.words.web"),
+}
+THROUGH_THE_DOOR = [
+    *(["status"], ["status", "--json"], ["tasks"], ["tasks", "--failed", "--json"]),
+    *(["tasks", "--batch", "春季"], ["servers"], ["server", "gpu-0"], ["tables"]),
+    *(["batches"], ["batch", BATCH], ["batch", "春季", "--json"]),
+    *(["server", "gpu-0", "drain"], ["batch", BATCH, "pause"], ["batch", "春季", "pause"]),
+    *(["retry", task_id(2)], ["cancel", task_id(4)], ["stuck"], ["recover"]),
+]
+
+
+@pytest.mark.usefixtures("door")
+@pytest.mark.parametrize("words", THROUGH_THE_DOOR, ids=" ".join)
+async def test_a_command_beside_a_daemon_loads_only_what_it_needs_to_ask(
+    world: World, words: list[str]
+) -> None:
+    program = (
+        "import sys; from daemon.cli.main import exit_code\n"
+        f"assert exit_code(['--config', {str(world.config)!r}, *{words}]) == 0\n"
+        f"print(sorted({SLOW_TO_IMPORT} & sys.modules.keys()), file=sys.stderr)"
+    )
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", program), cwd=ROOT, stdout=PIPE, stderr=PIPE
+    )
+    said, loaded = await process.communicate()
+    assert loaded.decode() == "[]\n"
+    assert said
 
 
 CROWD = [

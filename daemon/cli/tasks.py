@@ -1,4 +1,4 @@
-"""`status` and `tasks`: a running daemon knows the answer, else the ledger is read."""
+"""`tasks`: a running daemon tells them a page at a time, else the ledger is read."""
 
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
@@ -13,7 +13,6 @@ from daemon.cli.invocation import Invocation, pass_invocation
 from daemon.cli.stages import stages_named
 from daemon.cli.verb import Verb
 from daemon.web.paging import Wanted
-from daemon.web.status_documents import Report
 from daemon.web.task_documents import TaskPage
 from ledger.status import Stage
 
@@ -22,19 +21,6 @@ if TYPE_CHECKING:
 
 #: Tasks on a page when nobody says how many.
 PAGE = 1000
-
-
-@click.command(help=help_words("help.status"))
-@json_option
-@pass_invocation
-def status(invocation: Invocation) -> None:
-    """Print servers, batches with counts and what is on the servers now."""
-    path, settings = "/api/status", invocation.settings
-    if invocation.as_json:
-        invocation.answer(asked_as_json(invocation, path, lambda files: files.status()))
-    else:
-        found = asked(invocation, path, Report, lambda files: files.status())
-        invocation.show(views.status(found, settings, invocation.words))
 
 
 @click.command(cls=Verb, help=help_words("help.tasks"))
