@@ -4,19 +4,18 @@
 tasks are answered from memory; a finished task that is asked for costs one read of a file.
 """
 
-from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
-from ledger.acceptance import Acceptance
 from ledger.batch import Batch
 from ledger.entry import ARCHIVED, Meta, Record
 from ledger.errors import UnknownRecord
 from ledger.families import Families
 from ledger.fingerprints import Fingerprints
 from ledger.open_tasks import OpenTasks
+from ledger.rolls import ONE, Rolls, told_apart
 from ledger.shelf import TaskKeys, decode_task
 from ledger.state import State, apply
-from ledger.status import OPEN_STAGES, Stage
+from ledger.status import IN_PROCESS_STAGES, OPEN_STAGES, Stage
 from ledger.stored import StoredTasks
 from ledger.task import Json, Task
 
@@ -26,16 +25,14 @@ class Index:
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self._acceptance = Acceptance(state.tasks)
-        self._open = OpenTasks(state.tasks)
-        self._families = Families(state.tasks)
-        self._counts: defaultdict[str, Counter[Stage]] = defaultdict(Counter)
-        self._total: Counter[Stage] = Counter()
+        self._rolls = Rolls(state.tasks)
+        self._open = OpenTasks(state.tasks, self._rolls)
+        self._families = Families(state.tasks, self._rolls)
+        self._total = 0  # packed; see ``rolls``
         self._unpublished: dict[str, dict[str, None]] = {}  # by table
         self._fingerprints = Fingerprints()
         for task_id in state.tasks:
-            task = state.tasks.open_task(task_id)
-            self.enter(task or state.tasks.keys_of(task_id))
+            self.enter(state.tasks.in_process(task_id) or state.tasks.keys_of(task_id))
 
     # -- changing --------------------------------------------------------------------------------
 
@@ -52,16 +49,16 @@ class Index:
             if record.metadata.table_row is not None:
                 self._note_outbox(record)
             return
-        stage = self._leave(record.task_id)
+        before = self.stage_of(record.task_id)
         apply(self._state, record, encoded)
-        self._enter(record, stage)
+        self._enter(record, before)
 
     def apply_encoded(self, keys: TaskKeys, encoded: bytes) -> None:
         """Take in one durable task given as JSON, whose *keys* are these; as ``apply``."""
-        if keys.stage in OPEN_STAGES:
+        if keys.stage in IN_PROCESS_STAGES:
             self.apply(decode_task(encoded), encoded)
             return
-        before = self._leave(keys.task_id)
+        before = self.stage_of(keys.task_id)
         self._state.tasks.put_encoded(keys.task_id, encoded)
         self._enter(keys, before)
 
@@ -80,40 +77,28 @@ class Index:
 
     def _enter(self, task: Task | TaskKeys, before: Stage | None) -> None:
         if before is None:
-            self._acceptance.accept(task.batch_id, task.task_id)
+            self._rolls.accept(task.batch_id, task.task_id)
             self._families.join(task)
             if fingerprint := task.fingerprint:
                 self._fingerprints.add(fingerprint)
-            self._count(task.batch_id, task.stage, 1)
+            self._count(task, ONE[task.stage])
         elif task.stage is not before:
             self._families.change(task, before)
-            self._count(task.batch_id, before, -1)
-            self._count(task.batch_id, task.stage, 1)
+            self._count(task, ONE[task.stage] - ONE[before])
         self._note_outbox(task)
-        if isinstance(task, Task) and task.stage in OPEN_STAGES:
-            self._open.enter(task)
+        if task.stage in OPEN_STAGES:
+            self._open.place(task)
         else:
-            self._open.forget(task.task_id)
-
-    def _leave(self, task_id: str) -> Stage | None:
-        """Take the task out of all that its next version may stand elsewhere in."""
-        before = self._state.tasks.open_task(task_id)
-        if before is None:
-            return self.stage_of(task_id)
-        self._open.leave(before)
-        return before.stage
+            self._open.remove(task)
 
     def _forget(self, task_id: str) -> None:
         if task_id not in self._state.tasks:
             return
         keys = self._state.tasks.keys_of(task_id)
-        self._leave(task_id)
-        self._count(keys.batch_id, keys.stage, -1)
+        self._open.remove(keys)
+        self._count(keys, -ONE[keys.stage])
         self._families.part(keys)
-        self._open.forget(task_id)
-        self._acceptance.forget(keys.batch_id, task_id)
-        if keys.batch_id not in self._acceptance:
-            del self._counts[keys.batch_id]
+        if not self._rolls.forget(keys.batch_id, task_id):
             self._families.forget_batch(keys.batch_id)
 
     def _note_outbox(self, task: Task | TaskKeys) -> None:
@@ -124,9 +109,9 @@ class Index:
         else:
             self._unpublished.setdefault(row.table, {})[task.task_id] = None
 
-    def _count(self, batch_id: str, stage: Stage, step: int) -> None:
-        self._counts[batch_id][stage] += step
-        self._total[stage] += step
+    def _count(self, task: Task | TaskKeys, step: int) -> None:
+        self._rolls.tally(task).tasks += step
+        self._total += step
 
     # -- asking ----------------------------------------------------------------------------------
 
@@ -146,6 +131,8 @@ class Index:
 
     def stage_of(self, task_id: str) -> Stage | None:
         """Return where the task stands, None when it is not in the state; reads no record."""
+        if (stage := self._open.stage_of(task_id)) is not None:
+            return stage
         return self._state.tasks.stage_of(task_id) if task_id in self._state.tasks else None
 
     def task(self, task_id: str) -> Task:
@@ -179,11 +166,15 @@ class Index:
 
     def task_ids(self, batch_id: str | None = None) -> list[str]:
         """Return the ids of all tasks (of one batch) in the order of their acceptance."""
-        return list(self._state.tasks) if batch_id is None else self._acceptance.of(batch_id)
+        return list(self._state.tasks) if batch_id is None else self._rolls.ids(batch_id)
 
     def in_stage(self, *stages: Stage, server: str | None = None) -> list[Task]:
         """Return the tasks in these open stages (on one server), oldest first."""
         return self._open.in_stage(*stages, server=server)
+
+    def ids_in_stage(self, *stages: Stage) -> list[str]:
+        """Return the ids of the tasks in these open stages, oldest first; reads no record."""
+        return self._open.ids_in_stage(*stages)
 
     def each_in_stage(self, *stages: Stage) -> Iterator[Task]:
         """Yield the tasks in these open stages, oldest first, each as it stands at its turn.
@@ -205,18 +196,19 @@ class Index:
 
     def open_of_family(self, family: tuple[str, str]) -> str | None:
         """Return the id of the family's open task, or None."""
-        return self._families.open_task(family)
+        newest = self._families.newest(family)
+        return newest if newest is not None and newest in self._open else None
 
     def newest_of_family(self, row_id: str, workflow_type: str) -> Task | None:
         """Return the family's newest task, open or finished, or None."""
-        members = self._families.members((row_id, workflow_type))
-        return self.task(members[-1]) if members else None
+        newest = self._families.newest((row_id, workflow_type))
+        return None if newest is None else self.task(newest)
 
     def newest_done_of_family(self, row_id: str, workflow_type: str) -> Task | None:
         """Return the family's newest task in stage done, or None."""
         for task_id in reversed(self._families.members((row_id, workflow_type))):
-            if (task := self.task(task_id)).stage is Stage.DONE:
-                return task
+            if self.stage_of(task_id) is Stage.DONE:
+                return self.task(task_id)
         return None
 
     def family(self, row_id: str, workflow_type: str) -> list[Task]:
@@ -229,27 +221,26 @@ class Index:
 
     def counts(self, batch_id: str | None = None) -> dict[Stage, int]:
         """Return how many tasks stand in each stage (of one batch); never by counting."""
-        counts = self._total if batch_id is None else self._counts.get(batch_id, Counter())
-        return {stage: counts[stage] for stage in Stage}
+        return told_apart(self._total) if batch_id is None else self._rolls.counts(batch_id)
 
     def family_counts(self, batch_id: str | None = None) -> dict[str, dict[Stage, int]]:
         """Return, per workflow type, how many families (of one batch) stand in each stage.
 
         A family stands where its newest task stands.
         """
-        return self._families.counts(batch_id)
+        return self._families.totals() if batch_id is None else self._rolls.family_counts(batch_id)
 
     def stage_counts(self, batch_id: str) -> dict[int, dict[Stage, int]]:
         """Return, for stage 1 and 2 of the rows, how many families stand in each stage."""
-        return self._families.stage_counts(batch_id)
+        return self._rolls.stage_counts(batch_id)
 
     def blocked_counts(self, batch_id: str) -> dict[int, int]:
         """Return, for stage 1 and 2 of the rows, how many waiting tasks are blocked."""
-        return self._open.blocked.by_row_stage(batch_id)
+        return self._rolls.blocked_by_row_stage(batch_id)
 
     def blocked_types(self, batch_id: str) -> dict[str, int]:
         """Return, per workflow type, how many waiting tasks of the batch are blocked."""
-        return self._open.blocked.by_type(batch_id)
+        return self._rolls.blocked_by_type(batch_id)
 
     def failed(self, batch_id: str) -> list[Task]:
         """Return the tasks that failed and are their family's newest, in the order of failing."""

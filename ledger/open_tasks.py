@@ -1,73 +1,142 @@
-"""Open tasks: by stage, by server, and the waiting ones in the order they are to run."""
+"""Open tasks: by stage, by server, and the waiting ones in the order they are to run.
 
+Nothing is asked of a version that was: what must be known to let it go lies here.
+"""
+
+import sys
 from collections.abc import Iterator
+from typing import Protocol, TypeAlias
 
-from ledger.blocked import Blocked
+import msgspec
+
+from ledger.rolls import Rolls
 from ledger.shelf import Shelf
-from ledger.status import OPEN_STAGES, Stage
+from ledger.status import IN_PROCESS_STAGES, OPEN_STAGES, Stage
 from ledger.task import Task
-from ledger.waiting import Waiting
+from ledger.waiting import Wait, Waiting
+
+
+class Opened(Protocol):
+    """What an open task must tell of itself."""
+
+    @property
+    def task_id(self) -> str: ...  # noqa: D102 - as in Task
+    @property
+    def batch_id(self) -> str: ...  # noqa: D102 - as in Task
+    @property
+    def workflow_type(self) -> str: ...  # noqa: D102 - as in Task
+    @property
+    def row_stage(self) -> int: ...  # noqa: D102 - as in Task
+    @property
+    def stage(self) -> Stage: ...  # noqa: D102 - as in Task
+    @property
+    def priority(self) -> int: ...  # noqa: D102 - as in Task
+    @property
+    def blocked_by(self) -> str | None: ...  # noqa: D102 - as in Task
+    @property
+    def server(self) -> str | None: ...  # noqa: D102 - as in Task
+
+
+class _InProcess(msgspec.Struct, frozen=True, gc=False):
+    order: int
+    stage: Stage
+    server: str | None
+
+
+_Standing: TypeAlias = Wait | _InProcess
 
 
 class OpenTasks:
     """Where each open task may be looked for; the shelf has its newest version."""
 
-    def __init__(self, tasks: Shelf) -> None:
+    def __init__(self, tasks: Shelf, rolls: Rolls) -> None:
         self._tasks = tasks
-        self._order: dict[str, int] = {}  # in which they came
+        self._rolls = rolls
+        self._standings: dict[str, _Standing] = {}  # in the order in which they came
         self._came = 0
-        self._by_stage: dict[Stage, dict[str, None]] = {stage: {} for stage in OPEN_STAGES}
+        self._by_stage: dict[Stage, dict[str, None]] = {stage: {} for stage in IN_PROCESS_STAGES}
         self._by_server: dict[tuple[Stage, str], dict[str, None]] = {}
         self._waiting = Waiting()
-        self.blocked = Blocked()
 
-    def enter(self, task: Task) -> None:
-        """Take in a task, or the next version of one that has left for it."""
-        task_id = task.task_id
-        if task_id not in self._order:
+    def __contains__(self, task_id: str) -> bool:
+        return task_id in self._standings
+
+    def stage_of(self, task_id: str) -> Stage | None:
+        """Return the stage of an open task, None for any other."""
+        standing = self._standings.get(task_id)
+        if standing is None:
+            return None
+        return standing.stage if isinstance(standing, _InProcess) else Stage.WAITING
+
+    def place(self, task: Opened) -> None:
+        """Take in a task, or its next version in place of the one before."""
+        task_id, stage = task.task_id, task.stage
+        before = self._standings.get(task_id)
+        if before is None:
             self._came += 1
-            self._order[task_id] = self._came
-        self._by_stage[task.stage][task_id] = None
+            order = self._came
+        else:
+            order = before.order
+            self._leave(task, before)
+        if stage is Stage.WAITING:
+            self._standings[task_id] = self._wait(task, order)
+            return
+        self._standings[task_id] = _InProcess(order, stage, task.server)
+        self._by_stage[stage][task_id] = None
         if task.server is not None:
-            self._by_server.setdefault((task.stage, task.server), {})[task_id] = None
-        self.blocked.enter(task)
-        if task.stage is Stage.WAITING:
-            self._waiting.add(task, self._order[task_id])
+            self._by_server.setdefault((stage, task.server), {})[task_id] = None
 
-    def leave(self, task: Task) -> None:
-        """Let go of this version of a task; its place in the order is kept for the next."""
-        del self._by_stage[task.stage][task.task_id]
-        if task.server is not None:
-            del self._by_server[task.stage, task.server][task.task_id]
-        self.blocked.leave(task)
-        if task.stage is Stage.WAITING:
-            self._waiting.remove(task, self._order[task.task_id])
+    def remove(self, task: Opened) -> None:
+        """Let go of a task, if it is here: it has ended, or goes with its row."""
+        if (before := self._standings.pop(task.task_id, None)) is not None:
+            self._leave(task, before)
 
-    def forget(self, task_id: str) -> None:
-        """Take note that a task that has left does not come again."""
-        self._order.pop(task_id, None)
+    def _wait(self, task: Opened, order: int) -> Wait:
+        is_blocked = task.blocked_by is not None
+        if is_blocked:
+            self._rolls.tally(task).blocked += 1
+        kind = sys.intern(task.workflow_type)
+        wait = Wait(kind, -task.priority, order, task.task_id, is_blocked)
+        self._waiting.add(task.batch_id, wait)
+        return wait
 
-    def in_stage(self, *stages: Stage, server: str | None = None) -> list[Task]:
-        """Return the tasks in these open stages (on one server), oldest first."""
+    def _leave(self, task: Opened, before: _Standing) -> None:
+        """Take *before*, where *task* or a version before it stands, out of its places."""
+        if isinstance(before, _InProcess):
+            del self._by_stage[before.stage][task.task_id]
+            if before.server is not None:
+                del self._by_server[before.stage, before.server][task.task_id]
+            return
+        self._waiting.remove(task.batch_id, before)
+        if before.is_blocked:
+            self._rolls.tally(task).blocked -= 1
+
+    def ids_in_stage(self, *stages: Stage, server: str | None = None) -> list[str]:
+        """Return the ids of the tasks in these open stages (on one server), oldest first."""
         found: list[str] = []
         for stage in stages:
             if stage not in OPEN_STAGES:
                 raise ValueError(f"in_stage is for open stages, not {stage}")
-            held = self._by_stage[stage]
             if server is not None:
-                held = self._by_server.get((stage, server), {})
-            found.extend(held)
-        return [self._tasks[task_id] for task_id in sorted(found, key=self._order.__getitem__)]
+                found.extend(self._by_server.get((stage, server), ()))
+            elif stage is Stage.WAITING:
+                found.extend(each for each, at in self._standings.items() if isinstance(at, Wait))
+            else:
+                found.extend(self._by_stage[stage])
+        return sorted(found, key=lambda task_id: self._standings[task_id].order)
+
+    def in_stage(self, *stages: Stage, server: str | None = None) -> list[Task]:
+        """Return the tasks themselves likewise."""
+        return [self._tasks[task_id] for task_id in self.ids_in_stage(*stages, server=server)]
 
     def each_in_stage(self, *stages: Stage) -> Iterator[Task]:
         """Yield the tasks in these stages, oldest first, also while some come and go.
 
         A look at each open task, whatever its stage: for those who want most of them.
         """
-        for task_id in list(self._order):  # in the order in which they came
-            task = self._tasks.open_task(task_id)
-            if task is not None and task.stage in stages:
-                yield task
+        for task_id in list(self._standings):
+            if self.stage_of(task_id) in stages:
+                yield self._tasks[task_id]
 
     def waiting(self, batch_id: str, workflow_type: str) -> Iterator[Task]:
         """Yield a batch's waiting tasks of a type in their order, also while some come and go."""

@@ -1,7 +1,7 @@
-"""Tasks by id: open ones as records, finished ones where the store keeps them.
+"""Tasks by id: those in process as records, all others where the store keeps them.
 
-A finished task costs a place in a file, not its bytes. One that ended since the store last wrote
-its state down lies here as JSON until then.
+A task that waits or has ended costs a place in a file, not its bytes. One that came to wait or
+ended since the store last wrote its state down lies here as JSON until then.
 """
 
 from collections.abc import Iterator, Mapping
@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from ledger.encoding import encode
-from ledger.status import OPEN_STAGES, Stage
+from ledger.status import IN_PROCESS_STAGES, Stage
 from ledger.stored import NoStoredTasks, StoredTasks
 from ledger.task import Dependency, Publish, Source, TableRow, Task
 
@@ -25,13 +25,16 @@ _NOTHING_TO_TELL = Publish()
 
 
 class TaskKeys(msgspec.Struct, frozen=True, gc=False):
-    """What the index needs of a finished task; decoding it costs a fraction of the whole."""
+    """What the index needs of a task that is not in process."""
 
     task_id: str
     row_id: str
     batch_id: str
     workflow_type: str
     stage: Stage
+    priority: int = 0
+    server: str | None = None
+    blocked_by: str | None = None
     depends_on: Dependency | None = None
     metadata: _Origin = _Origin()
     publish: Publish = _NOTHING_TO_TELL
@@ -73,22 +76,24 @@ def decode_keys(encoded: bytes) -> TaskKeys:
 class Shelf(Mapping[str, Task]):
     """A mapping task id → Task in the order of acceptance.
 
-    A finished task is decoded when asked for, after one read of a file at most; getting it raises
-    LedgerDamaged when its bytes there are no more what was written.
+    A task that waits or has ended is decoded when asked for, which takes two microseconds, after
+    one read of a file at most, which takes one. Getting it raises LedgerDamaged when its bytes
+    there are no more what was written.
     """
 
     def __init__(self, stored: StoredTasks | None = None) -> None:
         self._stored = NoStoredTasks() if stored is None else stored
         self._gone: set[str] = set()  # of the stored ones
-        self._here: dict[str, Task | bytes] = {}  # open, or newer than what is stored
+        self._here: dict[str, Task | bytes] = {}  # in process, or newer than what is stored
         self._new: dict[str, None] = {}  # accepted since the stored ones, in this order
 
     def put(self, task: Task, encoded: bytes) -> bool:
         """Hold *task*, *encoded* as JSON, in place of its version before; say whether it is new."""
-        return self._hold(task.task_id, task if task.stage in OPEN_STAGES else encoded)
+        held = task if task.stage in IN_PROCESS_STAGES else encoded
+        return self._hold(task.task_id, held)
 
     def go_on(self, task: Task) -> bool:
-        """Hold the next version of an open task that keeps its stage and server.
+        """Hold the next version of a task in process that keeps its stage and server.
 
         Returns False, with nothing changed, for any other task.
         """
@@ -101,11 +106,11 @@ class Shelf(Mapping[str, Task]):
         return True
 
     def put_encoded(self, task_id: str, encoded: bytes) -> None:
-        """Hold a finished task given as JSON."""
+        """Hold a task that is not in process given as JSON."""
         self._hold(task_id, encoded)
 
     def put_stored(self, task: Task) -> None:
-        """Hold an open task that is as it is stored: one that is loaded."""
+        """Hold a task in process that is as it is stored: one that is loaded."""
         self._here[task.task_id] = task
 
     def _hold(self, task_id: str, held: Task | bytes) -> bool:
@@ -124,7 +129,7 @@ class Shelf(Mapping[str, Task]):
             self._gone.add(task_id)
 
     def read_from(self, stored: StoredTasks, changed: Mapping[str, bytes | None]) -> None:
-        """Read finished tasks from *stored* from now on.
+        """Read tasks from *stored* from now on.
 
         *changed* is what changed between the stored ones before and these; all of it was put or
         removed here already. What changed after it stays here.
@@ -139,7 +144,7 @@ class Shelf(Mapping[str, Task]):
     def keys_of(self, task_id: str) -> TaskKeys:
         """Return the task's keys without decoding all of it; raises KeyError, LedgerDamaged."""
         held = self._held(task_id)
-        return _keys.decode(held) if isinstance(held, bytes) else _keys_of_open(held)
+        return _keys.decode(held) if isinstance(held, bytes) else _keys_of(held)
 
     def stage_of(self, task_id: str) -> Stage:
         """Return the stage the task stands in, without a read; raises KeyError."""
@@ -148,8 +153,8 @@ class Shelf(Mapping[str, Task]):
             return self._stored.stage_of(task_id)
         return _keys.decode(held).stage if isinstance(held, bytes) else held.stage
 
-    def open_task(self, task_id: str) -> Task | None:
-        """Return the task when it is open, None when it is finished or unknown."""
+    def in_process(self, task_id: str) -> Task | None:
+        """Return the task when it is in process, None otherwise; reads nothing."""
         held = self._here.get(task_id)
         return held if isinstance(held, Task) else None
 
@@ -186,13 +191,16 @@ class Shelf(Mapping[str, Task]):
         return (task_id in self._here) or (task_id in self._stored and task_id not in self._gone)
 
 
-def _keys_of_open(task: Task) -> TaskKeys:
+def _keys_of(task: Task) -> TaskKeys:
     return TaskKeys(
         task_id=task.task_id,
         row_id=task.row_id,
         batch_id=task.batch_id,
         workflow_type=task.workflow_type,
         stage=task.stage,
+        priority=task.priority,
+        server=task.server,
+        blocked_by=task.blocked_by,
         depends_on=task.depends_on,
         metadata=_Origin(source=task.metadata.source, table_row=task.metadata.table_row),
         publish=task.publish,

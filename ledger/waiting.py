@@ -1,45 +1,95 @@
 """Waiting tasks in the order they are to run: highest priority first, then as accepted."""
 
+import math
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator
+from typing import TypeAlias
 
+import msgspec
 from sortedcontainers import SortedList
 
-from ledger.task import Task
+#: So many of a batch lie in a plain list; a sorted one is quicker from here on, but costs a batch
+#: of a few rows more than they do.
+_FEW = 512
+
+
+class Wait(msgspec.Struct, frozen=True, order=True, gc=False):
+    """A waiting task's place in the line of its batch."""
+
+    workflow_type: str
+    urgency: float  # its priority, negated
+    order: int  # in which it was accepted
+    task_id: str
+    is_blocked: bool
+
+
+#: Those of one batch.
+_Line: TypeAlias = list[Wait] | SortedList
 
 
 class Waiting:
-    """Ids of waiting tasks, by batch and workflow type; each has its place in the acceptance."""
+    """Who waits, by batch and workflow type."""
 
     def __init__(self) -> None:
-        self._types: dict[str, dict[str, SortedList]] = {}
+        self._lines: dict[str, Wait | _Line] = {}  # mostly one: no list
 
-    def add(self, task: Task, order: int) -> None:
-        """Take in a task that was accepted as the *order*-th."""
-        types = self._types.setdefault(task.batch_id, {})
-        if task.workflow_type not in types:
-            types[task.workflow_type] = SortedList()
-        types[task.workflow_type].add((-task.priority, order, task.task_id))
+    def add(self, batch_id: str, wait: Wait) -> None:
+        """Take in a task of the batch."""
+        held = self._lines.get(batch_id)
+        if held is None:
+            self._lines[batch_id] = wait
+        elif isinstance(held, Wait):
+            self._lines[batch_id] = sorted((held, wait))
+        elif isinstance(held, SortedList):
+            held.add(wait)
+        elif len(held) < _FEW:
+            insort(held, wait)
+        else:
+            self._lines[batch_id] = SortedList((*held, wait))
 
-    def remove(self, task: Task, order: int) -> None:
+    def remove(self, batch_id: str, wait: Wait) -> None:
         """Let go of a task, given as it was added."""
-        types = self._types[task.batch_id]
-        waiting = types[task.workflow_type]
-        waiting.remove((-task.priority, order, task.task_id))
-        if not waiting:
-            del types[task.workflow_type]
-        if not types:
-            del self._types[task.batch_id]
+        held = self._lines[batch_id]
+        if isinstance(held, Wait):
+            del self._lines[batch_id]
+            return
+        if isinstance(held, SortedList):
+            held.remove(wait)
+        else:
+            del held[bisect_left(held, wait)]
+        if not held:
+            del self._lines[batch_id]
 
     def ids(self, batch_id: str, workflow_type: str) -> Iterator[str]:
         """Yield a batch's tasks of a type in their order, also while some come and go."""
-        last: tuple[int | float, int, str] = (float("-inf"), 0, "")
-        while True:
-            waiting = self._types.get(batch_id, {}).get(workflow_type)
-            if waiting is None or (place := waiting.bisect_right(last)) >= len(waiting):
+        last = _before_all(workflow_type)
+        while (wait := self._behind(batch_id, last)) is not None:
+            if wait.workflow_type != workflow_type:
                 return
-            last = waiting[place]
-            yield last[2]
+            last = wait
+            yield wait.task_id
 
     def types(self, batch_id: str) -> list[str]:
         """Return the workflow types that have waiting tasks in the batch."""
-        return list(self._types.get(batch_id, {}))
+        types: list[str] = []
+        last = _before_all("")
+        while (wait := self._behind(batch_id, last)) is not None:
+            types.append(wait.workflow_type)
+            last = _behind_all(wait.workflow_type)
+        return types
+
+    def _behind(self, batch_id: str, last: Wait) -> Wait | None:
+        """Return what comes next behind *last*, which may have left."""
+        held = self._lines.get(batch_id, ())
+        if isinstance(held, Wait):
+            return held if held > last else None
+        place = held.bisect_right(last) if isinstance(held, SortedList) else bisect_right(held, last)
+        return held[place] if place < len(held) else None
+
+
+def _before_all(workflow_type: str) -> Wait:
+    return Wait(workflow_type, -math.inf, 0, "", is_blocked=False)
+
+
+def _behind_all(workflow_type: str) -> Wait:
+    return Wait(workflow_type, math.inf, 0, "", is_blocked=False)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from daemon.web.refusal import Refusal
-from ledger.status import OPEN_STAGES, Stage
+from ledger.status import IN_PROCESS_STAGES, OPEN_STAGES, Stage
 from ledger.task import Task
 
 if TYPE_CHECKING:  # slow to import, and a command that asks the daemon needs none
@@ -89,12 +89,14 @@ def look_back(index: "Index", wanted: Wanted, limit: int) -> Generator[None, Non
 
 def _candidates(index: "Index", wanted: Wanted) -> list[str]:
     """Return the ids to look at, in order; open tasks are found without touching the others."""
-    if set(wanted.stages) <= OPEN_STAGES:
+    if set(wanted.stages) <= IN_PROCESS_STAGES:
         return [
             task.task_id
             for task in index.in_stage(*wanted.stages)
             if wanted.batch_id in (None, task.batch_id)
         ]
+    if wanted.batch_id is None and set(wanted.stages) <= OPEN_STAGES:
+        return index.ids_in_stage(*wanted.stages)
     return index.task_ids(wanted.batch_id)
 
 

@@ -20,7 +20,7 @@ from ledger.jsondir.replay import Replay
 from ledger.jsondir.resuming import missing_history
 from ledger.jsondir.scan import scan
 from ledger.state import State
-from ledger.status import STATUS_OF, Stage
+from ledger.status import OPEN_STAGES, STATUS_OF, Stage
 from ledger.task import OutputFile, Task
 
 _BLOCK_BYTES = 1024 * 1024
@@ -140,8 +140,8 @@ def _sha256(path: Path) -> str:
 def _family_problems(state: State) -> Iterator[str]:
     open_: dict[tuple[str, str], str] = {}
     for task_id in state.tasks:
-        task = state.tasks.open_task(task_id)
-        if task is None:
+        if state.tasks.stage_of(task_id) not in OPEN_STAGES:
             continue
-        if (other := open_.setdefault(task.family, task_id)) != task_id:
+        family = state.tasks.keys_of(task_id).family
+        if (other := open_.setdefault(family, task_id)) != task_id:
             yield f"tasks {other} and {task_id} of one row and type are both open"

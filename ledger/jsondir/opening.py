@@ -12,13 +12,13 @@ from ledger.jsondir.places import Places, place_of
 from ledger.jsondir.snapshot_file import SnapshotFile, UnknownLayout
 from ledger.shelf import Shelf, decode_keys, decode_task
 from ledger.state import State, empty_sections
-from ledger.status import OPEN_STAGES
+from ledger.status import IN_PROCESS_STAGES
 
 _batches = msgspec.json.Decoder(Batch)
 
 
 class Opened(msgspec.Struct, frozen=True):
-    """What a snapshot holds; finished tasks stay in its file."""
+    """What a snapshot holds; tasks that are not in process stay in its file."""
 
     state: State
     index: Index
@@ -47,7 +47,7 @@ def _opened(file: SnapshotFile) -> Opened:
     for offset, encoded in file.tasks():
         keys = decode_keys(encoded)
         places.places[keys.task_id] = place_of(keys.stage, encoded, offset)
-        if keys.stage in OPEN_STAGES:
+        if keys.stage in IN_PROCESS_STAGES:
             task = decode_task(encoded)
             state.tasks.put_stored(task)
             index.enter(task)

@@ -1,0 +1,155 @@
+"""What is known of a batch without a look at its tasks: their ids, and how many stand where.
+
+A batch may well have a single row, and there may be as many batches as rows. So all of it lies in
+two small records, which the garbage collector need not know: they never form a cycle.
+"""
+
+import sys
+from collections.abc import Container, Iterator, Mapping
+from typing import Protocol
+
+import msgspec
+
+from ledger.status import Stage
+
+#: Counts of all stages are one whole number, so many bits a stage. The one of waiting tasks stands
+#: lowest: as long as they all wait the number is a small one.
+_BITS = 32
+_MASK = (1 << _BITS) - 1
+#: What adds one to the count of a stage.
+ONE: Mapping[Stage, int] = {stage: 1 << _BITS * place for place, stage in enumerate(Stage)}
+
+
+def told_apart(packed: int) -> dict[Stage, int]:
+    """Return the counts that *packed* holds, by stage."""
+    return {stage: packed >> _BITS * place & _MASK for place, stage in enumerate(Stage)}
+
+
+class Kept(Protocol):
+    """What a task must tell of itself to be counted."""
+
+    @property
+    def batch_id(self) -> str: ...  # noqa: D102 - as in Task
+    @property
+    def workflow_type(self) -> str: ...  # noqa: D102 - as in Task
+    @property
+    def row_stage(self) -> int: ...  # noqa: D102 - as in Task
+
+
+class Tally(msgspec.Struct, gc=False):
+    """How a batch's tasks of one workflow type and stage of the row stand."""
+
+    workflow_type: str
+    row_stage: int
+    tasks: int = 0  # packed
+    families: int = 0  # packed; each counts where its newest task stands
+    blocked: int = 0  # of the waiting tasks
+
+
+class Roll(msgspec.Struct, gc=False):
+    """A batch: its tasks in the order of their acceptance, and their tallies."""
+
+    ids: str | list[str]  # of one task, or of many
+    archived: int = 0  # of the ids there
+    tallies: tuple[Tally, ...] = ()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((self.ids,) if isinstance(self.ids, str) else self.ids)
+
+    def __len__(self) -> int:
+        return 1 if isinstance(self.ids, str) else len(self.ids)
+
+    def accept(self, task_id: str) -> None:
+        """Take in a new task."""
+        if isinstance(self.ids, str):
+            self.ids = [self.ids, task_id]
+        else:
+            self.ids.append(task_id)
+
+    def tally(self, workflow_type: str, row_stage: int) -> Tally:
+        """Return the tally of such tasks."""
+        for tally in self.tallies:
+            if tally.row_stage == row_stage and tally.workflow_type == workflow_type:
+                return tally
+        tally = Tally(sys.intern(workflow_type), row_stage)
+        self.tallies = (*self.tallies, tally)
+        return tally
+
+
+class Rolls:
+    """The rolls of all batches that have tasks in the state."""
+
+    def __init__(self, present: Container[str]) -> None:
+        self._present = present
+        self._rolls: dict[str, Roll] = {}
+
+    def accept(self, batch_id: str, task_id: str) -> None:
+        """Take in a new task."""
+        if (roll := self._rolls.get(batch_id)) is None:
+            self._rolls[batch_id] = Roll(task_id)
+        else:
+            roll.accept(task_id)
+
+    def forget(self, batch_id: str, task_id: str) -> bool:
+        """Take note that a task will be present no more; say whether any of its batch still is.
+
+        Some archived ids stay until most of a batch's have gone; nothing of a batch without any.
+        """
+        roll = self._rolls[batch_id]
+        roll.archived += 1
+        if roll.archived * 2 <= len(roll):
+            return True
+        left = [each for each in self.ids(batch_id) if each != task_id]
+        if not left:
+            del self._rolls[batch_id]
+            return False
+        roll.ids, roll.archived = left, 0
+        return True
+
+    def ids(self, batch_id: str) -> list[str]:
+        """Return the ids of the batch's tasks that are present, oldest first."""
+        if (roll := self._rolls.get(batch_id)) is None:
+            return []
+        if not roll.archived:
+            return list(roll)
+        return [task_id for task_id in roll if task_id in self._present]
+
+    def tally(self, task: Kept) -> Tally:
+        """Return the tally that a task which was accepted counts in."""
+        return self._rolls[task.batch_id].tally(task.workflow_type, task.row_stage)
+
+    def tallies(self, batch_id: str) -> tuple[Tally, ...]:
+        """Return the tallies of a batch; none of one without tasks."""
+        return () if (roll := self._rolls.get(batch_id)) is None else roll.tallies
+
+    def counts(self, batch_id: str) -> dict[Stage, int]:
+        """Return how many of the batch's tasks stand in each stage."""
+        return told_apart(sum(tally.tasks for tally in self.tallies(batch_id)))
+
+    def family_counts(self, batch_id: str) -> dict[str, dict[Stage, int]]:
+        """Return, per workflow type, how many of the batch's families stand in each stage."""
+        types: dict[str, int] = {}
+        for tally in self.tallies(batch_id):
+            types[tally.workflow_type] = types.get(tally.workflow_type, 0) + tally.families
+        return {name: told_apart(packed) for name, packed in types.items()}
+
+    def stage_counts(self, batch_id: str) -> dict[int, dict[Stage, int]]:
+        """Return, for stage 1 and 2 of the rows, how many families stand in each stage."""
+        stages = {1: 0, 2: 0}
+        for tally in self.tallies(batch_id):
+            stages[tally.row_stage] += tally.families
+        return {row_stage: told_apart(packed) for row_stage, packed in stages.items()}
+
+    def blocked_by_type(self, batch_id: str) -> dict[str, int]:
+        """Return how many waiting tasks of each workflow type are blocked in the batch."""
+        types: dict[str, int] = {}
+        for tally in self.tallies(batch_id):
+            types[tally.workflow_type] = types.get(tally.workflow_type, 0) + tally.blocked
+        return types
+
+    def blocked_by_row_stage(self, batch_id: str) -> dict[int, int]:
+        """Return how many are blocked in the batch, for stage 1 and 2 of the rows."""
+        stages = {1: 0, 2: 0}
+        for tally in self.tallies(batch_id):
+            stages[tally.row_stage] += tally.blocked
+        return stages
