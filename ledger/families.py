@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from ledger.rolls import ONE, Rolls, told_apart
+from ledger.rolls import ONE, Tally, told_apart
 from ledger.shelf import Shelf
 from ledger.status import Stage
 
@@ -13,6 +13,8 @@ class Member(Protocol):
     @property
     def task_id(self) -> str: ...  # noqa: D102 - as in Task
     @property
+    def row_id(self) -> str: ...  # noqa: D102 - as in Task
+    @property
     def batch_id(self) -> str: ...  # noqa: D102 - as in Task
     @property
     def workflow_type(self) -> str: ...  # noqa: D102 - as in Task
@@ -20,23 +22,20 @@ class Member(Protocol):
     def stage(self) -> Stage: ...  # noqa: D102 - as in Task
     @property
     def family(self) -> tuple[str, str]: ...  # noqa: D102 - as in Task
-    @property
-    def row_stage(self) -> int: ...  # noqa: D102 - as in Task
 
 
 class Families:
     """Who belongs together, and how families stand by their newest task."""
 
-    def __init__(self, tasks: Shelf, rolls: Rolls) -> None:
+    def __init__(self, tasks: Shelf) -> None:
         self._tasks = tasks
-        self._rolls = rolls
         # By workflow type and row; mostly one: no tuple.
         self._members: dict[str, dict[str, str | tuple[str, ...]]] = {}
         self._totals: dict[str, int] = {}  # by workflow type, packed
         self._failed: dict[str, dict[tuple[str, str], None]] = {}  # by batch, by newest task
 
-    def join(self, task: Member) -> None:
-        """Take in a new task: it is its family's newest from now on."""
+    def join(self, task: Member, tally: Tally) -> None:
+        """Take in a new task, its family's newest from now on; *tally* counts its like."""
         row_id, workflow_type = task.family
         rows = self._members.setdefault(workflow_type, {})
         before = None
@@ -45,14 +44,15 @@ class Families:
             rows[row_id] = (*members, task.task_id)
         else:
             rows[row_id] = task.task_id
-        self._stands(task, before, task.stage)
+        self._stands(task, tally, before, task.stage)
 
-    def change(self, task: Member, before: Stage) -> None:
+    def change(self, task: Member, tally: Tally, before: Stage) -> None:
         """Take in a new version of a known task that stood in *before*."""
-        if self.newest(task.family) == task.task_id:
-            self._stands(task, before, task.stage)
+        held = self._members[task.workflow_type][task.row_id]
+        if task.task_id == (held if isinstance(held, str) else held[-1]):
+            self._stands(task, tally, before, task.stage)
 
-    def part(self, task: Member) -> None:
+    def part(self, task: Member, tally: Tally) -> None:
         """Forget a task that is archived; it and its family are still on the shelf."""
         row_id, workflow_type = task.family
         members = self.members(task.family)
@@ -62,7 +62,8 @@ class Families:
         else:
             self._members[workflow_type].pop(row_id, None)
         if members[-1] == task.task_id:
-            self._stands(task, task.stage, self._tasks.stage_of(left[-1]) if left else None)
+            now = self._tasks.stage_of(left[-1]) if left else None
+            self._stands(task, tally, task.stage, now)
 
     def forget_batch(self, batch_id: str) -> None:
         """Let go of what is kept of a batch all of whose tasks have parted."""
@@ -94,9 +95,11 @@ class Families:
         """Return the newest tasks of the families that failed, in the order of their failing."""
         return tuple(self.members(family)[-1] for family in self._failed.get(batch_id, ()))
 
-    def _stands(self, task: Member, before: Stage | None, after: Stage | None) -> None:
+    def _stands(
+        self, task: Member, tally: Tally, before: Stage | None, after: Stage | None
+    ) -> None:
         step = (ONE[after] if after else 0) - (ONE[before] if before else 0)
-        self._rolls.tally(task).families += step
+        tally.families += step
         self._totals[task.workflow_type] = self._totals.get(task.workflow_type, 0) + step
         if after is Stage.FAILED:
             self._failed.setdefault(task.batch_id, {})[task.family] = None

@@ -12,7 +12,7 @@ from ledger.errors import UnknownRecord
 from ledger.families import Families
 from ledger.fingerprints import Fingerprints
 from ledger.open_tasks import OpenTasks
-from ledger.rolls import ONE, Rolls, told_apart
+from ledger.rolls import ONE, Rolls, Tally, told_apart
 from ledger.shelf import TaskKeys, decode_task
 from ledger.state import State, apply
 from ledger.status import IN_PROCESS_STAGES, OPEN_STAGES, Stage
@@ -27,7 +27,7 @@ class Index:
         self._state = state
         self._rolls = Rolls(state.tasks)
         self._open = OpenTasks(state.tasks, self._rolls)
-        self._families = Families(state.tasks, self._rolls)
+        self._families = Families(state.tasks)
         self._total = 0  # packed; see ``rolls``
         self._unpublished: dict[str, dict[str, None]] = {}  # by table
         self._fingerprints = Fingerprints()
@@ -78,13 +78,15 @@ class Index:
     def _enter(self, task: Task | TaskKeys, before: Stage | None) -> None:
         if before is None:
             self._rolls.accept(task.batch_id, task.task_id)
-            self._families.join(task)
+            tally = self._rolls.tally(task)
+            self._families.join(task, tally)
             if fingerprint := task.fingerprint:
                 self._fingerprints.add(fingerprint)
-            self._count(task, ONE[task.stage])
+            self._count(tally, ONE[task.stage])
         elif task.stage is not before:
-            self._families.change(task, before)
-            self._count(task, ONE[task.stage] - ONE[before])
+            tally = self._rolls.tally(task)
+            self._families.change(task, tally, before)
+            self._count(tally, ONE[task.stage] - ONE[before])
         self._note_outbox(task)
         if task.stage in OPEN_STAGES:
             self._open.place(task)
@@ -96,8 +98,9 @@ class Index:
             return
         keys = self._state.tasks.keys_of(task_id)
         self._open.remove(keys)
-        self._count(keys, -ONE[keys.stage])
-        self._families.part(keys)
+        tally = self._rolls.tally(keys)
+        self._count(tally, -ONE[keys.stage])
+        self._families.part(keys, tally)
         if not self._rolls.forget(keys.batch_id, task_id):
             self._families.forget_batch(keys.batch_id)
 
@@ -109,8 +112,8 @@ class Index:
         else:
             self._unpublished.setdefault(row.table, {})[task.task_id] = None
 
-    def _count(self, task: Task | TaskKeys, step: int) -> None:
-        self._rolls.tally(task).tasks += step
+    def _count(self, tally: Tally, step: int) -> None:
+        tally.tasks += step
         self._total += step
 
     # -- asking ----------------------------------------------------------------------------------

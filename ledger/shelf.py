@@ -22,6 +22,8 @@ class _Origin(msgspec.Struct, frozen=True, gc=False):
 
 
 _NOTHING_TO_TELL = Publish()
+#: Who asks for a waiting task changes it next, which asks for it again. So many are kept decoded.
+_AT_HAND = 256
 
 
 class TaskKeys(msgspec.Struct, frozen=True, gc=False):
@@ -86,6 +88,7 @@ class Shelf(Mapping[str, Task]):
         self._gone: set[str] = set()  # of the stored ones
         self._here: dict[str, Task | bytes] = {}  # in process, or newer than what is stored
         self._new: dict[str, None] = {}  # accepted since the stored ones, in this order
+        self._at_hand: dict[str, Task] = {}  # some of the waiting ones that were asked for
 
     def put(self, task: Task, encoded: bytes) -> bool:
         """Hold *task*, *encoded* as JSON, in place of its version before; say whether it is new."""
@@ -118,11 +121,13 @@ class Shelf(Mapping[str, Task]):
         if new:
             self._new[task_id] = None
         self._here[task_id] = held
+        self._at_hand.pop(task_id, None)
         return new
 
     def remove(self, task_id: str) -> None:
         """Forget the task, if it is here."""
         self._here.pop(task_id, None)
+        self._at_hand.pop(task_id, None)
         if task_id in self._new:
             del self._new[task_id]
         elif task_id in self._stored:
@@ -174,7 +179,18 @@ class Shelf(Mapping[str, Task]):
     def find(self, task_id: str) -> Task | None:
         """Return the task, or None; raises LedgerDamaged."""
         held = self._here.get(task_id)
-        return held if isinstance(held, Task) else self.get(task_id)
+        if isinstance(held, Task):
+            return held
+        if (task := self._at_hand.get(task_id)) is None and task_id in self:
+            task = self[task_id]
+            if task.stage is Stage.WAITING:
+                self._keep_at_hand(task)
+        return task
+
+    def _keep_at_hand(self, task: Task) -> None:
+        if len(self._at_hand) >= _AT_HAND:
+            self._at_hand.clear()
+        self._at_hand[task.task_id] = task
 
     def __getitem__(self, task_id: str) -> Task:
         held = self._held(task_id)

@@ -83,7 +83,9 @@ class Waiting:
         held = self._lines.get(batch_id, ())
         if isinstance(held, Wait):
             return held if held > last else None
-        place = held.bisect_right(last) if isinstance(held, SortedList) else bisect_right(held, last)
+        place = (
+            held.bisect_right(last) if isinstance(held, SortedList) else bisect_right(held, last)
+        )
         return held[place] if place < len(held) else None
 
 

@@ -41,7 +41,7 @@ def open_snapshot(path: Path) -> Opened:
 
 
 def _opened(file: SnapshotFile) -> Opened:
-    places = Places(file.descriptor(), {}, file.last_seq, 0)
+    places = Places(file.path.parent, file.descriptor(), {}, file.last_seq, 0)
     state = State(tasks=Shelf(places), last_seq=file.last_seq)
     index = Index(state)
     for offset, encoded in file.tasks():

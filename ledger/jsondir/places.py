@@ -1,4 +1,4 @@
-"""Where each task lies in a snapshot's file: what a finished one costs in memory."""
+"""Where each task lies in a snapshot's file: what one that is not in process costs in memory."""
 
 import os
 from collections.abc import Iterator
@@ -8,6 +8,7 @@ from typing import Self
 from isal.isal_zlib import crc32
 
 from ledger.errors import LedgerDamaged
+from ledger.jsondir.journals import record_in_journals
 from ledger.status import Stage
 from ledger.stored import StoredTasks
 
@@ -43,10 +44,14 @@ class Places(StoredTasks):
     """The tasks of one snapshot, read from its file by their places.
 
     The file stays open, so it may lose its name to a newer one. Each task read is held against
-    its checksum: whoever writes over the file does not get wrong records believed.
+    its checksum: whoever writes over the file does not get wrong records believed. Nor does he
+    keep rows from running: what was written there the journals hold as well, which takes longer.
     """
 
-    def __init__(self, fd: int, places: dict[str, int], last_seq: int, crc: int) -> None:
+    def __init__(
+        self, folder: Path, fd: int, places: dict[str, int], last_seq: int, crc: int
+    ) -> None:
+        self._folder = folder  # of the journals
         self._fd = fd  # ours from now on
         self.places = places  # in the order of the file
         self.last_seq = last_seq
@@ -55,17 +60,21 @@ class Places(StoredTasks):
     @classmethod
     def of(cls, path: Path, places: dict[str, int], last_seq: int, crc: int) -> Self:
         """Return the places in the file *path*."""
-        return cls(os.open(path, os.O_RDONLY | os.O_CLOEXEC), places, last_seq, crc)
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        return cls(path.parent, fd, places, last_seq, crc)
 
     def __del__(self) -> None:
         os.close(self._fd)
 
     def __getitem__(self, task_id: str) -> bytes:
         place = self.places[task_id]
-        encoded = os.pread(self._fd, place >> _LENGTH_AT & _32_BITS, place >> _OFFSET_AT)
-        if crc32(encoded) != place >> _CRC_AT & _32_BITS:
-            raise LedgerDamaged(f"task {task_id} is no more as it was written to the snapshot")
-        return encoded
+        size_bytes, crc = place >> _LENGTH_AT & _32_BITS, place >> _CRC_AT & _32_BITS
+        encoded = os.pread(self._fd, size_bytes, place >> _OFFSET_AT)
+        if crc32(encoded) == crc:
+            return encoded
+        if (told := record_in_journals(self._folder, task_id, size_bytes, crc)) is not None:
+            return told
+        raise LedgerDamaged(f"task {task_id} is no more as it was written to the snapshot")
 
     def stage_of(self, task_id: str) -> Stage:
         """Return the stage the task stands in."""

@@ -8,7 +8,7 @@ from ledger.errors import LedgerDamaged
 from ledger.index import Index
 from ledger.jsondir import archive
 from ledger.jsondir.journal import Line
-from ledger.jsondir.journals import JournalPlace, all_journals
+from ledger.jsondir.journals import JournalPlace, all_journals, may_tell
 from ledger.jsondir.loading import Loaded, load
 from ledger.jsondir.scan import scan
 from ledger.state import State
@@ -56,19 +56,9 @@ def history(path: Path, task_id: str) -> list[Line]:
     lines: dict[int, Line] = {}
     quoted = msgspec.json.encode(task_id)
     for place in all_journals(path):
-        if _may_tell(place, quoted):
+        if may_tell(place, quoted):
             lines.update((line.seq, line) for line in _lines_about(place, quoted))
     return [lines[seq] for seq in sorted(lines)]
-
-
-def _may_tell(place: JournalPlace, quoted: bytes) -> bool:
-    """Ask the index first: unpacking a journal costs a hundred times more."""
-    if place.live.exists():
-        return True
-    try:
-        return quoted in place.index.read_bytes()
-    except FileNotFoundError:
-        return True
 
 
 def _lines_about(place: JournalPlace, quoted: bytes) -> list[Line]:

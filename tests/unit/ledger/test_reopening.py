@@ -177,8 +177,9 @@ async def test_a_change_that_cannot_be_shown_fails_its_committer_and_holds_nobod
         def append_whole(self, what, path, data):
             super().append_whole(what, path, data)
             if what == "finished_index":
-                with (folder / "ledger.json").open("r+b") as snapshot:
-                    snapshot.write(b" " * 5000)
+                for path in (folder / "ledger.json", *folder.glob("journal-*.jsonl")):
+                    with path.open("r+b") as file:
+                        file.write(b" " * 5000)
 
     ledger = in_folder(folder, WrittenOver())
     await ledger.open()
