@@ -18,39 +18,45 @@ class Line(msgspec.Struct):
     gone: int = 0
 
 
+class Turn(msgspec.Struct, frozen=True, gc=False):
+    """A waiting row's turn at the latest, counted by ``Line.gone``."""
+
+    priority: int
+    latest: int
+
+
 class Fairness:
     """Remembers for each waiting row how many of its priority may go before it."""
 
     def __init__(self) -> None:
         self._lines: dict[int, Line] = {}
-        # task id -> its priority, and its turn at the latest, counted by ``gone``
-        self._turns: dict[str, tuple[int, int]] = {}
+        self._turns: dict[str, Turn] = {}  # by task
 
     def enter(self, task_id: str, priority: int) -> None:
         """Give a row its place behind all that wait; one that has a place keeps it."""
         if task_id not in self._turns:
             line = self._lines.setdefault(priority, Line())
             line.waiting += 1
-            self._turns[task_id] = (priority, line.gone + PATIENCE * line.waiting)
+            self._turns[task_id] = Turn(priority, line.gone + PATIENCE * line.waiting)
 
     def leave(self, task_id: str) -> None:
         """Take out a row that waits no longer."""
         if (turn := self._turns.pop(task_id, None)) is None:
             return
-        line = self._lines[turn[0]]
+        line = self._lines[turn.priority]
         line.waiting -= 1
         if not line.waiting:
-            del self._lines[turn[0]]
+            del self._lines[turn.priority]
 
     def took(self, task_id: str) -> None:
         """Count a row that goes; it may come back."""
-        self._lines[self._turns[task_id][0]].gone += 1
+        self._lines[self._turns[task_id].priority].gone += 1
 
     def latest_turn(self, task_id: str) -> int:
         """Return its turn at the latest, to be compared with others of its priority."""
-        return self._turns[task_id][1]
+        return self._turns[task_id].latest
 
     def is_late(self, task_id: str) -> bool:
         """Say whether the row must go now to keep its latest turn."""
-        priority, latest = self._turns[task_id]
-        return latest <= self._lines[priority].gone + 1
+        turn = self._turns[task_id]
+        return turn.latest <= self._lines[turn.priority].gone + 1

@@ -6,27 +6,27 @@ of its batch changes.
 """
 
 import heapq
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterator
-from typing import TypeAlias
 
 import msgspec
 
 from daemon.dispatch.fairness import Fairness
+from ledger.task import Task
 
-#: Priority (negated), age, the row's place in its file, the task's id.
-Rank: TypeAlias = tuple[int, str, int, str]
+#: The one empty set; each new one would take 200 bytes.
+NOBODY: frozenset[str] = frozenset()
 
 
-class Kind(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
+class Kind(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True, gc=False):
     """What decides which servers may take a task, and how gladly."""
 
     workflow_type: str
-    excluded: frozenset[str] = frozenset()  # servers that cannot run it
+    excluded: frozenset[str] = NOBODY  # servers that cannot run it
     wanted: str | None = None  # the server that is to run it, while it takes work
 
 
-class QueueKey(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
+class QueueKey(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True, gc=False):
     """What the tasks of one queue have in common."""
 
     batch_id: str
@@ -34,22 +34,24 @@ class QueueKey(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
     row_stage: int
     retried_at: str | None  # by hand: runs also in a batch that does not
 
+    def __lt__(self, other: object) -> bool:
+        """Say no: ranks that differ in nothing else are of one task, and stand alike."""
+        return False
 
-class Head(msgspec.Struct, frozen=True, gc=False):
-    """The first task of a queue."""
 
-    rank: Rank
-    key: QueueKey
+class Rank(msgspec.Struct, frozen=True, order=True, gc=False):
+    """A task's place in line: priority, age, then the row's place in its file."""
+
+    urgency: int  # its priority, negated
+    created_at: str
+    ordinal: int
+    task_id: str
+    key: QueueKey  # of its queue: the one object for all its tasks
 
     @property
     def priority(self) -> int:
         """Higher goes first."""
-        return -self.rank[0]
-
-    @property
-    def task_id(self) -> str:
-        """The task."""
-        return self.rank[-1]
+        return -self.urgency
 
 
 class Queues:
@@ -60,44 +62,52 @@ class Queues:
 
     def __init__(self, fairness: Fairness) -> None:
         self._fairness = fairness  # knows each task that is put here
-        self._queues: dict[QueueKey, _Queue] = {}
-        self._place: dict[str, Head] = {}
-        self._counts: Counter[str] = Counter()  # per batch
+        # Heaps; those that left stay until they come up.
+        self._queues: dict[QueueKey, list[Rank]] = {}
+        self._ranks: dict[str, Rank] = {}  # by task
+        self._created_at = ""  # of the last one; the next is mostly as old
         self._changed: set[QueueKey] = set()  # whose head is to be found, and offered, anew
         self._oldest: defaultdict[Kind, _Heads] = defaultdict(_Heads)
         self._due: defaultdict[Kind, _Heads] = defaultdict(_Heads)  # by their turn at the latest
         self._aside: defaultdict[str, set[QueueKey]] = defaultdict(set)  # by batch
 
     def __contains__(self, task_id: str) -> bool:
-        return task_id in self._place
+        return task_id in self._ranks
 
     def batch_ids(self) -> list[str]:
         """Return the batches that have tasks here."""
-        return list(self._counts)
+        return list(dict.fromkeys(key.batch_id for key in self._queues))
 
-    def put(self, rank: Rank, key: QueueKey) -> None:
+    def put(self, task: Task, key: QueueKey) -> None:
         """Put a task into a queue; it leaves the one it was in."""
-        self.remove(rank[-1])
-        if (queue := self._queues.get(key)) is None:
-            queue = self._queues[key] = _Queue(key)
-        self._place[rank[-1]] = Head(rank, queue.key)
-        self._counts[key.batch_id] += 1
-        heapq.heappush(queue.ranks, rank)
-        if queue.ranks[0] is rank:
-            self._changed.add(queue.key)
+        self.remove(task.task_id)
+        ranks = self._queues.get(key)
+        rank = self._rank(task, ranks[0].key if ranks else key)
+        self._ranks[task.task_id] = rank
+        if ranks is None:
+            self._queues[key] = [rank]
+        else:
+            heapq.heappush(ranks, rank)
+            if ranks[0] is not rank:
+                return
+        self._changed.add(rank.key)
+
+    def _rank(self, task: Task, key: QueueKey) -> Rank:
+        if task.created_at != self._created_at:
+            self._created_at = task.created_at
+        ordinal = task.row_id.rpartition(":")[2]
+        number = int(ordinal) if ordinal.isdecimal() else 0
+        return Rank(-task.priority, self._created_at, number, task.task_id, key)
 
     def remove(self, task_id: str) -> None:
         """Take a task out, if it is here."""
-        if (place := self._place.pop(task_id, None)) is None:
+        if (rank := self._ranks.pop(task_id, None)) is None:
             return
-        key = place.key
-        self._counts[key.batch_id] -= 1
-        if not self._counts[key.batch_id]:
-            del self._counts[key.batch_id]
-        ranks = self._queues[key].ranks
-        if ranks[0] is place.rank:
-            while ranks and not self._is_here(ranks[0]):
-                heapq.heappop(ranks)
+        key = rank.key
+        ranks = self._queues[key]
+        if ranks[0] is rank:
+            while ranks and self._ranks.get(ranks[0].task_id) is not ranks[0]:
+                heapq.heappop(ranks)  # it has left, or got another rank
             if ranks:
                 self._changed.add(key)
             else:
@@ -110,89 +120,82 @@ class Queues:
 
     def oldest(
         self, may_take: Callable[[Kind], bool], has_turn: Callable[[QueueKey], bool]
-    ) -> Iterator[Head]:
+    ) -> Iterator[Rank]:
         """Yield, for each kind that may be taken, the first task of all that have their turn."""
         self._tidy()
         return self._firsts(self._oldest, may_take, has_turn)
 
     def due(
         self, may_take: Callable[[Kind], bool], has_turn: Callable[[QueueKey], bool]
-    ) -> Iterator[Head]:
+    ) -> Iterator[Rank]:
         """Yield, for each such kind, the head of the highest priority that must go first."""
         self._tidy()
         return self._firsts(self._due, may_take, has_turn)
 
     def _firsts(
         self,
-        heads: "dict[Kind, _Heads]",
+        heads: dict[Kind, "_Heads"],
         may_take: Callable[[Kind], bool],
         has_turn: Callable[[QueueKey], bool],
-    ) -> Iterator[Head]:
+    ) -> Iterator[Rank]:
         for kind in list(heads):
             if may_take(kind) and (first := self._first(heads[kind], has_turn)) is not None:
                 yield first
             if not heads[kind]:
                 del heads[kind]
 
-    def _first(self, heads: "_Heads", has_turn: Callable[[QueueKey], bool]) -> Head | None:
-        while (head := heads.first()) is not None:
-            queue = self._queues.get(head.key)
-            aside = self._aside.get(head.key.batch_id, ())
-            if queue is not None and queue.ranks[0] is head.rank and head.key not in aside:
-                if has_turn(head.key):
-                    return head
-                self._aside[head.key.batch_id].add(head.key)
+    def _first(self, heads: "_Heads", has_turn: Callable[[QueueKey], bool]) -> Rank | None:
+        while (rank := heads.first()) is not None:
+            ranks = self._queues.get(rank.key)
+            aside = self._aside.get(rank.key.batch_id, ())
+            if ranks is not None and ranks[0] is rank and rank.key not in aside:
+                if has_turn(rank.key):
+                    return rank
+                self._aside[rank.key.batch_id].add(rank.key)
             heads.drop_first()
         return None
 
     def _tidy(self) -> None:
         """Offer the heads of the queues that have changed."""
         for key in self._changed:
-            if (queue := self._queues.get(key)) is not None:
-                head = self._place[queue.ranks[0][-1]]
-                self._oldest[key.kind].offer(head, head.rank)
-                latest = self._fairness.latest_turn(head.task_id)
-                self._due[key.kind].offer(head, (-head.priority, latest))
+            if (ranks := self._queues.get(key)) is not None:
+                rank = ranks[0]
+                self._oldest[key.kind].offer(rank)
+                latest = self._fairness.latest_turn(rank.task_id)
+                self._due[key.kind].offer(rank, latest)
         self._changed.clear()
 
-    def _is_here(self, rank: Rank) -> bool:
-        """Say whether the task has not left, nor got another rank."""
-        place = self._place.get(rank[-1])
-        return place is not None and place.rank is rank
 
+class _Head(msgspec.Struct, frozen=True, order=True, gc=False):
+    """A head of a queue in the order of all those of its kind."""
 
-class _Queue:
-    """The ranks of one queue's tasks as a heap; those that left stay until they come up."""
-
-    def __init__(self, key: QueueKey) -> None:
-        self.key = key  # the one object for all its tasks
-        self.ranks: list[Rank] = []
+    urgency: int
+    latest: int  # its turn at the latest; 0 among those in the order of their age
+    rank: Rank
 
 
 class _Heads:
-    """Heads in an order; what is a head no longer is dropped when it comes up."""
+    """Heads of queues in an order; what is a head no longer is dropped when it comes up."""
 
     def __init__(self) -> None:
-        self._heap: list[tuple[tuple[object, ...], int, Head]] = []
+        self._heap: list[_Head] = []
         self._offered: dict[QueueKey, Rank] = {}
-        self._number = 0
 
     def __bool__(self) -> bool:
         return bool(self._heap)
 
-    def offer(self, head: Head, order: tuple[object, ...]) -> None:
+    def offer(self, rank: Rank, latest: int = 0) -> None:
         """Take in a queue's head; again is no more than once."""
-        if self._offered.get(head.key) is not head.rank:
-            self._offered[head.key] = head.rank
-            self._number += 1  # two may stand alike
-            heapq.heappush(self._heap, (order, self._number, head))
+        if self._offered.get(rank.key) is not rank:
+            self._offered[rank.key] = rank
+            heapq.heappush(self._heap, _Head(rank.urgency, latest, rank))
 
-    def first(self) -> Head | None:
+    def first(self) -> Rank | None:
         """Return the first one, which may be out of date."""
-        return self._heap[0][2] if self._heap else None
+        return self._heap[0].rank if self._heap else None
 
     def drop_first(self) -> None:
         """Forget the first one."""
-        _, _, head = heapq.heappop(self._heap)
-        if self._offered.get(head.key) is head.rank:
-            del self._offered[head.key]
+        rank = heapq.heappop(self._heap).rank
+        if self._offered.get(rank.key) is rank:
+            del self._offered[rank.key]

@@ -15,7 +15,7 @@ import msgspec
 
 from daemon.clock import Clock
 from daemon.dispatch.fairness import Fairness
-from daemon.dispatch.queues import Head, Kind, QueueKey, Queues, Rank
+from daemon.dispatch.queues import NOBODY, Kind, QueueKey, Queues, Rank
 from daemon.retrying import JITTER, LONGEST_DELAY_SECONDS, OUT_OF_MEMORY
 from daemon.settle.dependency import dependency_met, why_blocked
 from daemon.settle.gpu_memory import given_up_by, wanted_server
@@ -66,6 +66,7 @@ class ReadyRows:
         self._due: dict[str, float] = {}  # of each deferred task the moment that counts
         self._taken: set[str] = set()
         self._excluded: dict[str, frozenset[str]] = {}
+        self._kinds: dict[Kind, Kind] = {}
         self._unfit: dict[str, Unfit] = {}  # why the excluding servers cannot run a task
         self.marks: dict[str, str | None] = {}  # task id -> its ``blocked_by`` to be
 
@@ -104,11 +105,11 @@ class ReadyRows:
             ]
             alike = [head for head in heads if head.key.kind.workflow_type == last_type]
             heads = late or alike or heads
-        task_id = min(head.rank for head in heads)[-1]
-        self._queues.remove(task_id)
-        self._taken.add(task_id)
-        self._fairness.took(task_id)
-        return self._ledger.task(task_id)
+        task = self._ledger.task(min(heads).task_id)  # before it is taken: it may not be readable
+        self._queues.remove(task.task_id)
+        self._taken.add(task.task_id)
+        self._fairness.took(task.task_id)
+        return task
 
     def give_back(self, task_id: str) -> None:
         """Say that a taken task was dealt with; it is sorted in again if it still waits."""
@@ -119,7 +120,7 @@ class ReadyRows:
 
     def exclude(self, task_id: str, server: str, kind: str, reason: str) -> None:
         """Note that *server* cannot run the task, and why."""
-        self._excluded[task_id] = self._excluded.get(task_id, frozenset()) | {server}
+        self._excluded[task_id] = self._excluded.get(task_id, NOBODY) | {server}
         self._unfit[task_id] = Unfit(kind=kind, reason=reason)
 
     def readmit(self, server: str) -> None:
@@ -158,7 +159,7 @@ class ReadyRows:
             return False
         return kind.wanted in (None, server) or not self._takes_work(kind.wanted or "")
 
-    def _is_late(self, head: Head, priority: int) -> bool:
+    def _is_late(self, head: Rank, priority: int) -> bool:
         return head.priority == priority and self._fairness.is_late(head.task_id)
 
     def _has_its_turn(self, runs: Callable[[str], bool], key: QueueKey) -> bool:
@@ -216,16 +217,21 @@ class ReadyRows:
             self.exclude(task.task_id, server, OUT_OF_MEMORY.kind, reason)
         key = QueueKey(
             batch_id=task.batch_id,
-            kind=Kind(
-                workflow_type=task.workflow_type,
-                excluded=self._excluded.get(task.task_id, frozenset()),
-                wanted=wanted_server(task),
-            ),
+            kind=self._kind(task),
             row_stage=task.row_stage,
             retried_at=None if task.retried_from is None else task.created_at,
         )
-        self._queues.put(_rank(task), key)
+        self._queues.put(task, key)
         self.grown()
+
+    def _kind(self, task: Task) -> Kind:
+        """Return the task's kind; there are few, and of each one object."""
+        kind = Kind(
+            workflow_type=task.workflow_type,
+            excluded=self._excluded.get(task.task_id, NOBODY),
+            wanted=wanted_server(task),
+        )
+        return self._kinds.setdefault(kind, kind)
 
     def _dependency_met(self, task: Task) -> bool:
         """Say whether the task may run; park it otherwise, and note what its mark should be."""
@@ -259,14 +265,3 @@ class ReadyRows:
             task = self._ledger.task(task_id)
             if task.stage is Stage.WAITING and task_id not in self._queues:
                 self._sort_in(task, has_waited=True)
-
-
-def _rank(task: Task) -> Rank:
-    """Return the place in line: priority, age, then the row's place in its file."""
-    ordinal = task.row_id.rpartition(":")[2]
-    return (
-        -task.priority,
-        task.created_at,
-        int(ordinal) if ordinal.isdecimal() else 0,
-        task.task_id,
-    )

@@ -177,8 +177,8 @@ async def test_a_change_that_cannot_be_shown_fails_its_committer_and_holds_nobod
         def append_whole(self, what, path, data):
             super().append_whole(what, path, data)
             if what == "finished_index":
-                for path in (folder / "ledger.json", *folder.glob("journal-*.jsonl")):
-                    with path.open("r+b") as file:
+                for file_path in (folder / "ledger.json", *folder.glob("journal-*.jsonl")):
+                    with file_path.open("r+b") as file:
                         file.write(b" " * 5000)
 
     ledger = in_folder(folder, WrittenOver())
