@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from ledger.batch import Batch
 from ledger.errors import LedgerDamaged
 from ledger.fingerprints import Fingerprints
 from ledger.jsondir.files import Disk
@@ -18,6 +19,7 @@ from ledger.ledger import Ledger
 from ledger.shelf import Shelf, encode_task
 from ledger.status import Stage
 from ledger.stored import StoredTasks
+from ledger.task import Task
 from tests.bench.ledger_records import (
     BATCH,
     collecting_task,
@@ -119,6 +121,33 @@ async def test_a_finished_task_costs_less_than_400_bytes_of_memory(folder):
     assert held_bytes / count < 400
     assert ledger.task(finished_task(7).task_id) == finished_task(7)
     await ledger.close()
+
+
+async def test_a_waiting_row_with_a_batch_of_its_own_costs_less_than_1500_bytes_of_memory(folder):
+    count = 4_096
+    ledger = in_folder(folder)
+    await ledger.open()
+    tracemalloc.start()
+    try:
+        for first in range(0, count, 64):
+            rows = map(_alone, range(first, first + 64))
+            await asyncio.gather(*(ledger.commit(*row, op="batch.accepted") for row in rows))
+        await ledger.compact()
+        gc.collect()
+        held_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held_bytes / count < 1500
+    assert ledger.index._state.tasks._here == {}
+    assert list(ledger.waiting("spring-000007", waiting_task(7).workflow_type)) == [_alone(7)[1]]
+    await ledger.close()
+
+
+def _alone(number: int) -> tuple[Batch, Task]:
+    batch = batch_record(f"spring-{number:06}")
+    task = waiting_task(number)
+    row_id = f"{batch.batch_id}:1"
+    return batch, msgspec.structs.replace(task, batch_id=batch.batch_id, row_id=row_id)
 
 
 async def test_an_archived_row_costs_its_fingerprint_and_its_batch_nothing_but_its_record(folder):
