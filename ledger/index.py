@@ -1,7 +1,7 @@
 """Every question about the state, answered at a cost that grows with the answer only.
 
-``read_index(path)`` answers the same questions for a process that only reads. Questions about open
-tasks are answered from memory; a finished task that is asked for costs one read of a file.
+``read_index(path)`` answers the same questions for a process that only reads. Where tasks stand is
+known without a look at them; one that waits or has ended costs one read of a file when asked for.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -67,7 +67,7 @@ class Index:
         self._enter(task, None)
 
     def read_from(self, stored: StoredTasks, changed: Mapping[str, bytes | None]) -> None:
-        """Read finished tasks from *stored* from now on; see ``Shelf.read_from``."""
+        """Read tasks from *stored* from now on; see ``Shelf.read_from``."""
         self._state.tasks.read_from(stored, changed)
 
     def add_fingerprints(self, fingerprints: Iterable[str]) -> None:
