@@ -1,8 +1,9 @@
 """The ledger in memory: transactions, change feed, reads.
 
-Where each task stands is in memory, and those in process are. The others are not: reading one costs
-one read of some 2 KB from the snapshot, on the loop, for it takes microseconds as long as the system
-keeps the file cached, and less than a thread would. Its bytes are held against their checksum.
+Where each task stands is in memory, and those in process are. The others are not: reading one
+costs one read of some 2 KB from the snapshot, on the loop, for it takes microseconds as long as
+the system keeps the file cached, and less than a thread would. Its bytes are held against their
+checksum.
 """
 
 import asyncio
