@@ -9,6 +9,7 @@ from daemon.actions.files import PathOf, gone_files_in_steps
 from daemon.actions.ids import new_ids
 from daemon.actions.plan import Plan, Planning, Said, View, planned
 from daemon.intake.columns import key_of
+from daemon.intake.reasons import cut
 from daemon.intake.rows import MAX_PRIORITY, SEED_COLUMN, SEED_LIMIT, is_seed, whole_number
 from ledger.batch import Batch, BatchStatus
 from ledger.statistics import BatchStatistics, StageStatistics, summed
@@ -88,10 +89,10 @@ def _keyed(changes: Mapping[str, Json]) -> dict[str, Json]:
     if wrong := sorted(keyed.keys() & _FIXED):
         raise ActionError("rerun_column", 400, columns=", ".join(wrong))
     if (seed := keyed.get(SEED_COLUMN)) is not None and not is_seed(seed):
-        raise ActionError("rerun_seed", 400, value=str(seed)[:40], limit=SEED_LIMIT - 1)
+        raise ActionError("rerun_seed", 400, value=cut(str(seed)), limit=SEED_LIMIT - 1)
     priority = whole_number(keyed.get("priority", 0))
     if priority is None or abs(priority) > MAX_PRIORITY:
-        raise ActionError("rerun_priority", 400, value=str(keyed["priority"])[:40])
+        raise ActionError("rerun_priority", 400, value=cut(str(keyed["priority"])))
     return keyed | ({"priority": priority} if "priority" in keyed else {})
 
 

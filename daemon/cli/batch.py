@@ -10,7 +10,7 @@ from daemon.cli import answers, views
 from daemon.cli.asking import asked, asked_as_json, batches_known
 from daemon.cli.batch_names import batch_meant
 from daemon.cli.commands import help_words, json_option
-from daemon.cli.frame import words_of
+from daemon.cli.frame import confirm, words_of
 from daemon.cli.invocation import Invocation, pass_invocation
 from daemon.cli.refusal import Refusal
 from daemon.cli.verb import Verb
@@ -143,4 +143,4 @@ def _confirm_rerun(invocation: Invocation, report: BatchDocument, stage: int | N
         failed=counts.failed,
         pending=counts.pending,
     )
-    click.confirm(question, abort=True, err=True)
+    confirm(question, invocation.words)

@@ -10,6 +10,9 @@ from daemon.cli.invocation import Invocation
 from daemon.words import Words
 from daemon.words.retelling import USAGE, in_language
 
+#: What means yes.
+_YES = frozenset({"y", "yes", "是"})
+
 
 class Frame(click.HelpFormatter):
     """A help text whose usage line and headings are in words too; set ``words``."""
@@ -47,6 +50,14 @@ def words_of(ctx: click.Context | None) -> Words:
     if isinstance(root.obj, Invocation):
         return root.obj.words
     return Invocation(root.params.get("config"), os.environ, as_json=False).words
+
+
+def confirm(question: str, words: Words) -> None:
+    """Ask on stderr; raises Abort for whatever is no yes, in whichever language."""
+    asked = words("usage.yes_or_no", question=question)
+    given = click.prompt(asked, default="", show_default=False, prompt_suffix=" ", err=True)
+    if given.strip().lower() not in _YES:
+        raise click.Abort
 
 
 def tell(error: click.ClickException, words: Words) -> None:

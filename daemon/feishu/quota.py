@@ -39,7 +39,10 @@ class Spent(msgspec.Struct, kw_only=True):
 
 
 class Quota:
-    """One counter for all tables. The file is read at the first call and kept nearly exact."""
+    """One counter for all tables. The file is read at the first call and kept nearly exact.
+
+    The folder that it lies in is not made: before there is one, calls count for this process alone.
+    """
 
     def __init__(self, path: Path, clock: Clock, *, budget: int = 0) -> None:
         self._path = path
@@ -138,6 +141,8 @@ class Quota:
             try:
                 await asyncio.to_thread(_replace, self._path, content, durable=durable)
                 self._stamp = _stamp(self._path)
+            except FileNotFoundError:  # no daemon has made the state folder yet, or it was moved
+                pass
             except OSError as error:  # the count is worth less than the work
                 log.warning("feishu.count_not_written", error=str(error))
 

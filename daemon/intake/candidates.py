@@ -10,7 +10,7 @@ from daemon.intake.columns import WorkflowNeeds, clean_text, tidy
 from daemon.intake.errors import BadPicture
 from daemon.intake.fingerprint import fingerprint, likeness
 from daemon.intake.grid import RawRow
-from daemon.intake.reasons import Reason, because, shown
+from daemon.intake.reasons import Reason, because, cut, shown
 from daemon.intake.records import AcceptedRow
 from daemon.intake.rows import RefusedRow, WantedRow, plan_row
 from ledger.task import InputFile, Json
@@ -107,6 +107,6 @@ def _inputs_of(
             case InputFile() as file:
                 inputs[column] = file
             case BadPicture() as error:
-                about, name = shown(column), named[:120]
+                about, name = shown(column), cut(named, 120)
                 problems.append(because("bad_picture", why=error.reason, column=about, name=name))
     return inputs, problems

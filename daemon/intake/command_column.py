@@ -14,6 +14,7 @@ from daemon import failpoint
 from daemon.clock import Clock
 from daemon.intake.claims import Claims
 from daemon.intake.obeyed import SECTION, note_key, note_of
+from daemon.intake.reasons import cut
 from daemon.tables.answers import Answer
 from daemon.tables.cells import Change, Reading, Result, Row, Value
 from daemon.tables.handle import TableHandle
@@ -107,7 +108,7 @@ class CommandColumn:
         word = row.text("command")
         if command is None:
             known = command_words(words.language)
-            return words("table.unknown_command", command=word[:40], known=known)
+            return words("table.unknown_command", command=cut(word), known=known)
         if task is None:
             return words("table.no_task", task=row.text("task_id"))
         if command is Command.RERUN:

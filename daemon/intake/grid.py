@@ -6,7 +6,7 @@ import msgspec
 
 from daemon.intake.columns import REPORT_COLUMNS, bare_heading, key_of, tidy
 from daemon.intake.errors import Unreadable
-from daemon.intake.reasons import Reason, because, shown
+from daemon.intake.reasons import Reason, because, cut, shown
 from ledger.task import Json
 
 MAX_ROWS = 100_000
@@ -77,7 +77,7 @@ def refuse_strange_columns(
     if known.intersection(keys):
         return
     wanted = tuple(map(shown, ("product_name", "workflow_type", "product_image")))
-    listed = ", ".join(f"“{name[:40]}”" for name in list(found)[:10]) or "–"
+    listed = ", ".join(f"“{cut(name)}”" for name in list(found)[:10]) or "–"
     raise Unreadable("strange_columns", found=listed, wanted=wanted)
 
 

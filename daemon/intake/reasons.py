@@ -51,9 +51,9 @@ def shown(key: str) -> Shown:
     return Shown(key)
 
 
-def cut(text: str) -> str:
+def cut(text: str, longest: int = _LONGEST) -> str:
     """Return *text* as somebody wrote it, short enough for a sentence; what is left out shows."""
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def because(code: str, **values: Filling) -> Reason:

@@ -1,6 +1,7 @@
 """What the cells of a table's row say to who takes it; pure."""
 
 from daemon.intake.columns import tidy
+from daemon.intake.reasons import cut
 from daemon.intake.rows import DEFAULT_WORKFLOW_TYPE
 from daemon.tables.cells import Row
 from daemon.tables.columns import STATUS_KEYS, Columns
@@ -35,7 +36,7 @@ def status_text(row: Row, columns: Columns, workflow_type: str) -> str:
 def unknown_status(word: str) -> Trouble:
     """Return the report of a status that is not in the list."""
     known: Phrase = {language: status_words(language) for language in LANGUAGES}
-    return Trouble(code="unknown_status", values={"status": word[:40]}, phrases={"known": known})
+    return Trouble(code="unknown_status", values={"status": cut(word)}, phrases={"known": known})
 
 
 def is_filled(row: Row) -> bool:

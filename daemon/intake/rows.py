@@ -98,7 +98,7 @@ def _workflow_types(
     column = shown("workflow_type")
     unknown = [name for name in types if name not in needs]
     if unknown:
-        named = "+".join(unknown)[:80]
+        named = cut("+".join(unknown), 80)
         problems.append(because("unknown_type", column=column, type=named, known=known))
         return ()
     if len(types) > 2 or len(set(types)) < len(types):  # noqa: PLR2004 - two stages

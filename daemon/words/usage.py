@@ -1,4 +1,4 @@
-"""What click says of a call and in help: found in its English again by ``retelling``."""
+"""What click says of a call and in help, and the simulator of its orders; see ``retelling``."""
 
 ZH: dict[str, str] = {
     "usage.usage": "用法：",
@@ -12,6 +12,7 @@ ZH: dict[str, str] = {
     "usage.version": "显示版本。",
     "usage.try": "用法见 `{command} {option}`。",
     "usage.error": "错误：{message}",
+    "usage.yes_or_no": "{question}（输入 y 或“是”确认，直接回车则不做）：",
     "usage.no_option": "没有选项 {name}。",
     "usage.no_option_near": "没有选项 {name}。是否想写 {near}？",
     "usage.no_option_among": "没有选项 {name}。是否想写其中之一：{near}？",
@@ -35,6 +36,11 @@ ZH: dict[str, str] = {
     "usage.out_of_range": "{name} 的值不对：{value} 不在允许的范围内：{range}。",
     "usage.is_file": "{name} 的值不对：{path} 是文件，不是文件夹。",
     "usage.is_folder": "{name} 的值不对：{path} 是文件夹，不是文件。",
+    "usage.no_fault": "没有叫 {name} 的故障；有：{known}",
+    "usage.fault_alone": "{name} 只说了时长，还要写故障 {fault}",
+    "usage.fault_probability": "{name} 的概率应在 0 和 1 之间，不是 {value}",
+    "usage.fault_target": "missing_class 需要目标：节点类型的名字",
+    "usage.comfy_version": "ComfyUI 的版本写法如 0.33.0，不是 {value}",
 }
 
 EN: dict[str, str] = {
@@ -49,6 +55,7 @@ EN: dict[str, str] = {
     "usage.version": "Show the version and exit.",
     "usage.try": "Try '{command} {option}' for help.",
     "usage.error": "Error: {message}",
+    "usage.yes_or_no": "{question} [y/N]:",
     "usage.no_option": "No such option {name}.",
     "usage.no_option_near": "No such option {name}. Did you mean {near}?",
     "usage.no_option_among": "No such option {name}. (Did you mean one of: {near}?)",
@@ -73,4 +80,9 @@ EN: dict[str, str] = {
     "usage.out_of_range": "Invalid value for {name}: {value} is not in the range {range}.",
     "usage.is_file": "Invalid value for {name}: Directory {path} is a file.",
     "usage.is_folder": "Invalid value for {name}: File {path} is a directory.",
+    "usage.no_fault": "no fault is called {name}; there are {known}",
+    "usage.fault_alone": "{name} without the fault {fault}",
+    "usage.fault_probability": "the probability of {name} lies between 0 and 1, not {value}",
+    "usage.fault_target": "missing_class needs a target: the name of the node class",
+    "usage.comfy_version": "a version of ComfyUI looks like 0.33.0, not {value}",
 }

@@ -152,6 +152,15 @@ async def test_columns_that_cannot_be_changed_are_refused(
     assert code in await house.refused(lambda: rerun(house, changes=changes))
 
 
+@pytest.mark.parametrize("column", ["seed", "priority"])
+async def test_a_value_that_is_refused_is_told_with_an_ellipsis_where_it_is_cut(
+    house: House, column: str
+) -> None:
+    await two_rows(house)
+    told = await house.refused(lambda: rerun(house, changes={column: "x" * 41}))
+    assert f"'value': '{'x' * 39}…'" in told
+
+
 async def test_nothing_to_run_and_an_unknown_stage_are_refused(house: House) -> None:
     await house.open(row(1, Stage.FAILED), video_of(row(1), 2))
     assert "409 rerun_nothing" in await house.refused(lambda: rerun(house, stage=2))

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import io
 import json
 import os
 import subprocess
@@ -22,6 +23,7 @@ from ledger.ledger import Ledger
 from ledger.status import Stage
 from ledger.task import Dependency, InputFile
 from ledger.timestamps import from_timestamp
+from tests.fakes.chinese import english_in
 from tests.fakes.records import AT, batch_record, task_record
 
 ROOT = Path(__file__).parents[3]
@@ -197,18 +199,21 @@ def test_all_that_failed_is_retried_at_once(filled):
 
 def test_a_rerun_asks_first_with_the_real_counts(filled, monkeypatch):
     before = contents(filled)
-    asked: list[str] = []
-
-    def answer_no(question: str, **_: object) -> bool:
-        asked.append(question)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("daemon.cli.batch.click.confirm", answer_no)
-    filled("batch", BATCH, "rerun", code=1)
-    (question,) = asked
-    assert "5 row(s), 1 done, 2 failed, 1 waiting" in question
-    assert "all stages" in question
+    for answer in ("n\n", "\n", ""):  # the last: nobody is there to answer
+        monkeypatch.setattr("sys.stdin", io.StringIO(answer))
+        filled("batch", BATCH, "rerun", code=1)
+        assert "5 row(s), 1 done, 2 failed, 1 waiting" in filled.err
+        assert "all stages again as a new batch? [y/N]:" in filled.err
     assert contents(filled) == before
+
+
+@pytest.mark.parametrize("yes", ["y", "是"])
+def test_a_rerun_asks_in_chinese_alone_and_takes_a_yes_in_either_language(filled, monkeypatch, yes):
+    filled.config.write_text(filled.config.read_text("utf-8").replace('"en"', '"zh"'), "utf-8")
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{yes}\n"))
+    filled("batch", BATCH, "rerun")
+    assert english_in(filled.err) == ""
+    assert BATCH in {batch.rerun_of for batch in read_state(filled.ledger).batches.values()}
 
 
 def test_a_rerun_makes_a_new_batch_with_changed_columns_and_new_seeds(filled):

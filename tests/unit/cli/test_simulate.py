@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.chinese import chinese_in, english_in
+
 PROGRAM = Path(__file__).parents[3] / "run_daemon.py"
 
 
@@ -46,6 +48,22 @@ def test_a_fault_that_needs_a_target_says_so(command, order):
 def test_a_fault_whose_probability_is_no_number_is_refused_with_the_two_ways_to_write_it(command):
     command("simulate", "--port", "0", "--fault", "missing_class=SaveImage", code=2)
     assert "write NAME=0.1, or NAME:TARGET=0.1" in command.err
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        *(["--fault", each] for each in ("none=1", "slow=2", "slow.seconds=3", "missing_class")),
+        ["--version", "newest"],
+    ],
+    ids=lambda order: order[-1],
+)
+def test_a_wrong_order_is_refused_in_chinese(command, order):
+    command.config.write_text('language = "zh"\n', "utf-8")
+    command("simulate", "--port", "0", *order, code=2)
+    told = command.err.partition("错误：")[2]
+    assert chinese_in(told), command.err
+    assert english_in(told) == ""
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
