@@ -153,6 +153,11 @@ def is_secret(kind: inspect.Type) -> bool:
     return isinstance(kind, inspect.Metadata) and bool((kind.extra or {}).get("secret"))
 
 
+def is_link(kind: inspect.Type) -> bool:
+    """Say whether values of *kind* are shown as ``links`` shows them."""
+    return isinstance(kind, inspect.Metadata) and bool((kind.extra or {}).get("link"))
+
+
 def holds_secret(kind: inspect.Type) -> bool:
     """Say whether a value of *kind* has secrets inside, in whatever depth."""
     match kind:

@@ -18,6 +18,8 @@ Port: TypeAlias = Annotated[int, Meta(ge=0, le=65535)]
 # The word under "check" names a rule in ``checks``.
 Name: TypeAlias = Annotated[str, Meta(extra={"check": "name"})]
 Url: TypeAlias = Annotated[str, Meta(extra={"check": "url"})]
+#: An address that may bear a secret: it is shown without (see ``links``).
+Link: TypeAlias = Annotated[str, Meta(extra={"link": True})]
 NodeInput: TypeAlias = Annotated[str, Meta(extra={"check": "node_input"})]
 # Never shown; may stand in a file of its own, named by the key with ``_file`` behind it.
 Secret: TypeAlias = Annotated[str, Meta(extra={"secret": True})]
@@ -127,7 +129,7 @@ class Table(Section, frozen=True):
     name: Name
     kind: Literal["csv", "xlsx", "feishu-sheet", "feishu-bitable"]
     path: Path | None = None  # csv, xlsx
-    url: str = ""  # Feishu: the document's address as the browser shows it
+    url: Link = ""  # Feishu: the document's address as the browser shows it
     sheet: str = ""  # xlsx, feishu-sheet: the sheet's title; else the first, or the one in the url
     poll_seconds: Amount | None = None  # see ``poll_seconds``
     columns: dict[str, str] = msgspec.field(default_factory=dict)  # key -> the table's heading

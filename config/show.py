@@ -8,8 +8,9 @@ import msgspec
 from msgspec import inspect
 
 from config.given import DEFAULT, Origin, quoted, shown
+from config.links import link_shown
 from config.load import Loaded
-from config.sections import is_secret, join
+from config.sections import is_link, is_secret, join
 from config.settings import OutputNode, Section
 
 
@@ -68,6 +69,7 @@ def _section(
             deeper.append(_table(value, inside, origins, secret=is_secret(field.type)))
         elif value is not None:
             value = _printable(value, secret=is_secret(field.type))
+            value = link_shown(str(value)) if is_link(field.type) else value
             yield Shown(table, inside, field.name, value, str(origins.get(inside, DEFAULT)))
     for entries in deeper:  # TOML wants a table's own keys before the tables inside it
         yield from entries

@@ -1,5 +1,6 @@
 """Batches and tables as they stand, the same in every answer of command and door."""
 
+from config.links import link_shown
 from config.settings import Settings
 from daemon.tables.standing import Hindrance, RefusedRow, standing_of
 from daemon.web.batch_documents import BatchDocument, EtaDocument
@@ -48,7 +49,7 @@ def table_documents(index: Index, settings: Settings, words: Words) -> list[Tabl
             TableDocument(
                 name=table.name,
                 kind=table.kind,
-                place=str(table.path or table.url),
+                place=str(table.path or link_shown(table.url)),
                 reading=_worded(standing.reading, own),
                 writing=_worded(standing.writing, own),
                 unpublished=sum(stage is not None and stage not in OPEN_STAGES for stage in stages),

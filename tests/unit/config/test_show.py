@@ -4,6 +4,7 @@ import re
 import tomllib
 from collections.abc import Iterator
 
+import pytest
 from msgspec import inspect
 
 from config.builtin import EXAMPLES
@@ -41,6 +42,24 @@ def test_secrets_are_never_shown(tmp_path):
     values = {entry.place: entry.value for entry in effective(loaded)}
     assert values["alerts.feishu_webhook"] == "***"
     assert values["servers[0].headers.Authorization"] == "***"
+
+
+@pytest.mark.parametrize(
+    ("link", "shown"),
+    [
+        ("https://x.feishu.cn/base/A?table=t&view=v", "https://x.feishu.cn/base/A?table=t&view=v"),
+        ("https://x.cn/sheets/B?sheet=1&token=hunter2", "https://x.cn/sheets/B?sheet=1&token=***"),
+        ("https://me:hunter2@x.cn/base/A", "https://***@x.cn/base/A"),
+        ("https://x.cn/base/A?hunter2#hunter2", "https://x.cn/base/A?***#***"),
+        ("https://[hunter2/base/A", "***"),
+    ],
+)
+def test_an_address_of_a_table_is_shown_without_what_it_may_bear_of_secrets(tmp_path, link, shown):
+    file = tmp_path / "rowkeeper.toml"
+    table = f'[[tables]]\nname = "t"\nkind = "feishu-bitable"\nurl = "{link}"\n'
+    file.write_text(f'[feishu]\napp_id = "a"\napp_secret = "b"\n{table}')
+    values = {entry.place: entry.value for entry in effective(load(file, {}))}
+    assert values["tables[0].url"] == shown
 
 
 def test_an_absent_secret_is_shown_as_absent(tmp_path):
