@@ -134,7 +134,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     possible_duplicate: bool = False
     not_before: str | None = None
     requested: str | None = None  # an operator's intent: cancel, take_back, reset
-    requested_by: str | None = None
+    requested_by: str | None = None  # whose intent it is; of a cancelled task who wanted that
     blocked_by: str | None = None  # why a waiting task cannot run, in words for a person
     row: dict[str, Json] = msgspec.field(default_factory=dict)
     parameters: dict[str, Json] = msgspec.field(default_factory=dict)  # filled into the graph
@@ -200,8 +200,9 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     def moved(self, to: Stage, *, at: str, **fields: object) -> "Task":
         """Return the next version in stage *to*; raises IllegalMove for one that MOVES lacks.
 
-        Ending stages set ``finished_at`` and ``processed_at``, and clear ``requested``. What a
-        table shows of it goes into the outbox by this very change.
+        Ending stages set ``finished_at`` and ``processed_at``, and clear ``requested``; who wanted
+        it stays with a task that is cancelled. What a table shows of it goes into the outbox by
+        this very change.
         """
         if to is not self.stage and to not in MOVES[self.stage]:
             raise IllegalMove(self.task_id, self.stage, to)
@@ -209,5 +210,6 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             fields.setdefault("publish", self.publish.due())
         fields.update(stage=to, status=STATUS_OF[to])
         if not MOVES[to]:
-            fields.update(finished_at=at, processed_at=at, requested=None, requested_by=None)
+            by = self.requested_by if to is Stage.CANCELLED else None
+            fields.update(finished_at=at, processed_at=at, requested=None, requested_by=by)
         return self.changed(at=at, **fields)

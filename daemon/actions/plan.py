@@ -11,6 +11,9 @@ from ledger.entry import Record
 from ledger.status import Stage
 from ledger.task import Json, Task
 
+#: ``requested_by`` of what a plan cancels: stands for whom it is carried out for.
+UNSIGNED = ""
+
 
 class View(Protocol):
     """The reads an action needs; ``Ledger`` and ``Index`` both offer them."""
@@ -118,7 +121,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         }
 
     def signed(self, actor: str) -> tuple[Record, ...]:
-        """Return the records, with *actor* as the one who wants what they request."""
+        """Return the records, with *actor* as the one who wants what they request, or cancel."""
         return tuple(_signed(record, actor) for record in self.records)
 
 
@@ -138,6 +141,8 @@ def planned(
 
 
 def _signed(record: Record, actor: str) -> Record:
-    if isinstance(record, Task) and record.requested and not record.requested_by:
+    if not isinstance(record, Task):
+        return record
+    if record.requested_by == UNSIGNED or (record.requested and not record.requested_by):
         return msgspec.structs.replace(record, requested_by=actor)
     return record

@@ -5,7 +5,7 @@ import msgspec
 from daemon.actions.errors import ActionError
 from daemon.actions.files import PathOf, files_of, gone_files
 from daemon.actions.ids import new_ids
-from daemon.actions.plan import Plan, Said, View, planned
+from daemon.actions.plan import UNSIGNED, Plan, Said, View, planned
 from daemon.actions.retry_records import batch_after, new_task, unblocked
 from daemon.settle.streaks import TASK_RETRIED
 from daemon.words import in_each_language
@@ -126,7 +126,9 @@ def cancel(view: View, task_id: str, *, at: str) -> Plan:
     """
     task = view.task(task_id)
     if task.stage is Stage.WAITING:
-        cancelled = task.moved(Stage.CANCELLED, at=at)
+        cancelled = msgspec.structs.replace(
+            task.moved(Stage.CANCELLED, at=at), requested_by=UNSIGNED
+        )
         return _cancelled(cancelled, "action.cancelled", cancelled)
     if task.stage not in IN_FLIGHT_STAGES:
         key = "action.already_collecting" if MOVES[task.stage] else "action.already_ended"

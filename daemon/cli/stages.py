@@ -4,6 +4,7 @@ import click
 
 from daemon.cli.frame import words_of
 from daemon.words import Words
+from daemon.words.actors import cancelled_by
 from daemon.words.retelling import in_language
 from ledger.status import STATUS_OF, Stage, Status
 from ledger.task import Task
@@ -38,4 +39,6 @@ def stages_named(
 def remark(task: Task, words: Words) -> str:
     """Return the one thing worth saying about where *task* stands."""
     said = in_language(task.error_message or task.blocked_by or "", words.language)
+    if not said and task.stage is Stage.CANCELLED and task.requested_by:
+        return cancelled_by(task.requested_by, words)
     return said or words.named("request", task.requested or "")

@@ -7,6 +7,7 @@ from daemon.settle.dependency import Families, why_blocked
 from daemon.tables.cells import ResultFile, Value, local_time
 from daemon.tables.status import RowStatus, status_word
 from daemon.words import Words
+from daemon.words.actors import cancelled_by
 from daemon.words.retelling import in_language
 from ledger.status import OPEN_STAGES, Stage
 from ledger.task import OutputFile, Task
@@ -70,6 +71,8 @@ def _goes_on(families: Families, task: Task) -> bool:
 
 def _error(tasks: Sequence[Task], words: Words) -> str | None:
     told = [_failure(task, words) for task in tasks if task.stage is Stage.FAILED]
+    cancelled = (task.requested_by for task in tasks if task.stage is Stage.CANCELLED)
+    told += [cancelled_by(actor, words) for actor in dict.fromkeys(cancelled) if actor]
     return words("intake.and").join(filter(None, told))[:MAX_ERROR_CHARACTERS] or None
 
 

@@ -7,6 +7,7 @@ import msgspec
 
 from daemon.story.happenings import happening
 from daemon.words import Words
+from daemon.words.actors import who
 from daemon.words.recorded import recorded
 from daemon.words.retelling import in_language
 from ledger.shelf import decode_task
@@ -104,14 +105,6 @@ def tell(lines: Sequence[JournalLine], words: Words) -> list[Event]:
         )
         before = after
     return events
-
-
-def who(actor: str, words: Words) -> str:
-    """Return the actor of a journal line as people call it."""
-    kind, _, name = actor.partition(":")
-    key = f"actor.{kind}"
-    known = ("daemon", "cli", "api", "sweep", "inbox", "table", "repair")
-    return words(key, name=name) if kind in known else actor
 
 
 def _because(line: JournalLine, words: Words) -> list[str]:

@@ -246,7 +246,8 @@ async def test_the_answer_to_a_command_stands_in_its_row_until_the_result_does(
         assert "跳舞" in user.rows()[0]["错误信息"]
         user.edit(0, "命令", "取消")
         await until(lambda: said(user, "状态") == ["已取消"])
-        assert (user.rows()[0]["错误信息"], user.rows()[0]["命令"]) == ("", "")
+        told = (user.rows()[0]["错误信息"], user.rows()[0]["命令"])
+        assert told == ("取消者：表格 table", "")
 
 
 @pytest.mark.timeout(240)  # two runs of the real daemon

@@ -8,6 +8,8 @@ from daemon.actions import tasks
 from daemon.actions.errors import ActionError
 from daemon.actions.performing import perform
 from daemon.actions.plan import Plan
+from daemon.cli.stages import remark
+from daemon.words import Words
 from ledger.batch import BatchStatus
 from ledger.errors import Conflict, UnknownRecord
 from ledger.statistics import statistics
@@ -260,7 +262,16 @@ async def test_a_waiting_task_is_cancelled_at_once(house: House) -> None:
     await house.open(row(1))
     answer = await house.do(tasks.cancel(house.ledger, row(1).task_id, at=LATER))
     assert (answer["changed"], answer["status"]) == (True, "已取消")
-    assert house.ledger.task(row(1).task_id).processed_at == LATER
+    task = house.ledger.task(row(1).task_id)
+    assert (task.processed_at, task.requested, task.requested_by) == (LATER, None, "cli:anna")
+    assert remark(task, Words("en")) == "cancelled by anna (command line)"
+
+
+async def test_who_retries_a_cancelled_task_is_not_taken_for_who_cancelled_it(house: House) -> None:
+    await house.open(row(1, Stage.CANCELLED))
+    await house.do(tasks.retry(house.ledger, row(1).task_id, copy_files=True, at=LATER, **HERE))
+    old, new = house.ledger.tasks()
+    assert (old.retry_count, old.requested_by, new.requested_by) == (1, None, None)
 
 
 @pytest.mark.parametrize("stage", [Stage.SUBMITTING, Stage.QUEUED, Stage.RUNNING])

@@ -7,8 +7,9 @@ import msgspec
 import pytest
 
 from daemon.story.happenings import happening
-from daemon.story.telling import tell, who
+from daemon.story.telling import tell
 from daemon.words import Words
+from daemon.words.actors import who
 from daemon.words.catalogue import CATALOGUE
 from daemon.words.retelling import in_language
 from ledger.direct import DirectLedger
