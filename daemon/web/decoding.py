@@ -31,6 +31,14 @@ def decode_body(raw: bytes, kind: type[S]) -> S:
         raise _no_json(error) from error
 
 
+def insist_on_json(raw: bytes) -> None:
+    """Return when *raw* is JSON of whatever form; raises Refusal (400)."""
+    try:
+        msgspec.json.decode(raw, type=msgspec.Raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _no_json(error) from error
+
+
 def _no_json(error: Exception) -> Refusal:
     return Refusal("bad_json", 400, what=dict(in_each_language(str(error)[:200], JSON)))
 

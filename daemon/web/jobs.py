@@ -14,7 +14,7 @@ from daemon.intake.errors import Postponed, Unreadable
 from daemon.intake.jobfile import MAX_JOB_FILE_BYTES, read_job_file
 from daemon.intake.rows import RefusedRow
 from daemon.web.asked import JobBody
-from daemon.web.decoding import Nothing, decode_body
+from daemon.web.decoding import Nothing, decode_body, insist_on_json
 from daemon.web.documents import JobDone, Refused
 from daemon.web.endpoint import Call
 from daemon.web.idempotency import fingerprint, key_in
@@ -66,6 +66,9 @@ async def _received(request: web.BaseRequest, folder: Path) -> Upload:
 
 
 def _from_json(raw: bytes, folder: Path) -> Upload:
+    if raw.lstrip()[:1] == b"[":  # the rows alone, as a job file may hold them
+        insist_on_json(raw)
+        raw = b'{"rows":%b}' % raw
     body = decode_body(raw, JobBody)
     return Upload(
         name=f"{body.name}.json",
@@ -95,17 +98,21 @@ async def _decide(call: Call[Nothing, Nothing], upload: Upload, key: str | None)
     )
 
     def also(receipt: Receipt) -> Sequence[Meta]:
-        if not receipt.accepted_rows:
-            return ()
-        return answers.records(key, asked, _told(receipt, words))
+        return (
+            () if _has_no_good_row(receipt) else answers.records(key, asked, _told(receipt, words))
+        )
 
     words = words.about(job.headings)
     receipt = await intake.accept(drop, also)
     answer = _told(receipt, words)
-    if receipt.rejected and not (receipt.accepted_rows or receipt.duplicates):
+    if _has_no_good_row(receipt):
         listed = answer["rejected"]
         raise Refusal("no_good_row", 400, count=len(receipt.rejected), rejected=listed)
     return answer
+
+
+def _has_no_good_row(receipt: Receipt) -> bool:
+    return bool(receipt.rejected) and not (receipt.accepted_rows or receipt.duplicates)
 
 
 def _told(receipt: Receipt, words: Words) -> dict[str, Json]:

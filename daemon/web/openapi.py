@@ -160,6 +160,8 @@ def _key(endpoint: Endpoint) -> list[Json]:
 def _body(endpoint: Endpoint, schema: Object) -> Object:
     content: Object = {"application/json": {"schema": schema}}
     if endpoint.streams:
+        rows: Object = {"type": "array", "items": {"type": "object"}, "description": "Rows alone."}
+        content["application/json"] = {"schema": {"anyOf": [schema, rows]}}
         content["multipart/form-data"] = {
             "schema": {
                 "type": "object",

@@ -97,6 +97,14 @@ async def test_rows_in_json_become_tasks_of_a_batch(world: World, door: Door) ->
     assert rerun.json["accepted_rows"] == 1
 
 
+async def test_rows_in_json_may_come_as_a_list_alone(world: World, door: Door) -> None:
+    key = {"Idempotency-Key": "list-1"}
+    answer = await door.post("/api/jobs", [row(world), row(world, prompt="y")], headers=key)
+    assert (answer.status, answer.json.get("accepted_rows")) == (200, 2), answer.body
+    again = {"rows": [row(world), row(world, prompt="y")]}  # the same, written at length
+    assert (await door.post("/api/jobs", again, headers=key)).json == answer.json
+
+
 async def test_a_job_file_with_its_pictures_is_taken_like_a_drop(world: World, door: Door) -> None:
     files = [(name, picture(name)) for name in ("pot.png", "cup.png", "mei.png")]
     answer = await upload(door, ("春.csv", table(TWO_ROWS)), *files)
@@ -149,11 +157,13 @@ async def test_bad_uploads_are_refused_with_the_reason_and_leave_nothing(
 
 
 async def test_bad_json_jobs_are_400_and_other_kinds_415(door: Door) -> None:
-    for body in ({}, {"rows": "x"}, {"rows": ["x"]}, {"rows": [], "more": 1}, []):
+    for body in ({}, {"rows": "x"}, {"rows": ["x"]}, {"rows": [], "more": 1}, [1]):
         answer = await door.post("/api/jobs", body)
         assert (answer.status, answer.code) == (400, "bad_body"), body
-    assert (await door.post("/api/jobs", {"rows": []})).code == "unreadable_job"
-    assert (await door.post("/api/jobs", b"{")).code == "bad_json"
+    for body in ({"rows": []}, []):
+        assert (await door.post("/api/jobs", body)).code == "unreadable_job"
+    for cut in (b"{", b'[{"a": 1}', b"[1]]", b'[],"name":"x"'):
+        assert (await door.post("/api/jobs", cut)).code == "bad_json", cut
     plain = await door.post("/api/jobs", b"x", headers={"Content-Type": "text/csv"})
     assert (plain.status, plain.code) == (415, "unsupported_media")
     for kind in ("multipart/form-data", "multipart/form-data; boundary=x"):
@@ -227,6 +237,19 @@ async def test_a_job_sent_twice_under_one_key_is_taken_once_even_after_a_restart
         other = await door.post("/api/jobs", body | {"name": "other"}, headers=key)
         assert (other.status, other.code) == (409, "key_used")
     assert len(world.batches()) == 1
+
+
+async def test_a_job_of_known_rows_alone_is_answered_the_same_under_its_key_ever_after(
+    world: World, door: Door
+) -> None:
+    body, key = {"rows": [row(world)]}, {"Idempotency-Key": "job-2"}
+    assert (await door.post("/api/jobs", body)).json["accepted_rows"] == 1
+    first = await door.post("/api/jobs", body, headers={**key, "Accept-Language": "zh"})
+    assert (first.status, first.json["changed"], first.json["duplicate_rows"]) == (200, False, 1)
+    again = await door.post("/api/jobs", body, headers={**key, "Accept-Language": "en"})
+    assert again.json == first.json
+    other = await door.post("/api/jobs", body | {"options": {"rerun": True}}, headers=key)
+    assert (other.status, other.code) == (409, "key_used")
 
 
 async def test_an_upload_sent_twice_under_one_key_is_taken_once(world: World, door: Door) -> None:
