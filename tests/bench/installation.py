@@ -70,6 +70,15 @@ def processor_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) * _TICK_SECONDS
 
 
+def as_installed(folder: Path) -> dict[str, str]:
+    """Return the environment of a user: there Python compiles our modules at the first start only.
+
+    What it compiled lies in *folder*, not among the sources.
+    """
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return env | {"PYTHONPYCACHEPREFIX": str(folder / "bytecode")}
+
+
 @contextlib.contextmanager
 def running(world: World, *, log: Path | None = None) -> Iterator[Daemon]:
     """Run the daemon on *world* until the end of the block; yields when its door is open."""
