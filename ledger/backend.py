@@ -7,6 +7,7 @@ from typing import Protocol, TypeAlias
 from ledger.archiving import Archived
 from ledger.entry import Transaction
 from ledger.errors import LedgerClosed
+from ledger.fingerprints import KnownFingerprints
 from ledger.index import Index
 from ledger.stored import StoredTasks
 from ledger.task import Task
@@ -61,6 +62,13 @@ class Backend(Protocol):
 
         They leave the state only by the transaction that the caller commits afterwards. Raises
         LedgerGone, as ``prove_there``.
+        """
+        ...
+
+    async def archived_fingerprints(self) -> KnownFingerprints:
+        """Return what says whether an archived row has a fingerprint; it costs no memory a row.
+
+        Of tasks archived later it does not know. Raises OSError when that cannot be made.
         """
         ...
 

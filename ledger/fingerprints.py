@@ -1,7 +1,8 @@
-"""The fingerprints of all rows ever accepted, in little more memory than 16 bytes each."""
+"""The fingerprints of accepted rows, in little more memory than 16 bytes each."""
 
 import hashlib
 from collections.abc import Iterable
+from typing import Protocol
 
 #: Of a fingerprint, as every row's has: a sha256 in hexadecimal.
 _HEX_DIGITS = 64
@@ -12,8 +13,16 @@ _DIGEST_BYTES = 16
 _BUCKETS = 1024
 
 
+class KnownFingerprints(Protocol):
+    """Says of which rows it knows."""
+
+    def __contains__(self, fingerprint: str, /) -> bool:
+        """Say whether it knows a row with this fingerprint."""
+        ...
+
+
 class Fingerprints:
-    """A set that never forgets; adding never stalls, however many there are.
+    """A set of them; adding never stalls, however many there are.
 
     Digests lie behind one another in buckets, which are searched as bytes: a hundred thousand
     texts in a set would cost ten times the memory.
@@ -26,24 +35,31 @@ class Fingerprints:
 
     def add(self, fingerprint: str) -> None:
         """Take it in; nothing happens when it is there."""
-        digest = _digest(fingerprint)
+        digest = digest_of(fingerprint)
         place = int.from_bytes(digest[:2]) % _BUCKETS
         bucket = self._buckets[place]
         if bucket is None:
             self._buckets[place] = bytearray(digest)
-        elif not _holds(bucket, digest):
+        elif _place_in(bucket, digest) < 0:
             bucket += digest
 
-    def __contains__(self, fingerprint: str) -> bool:
-        digest = _digest(fingerprint)
+    def discard(self, fingerprint: str) -> None:
+        """Let it go; nothing happens when it is not there."""
+        digest = digest_of(fingerprint)
         bucket = self._buckets[int.from_bytes(digest[:2]) % _BUCKETS]
-        return bucket is not None and _holds(bucket, digest)
+        if bucket is not None and (at := _place_in(bucket, digest)) >= 0:
+            del bucket[at : at + _DIGEST_BYTES]
+
+    def __contains__(self, fingerprint: str) -> bool:
+        digest = digest_of(fingerprint)
+        bucket = self._buckets[int.from_bytes(digest[:2]) % _BUCKETS]
+        return bucket is not None and _place_in(bucket, digest) >= 0
 
     def __len__(self) -> int:
         return sum(len(bucket) for bucket in self._buckets if bucket) // _DIGEST_BYTES
 
 
-def _digest(fingerprint: str) -> bytes:
+def digest_of(fingerprint: str) -> bytes:
     """Return the beginning of the sha256 that it is; of one in another form, that of its own."""
     try:
         digest = bytes.fromhex(fingerprint[: 2 * _DIGEST_BYTES])
@@ -54,8 +70,9 @@ def _digest(fingerprint: str) -> bytes:
     return hashlib.sha256(fingerprint.encode()).digest()[:_DIGEST_BYTES]
 
 
-def _holds(bucket: bytearray, digest: bytes) -> bool:
+def _place_in(bucket: bytearray, digest: bytes) -> int:
+    """Return where it begins, -1 when it is not there."""
     at = bucket.find(digest)
     while at % _DIGEST_BYTES and at >= 0:  # found across two neighbours
         at = bucket.find(digest, at + 1)
-    return at >= 0
+    return at

@@ -10,7 +10,7 @@ from ledger.batch import Batch
 from ledger.entry import ARCHIVED, Meta, Record
 from ledger.errors import UnknownRecord
 from ledger.families import Families
-from ledger.fingerprints import Fingerprints
+from ledger.fingerprints import Fingerprints, KnownFingerprints
 from ledger.open_tasks import OpenTasks
 from ledger.rolls import ONE, Rolls, Tally, told_apart
 from ledger.shelf import TaskKeys, decode_task
@@ -31,6 +31,7 @@ class Index:
         self._total = 0  # packed; see ``rolls``
         self._unpublished: dict[str, dict[str, None]] = {}  # by table
         self._fingerprints = Fingerprints()
+        self._archived: KnownFingerprints = frozenset()  # fingerprints, too
         for task_id in state.tasks:
             self.enter(state.tasks.in_process(task_id) or state.tasks.keys_of(task_id))
 
@@ -70,10 +71,16 @@ class Index:
         """Read tasks from *stored* from now on; see ``Shelf.read_from``."""
         self._state.tasks.read_from(stored, changed)
 
-    def add_fingerprints(self, fingerprints: Iterable[str]) -> None:
-        """Know these rows as accepted, too."""
+    def know_archived(self, fingerprints: KnownFingerprints) -> None:
+        """Know the rows with these fingerprints as accepted, too, in place of those before."""
+        self._archived = fingerprints
+
+    def leave_to_archived(self, fingerprints: Iterable[str]) -> Iterator[None]:
+        """Hold no longer, step by step, what is known of archived rows."""
         for each in fingerprints:
-            self._fingerprints.add(each)
+            if each in self._archived:
+                self._fingerprints.discard(each)
+            yield
 
     def _enter(self, task: Task | TaskKeys, before: Stage | None) -> None:
         if before is None:
@@ -250,8 +257,11 @@ class Index:
         return [self.task(task_id) for task_id in self._families.failed(batch_id)]
 
     def was_accepted(self, fingerprint: str) -> bool:
-        """Say whether a row with this fingerprint was ever accepted, archived rows included."""
-        return fingerprint in self._fingerprints
+        """Say whether a row with this fingerprint was ever accepted, archived rows included.
+
+        Raises LedgerDamaged or OSError when it cannot be said.
+        """
+        return fingerprint in self._fingerprints or fingerprint in self._archived
 
     def unpublished(self, table: str) -> list[str]:
         """Return the ids of the tasks that *table* has to be told of, those due longest first."""

@@ -30,6 +30,8 @@ from ledger.taskids import Numbering
 
 log = structlog.get_logger()
 
+#: So many archived rows are known twice at most, in memory and where the store has them: 2 MB.
+_FINGERPRINTS_HELD = 20_000
 #: So many records are checked in one go: some two milliseconds.
 RECORDS_AT_ONCE = 100
 
@@ -203,22 +205,38 @@ class Ledger(Reading):
         """
         moved = 0
         leaving: dict[str, Task] = {}
+        fingerprints: list[str] = []  # of those that left
         until = monotonic() + SLICE_SECONDS
         for row in rows_to_archive(self._index, now, self._backend.archive_after_days):
             leaving.update((task.task_id, task) for task in row)
             if len(leaving) >= SLICE:
-                moved += await self._archive(leaving)
-                leaving.clear()
+                moved += await self._archive(leaving, fingerprints)
+            if len(fingerprints) >= _FINGERPRINTS_HELD:
+                await self._let_go(fingerprints)
             if monotonic() > until:
                 await asyncio.sleep(0)
                 until = monotonic() + SLICE_SECONDS
-        return moved + (await self._archive(leaving) if leaving else 0)
+        moved += await self._archive(leaving, fingerprints)
+        await self._let_go(fingerprints)
+        return moved
 
-    async def _archive(self, tasks: Mapping[str, Task]) -> int:
-        places = await self._backend.archive(list(tasks.values()))
+    async def _archive(self, leaving: dict[str, Task], left: list[str]) -> int:
+        """Move the tasks that are *leaving*; their fingerprints go to those that *left*."""
+        if not leaving:
+            return 0
+        places = await self._backend.archive(list(leaving.values()))
         gone = [Meta(section=ARCHIVED, key=key, value=place) for key, place in places.items()]
         await self.commit(*gone, op="task.archived")
+        left.extend(task.fingerprint for task in leaving.values() if task.fingerprint)
+        leaving.clear()
         return len(gone)
+
+    async def _let_go(self, fingerprints: list[str]) -> None:
+        """Hold them in memory no longer: the store knows archived rows without."""
+        if fingerprints:
+            self._index.know_archived(await self._backend.archived_fingerprints())
+            await in_slices(self._index.leave_to_archived(fingerprints))
+            fingerprints.clear()
 
     async def find_archived(self, task_id: str) -> Task | None:
         """Return a task that was moved to the archive, or None."""

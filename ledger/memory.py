@@ -35,11 +35,7 @@ class MemoryBackend:
             for record, encoded in zip(transaction.records, transaction.encoded, strict=True):
                 apply(state, record, encoded)
         index = Index(state)
-        index.add_fingerprints(
-            task.metadata.source.fingerprint
-            for task in self._archive.values()
-            if task.metadata.source and task.metadata.source.fingerprint
-        )
+        index.know_archived(await self.archived_fingerprints())
         return index
 
     def prove_there(self) -> None:
@@ -77,6 +73,10 @@ class MemoryBackend:
         """Keep *tasks* aside."""
         self._archive.update({task.task_id: task for task in tasks})
         return {task.task_id: (task.finished_at or task.updated_at)[:7] for task in tasks}
+
+    async def archived_fingerprints(self) -> frozenset[str]:
+        """Return those of all archived tasks."""
+        return frozenset(task.fingerprint for task in self._archive.values() if task.fingerprint)
 
     async def find_archived(self, task_id: str) -> Task | None:
         """Return an archived task."""

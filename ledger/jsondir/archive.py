@@ -21,6 +21,7 @@ from ledger.jsondir.archive_index import (
     contents,
     decode_entry,
     entries_of,
+    fingerprints_in,
     last_entry,
     lines_of,
     whole_lines_bytes,
@@ -30,15 +31,6 @@ from ledger.jsondir.files import Disk
 from ledger.jsondir.journals import ARCHIVE
 from ledger.shelf import decode_task, encode_task
 from ledger.task import Task
-
-
-class _Mark(msgspec.Struct, frozen=True, gc=False):
-    """What an entry tells of a row that was once accepted."""
-
-    fingerprint: str | None
-
-
-_marks = msgspec.json.Decoder(_Mark)
 
 
 def put(folder: Path, disk: Disk, tasks: Sequence[Task]) -> dict[str, str]:
@@ -149,9 +141,8 @@ def month_files(folder: Path) -> list[Path]:
 def fingerprints(folder: Path) -> Iterator[str]:
     """Yield the fingerprints of all archived rows; what is read is let go line by line."""
     for index in (folder / ARCHIVE).glob("*.index.jsonl"):
-        for mark in map(_marks.decode, lines_of(index)):
-            if mark.fingerprint:
-                yield mark.fingerprint
+        for lines in blocks_of(index):
+            yield from fingerprints_in(lines, index.name)
 
 
 def _read_task(index: Path, entry: Entry) -> Task:

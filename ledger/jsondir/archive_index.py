@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from ledger.errors import LedgerDamaged
 from ledger.jsondir.journal import first_seq_of
 from ledger.jsondir.journals import ARCHIVE
 from ledger.task import Task
@@ -34,6 +35,15 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 decode_entry = msgspec.json.Decoder(Entry).decode
+
+
+class _Mark(msgspec.Struct, frozen=True, gc=False):
+    """What an entry tells of a row that was once accepted."""
+
+    fingerprint: str | None
+
+
+_marks = msgspec.json.Decoder(_Mark)
 
 
 def contents(folder: Path) -> list[Path]:
@@ -75,14 +85,36 @@ def lines_of(index: Path) -> Iterator[bytes]:
         yield from lines.split(b"\n")
 
 
-def blocks_of(index: Path) -> Iterator[bytes]:
-    """Yield its whole lines, some at a time; none when it is not there."""
+def blocks_of(index: Path, first_byte: int = 0) -> Iterator[bytes]:
+    """Yield its whole lines, some at a time, from a line's *first_byte* on.
+
+    The last of each lacks its newline. None when the file is not there.
+    """
     with contextlib.suppress(FileNotFoundError), index.open("rb") as file:
+        file.seek(first_byte)
         begun = b""
         while block := file.read(BLOCK_BYTES):
             lines, newline, begun = (begun + block).rpartition(b"\n")
             if newline:
                 yield lines
+
+
+def fingerprints_in(lines: bytes, name: str) -> Iterator[str]:
+    """Yield those that *lines* of the index *name* tell of, as ``blocks_of`` yields them.
+
+    Raises LedgerDamaged for a line that is none.
+    """
+    try:
+        for mark in map(_marks.decode, lines.split(b"\n")):
+            if mark.fingerprint:
+                yield mark.fingerprint
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise not_as_written(name) from error
+
+
+def not_as_written(name: str) -> LedgerDamaged:
+    """Return what tells that a file of the archive, which a start makes again, is damaged."""
+    return LedgerDamaged(f"{name} is not as it was written; the next start makes it again")
 
 
 def last_entry(index: Path) -> Entry | None:

@@ -12,9 +12,11 @@ from ledger.archiving import Archived
 from ledger.backend import Snapshotted, Written
 from ledger.entry import Transaction
 from ledger.errors import LedgerClosed, LedgerGone
+from ledger.fingerprints import Fingerprints, KnownFingerprints
 from ledger.index import Index
 from ledger.jsondir import archive, snapshot
 from ledger.jsondir.archive_mending import mend_indexes
+from ledger.jsondir.archived_rows import catch_up
 from ledger.jsondir.compactor import Compactor, forget_history
 from ledger.jsondir.files import Disk
 from ledger.jsondir.leaping import forget_backup_note, spare_ids, take_over_by_hand
@@ -91,22 +93,25 @@ class JsonDirBackend:
         lock.take(to_timestamp(self._now()))
         try:
             loaded = load(self._path)
-            self._writer = self._begin(loaded, snapshotted)
             self._know_archived(loaded)
+            writer = self._begin(loaded, snapshotted)
         except BaseException:
             lock.drop()
             raise
-        self._lock = lock
-        self._writer.start()
+        self._lock, self._writer = lock, writer
+        writer.start()
         return loaded.index
 
     def _know_archived(self, loaded: Loaded) -> None:
         """Have the index know the archived rows; what tells of them is made again if need be."""
         at, tasks = to_timestamp(self._now()), loaded.state.tasks
-        made = mend_indexes(self._path, self._disk, at, tasks)
-        loaded.index.add_fingerprints(archive.fingerprints(self._path))
-        if made:
+        if made := mend_indexes(self._path, self._disk, at, tasks):
             log.warning("archive.index_made_again", files=made)
+        try:
+            loaded.index.know_archived(catch_up(self._path, self._disk))
+        except OSError as error:  # the disk is full, perhaps: the daemon starts and waits for space
+            log.warning("archive.rows_held_in_memory", error=str(error))
+            loaded.index.know_archived(Fingerprints(archive.fingerprints(self._path)))
 
     def _begin(self, loaded: Loaded, snapshotted: Snapshotted) -> Writer:
         damaged = bool(loaded.state.damage)
@@ -190,6 +195,10 @@ class JsonDirBackend:
     def _archive(self, tasks: Sequence[Task]) -> dict[str, str]:
         self.prove_there()  # its folder would be made anew
         return archive.put(self._path, self._disk, tasks)
+
+    async def archived_fingerprints(self) -> KnownFingerprints:
+        """Return what knows the archived rows; see ``Backend.archived_fingerprints``."""
+        return await asyncio.to_thread(catch_up, self._path, self._disk)
 
     async def find_archived(self, task_id: str) -> Task | None:
         """Return an archived task or None."""

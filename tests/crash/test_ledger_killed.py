@@ -1,8 +1,10 @@
 """A process that commits without end is killed at every place the disk code names."""
 
+import asyncio
 import signal
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,8 @@ import pytest
 from ledger.jsondir.archive import find
 from ledger.jsondir.check import verify
 from ledger.jsondir.reader import read_state
+from ledger.jsondir.store import JsonDirBackend
+from ledger.ledger import Ledger
 
 #: Commits in a loop, compacts and archives now and then, says on stdout what was acknowledged.
 COMMITTER = """
@@ -21,6 +25,7 @@ from ledger.jsondir.orders import Limits
 from ledger.jsondir.store import JsonDirBackend
 from ledger.ledger import Ledger
 from ledger.status import Stage
+from ledger.task import Metadata, Source
 from tests.fakes.records import AT, batch_record, task_record
 
 folder, place, count = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
@@ -45,7 +50,8 @@ async def work():
         await ledger.commit(batch_record(), op="batch.accepted")
     for _ in range(3):
         pair = [
-            task_record(int(task_id[-6:]), task_id=task_id)
+            task_record(int(task_id[-6:]), task_id=task_id, metadata=Metadata(source=Source(
+                kind="inbox", name="spring.csv", fingerprint=task_id)))
             for task_id in ledger.new_task_ids("图片合成", AT, 2)
         ]
         await ledger.commit(*pair, op="task.accepted")
@@ -99,6 +105,14 @@ def test_every_acknowledged_change_survives_a_kill_at_every_place(places, tmp_pa
         acked |= {name: int(version) for _, name, version in lines}
         assert verify(folder) == [], place
         must_hold(folder, acked, place)
+        asyncio.run(must_know(folder, acked, place))
+
+
+async def must_know(folder: Path, acked: Iterable[str], place: str) -> None:
+    ledger = Ledger(JsonDirBackend(folder))
+    await ledger.open()
+    assert [each for each in acked if not ledger.was_accepted(each)] == [], place
+    await ledger.close()
 
 
 def must_hold(folder: Path, acked: dict[str, int], place: str) -> None:

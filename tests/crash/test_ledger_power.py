@@ -1,6 +1,7 @@
 """The ledger against a plain dict, with power cuts at any place of any operation."""
 
 import asyncio
+import hashlib
 import itertools
 import shutil
 import tempfile
@@ -21,7 +22,7 @@ from ledger.jsondir.repair import repair
 from ledger.jsondir.store import JsonDirBackend
 from ledger.ledger import Ledger
 from ledger.status import MOVES, OPEN_STAGES
-from ledger.task import Task
+from ledger.task import Metadata, Source, Task
 from tests.fakes.disk import ForgetfulDisk
 from tests.fakes.records import AT, batch_record, task_record
 
@@ -29,6 +30,11 @@ PLAIN = Limits(snapshot_seconds=3600, journal_bytes=6000, journal_bytes_at_close
 
 #: None: bytes and names reach the platter in the order they were written; else in any.
 ORDERS = st.none() | st.integers(0, 2**32)
+
+
+def of_row(name: str) -> Metadata:
+    fingerprint = hashlib.sha256(name.encode()).hexdigest()
+    return Metadata(source=Source(kind="inbox", name="spring.csv", fingerprint=fingerprint))
 
 
 class PowerCuts(RuleBasedStateMachine):
@@ -128,7 +134,9 @@ class PowerCuts(RuleBasedStateMachine):
     def accept(self, count: int) -> None:
         ids = self.ledger.new_task_ids("图片合成", AT, count)
         assert not set(ids) & set(self.tasks)
-        new = [task_record(int(each[-6:]), task_id=each) for each in ids]
+        new = [
+            task_record(int(each[-6:]), task_id=each, metadata=of_row(each[-6:])) for each in ids
+        ]
         self.commit(*new, Meta(section="drops", key=ids[0], value=count))
 
     # What is drawn must not depend on where two threads stood when the power went: so no
@@ -178,6 +186,8 @@ class PowerCuts(RuleBasedStateMachine):
         for task in self.tasks.values():
             known = self.ledger.index.find_task(task.task_id) or find(self.folder, task.task_id)
             assert known == task
+            assert self.ledger.was_accepted(task.fingerprint)
+        assert not self.ledger.was_accepted(of_row("never").source.fingerprint)
         assert sum(self.ledger.counts().values()) <= len(self.tasks)
         assert dict(self.ledger.meta("drops")) == self.meta
         open_ = {each.task_id for each in self.tasks.values() if each.stage in OPEN_STAGES}
