@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from config.settings import Settings
 from daemon.cli.batch_names import batch_meant
 from daemon.cli.concerns import concerns_on_disk, full_disk_concerns, starting_concerns
+from daemon.story.telling import Story, story_of
 from daemon.web.batch_documents import BatchDocument, BatchesDocument
 from daemon.web.documents import ServerDocument, ServersDocument
 from daemon.web.paging import Wanted, look_back, look_through
@@ -14,7 +15,8 @@ from daemon.web.summary import batch_reports, report, server_reports
 from daemon.web.table_documents import TablesDocument
 from daemon.web.task_documents import TaskPage
 from daemon.words import Words
-from ledger.jsondir.reader import read_index
+from ledger.errors import UnknownRecord
+from ledger.jsondir.reader import find_task, history, read_index
 from ledger.statistics import GpuSeconds
 from ledger.steps import at_once
 from ledger.task import Task
@@ -64,6 +66,13 @@ class LedgerFiles:
         """Return the newest *limit* of the wanted tasks; raises UnknownRecord likewise."""
         page = at_once(look_back(read_index(self._path), wanted, limit))
         return TaskPage(page.tasks, page.next_cursor)
+
+    def story(self, task_id: str) -> Story:
+        """Return what happened to a task, archived ones too; raises UnknownRecord."""
+        task = find_task(self._path, task_id)
+        if task is None:
+            raise UnknownRecord("task", task_id)
+        return story_of(task, history(self._path, task_id), self._words)
 
     def tables(self) -> TablesDocument:
         """Return how the tables stand."""

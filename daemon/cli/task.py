@@ -11,8 +11,9 @@ from daemon.cli.commands import help_words, json_option
 from daemon.cli.invocation import Invocation, pass_invocation
 from daemon.cli.verb import Verb
 from ledger.errors import UnknownRecord
+from ledger.index import Index
 from ledger.jsondir import archive
-from ledger.jsondir.reader import find_task, history, read_state
+from ledger.jsondir.reader import history, read_index
 from ledger.task import Task
 
 
@@ -23,10 +24,11 @@ from ledger.task import Task
 def task(invocation: Invocation, task_id: str) -> None:
     """Print one task in full, with its history and the other runs of its row."""
     path = invocation.settings.ledger.path
-    one = find_task(path, task_id)
+    index = read_index(path)
+    one = index.find_task(task_id) or archive.find(path, task_id)
     if one is None:
         raise UnknownRecord("task", task_id)
-    row = _row(path, one)
+    row = _row(path, index, one)
     family = [each for each in row if each.family == one.family]
     changes = history(path, task_id)
     if invocation.as_json:
@@ -39,8 +41,8 @@ def task(invocation: Invocation, task_id: str) -> None:
         invocation.show(task_view.task(one, family, changes, invocation.words))
 
 
-def _row(path: Path, one: Task) -> list[Task]:
+def _row(path: Path, index: Index, one: Task) -> list[Task]:
     """Return all tasks of the row of *one*, its archived kin too, oldest first."""
     archived = archive.family(path, one.row_id, one.workflow_type)
-    kept = (each for each in read_state(path).tasks.values() if each.row_id == one.row_id)
+    kept = map(index.task, index.row(one.row_id))
     return list({each.task_id: each for each in (*archived, *kept)}.values())

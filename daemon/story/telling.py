@@ -60,15 +60,29 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
     """How a task stands and how it came to that, oldest first: `why` and the HTTP door tell it."""
 
     task_id: str
+    batch_id: str
+    row_number: str | int
+    workflow_type: str
     status: str
     stage: str
+    requested: str | None  # what an operator wants of it and is not done yet
+    retry_count: int
     story: list[Event]
 
 
 def story_of(task: Task, lines: Sequence[JournalLine], words: Words) -> Story:
     """Return the story of *task*, whose journal has *lines*."""
-    told = tell(lines, words)
-    return Story(task_id=task.task_id, status=task.status, stage=task.stage, story=told)
+    return Story(
+        task_id=task.task_id,
+        batch_id=task.batch_id,
+        row_number=task.row_number,
+        workflow_type=task.workflow_type,
+        status=task.status,
+        stage=task.stage,
+        requested=task.requested,
+        retry_count=task.retry_count,
+        story=tell(lines, words),
+    )
 
 
 def tell(lines: Sequence[JournalLine], words: Words) -> list[Event]:

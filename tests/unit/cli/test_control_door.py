@@ -153,6 +153,9 @@ async def test_reading_beside_a_daemon_shows_what_the_daemon_shows(
         (["batch", "春"], own),
     ):
         assert (await cli(world, *words)).document == (await door.get(path)).json
+    english = {"Accept-Language": "en"}
+    story = await door.get(f"/api/tasks/{task_id(2)}/story", headers=english)
+    assert (await cli(world, "why", task_id(2))).document == story.json
 
 
 @pytest.mark.usefixtures("door")
@@ -190,7 +193,7 @@ SLOW_TO_IMPORT = {
 THROUGH_THE_DOOR = [
     *(["status"], ["status", "--json"], ["tasks"], ["tasks", "--failed", "--json"]),
     *(["tasks", "--batch", "春季"], ["servers"], ["server", "gpu-0"], ["tables"]),
-    *(["batches"], ["batch", BATCH], ["batch", "春季", "--json"]),
+    *(["why", task_id(2)], ["batches"], ["batch", BATCH], ["batch", "春季", "--json"]),
     *(["server", "gpu-0", "drain"], ["batch", BATCH, "pause"], ["batch", "春季", "pause"]),
     *(["retry", task_id(2)], ["cancel", task_id(4)], ["stuck"], ["recover"]),
 ]
