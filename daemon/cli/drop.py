@@ -37,14 +37,18 @@ class Drop(msgspec.Struct, frozen=True):
 
 
 def plan_drops(
-    paths: Sequence[Path], columns: Iterable[str] = (), own: Iterable[Path] = ()
+    paths: Sequence[Path],
+    columns: Iterable[str] = (),
+    own: Iterable[Path] = (),
+    secret: Iterable[Path] = (),
 ) -> list[Drop]:
     """Return the drops that *paths* make; raises CannotSubmit.
 
     A folder is a drop. A job file with pictures, given beside it or named by its rows and lying
     below its own folder, becomes one folder. Job files without pictures are a drop each.
     *columns* mean something besides the usual ones. A folder that holds one of the daemon's *own*
-    places, or lies in one, is refused: its copy would hold the ledger, or the admin token.
+    places, or lies in one, is refused: its copy would hold the ledger, or the admin token. So is
+    whatever would copy one of the *secret* files, by whatever name.
     """
     known = frozenset(HEADINGS).union(columns)
     for path in paths:
@@ -62,7 +66,10 @@ def plan_drops(
     if loose and len(jobs) > 1:
         raise CannotSubmit("submit.many_jobs", names=", ".join(job.name for job in jobs))
     whole = [_folder_drop(folder, known) for folder in folders]
-    return [*whole, *(_job_drop(job, loose, known) for job in jobs)]
+    drops = [*whole, *(_job_drop(job, loose, known) for job in jobs)]
+    for source in (source for drop in drops for source, _ in drop.members):
+        _refuse_secret(source, secret)
+    return drops
 
 
 def place(drop: Drop, inbox: Path) -> str:
@@ -99,6 +106,12 @@ def _refuse_ours(folder: Path, own: Iterable[Path]) -> None:
         resolved = place.resolve()
         if resolved.is_relative_to(where) or where.is_relative_to(resolved):
             raise CannotSubmit("submit.ours", name=folder, own=place)
+
+
+def _refuse_secret(source: Path, secret: Iterable[Path]) -> None:
+    for path in secret:
+        if path.exists() and source.samefile(path):
+            raise CannotSubmit("submit.secret", name=source)
 
 
 def _folder_drop(folder: Path, columns: frozenset[str]) -> Drop:

@@ -40,13 +40,19 @@ def submit(invocation: Invocation, files: Sequence[Path], *, timeout_seconds: fl
     inbox, ledger, token = settings.inbox, settings.ledger, settings.web.admin_token_file
     own = (settings.state_dir, inbox.path, ledger.path, token)
     try:
-        drops = plan_drops(files, columns, own)
+        drops = plan_drops(files, columns, own, [token, *_secret_files(invocation)])
     except CannotSubmit as error:
         raise click.UsageError(invocation.words(error.word, **error.values)) from error
     outcomes = list(_submit(invocation, drops, timeout_seconds))
     if invocation.as_json:
         invocation.answer({"submitted": outcomes})
     return 1 if any(outcome.is_bad for outcome in outcomes) else 0
+
+
+def _secret_files(invocation: Invocation) -> list[Path]:
+    """Return the files that secrets of the settings were read from."""
+    origins = invocation.loaded.origins.values()
+    return [Path(origin.detail) for origin in origins if origin.kind == "secret file"]
 
 
 def _submit(

@@ -115,6 +115,7 @@ ZH: dict[str, str] = {
     "submit.hidden": "{name}：这样的名字不会被接收，请改名",
     "submit.ours": "{name}：这个文件夹包含守护进程自己的 {own}，或在它里面，不能提交；"
     "请把任务文件和图片放进单独的文件夹",
+    "submit.secret": "{name}：这是守护进程自己的密钥文件，不能提交",
     "submit.no_job": "其中没有任务文件（.csv .xlsx .json .jsonl）",
     "submit.many_jobs": "图片只能属于一个任务文件；请逐个提交 {names}",
     "submit.same_name": "有两个文件放进收件夹后会同名：{name}",
@@ -246,6 +247,7 @@ EN: dict[str, str] = {
     "submit.hidden": "{name}: files of this name are never taken in; rename it",
     "submit.ours": "{name}: this folder holds, or lies in, {own}, which is the daemon's own; put "
     "the job file and its pictures in a folder for themselves",
+    "submit.secret": "{name}: this file holds a secret of the daemon and is not submitted",
     "submit.no_job": "none of the files is a job file (.csv .xlsx .json .jsonl)",
     "submit.many_jobs": "pictures belong to one job file; submit {names} one after the other",
     "submit.same_name": "two files would both be called {name} in the drop",

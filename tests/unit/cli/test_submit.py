@@ -74,6 +74,35 @@ def test_a_folder_that_shares_its_place_with_what_is_the_daemons_own_is_never_su
     assert [*(tmp_path / "var" / "inbox").iterdir()] == [tmp_path / "var" / "inbox" / "rejected"]
 
 
+@pytest.mark.parametrize("how", ["beside", "as job", "linked", "in a folder", "other secret"])
+def test_a_file_that_holds_a_secret_of_the_daemon_is_not_submitted_by_whatever_name(
+    command, job, tmp_path, how
+):
+    token, secret = tmp_path / "keys" / "token.csv", tmp_path / "keys" / "bot.txt"
+    command.configure(
+        'web.admin_token_file = "keys/token.csv"\n[alerts]\nfeishu_webhook_secret_file = '
+        '"keys/bot.txt"\n'
+    )
+    token.parent.mkdir()
+    token.write_text("产品名\ns3cret", "utf-8")
+    secret.write_text("s3cret")
+    spring, folder = job(GOOD), tmp_path / "folder"
+    folder.mkdir()
+    (folder / "a.png").symlink_to(token)
+    (folder / "b.png").hardlink_to(token)
+    (folder / "spring.csv").write_text("产品名\n茶壶\n", "utf-8")
+    given = {
+        "beside": [spring, token],
+        "as job": [token],
+        "linked": [spring, folder / "b.png"],
+        "in a folder": [folder],
+        "other secret": [spring, secret],
+    }
+    assert command("submit", *map(str, given[how]), code=2) == ""
+    assert "this file holds a secret of the daemon" in command.err
+    assert not (tmp_path / "var" / "inbox").exists()
+
+
 async def test_the_verdict_of_a_running_daemon_is_told_row_by_row(command, job, tmp_path):
     world = World(tmp_path / "world", DEAD_SERVER)
     command.config = world.config
