@@ -3,15 +3,18 @@
 import io
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
+import msgspec
 import openpyxl
 from openpyxl.cell.cell import ERROR_CODES
 from openpyxl.utils import get_column_letter
 from openpyxl.utils.exceptions import InvalidFileException
 
 from daemon.intake.errors import Unreadable
-from daemon.intake.grid import MAX_COLUMNS, JobFile, Line, read_grid
-from daemon.intake.reasons import Reason, because
+from daemon.intake.grid import MAX_COLUMNS, JobFile, Line, RawRow, read_grid
+from daemon.intake.merged_cells import covered_in, told
+from daemon.intake.reasons import Reason, because, cut
 from daemon.tables.xlsx_cells import MAX_UNPACKED_BYTES, as_json
 
 #: They are held in memory.
@@ -20,14 +23,17 @@ MAX_SHARED_TEXT_BYTES = 64 * 1024 * 1024
 _SCANNED_BYTES = 1024 * 1024
 #: A page of instructions may come before the rows.
 SHEETS_LOOKED_AT = 10
+#: Of another sheet: whether there are headings that we know, and a row below them.
+BEGINNING_LINES = 200
 MAX_SHEET_LINES = 1_048_576  # Excel's own limit; a forged line number would count for ever
 
 
 def read_workbook(data: bytes, known: frozenset[str]) -> JobFile:
-    """Return the rows of the first sheet that is shown and has a *known* column.
+    """Return the rows of the first sheet that is shown, has a *known* column, and rows.
 
-    Dates become ISO text, formulas their stored results. Raises Unreadable for what is no workbook
-    or unpacks to too much.
+    Hidden rows are among them. Another sheet with rows is told by a row that has a problem. Dates
+    become ISO text, formulas their stored results. Raises Unreadable for what is no workbook or
+    unpacks to too much.
     """
     try:
         has_formulas = _look_inside(data)
@@ -44,24 +50,51 @@ def read_workbook(data: bytes, known: frozenset[str]) -> JobFile:
 
 def _first_that_fits(data: bytes, known: frozenset[str], *, has_formulas: bool) -> JobFile:
     first: Unreadable | None = None
-    for place in range(SHEETS_LOOKED_AT):
-        values = _lines(data, place, data_only=True)
+    titles = _shown_titles(data)
+    for place, title in enumerate(titles):
+        values = _lines(data, title, data_only=True)
         lines = _without_formulas(values)
         if has_formulas:
-            lines = _with_formulas(values, _lines(data, place, data_only=False))
+            lines = _with_formulas(values, _lines(data, title, data_only=False))
         try:
-            return read_grid(lines, known)
-        except _NoMoreSheets:
-            break
+            job = read_grid(told(lines, covered_in(data, title)), known)
         except Unreadable as error:
             if error.reason.code not in {"strange_columns", "no_headings"}:
                 raise
             first = first or error
+            continue
+        if job.rows:
+            return _with_left_out(job, data, titles[place + 1 :], known)
+        first = first or Unreadable("no_rows")
     raise first or Unreadable("no_cells")
 
 
-class _NoMoreSheets(Exception):
-    """A workbook has no such sheet."""
+def _with_left_out(
+    job: JobFile, data: bytes, titles: Sequence[str], known: frozenset[str]
+) -> JobFile:
+    """Return *job* with a row for each other sheet that holds rows, too, saying that it does."""
+    rows = list(job.rows)
+    for title in titles:
+        lines = islice(_without_formulas(_lines(data, title, data_only=True)), BEGINNING_LINES)
+        try:
+            found = read_grid(lines, known).rows
+        except Unreadable:  # no sheet of rows
+            continue
+        if found:
+            why = because("other_sheet", sheet=cut(title))
+            line, ordinal = found[0].line, len(rows) + 1
+            rows.append(RawRow(line=line, ordinal=ordinal, values={}, problem=why))
+    return msgspec.structs.replace(job, rows=tuple(rows))
+
+
+def _shown_titles(data: bytes) -> list[str]:
+    """Return what the first sheets that are shown are called, ``SHEETS_LOOKED_AT`` at most."""
+    book = openpyxl.load_workbook(io.BytesIO(data), read_only=True)
+    try:
+        shown = [sheet.title for sheet in book.worksheets if sheet.sheet_state == "visible"]
+    finally:
+        book.close()
+    return shown[:SHEETS_LOOKED_AT]
 
 
 def _look_inside(data: bytes) -> bool:
@@ -87,14 +120,11 @@ def _holds_formula(archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> bool:
     return found
 
 
-def _lines(data: bytes, place: int, *, data_only: bool) -> Iterator[Sequence[object]]:
-    """Yield the lines of the sheet at *place*, from 0, among those that are shown."""
+def _lines(data: bytes, title: str, *, data_only: bool) -> Iterator[Sequence[object]]:
+    """Yield the lines of the sheet *title*."""
     book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=data_only)
     try:
-        shown = [sheet for sheet in book.worksheets if sheet.sheet_state == "visible"]
-        if place >= len(shown):
-            raise _NoMoreSheets
-        sheet = shown[place]
+        sheet = book[title]
         sheet.reset_dimensions()  # the declared size may be forged or forgotten
         for number, cells in enumerate(sheet.iter_rows(values_only=True), 1):
             if number > MAX_SHEET_LINES:

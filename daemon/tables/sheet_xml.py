@@ -185,16 +185,23 @@ def column_letters(index: int) -> str:
 
 def _covered(reference: str) -> Iterable[tuple[int, int]]:
     """Yield the cells of a merged range but for its first, which is the one that is shown."""
+    top, bottom, first, last = corners(reference)
+    rows, columns = range(top, bottom + 1), range(first, last + 1)
+    if len(rows) * len(columns) > 1_000_000:  # noqa: PLR2004 - whole columns hold no row of ours
+        return
+    yield from ((r, c) for r in rows for c in columns if (r, c) != (top, first))
+
+
+def corners(reference: str) -> tuple[int, int, int, int]:
+    """Return the first and last row of a range, from 1, its first and last column, from 0.
+
+    What is no range has its last row and column before the first ones.
+    """
     one, _, other = reference.partition(":")
     first, last = _REFERENCE.fullmatch(one), _REFERENCE.fullmatch(other)
     if first is None or last is None:
-        return
-    rows = range(int(first[2]), int(last[2]) + 1)
-    columns = range(column_index(first[1]), column_index(last[1]) + 1)
-    if len(rows) * len(columns) > 1_000_000:  # noqa: PLR2004 - whole columns hold no row of ours
-        return
-    corner = (int(first[2]), column_index(first[1]))
-    yield from ((r, c) for r in rows for c in columns if (r, c) != corner)
+        return 1, 0, 0, -1
+    return int(first[2]), int(last[2]), column_index(first[1]), column_index(last[1])
 
 
 def _widened(found: re.Match[bytes], cells: Iterable[tuple[int, int]]) -> bytes:

@@ -2,11 +2,21 @@
 
 import posixpath
 import zipfile
+from collections.abc import Iterator
 from xml.etree import ElementTree as ET
+
+import msgspec
 
 from daemon.tables.errors import Misconfigured
 
 _REL_ID = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
+
+
+class SheetPart(msgspec.Struct, frozen=True, kw_only=True):
+    """A worksheet, and the part that holds its cells."""
+
+    title: str
+    part: str
 
 
 def local(element: ET.Element) -> str:
@@ -19,18 +29,22 @@ def find_sheet(archive: zipfile.ZipFile, title: str) -> tuple[str, str]:
 
     Raises Misconfigured when there is none of this title.
     """
+    titles: list[str] = []
+    for sheet in sheets_in(archive):
+        titles.append(sheet.title)
+        if not title or sheet.title.strip() == title.strip():
+            return sheet.title, sheet.part
+    raise Misconfigured("no_sheet", sheet=title, sheets=tuple(titles) or "–")
+
+
+def sheets_in(archive: zipfile.ZipFile) -> Iterator[SheetPart]:
+    """Yield the sheets of a workbook, in their order; raises KeyError, ET.ParseError."""
     book = ET.fromstring(archive.read("xl/workbook.xml"))  # noqa: S314 - expat limits expansion
     targets = relations(archive, "xl/workbook.xml")
-    titles: list[str] = []
     for sheet in (each for each in book.iter() if local(each) == "sheet"):
         part = targets.get(_relation(sheet), "")
-        name = sheet.get("name", "")
-        if "/worksheets/" not in f"/{part}":
-            continue  # a chart or macro sheet has no cells
-        titles.append(name)
-        if not title or name.strip() == title.strip():
-            return name, part
-    raise Misconfigured("no_sheet", sheet=title, sheets=tuple(titles) or "–")
+        if "/worksheets/" in f"/{part}":  # a chart or macro sheet has no cells
+            yield SheetPart(title=sheet.get("name", ""), part=part)
 
 
 def relations(archive: zipfile.ZipFile, part: str) -> dict[str, str]:

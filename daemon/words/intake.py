@@ -83,6 +83,9 @@ ZH: dict[str, str] = {
     "intake.no_cells": "工作簿里没有带单元格的工作表",
     "intake.no_result": "单元格 {cell} 的公式没有存储结果；请用 Excel 打开并保存",
     "intake.error_value": "单元格 {cell} 是错误值 {error}",
+    "intake.merged": "单元格 {cell} 被合并单元格覆盖，自己没有内容；请取消合并，逐行填写",
+    "intake.other_sheet": "工作表“{sheet}”里也有行，没有读取：一个文件只读一个工作表；"
+    "请把它另存为单独的文件，不需要就删除或隐藏它",
     "intake.file_itself": "不是文件，而是{kind}；请放入文件本身",
     "intake.folder_itself": "不是文件夹，而是指向文件夹的链接；请放入文件夹本身",
     "intake.folder_denied": "没有读取这个文件夹的权限",
@@ -175,6 +178,10 @@ EN: dict[str, str] = {
     "intake.no_cells": "the workbook has no sheet with cells",
     "intake.no_result": "cell {cell} holds a formula without a stored result; save it in Excel",
     "intake.error_value": "cell {cell} holds the error {error}",
+    "intake.merged": "cell {cell} lies under a merged cell and holds nothing itself; unmerge it "
+    "and fill in each row",
+    "intake.other_sheet": "sheet “{sheet}” holds rows, too, and was not read: a file's rows are "
+    "those of one sheet; save it as a file of its own, or delete or hide it",
     "intake.file_itself": "it is no file but {kind}; put the file itself here",
     "intake.folder_itself": "it is no folder but a link to one; put the folder itself here",
     "intake.folder_denied": "the daemon may not read the folder (permission denied)",

@@ -233,6 +233,93 @@ def test_rows_are_those_of_the_first_sheet_that_is_shown_and_has_columns_we_know
     assert read("a.xlsx", out.getvalue()) == [{"product_name": "茶壶", "product_image": "a.png"}]
 
 
+def sheets(**lines: list[list[object]]) -> openpyxl.Workbook:
+    """Return a workbook with a sheet for each name."""
+    made = openpyxl.Workbook()
+    made.remove(made.active)
+    for title, rows in lines.items():
+        sheet = made.create_sheet(title)
+        for row in rows:
+            sheet.append(row)
+    return made
+
+
+def saved(made: openpyxl.Workbook) -> bytes:
+    out = io.BytesIO()
+    made.save(out)
+    return out.getvalue()
+
+
+def told_of(data: bytes) -> list[tuple[dict, str]]:
+    """Return each row's values, and what is wrong with it."""
+    rows = jobfile.read_job_file("a.xlsx", data, KNOWN).rows
+    return [(row.values, row.problem.text(EN) if row.problem else "") for row in rows]
+
+
+def test_a_second_sheet_with_rows_is_told_to_be_left_out_and_pages_without_rows_are_not():
+    made = sheets(
+        一月=[["产品名"], ["茶壶"]],
+        说明=[["请看这里"], ["产品名 填在第一列"]],
+        模板=[["产品名", "产品图"]],
+        二月=[[None], ["产品名"], ["茶杯"], ["碗"]],
+        旧=[["产品名"], ["盘"]],
+    )
+    made["旧"].sheet_state = "hidden"
+    good, left_out = told_of(saved(made))
+    assert good == ({"product_name": "茶壶"}, "")
+    assert left_out[0] == {}
+    assert left_out[1].startswith("sheet “二月” holds rows, too, and was not read")
+
+
+def test_a_sheet_of_headings_alone_stands_in_no_other_sheets_way():
+    made = sheets(模板=[["产品名"]], 任务=[["产品名"], ["茶壶"]])
+    assert told_of(saved(made)) == [({"product_name": "茶壶"}, "")]
+    assert "no rows" in why("a.xlsx", saved(sheets(模板=[["产品名"]])))
+
+
+def test_what_lies_under_a_merged_cell_refuses_its_row_where_it_would_count():
+    made = sheets(
+        任务=[
+            ["产品名", "产品图", "备注", "备注2"],
+            ["茶壶", "a.png", "x", "y"],
+            [None, "b.png"],
+            ["茶杯", "c.png"],
+            [None, None],
+            ["碗", None],
+        ]
+    )
+    for merged in ("A2:A3", "A5:B5", "C2:D4", "A6:B6"):
+        made["任务"].merge_cells(merged)
+    rows = told_of(saved(made))
+    assert [values.get("product_image") for values, _ in rows] == ["a.png", "b.png", "c.png", None]
+    assert [bool(problem) for _, problem in rows] == [False, True, False, True]
+    assert "cell A3 lies under a merged cell" in rows[1][1]
+    assert "cell B6 lies under a merged cell" in rows[3][1]
+
+
+def test_merged_cells_without_end_hold_nobody_up():
+    part = b"<mergeCells>%b</mergeCells></worksheet>"
+    merges = b"".join(b'<mergeCell ref="A2:XFD%d"/>' % (1_048_576 - n) for n in range(20_000))
+    out = io.BytesIO()
+    made = io.BytesIO(book(["产品名"], ["壶"]))
+    with zipfile.ZipFile(made) as source, zipfile.ZipFile(out, "w") as target:
+        for name in source.namelist():
+            old = source.read(name)
+            target.writestr(name, old.replace(b"</worksheet>", part % merges))
+    begun = time.perf_counter()
+    assert len(told_of(out.getvalue())) == 1
+    assert time.perf_counter() - begun < 3
+
+
+def test_hidden_rows_run_like_any_others():
+    made = sheets(任务=[["产品名"], ["茶壶"], ["茶杯"]])
+    made["任务"].row_dimensions[3].hidden = True
+    assert [values for values, _ in told_of(saved(made))] == [
+        {"product_name": "茶壶"},
+        {"product_name": "茶杯"},
+    ]
+
+
 def test_a_workbook_without_columns_we_know_names_those_of_its_first_sheet():
     made = openpyxl.Workbook()
     made.active.append(["colour"])
