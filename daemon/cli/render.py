@@ -11,6 +11,8 @@ _WIDEST_CELL = 60
 
 def width(text: str) -> int:
     """Return how many columns of a terminal *text* takes."""
+    if text.isascii() and text.isprintable():
+        return len(text)
     return sum(_char_width(char) for char in text)
 
 

@@ -45,7 +45,7 @@ class _Pattern(NamedTuple):
 
 def in_language(text: str, language: str, among: tuple[str, ...] = RECORDS) -> str:
     """Return *text* in "zh" or "en", as far as its sentences are known *among* these areas."""
-    if len(text) > _MAX_CHARACTERS:
+    if not text or len(text) > _MAX_CHARACTERS:
         return text
     whole = _retold(text, language, among)
     if whole is not None:

@@ -7,6 +7,8 @@ from datetime import datetime
 def printable(text: str) -> str:
     """Return *text* on one line, without characters that would steer a terminal."""
     text = " ".join(text.split())
+    if text.isprintable():  # nearly always, and a look at each character takes long
+        return text
     return "".join(char if unicodedata.category(char) != "Cc" else "�" for char in text)
 
 

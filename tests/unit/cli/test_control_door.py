@@ -188,7 +188,7 @@ SLOW_TO_IMPORT = {
     *("asyncio", "aiohttp", "structlog", "PIL", "openpyxl", "watchdog", "filelock"),
     *("http", "email", "ssl", "json", "logging", "hashlib", "shutil", "difflib", "dataclasses"),
     *("orjson", "sortedcontainers", "isal", "ledger.index", "ledger.jsondir.reader"),
-    *("daemon.words.feishu", "daemon.words.intake", "daemon.words.web"),
+    *("daemon.words.feishu", "daemon.words.intake", "daemon.words.reasons", "daemon.words.web"),
 }
 THROUGH_THE_DOOR = [
     *(["status"], ["status", "--json"], ["tasks"], ["tasks", "--failed", "--json"]),
