@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from config.settings import Settings
 from daemon.cli.batch_names import batch_meant
 from daemon.cli.concerns import concerns_on_disk, full_disk_concerns, starting_concerns
-from daemon.story.telling import Story, story_of
+from daemon.story.documents import Story
+from daemon.story.telling import story_of
 from daemon.web.batch_documents import BatchDocument, BatchesDocument
 from daemon.web.documents import ServerDocument, ServersDocument
 from daemon.web.paging import Wanted, look_back, look_through

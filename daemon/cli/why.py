@@ -10,7 +10,7 @@ from daemon.cli.asking import asked, asked_as_json
 from daemon.cli.commands import help_words, json_option
 from daemon.cli.invocation import Invocation, pass_invocation
 from daemon.cli.verb import Verb
-from daemon.story.telling import Story
+from daemon.story.documents import Story
 from daemon.web.warning import WarningDocument
 from daemon.words import Words
 from daemon.words.values import local_time, printable

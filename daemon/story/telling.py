@@ -5,6 +5,7 @@ from typing import Protocol
 
 import msgspec
 
+from daemon.story.documents import Event, Story
 from daemon.story.happenings import happening
 from daemon.words import Words
 from daemon.words.actors import who
@@ -40,34 +41,6 @@ class JournalLine(Protocol):
     def reason(self) -> str | None: ...  # noqa: D102
     @property
     def evidence(self) -> Mapping[str, Json] | None: ...  # noqa: D102
-
-
-class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """One change of a task, in a sentence, with who made it and from what evidence."""
-
-    seq: int
-    at: str
-    actor: str
-    who: str  # the actor as people call it
-    op: str
-    text: str
-    because: tuple[str, ...] = ()
-    reason: str | None = None
-    evidence: Mapping[str, Json] | None = None
-
-
-class Story(msgspec.Struct, frozen=True, kw_only=True):
-    """How a task stands and how it came to that, oldest first: `why` and the HTTP door tell it."""
-
-    task_id: str
-    batch_id: str
-    row_number: str | int
-    workflow_type: str
-    status: str
-    stage: str
-    requested: str | None  # what an operator wants of it and is not done yet
-    retry_count: int
-    story: list[Event]
 
 
 def story_of(task: Task, lines: Sequence[JournalLine], words: Words) -> Story:

@@ -1,6 +1,6 @@
 """Every path of the door: who may call it, what it takes and what it answers."""
 
-from daemon.story.telling import Story
+from daemon.story.documents import Story
 from daemon.upkeep.status_check import StatusCheck
 from daemon.upkeep.stuck import RecoveryResult
 from daemon.web import (

@@ -8,7 +8,8 @@ import msgspec
 
 from daemon.actions import tasks
 from daemon.actions.plan import Plan
-from daemon.story.telling import Story, story_of
+from daemon.story.documents import Story
+from daemon.story.telling import story_of
 from daemon.web.asked import RetryBody, TaskQuery
 from daemon.web.decoding import Nothing
 from daemon.web.endpoint import Call
