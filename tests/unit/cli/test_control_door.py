@@ -250,4 +250,7 @@ def assert_crowd_came_through(world: World, answers: list[Answer]) -> None:
     assert stages[Stage.FAILED] == 2
     assert stages[Stage.CANCELLED] == 3
     assert stages[Stage.WAITING] == 3  # the retries of 2, 3 and 6
-    assert world.batches()[0].updated_at > AT
+    # a batch is not resumed while nothing in it is open: both may come after the cancels
+    pause_and_resume = [answer.document for answer in answers[:2]]
+    if any(document.get("changed") for document in pause_and_resume):
+        assert world.batches()[0].updated_at > AT
