@@ -108,6 +108,8 @@ class Index:
         tally = self._rolls.tally(keys)
         self._count(tally, -ONE[keys.stage])
         self._families.part(keys, tally)
+        if (row := keys.metadata.table_row) is not None:  # it was told since this version
+            self._unpublished.get(row.table, {}).pop(task_id, None)
         if not self._rolls.forget(keys.batch_id, task_id):
             self._families.forget_batch(keys.batch_id)
 

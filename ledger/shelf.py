@@ -85,7 +85,7 @@ class Shelf(Mapping[str, Task]):
 
     def __init__(self, stored: StoredTasks | None = None) -> None:
         self._stored = NoStoredTasks() if stored is None else stored
-        self._gone: set[str] = set()  # of the stored ones
+        self._gone: set[str] = set()  # removed; what is stored may not know it yet
         self._here: dict[str, Task | bytes] = {}  # in process, or newer than what is stored
         self._new: dict[str, None] = {}  # accepted since the stored ones, in this order
         self._at_hand: dict[str, Task] = {}  # some of the waiting ones that were asked for
@@ -125,13 +125,11 @@ class Shelf(Mapping[str, Task]):
         return new
 
     def remove(self, task_id: str) -> None:
-        """Forget the task, if it is here."""
+        """Forget the task, if it is here; no task will ever have its id again."""
         self._here.pop(task_id, None)
         self._at_hand.pop(task_id, None)
-        if task_id in self._new:
-            del self._new[task_id]
-        elif task_id in self._stored:
-            self._gone.add(task_id)
+        self._new.pop(task_id, None)
+        self._gone.add(task_id)
 
     def read_from(self, stored: StoredTasks, changed: Mapping[str, bytes | None]) -> None:
         """Read tasks from *stored* from now on.
@@ -140,10 +138,11 @@ class Shelf(Mapping[str, Task]):
         removed here already. What changed after it stays here.
         """
         for task_id, encoded in changed.items():
-            if encoded is not None and self._here.get(task_id) == encoded:
+            if encoded is None:
+                self._gone.discard(task_id)
+            elif self._here.get(task_id) == encoded:
                 del self._here[task_id]
         self._stored = stored
-        self._gone = {task_id for task_id in self._gone if task_id in stored}
         self._new = {task_id: None for task_id in self._new if task_id not in stored}
 
     def keys_of(self, task_id: str) -> TaskKeys:
@@ -201,7 +200,8 @@ class Shelf(Mapping[str, Task]):
         yield from self._new
 
     def __len__(self) -> int:
-        return len(self._stored) - len(self._gone) + len(self._new)
+        gone = sum(task_id in self._stored for task_id in self._gone)
+        return len(self._stored) - gone + len(self._new)
 
     def __contains__(self, task_id: object) -> bool:
         return (task_id in self._here) or (task_id in self._stored and task_id not in self._gone)
