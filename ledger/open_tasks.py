@@ -127,7 +127,9 @@ class OpenTasks:
 
     def in_stage(self, *stages: Stage, server: str | None = None) -> list[Task]:
         """Return the tasks themselves likewise."""
-        return [self._tasks[task_id] for task_id in self.ids_in_stage(*stages, server=server)]
+        in_process, tasks = self._tasks.in_process, self._tasks
+        ids = self.ids_in_stage(*stages, server=server)
+        return [in_process(task_id) or tasks[task_id] for task_id in ids]
 
     def each_in_stage(self, *stages: Stage) -> Iterator[Task]:
         """Yield the tasks in these stages, oldest first, also while some come and go.

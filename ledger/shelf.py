@@ -192,10 +192,8 @@ class Shelf(Mapping[str, Task]):
         self._at_hand[task.task_id] = task
 
     def __getitem__(self, task_id: str) -> Task:
-        held = self._here.get(task_id)
-        if isinstance(held, Task):
-            return held
-        return decode_task(held or self._held(task_id))
+        held = self._held(task_id)
+        return held if isinstance(held, Task) else decode_task(held)
 
     def __iter__(self) -> Iterator[str]:
         yield from (task_id for task_id in self._stored if task_id not in self._gone)
