@@ -76,8 +76,10 @@ class Backend(Protocol):
         """Return an archived task, None when the archive has none of this id."""
         ...
 
-    async def find_all_archived(self, task_ids: Collection[str]) -> Archived:
-        """Return those of the tasks that are archived; what holds many is read once.
+    async def find_all_archived(
+        self, task_ids: Collection[str], rows: Collection[str] = ()
+    ) -> Archived:
+        """Return those of the tasks that are archived, and all tasks of *rows* (their ids).
 
         Damage costs only the tasks that lie there, and is told.
         """

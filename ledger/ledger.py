@@ -242,12 +242,14 @@ class Ledger(Reading):
         """Return a task that was moved to the archive, or None."""
         return await self._backend.find_archived(task_id)
 
-    async def find_all_archived(self, task_ids: Collection[str]) -> Archived:
-        """Return those of the tasks that were moved to the archive; many at no more cost.
+    async def find_all_archived(
+        self, task_ids: Collection[str], rows: Collection[str] = ()
+    ) -> Archived:
+        """Return those of the tasks that are in the archive, and those of *rows* (their ids).
 
         What is damaged there costs the others nothing, and is told in the answer.
         """
-        return await self._backend.find_all_archived(task_ids)
+        return await self._backend.find_all_archived(task_ids, rows)
 
     async def task_or_archived(self, task_id: str) -> Task:
         """Return the task, from the archive if need be; raises UnknownRecord."""

@@ -82,9 +82,16 @@ class MemoryBackend:
         """Return an archived task."""
         return self._archive.get(task_id)
 
-    async def find_all_archived(self, task_ids: Collection[str]) -> Archived:
+    async def find_all_archived(
+        self, task_ids: Collection[str], rows: Collection[str] = ()
+    ) -> Archived:
         """Return those of the tasks that are archived."""
-        return Archived({key: self._archive[key] for key in task_ids if key in self._archive})
+        wanted = {
+            key: task
+            for key, task in self._archive.items()
+            if key in task_ids or task.row_id in rows
+        }
+        return Archived(wanted)
 
     async def forget_history(self, now: datetime) -> int:
         """There is no history to forget."""

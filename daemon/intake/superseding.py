@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import msgspec
 
 from daemon.tables.answers import answer_in
+from daemon.tables.runs import row_ids_of
 from ledger.entry import Meta
 from ledger.index import Index
 from ledger.task import Task
@@ -22,21 +23,10 @@ def superseded_tasks(index: Index, replaced: str, by: str, at: str) -> Iterator[
     if (answer := answer_in(index, row.table, row.key)) is not None:
         yield answer.as_meta(stands=False)
     left = msgspec.structs.replace(row, replaced_by=by)
-    for row_id in _row_ids(index, first):
+    for row_id in row_ids_of(index, first):
         for task in map(index.task, index.row(row_id)):
             yield task.changed(
                 at=at,
                 publish=msgspec.structs.replace(task.publish, state="none", error=None),
                 metadata=msgspec.structs.replace(task.metadata, table_row=left),
             )
-
-
-def _row_ids(index: Index, first: Task) -> Iterator[str]:
-    """Yield the ids that the ledger gave the row: one more with each rerun of its batch."""
-    place = first.row_id.rpartition(":")[2]
-    yield first.row_id
-    batches = {first.batch_id}
-    for batch in index.batches():
-        if batch.rerun_of in batches:
-            batches.add(batch.batch_id)
-            yield f"{batch.batch_id}:{place}"

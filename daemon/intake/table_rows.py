@@ -19,7 +19,7 @@ from daemon.tables.copies import Note, copied, noted
 from daemon.tables.errors import Trouble
 from daemon.tables.handle import TableHandle
 from daemon.tables.outdated import Outdated, outdated_among
-from daemon.tables.overwritten import is_overwritten, says_less
+from daemon.tables.overwritten import is_overwritten, overwritten_rows, says_less
 from daemon.tables.status import ENDS, RowStatus, read_status
 from daemon.words.headings import OUR_HEADINGS
 from daemon.words.retelling import LEDGER, in_each_language
@@ -85,12 +85,14 @@ class TableRows:
     async def expect_taken(self, since: str) -> None:
         """Note which rows earlier processes took that must stand in the table.
 
-        Those that it was not told of, and those that run or were done after *since*: somebody may
-        have saved an older copy while no daemon ran. One that failed and is there without its id
-        is to run again.
+        Those that it was not told of, those that run or were done after *since*, for somebody may
+        have saved an older copy while no daemon ran, and those that a kill kept from getting their
+        id back. One that failed and is there without its id is to run again.
         """
         if not self._can_lose_ids:
             return
+        for note in overwritten_rows(self._index, self._table):
+            self.lost.expect(note.key)
         untold = dict.fromkeys(self._index.unpublished(self._table))
         for number, task_id in enumerate(chain(untold, self._taken(since)), start=1):
             if number % _SLICE == 0:

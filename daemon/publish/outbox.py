@@ -2,27 +2,27 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import msgspec
 import structlog
 
 from daemon import failpoint
 from daemon.clock import Clock
+from daemon.publish.archived_rows import ArchivedRows
 from daemon.publish.due import GATHER_SECONDS, PROGRESS_SECONDS, Due
-from daemon.publish.row_news import RowNews, is_replaced, noted
+from daemon.publish.row_news import RowNews, is_replaced
+from daemon.publish.told_rows import Shown, ToldRows
 from daemon.publish.uploading import Uploads
 from daemon.tables.cells import Change, Outcome, Result, Value
 from daemon.tables.errors import Misconfigured, TableError
 from daemon.tables.handle import TableHandle
 from daemon.tables.overwritten import Overwritten, newly_overwritten, overwritten_rows
 from ledger.entry import Transaction
-from ledger.errors import Conflict, LedgerError
+from ledger.errors import LedgerError
 from ledger.ledger import Ledger
 from ledger.status import OPEN_STAGES
 from ledger.task import Task
-from ledger.timestamps import to_timestamp
 
 log = structlog.get_logger()
 
@@ -43,14 +43,6 @@ HOPELESS_SECONDS = 45.0
 #: Share of a pause that chance may add.
 _JITTER = 0.3
 _WRITTEN = Outcome(result=Result.WRITTEN)
-
-
-class _Shown(msgspec.Struct, frozen=True):
-    """A row as its cells show it."""
-
-    tasks: list[Task]  # the newest of each stage
-    due: list[Task]  # those whose record says that the table must be told
-    cells: dict[str, Value]
 
 
 class TableOutbox:
@@ -77,6 +69,8 @@ class TableOutbox:
         self._clock = clock
         self._news = RowNews(ledger, handle, absolute, page)
         self._uploads = Uploads(handle, ledger, self._news, clock)
+        self._told_rows = ToldRows(handle, ledger, self._news, clock)
+        self._archived = ArchivedRows(ledger, handle.name)
         self._due: dict[str, Due] = {}
         self._told: dict[str, dict[str, Value]] = {}  # rows that go on: what their cells hold
         self._failures = 0
@@ -89,6 +83,7 @@ class TableOutbox:
         now = self._clock.monotonic()
         soon = now + PROGRESS_SECONDS / 2
         urgent = self._telling or any(due.at < soon for due in self._due.values())
+        urgent = urgent or bool(self._archived)
         waits_long = self._failures > 0 and self._not_before - now > HOPELESS_SECONDS
         return not urgent or waits_long or self._failures >= GIVEN_UP_AFTER_FAILURES
 
@@ -121,6 +116,7 @@ class TableOutbox:
         """Return how long there is nothing to do."""
         now = self._clock.monotonic()
         first = min((due.at for due in self._due.values()), default=now + 3600.0)
+        first = now if self._archived else first
         return max(first, self._not_before) - now
 
     async def tell(self, *, at_once: bool = False) -> None:
@@ -130,6 +126,12 @@ class TableOutbox:
         """
         now = self._clock.monotonic()
         if not at_once and self.seconds_to_next() > 0:
+            return
+        try:
+            if self._archived:
+                await self._take_in_archived()
+        except LedgerError as error:
+            await self._postpone(error)
             return
         keys = [key for key, due in self._due.items() if at_once or due.at <= now + GATHER_SECONDS]
         portion = PORTION_WITH_FILES if self._handle.table.takes_files else PORTION
@@ -157,12 +159,33 @@ class TableOutbox:
     def _take_in_again(self, note: Overwritten) -> None:
         """Have a row told anew, whatever it was told before."""
         task = self._ledger.index.find_task(note.task_id)
-        if task is None or (row := task.metadata.table_row) is None:
+        if task is None:
+            self._archived.add(note)
+            return
+        if (row := task.metadata.table_row) is None:
             return
         self._told.pop(note.key, None)
         tasks = self._news.tasks(task.row_id, row.workflow_types) or [task]
         due = Due.again(tasks, row.workflow_types, self._clock.monotonic())
         self._merge(note.key, due)
+
+    async def _take_in_archived(self) -> None:
+        """Read some rows that are to be told anew from the archive; raises LedgerError.
+
+        One that neither state nor archive knows is not told again: its note goes.
+        """
+        rows, lost = await self._archived.take(PORTION)
+        now = self._clock.monotonic()
+        for key, tasks in rows.items():
+            row = tasks[-1].metadata.table_row
+            assert row is not None  # noqa: S101 - only tasks of a table come here
+            is_archived = self._ledger.index.find_task(tasks[-1].task_id) is None
+            due_of = Due.from_archive if is_archived else Due.again
+            self._told.pop(key, None)
+            self._merge(key, due_of(tasks, row.workflow_types, now))
+        if lost:
+            gone = [note.as_meta(stands=False) for note in lost]
+            await self._ledger.commit(*gone, op="row.told", actor=self._handle.actor)
 
     def _merge(self, key: str, due: Due) -> None:
         """Add news to those that wait."""
@@ -193,11 +216,12 @@ class TableOutbox:
         outcomes = {**dict.fromkeys(shown, _WRITTEN), **refused}
         outcomes |= {str(c.row): outcome for c, outcome in zip(changes, found, strict=True)}
         tasks = {key: each.tasks for key, each in shown.items()}
-        for key in await self._uploads.give_up_unknown(tasks, outcomes):
+        known = {key: each for key, each in outcomes.items() if not rows[key].archived}
+        for key in await self._uploads.give_up_unknown(tasks, known):
             self._merge(key, rows[key])
             del shown[key], outcomes[key]
         shown |= await self._shown({key: rows[key] for key in refused}, complete=False)
-        await self._note(shown, outcomes)
+        await self._told_rows.note(shown, outcomes, 1 + self._failures)
         for key, each in shown.items():
             if any(task.stage in OPEN_STAGES for task in each.tasks):
                 self._told[key] = each.cells
@@ -205,68 +229,26 @@ class TableOutbox:
                 self._told.pop(key, None)
         return began
 
-    async def _shown(self, rows: dict[str, Due], *, complete: bool = True) -> dict[str, _Shown]:
+    async def _shown(self, rows: dict[str, Due], *, complete: bool = True) -> dict[str, Shown]:
         """Return each row as it is shown now; a change from here on is news again.
 
         *complete*: a row with a task that ended since the uploads waits for the next round, lest
         the table be told of the end without its result.
         """
-        shown: dict[str, _Shown] = {}
+        shown: dict[str, Shown] = {}
         for number, (key, due) in enumerate(rows.items(), start=1):
             if number % _SLICE == 0:
                 await asyncio.sleep(0)
-            tasks = self._news.tasks(due.row_id, due.workflow_types)
-            if complete and self._lacks_results(tasks):
+            tasks = list(due.archived) or self._news.tasks(due.row_id, due.workflow_types)
+            if complete and not due.archived and self._lacks_results(tasks):
                 self._merge(key, due)
             elif tasks and not is_replaced(tasks):
                 to_note = [self._ledger.task(task_id) for task_id in sorted(due.task_ids)]
-                shown[key] = _Shown(tasks, to_note, self._news.cells(tasks))
+                shown[key] = Shown(tasks, to_note, self._news.cells(tasks))
         return shown
 
     def _lacks_results(self, tasks: Sequence[Task]) -> bool:
         return self._handle.table.takes_files and bool(self._news.uploads(tasks))
-
-    async def _note(self, shown: dict[str, _Shown], outcomes: dict[str, Outcome]) -> None:
-        """Write down what the table knows now; a task that changed meanwhile is due again."""
-        at = to_timestamp(self._clock.now())
-        attempts, words = 1 + self._failures, self._handle.words
-        notes: list[Task] = []
-        for key, outcome in outcomes.items():
-            if outcome.result is not Result.WRITTEN:
-                why = outcome.trouble and outcome.trouble.text(words)
-                log.warning("table.row_not_told", table=self.name, row=key, why=why or "gone")
-            for task in shown[key].due:
-                note = noted(task, outcome, at=at, attempts=attempts, words=words)
-                notes += [note] if note is not None else []
-        await self._commit(notes)
-        await self._forget_told(shown)
-        failpoint.reach("publish.noted")
-
-    async def _commit(self, notes: Sequence[Task]) -> None:
-        if not notes:
-            return
-        try:
-            await self._ledger.commit(*notes, op="task.published")
-        except Conflict:
-            for note in notes:
-                try:
-                    await self._ledger.commit(note, op="task.published")
-                except Conflict:
-                    log.debug("task.changed_meanwhile", task=note.task_id)
-
-    async def _forget_told(self, shown: Mapping[str, _Shown]) -> None:
-        """Remove the notes of what these rows have been told now."""
-        told = [
-            note.as_meta(stands=False)
-            for note in overwritten_rows(self._ledger, self.name)
-            if note.key in shown
-        ]
-        for each in shown.values():
-            answer = self._news.answer(each.tasks)
-            if answer is not None and self._news.is_over(each.tasks):
-                told.append(answer.as_meta(stands=False))
-        if told:
-            await self._ledger.commit(*told, op="row.told", actor=self._handle.actor)
 
     async def _postpone(self, error: Exception) -> None:
         self._failures += 1

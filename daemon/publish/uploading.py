@@ -37,6 +37,8 @@ class Uploads:
         refused: dict[str, Outcome] = {}
         homeless: list[Placed] = []
         for key, due in rows.items():
+            if due.archived:  # all that has a place was put there before
+                continue
             tasks = self._news.tasks(due.row_id, due.workflow_types)
             if not tasks or is_replaced(tasks):
                 continue

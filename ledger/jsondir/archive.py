@@ -73,16 +73,17 @@ def find(folder: Path, task_id: str) -> Task | None:
     return None
 
 
-def find_all(folder: Path, task_ids: Collection[str]) -> Archived:
-    """Return those of the tasks that are archived; what holds many of them is read once.
+def find_all(folder: Path, task_ids: Collection[str], rows: Collection[str] = ()) -> Archived:
+    """Return those of the tasks that are archived, and all tasks of *rows*, given by their ids.
 
+    What holds many of them is read once.
     What is not as it was written costs no other task.
     """
     tasks: dict[str, Task] = {}
     damage: list[str] = []
     for index in sorted((folder / ARCHIVE).glob("*.index.jsonl")):
         try:
-            members = _members_with(index, task_ids)
+            members = _members_with(index, task_ids, rows)
         except LedgerDamaged as error:
             damage.append(str(error))
             continue
@@ -95,13 +96,13 @@ def find_all(folder: Path, task_ids: Collection[str]) -> Archived:
 
 
 def _members_with(
-    index: Path, task_ids: Collection[str]
+    index: Path, task_ids: Collection[str], rows: Collection[str]
 ) -> Mapping[tuple[int, int], Sequence[Entry]]:
-    """Return the entries of these tasks, by member; raises LedgerDamaged."""
+    """Return the entries of these tasks and rows, by member; raises LedgerDamaged."""
     members: dict[tuple[int, int], list[Entry]] = {}
     try:
         for entry in map(decode_entry, lines_of(index)):
-            if entry.task_id in task_ids:
+            if entry.task_id in task_ids or entry.row_id in rows:
                 members.setdefault((entry.member_at, entry.member_bytes), []).append(entry)
     except OSError as error:
         raise LedgerDamaged(f"{index.name} cannot be read: {error.strerror}") from error

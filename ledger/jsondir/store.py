@@ -204,9 +204,11 @@ class JsonDirBackend:
         """Return an archived task or None."""
         return await asyncio.to_thread(archive.find, self._path, task_id)
 
-    async def find_all_archived(self, task_ids: Collection[str]) -> Archived:
+    async def find_all_archived(
+        self, task_ids: Collection[str], rows: Collection[str] = ()
+    ) -> Archived:
         """Return those of the tasks that are archived, and what of the archive is damaged."""
-        return await asyncio.to_thread(archive.find_all, self._path, task_ids)
+        return await asyncio.to_thread(archive.find_all, self._path, task_ids, rows)
 
     async def forget_history(self, now: datetime) -> int:
         """Remove archived journals past ``history_days``."""

@@ -318,6 +318,7 @@ async def test_finished_rows_leave_for_the_archive_and_are_still_found(ledger, a
     assert await ledger.find_archived(unknown) is None
     found = await ledger.find_all_archived([old.task_id, unknown])
     assert (found.tasks, found.damage) == ({old.task_id: ended}, ())
+    assert (await ledger.find_all_archived((), [old.row_id, young.row_id])).tasks == found.tasks
 
 
 async def test_a_batch_whose_rows_all_left_counts_none_and_takes_in_others(ledger, again):

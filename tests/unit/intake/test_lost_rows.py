@@ -2,10 +2,11 @@
 
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from config.settings import Settings
-from daemon.intake.table_rows import TableRows
+from daemon.intake.table_rows import TableRows, Wants
 from daemon.tables.handle import handles_of
 from daemon.tables.overwritten import Overwritten, overwritten_rows
 from daemon.words import Words
@@ -18,7 +19,7 @@ from ledger.timestamps import to_timestamp
 from tests.fakes.clock import JumpingClock
 from tests.fakes.file_users import CsvUser
 from tests.fakes.records import AT, batch_record, task_record
-from tests.unit.intake.archived_table import KEYS, archived_table
+from tests.unit.intake.archived_table import KEYS, archived_table, archived_task
 
 WEEK_BEFORE, LONG_BEFORE = "2026-11-15T00:00:00.000Z", "2026-11-14T00:00:00.000Z"
 TAKEN = {
@@ -81,10 +82,10 @@ async def test_a_row_alike_one_that_stands_is_new_and_of_two_alike_one_that_went
 async def archived(tmp_path):
     async with archived_table(tmp_path, MemoryBackend()) as made:
         yield made
-        assert overwritten_rows(made.ledger, "table") == []  # nobody would ever remove such notes
+        assert overwritten_rows(made.ledger, "table") == []
 
 
-async def test_rows_that_lose_their_ids_after_they_were_archived_get_them_back_and_do_not_run(
+async def test_rows_that_lose_their_ids_after_they_were_archived_get_them_and_their_results_back(
     archived,
 ):
     archived.save_older_copy()
@@ -92,8 +93,49 @@ async def test_rows_that_lose_their_ids_after_they_were_archived_get_them_back_a
     assert [task_id for _, task_id in wants.robbed] == KEYS
     assert wants.ready == []
     await archived.restoration.restore(wants)
+    assert await archived.tell() == ["茶壶.png", "茶杯.png"]
     assert [row["任务ID"] for row in archived.user.rows()] == KEYS
-    assert (await archived.sort()).ready == []
+    assert {row["状态"] for row in archived.user.rows()} == {"已完成"}
+    assert (await archived.sort()) == Wants()
+
+
+async def test_a_kill_before_archived_rows_got_their_ids_back_runs_none_of_them(archived):
+    archived.save_older_copy()
+    notes = [Overwritten(table="table", key=key, task_id=key).as_meta() for key in KEYS]
+    await archived.ledger.commit(*notes, op="row.overwritten")
+    later = TableRows(archived.handle, archived.ledger, {}, archived.clock)
+    await later.expect_taken(WEEK_BEFORE)
+    wants = await later.sort(await archived.table.read_all(), (), AT)
+    assert [task_id for _, task_id in wants.robbed] == KEYS
+    await archived.tell()  # finds no row with these ids
+
+
+async def test_a_row_that_neither_state_nor_archive_knows_is_not_told_and_its_note_goes(archived):
+    note = Overwritten(table="table", key="img_20200101_000001", task_id="img_20200101_000001")
+    await archived.ledger.commit(note.as_meta(), op="row.overwritten")
+    before = archived.user.rows()
+    await archived.tell()
+    assert archived.user.rows() == before
+
+
+async def test_of_an_archived_row_that_ran_again_with_its_batch_the_last_run_is_told(archived):
+    first = await archived.ledger.find_archived(KEYS[0])
+    await archived.ledger.commit(
+        batch_record("spring-def567", rerun_of="spring-abc234"),
+        archived_task(
+            1,
+            task_id="img_20261122_000001",
+            row_id="spring-def567:1",
+            batch_id="spring-def567",
+            created_at="2026-11-22T10:00:00.000Z",
+            output_files=("outputs/again.png",),
+            outputs=(msgspec.structs.replace(first.outputs[0], path="outputs/again.png"),),
+        ),
+        op="batch.rerun",
+    )
+    archived.save_older_copy()
+    await archived.restoration.restore(await archived.sort())
+    assert await archived.tell() == ["again.png", "茶杯.png"]
 
 
 async def test_a_changed_copy_above_an_archived_row_is_told_to_be_the_copy(archived):
