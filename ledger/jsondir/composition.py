@@ -153,16 +153,27 @@ class Composition:
 
 
 def _records(before: Iterable[bytes], changed: dict[str, bytes | None]) -> Iterator[bytes]:
-    """Yield the batches with the changed ones in their place and the new ones behind."""
+    """Yield the batches with the changed ones in their place and the new ones behind.
+
+    One by one: there may be as many as tasks.
+    """
+    separator = b""
+    for batch_id, encoded in _as_they_stand(before, changed):
+        yield b"%b%b:%b" % (separator, orjson.dumps(batch_id), encoded)
+        separator = SEPARATOR
+    if separator:
+        yield b"\n"
+
+
+def _as_they_stand(
+    before: Iterable[bytes], changed: dict[str, bytes | None]
+) -> Iterator[tuple[str, bytes]]:
     left = dict(changed)
-    lines: list[bytes] = []
     for encoded in before:
         batch_id = _batch_keys.decode(encoded).batch_id
         now = left.pop(batch_id, encoded)
         if now is not None:
-            lines.append(b"%b:%b" % (orjson.dumps(batch_id), now))
+            yield batch_id, now
     for batch_id, new in left.items():
         if new is not None:
-            lines.append(b"%b:%b" % (orjson.dumps(batch_id), new))
-    if lines:
-        yield SEPARATOR.join(lines) + b"\n"
+            yield batch_id, new
