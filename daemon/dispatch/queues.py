@@ -62,11 +62,12 @@ class Queues:
 
     def __init__(self, fairness: Fairness) -> None:
         self._fairness = fairness  # knows each task that is put here
-        # Heaps; those that left stay until they come up.
-        self._queues: dict[QueueKey, list[Rank]] = {}
+        # Mostly one: no heap. In a heap those that left stay until they come up.
+        self._queues: dict[QueueKey, Rank | list[Rank]] = {}
         self._ranks: dict[str, Rank] = {}  # by task
         self._created_at = ""  # of the last one; the next is mostly as old
-        self._changed: set[QueueKey] = set()  # whose head is to be found, and offered, anew
+        # Whose head is to be offered; in a set they would take four times the memory.
+        self._changed: dict[QueueKey, None] = {}
         self._oldest: defaultdict[Kind, _Heads] = defaultdict(_Heads)
         self._due: defaultdict[Kind, _Heads] = defaultdict(_Heads)  # by their turn at the latest
         self._aside: defaultdict[str, set[QueueKey]] = defaultdict(set)  # by batch
@@ -81,16 +82,20 @@ class Queues:
     def put(self, task: Task, key: QueueKey) -> None:
         """Put a task into a queue; it leaves the one it was in."""
         self.remove(task.task_id)
-        ranks = self._queues.get(key)
-        rank = self._rank(task, ranks[0].key if ranks else key)
+        head = self._head(key)
+        rank = self._rank(task, head.key if head else key)
         self._ranks[task.task_id] = rank
-        if ranks is None:
-            self._queues[key] = [rank]
+        held = self._queues.get(key)
+        if isinstance(held, list):
+            heapq.heappush(held, rank)
         else:
-            heapq.heappush(ranks, rank)
-            if ranks[0] is not rank:
-                return
-        self._changed.add(rank.key)
+            self._queues[key] = rank if held is None else sorted((held, rank))
+        if head is None or rank < head:
+            self._changed[rank.key] = None
+
+    def _head(self, key: QueueKey) -> Rank | None:
+        held = self._queues.get(key)
+        return held[0] if isinstance(held, list) else held
 
     def _rank(self, task: Task, key: QueueKey) -> Rank:
         if task.created_at != self._created_at:
@@ -103,20 +108,21 @@ class Queues:
         """Take a task out, if it is here."""
         if (rank := self._ranks.pop(task_id, None)) is None:
             return
-        key = rank.key
-        ranks = self._queues[key]
-        if ranks[0] is rank:
-            while ranks and self._ranks.get(ranks[0].task_id) is not ranks[0]:
-                heapq.heappop(ranks)  # it has left, or got another rank
-            if ranks:
-                self._changed.add(key)
-            else:
-                del self._queues[key]
-                self._changed.discard(key)
+        held = self._queues[rank.key]
+        if isinstance(held, list):
+            if held[0] is not rank:
+                return
+            while held and self._ranks.get(held[0].task_id) is not held[0]:
+                heapq.heappop(held)  # it has left, or got another rank
+            if held:
+                self._changed[rank.key] = None
+                return
+        del self._queues[rank.key]
+        self._changed.pop(rank.key, None)
 
     def touch(self, batch_id: str) -> None:
         """Ask anew whether the batch's queues have their turn: something of it has changed."""
-        self._changed.update(self._aside.pop(batch_id, ()))
+        self._changed.update(dict.fromkeys(self._aside.pop(batch_id, ())))
 
     def oldest(
         self, may_take: Callable[[Kind], bool], has_turn: Callable[[QueueKey], bool]
@@ -146,9 +152,8 @@ class Queues:
 
     def _first(self, heads: "_Heads", has_turn: Callable[[QueueKey], bool]) -> Rank | None:
         while (rank := heads.first()) is not None:
-            ranks = self._queues.get(rank.key)
             aside = self._aside.get(rank.key.batch_id, ())
-            if ranks is not None and ranks[0] is rank and rank.key not in aside:
+            if self._head(rank.key) is rank and rank.key not in aside:
                 if has_turn(rank.key):
                     return rank
                 self._aside[rank.key.batch_id].add(rank.key)
@@ -158,8 +163,7 @@ class Queues:
     def _tidy(self) -> None:
         """Offer the heads of the queues that have changed."""
         for key in self._changed:
-            if (ranks := self._queues.get(key)) is not None:
-                rank = ranks[0]
+            if (rank := self._head(key)) is not None:
                 self._oldest[key.kind].offer(rank)
                 latest = self._fairness.latest_turn(rank.task_id)
                 self._due[key.kind].offer(rank, latest)
