@@ -31,6 +31,7 @@ from daemon.upkeep.alerts import Alerts, make_alerts
 from daemon.upkeep.backup import BACKUPS, LedgerBackups
 from daemon.upkeep.batches import BatchKeeper
 from daemon.upkeep.completion import Completion
+from daemon.upkeep.freed_memory import FreedMemory
 from daemon.upkeep.ledger_watch import LedgerWatch
 from daemon.upkeep.liveness import Liveness
 from daemon.upkeep.outcome import Outcome
@@ -161,6 +162,7 @@ async def _work(ground: Ground, tallies: Tallies, manager: ServiceManager, words
         *tables.publishers,
         BatchKeeper(ledger, clock, ground.streaks),
         LedgerWatch(ledger, clock),
+        FreedMemory(clock),
         _sweeps(ground, stuck, backups),
         alerts,
         web,

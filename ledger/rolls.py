@@ -86,7 +86,7 @@ class Rolls:
     def accept(self, batch_id: str, task_id: str) -> None:
         """Take in a new task."""
         if (roll := self._rolls.get(batch_id)) is None:
-            self._rolls[batch_id] = Roll(task_id)
+            self._rolls[sys.intern(batch_id)] = Roll(task_id)  # as the batch's own
         else:
             roll.accept(task_id)
 

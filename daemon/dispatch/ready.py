@@ -6,6 +6,7 @@ is in exactly one place: ready in a queue, parked on the family it depends on, d
 """
 
 import heapq
+import sys
 from collections import defaultdict
 from collections.abc import Callable
 from functools import partial
@@ -216,7 +217,7 @@ class ReadyRows:
             reason = recorded("memory", server=server)
             self.exclude(task.task_id, server, OUT_OF_MEMORY.kind, reason)
         key = QueueKey(
-            batch_id=task.batch_id,
+            batch_id=sys.intern(task.batch_id),  # as the batch's own
             kind=self._kind(task),
             row_stage=task.row_stage,
             retried_at=None if task.retried_from is None else task.created_at,
