@@ -196,8 +196,9 @@ class Intake:
         new: Sequence[Sequence[AcceptedRow]],
         ids: Sequence[Mapping[str, Iterator[str]]],
     ) -> list[Decided]:
+        at = to_timestamp(self._clock.now())  # one text, which the records share
         return [
-            self._decide(candidates, rows, own)
+            self._decide(candidates, rows, own, at)
             for candidates, rows, own in zip(brought, new, ids, strict=True)
         ]
 
@@ -206,9 +207,9 @@ class Intake:
         candidates: Candidates,
         new: Sequence[AcceptedRow],
         ids: Mapping[str, Iterator[str]],
+        at: str,
     ) -> Decided:
         drop = candidates.drop
-        at = to_timestamp(self._clock.now())
         source = Source(kind=drop.kind, name=clean_text(drop.name))
         batch = new_batch(new_batch_id(clean_text(drop.stem)), source, at, drop.options)
         tasks: list[Task] = []

@@ -107,9 +107,10 @@ class Folding:
     def _is_pressed(self) -> bool:
         """Whether the journals have grown so long that the share of time counts no more.
 
-        Then what a snapshot writes is in proportion to what the changes wrote.
+        The changes wait in memory until then. What a snapshot writes stays in proportion to what
+        they wrote: three times as much at most.
         """
-        limit_bytes = max(self._limits.journal_bytes, self._compactor.snapshot_bytes)
+        limit_bytes = max(self._limits.journal_bytes, self._compactor.snapshot_bytes // 2)
         return self._unfolded_bytes > limit_bytes and time.monotonic() >= self._pressed_not_before
 
     def _may_archive(self) -> bool:
