@@ -91,6 +91,7 @@ class TableRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     key: str  # by which the row is found again
     workflow_types: tuple[str, ...]  # of the row's stages, in order
     replaced_by: str | None = None  # the row was run anew and bears this id; no row bears ours
+    replaces: str | None = None  # the id that the row bore until this run
 
 
 class Metadata(msgspec.Struct, frozen=True, kw_only=True, gc=False):

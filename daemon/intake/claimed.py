@@ -24,12 +24,13 @@ class ClaimedRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     line: int | None  # where it stood then; None where lines have no numbers
     command: str  # what stood in its 命令 then
     answer: str | None = None  # what its maker is told of a command that was fulfilled before
+    replaces: str | None = None  # the id that it bore until then
 
     def tasks(self, batch: Batch, needs: Mapping[str, WorkflowNeeds], at: str) -> list[Task]:
         """Return its tasks, to be recorded in *batch*."""
         tasks = new_tasks(self.accepted, self.task_ids, batch, needs, at)
         types = self.accepted.wanted.workflow_types
-        row = TableRow(table=self.table, key=self.key, workflow_types=types)
+        row = TableRow(table=self.table, key=self.key, workflow_types=types, replaces=self.replaces)
         return of_table(tasks, row, self.values, self.line)
 
 

@@ -265,6 +265,7 @@ def _claimed(claim: Claim, row: Row, accepted: AcceptedRow) -> ClaimedRow:
         line=int(row.place) if row.place.isdecimal() else None,
         command=row.text("command"),
         answer=claim.answer,
+        replaces=claim.replaces,
     )
 
 

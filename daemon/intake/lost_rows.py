@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 import msgspec
 
 from daemon.clock import Clock
+from daemon.intake.earlier_ids import EarlierIds
 from daemon.tables.cells import Row, as_text
 from daemon.tables.columns import STATUS_KEYS
 from daemon.words.headings import OUR_HEADINGS
@@ -43,6 +44,8 @@ class LostRows:
         self._standing: dict[str, None] = {}
         self._lost: dict[str, _Loss] = {}
         self._by_inputs: dict[bytes, list[str]] = {}  # of those that are looked for
+        self.earlier = EarlierIds(ledger)  # which rows of theirs may bear instead
+        self._just_lost: list[Task] = []
         self._unread: dict[str, float] = {}  # archived, perhaps, where damage is; as ``_Loss.at``
         self.damage: tuple[str, ...] = ()  # of the archive, as of the last time it was needed
 
@@ -72,6 +75,9 @@ class LostRows:
         missed = [key for key in self._standing if key not in seen]
         await in_slices(map(self._miss, missed))
         await self._miss_archived(missed, seen)
+        self.earlier.keep(self._lost)
+        await self.earlier.learn(self._just_lost)
+        self._just_lost = []
         self._standing = dict.fromkeys(seen)
         self._by_inputs = {}
         await in_slices(map(self._seek, self._lost))
@@ -106,6 +112,7 @@ class LostRows:
         if row is not None and row.key == task.task_id and row.replaced_by is None:
             told = _told(task.metadata.feishu_row_data)
             self._lost[task.task_id] = _Loss(self._clock.monotonic(), told)
+            self._just_lost.append(task)
 
     def _seek(self, key: str) -> None:
         self._by_inputs.setdefault(self._lost[key].told, []).append(key)

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Sequence
 import structlog
 
 from daemon import failpoint
-from daemon.intake.table_rows import TableRows, Wants
+from daemon.intake.table_rows import TableRows
+from daemon.intake.wants import Wants
 from daemon.tables.cells import Change, Result, Row
 from daemon.tables.handle import TableHandle
 from daemon.tables.outdated import renew

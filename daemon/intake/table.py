@@ -13,7 +13,8 @@ from daemon.intake.claims import Claims
 from daemon.intake.command_column import CommandColumn
 from daemon.intake.errors import Postponed
 from daemon.intake.restoring import Restoration
-from daemon.intake.table_rows import TableRows, Wants
+from daemon.intake.table_rows import TableRows
+from daemon.intake.wants import Wants
 from daemon.tables.cells import Change, Reading, Row
 from daemon.tables.columns import CREATED_KEYS, insist_on_columns, missing_keys
 from daemon.tables.errors import InUse, TableError, Trouble, Unreachable

@@ -1,10 +1,9 @@
 """What each row of a table wants of us: to be taken, a command, a word to its maker, nothing."""
 
 import asyncio
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from itertools import chain
 
-import msgspec
 import structlog
 
 from daemon.clock import Clock
@@ -12,19 +11,19 @@ from daemon.concern import Concern
 from daemon.intake.columns import WorkflowNeeds, known_columns
 from daemon.intake.lost_rows import LostRows
 from daemon.intake.row_cells import inputs_of, is_filled, status_text, unknown_status
+from daemon.intake.wants import Wants
 from daemon.tables.cells import Reading, Row
 from daemon.tables.columns import Columns
 from daemon.tables.copies import SECTION as COPIES
 from daemon.tables.copies import Note, copied, noted
 from daemon.tables.errors import Trouble
 from daemon.tables.handle import TableHandle
-from daemon.tables.outdated import Outdated, outdated_among
+from daemon.tables.outdated import outdated_among
 from daemon.tables.overwritten import is_overwritten, overwritten_rows, says_less
 from daemon.tables.status import ENDS, RowStatus, read_status
 from daemon.words.headings import OUR_HEADINGS
 from daemon.words.retelling import LEDGER, in_each_language
 from ledger.batch import BatchStatus
-from ledger.entry import Meta
 from ledger.ledger import Ledger
 from ledger.status import OPEN_STAGES, Stage
 from ledger.task import Task
@@ -33,23 +32,6 @@ log = structlog.get_logger()
 
 #: Rows looked at before the loop may go on; each may cost the reading of a finished task.
 _SLICE = 200
-
-
-class Wants(msgspec.Struct, kw_only=True):
-    """What a look at the table found to do."""
-
-    ready: list[Row] = msgspec.field(default_factory=list)
-    commands: list[tuple[Row, Task | None]] = msgspec.field(default_factory=list)
-    # … each with the first task of its row, None when the ledger has none (any more)
-    reports: list[tuple[Row, Trouble]] = msgspec.field(default_factory=list)
-    robbed: list[tuple[Row, str]] = msgspec.field(default_factory=list)
-    # … of their 任务ID, by an older copy saved over the table; each with that id
-    overwritten: list[tuple[Row, Task]] = msgspec.field(default_factory=list)
-    # … rows that say less than they were told, each with its first task
-    outdated: list[Outdated] = msgspec.field(default_factory=list)
-    # … rows that bear the id of an earlier run, likewise
-    copies: list[Meta] = msgspec.field(default_factory=list)
-    # … notes of rows that were seen to bear another one's id, and of those that do no longer
 
 
 class TableRows:
@@ -123,9 +105,8 @@ class TableRows:
         seen: set[str] = set()
         new: list[Row] = []
         replaced: list[tuple[Row, Task]] = []
-        for number, row in enumerate(reading.rows, start=1):
-            if number % _SLICE == 0:
-                await asyncio.sleep(0)
+        earlier: list[Row] = []  # with an id that only a later run of theirs, now lost, tells of
+        async for row in _in_turns(reading.rows):
             task_id = row.text("task_id")
             if task_id in being_claimed:
                 continue
@@ -133,17 +114,22 @@ class TableRows:
                 new.append(row)
             elif row.place in copies:
                 wants.reports.append(_copied(row))
+            elif task_id in self.lost.earlier and self._index.find_task(task_id) is None:
+                earlier.append(row)
             elif (task := self._sort_known(row, task_id, reading.columns, wants, at)) is not None:
                 replaced.append((row, task))
             seen.add(task_id)
-        self._sort_replaced(replaced, alike, wants)
+        self._sort_replaced(replaced, alike, earlier, wants)
         for row in new:  # last: what was lost may stand in a row with an earlier id
             self._sort_new(row, reading.columns, wants)
         if reading.is_whole:
-            self._marks = {key: mark for key, mark in self._marks.items() if key in seen}
-            self._edited = {key: None for key in self._edited if key in seen}
+            self._forget_all_but(seen)
         self._tell_damage()
         return wants
+
+    def _forget_all_but(self, seen: Collection[str]) -> None:
+        self._marks = {key: mark for key, mark in self._marks.items() if key in seen}
+        self._edited = {key: None for key in self._edited if key in seen}
 
     def _tell_damage(self) -> None:
         """Keep what of the archive could not be read for who asks; what is new is logged, once."""
@@ -208,15 +194,26 @@ class TableRows:
             wants.ready.append(row)
 
     def _sort_replaced(
-        self, replaced: Sequence[tuple[Row, Task]], standing: Collection[str], wants: Wants
+        self,
+        replaced: Sequence[tuple[Row, Task]],
+        standing: Collection[str],
+        archived: Sequence[Row],
+        wants: Wants,
     ) -> None:
-        """Sort rows with the id of an earlier run: the row of a run that has none, else a copy."""
+        """Sort rows with the id of an earlier run: the row of a run that has none, else a copy.
+
+        *archived*: those that only a later run tells of.
+        """
         if self._can_lose_ids:
             wants.outdated = outdated_among(replaced, standing, self._index)
+            found = {each.key for each in wants.outdated}
+            later = self.lost.earlier.outdated_among(archived)
+            wants.outdated += [each for each in later if each.key not in found]
         for each in wants.outdated:
             self.lost.forget(each.key)
         places = {each.row.place for each in wants.outdated}
-        wants.reports += [_copied(row) for row, _ in replaced if row.place not in places]
+        rows = [*(row for row, _ in replaced), *archived]
+        wants.reports += [_copied(row) for row in rows if row.place not in places]
 
     def _sort_known(
         self, row: Row, task_id: str, columns: Columns, wants: Wants, at: str
@@ -284,6 +281,13 @@ class TableRows:
     def _is_unedited(self, row: Row, task: Task) -> bool:
         before, now = task.metadata.feishu_row_data, inputs_of(row)
         return all(before.get(column) == now.get(column) for column in self._watched)
+
+
+async def _in_turns(rows: Sequence[Row]) -> AsyncIterator[Row]:
+    for number, row in enumerate(rows, start=1):
+        if number % _SLICE == 0:
+            await asyncio.sleep(0)
+        yield row
 
 
 def _copied(row: Row) -> tuple[Row, Trouble]:

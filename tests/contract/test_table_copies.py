@@ -131,6 +131,8 @@ def rerun(user, cup):
         assert await worked(cup) == 0
         (new,) = user.rows()
         assert new["任务ID"] != old["任务ID"]
+        *_, task = cup.tasks()
+        assert task.metadata.table_row.replaces == old["任务ID"]
         return old, new
 
     return rerun

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from config.settings import Settings
 from daemon.intake.restoring import Restoration
-from daemon.intake.table_rows import TableRows, Wants
+from daemon.intake.table_rows import TableRows
+from daemon.intake.wants import Wants
 from daemon.publish.outbox import TableOutbox
 from daemon.tables.handle import handles_of
 from ledger.backend import Backend

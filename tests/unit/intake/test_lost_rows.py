@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from config.settings import Settings
-from daemon.intake.table_rows import TableRows, Wants
+from daemon.intake.table_rows import TableRows
+from daemon.intake.wants import Wants
 from daemon.tables.handle import handles_of
 from daemon.tables.overwritten import Overwritten, overwritten_rows
 from daemon.words import Words
@@ -14,7 +15,7 @@ from ledger.jsondir.store import JsonDirBackend
 from ledger.ledger import Ledger
 from ledger.memory import MemoryBackend
 from ledger.status import Stage
-from ledger.task import Metadata, Publish, Source, TableRow
+from ledger.task import Metadata, Publish, Source, TableRow, Task
 from ledger.timestamps import to_timestamp
 from tests.fakes.clock import JumpingClock
 from tests.fakes.file_users import CsvUser
@@ -145,6 +146,44 @@ async def test_a_changed_copy_above_an_archived_row_is_told_to_be_the_copy(archi
         ("茶盘", "copied")
     ]
     assert [note.key for note in wants.copies] == [f"table:{KEYS[0]}"]
+
+
+def run_anew(number: int, replaces: str, made: int) -> Task:
+    """Return the task of a later run of a row, done and told, that replaced another id."""
+    key = f"img_20261122_{made:06}"
+    task = archived_task(number, task_id=key, row_id=f"table:{key}", output_files=(f"{made}.png",))
+    row = msgspec.structs.replace(task.metadata.table_row, key=key, replaces=replaces)
+    output = msgspec.structs.replace(task.outputs[0], path=f"{made}.png")
+    metadata = msgspec.structs.replace(task.metadata, table_row=row)
+    return msgspec.structs.replace(task, metadata=metadata, outputs=(output,))
+
+
+@pytest.mark.parametrize("archived_again", [False, True])
+async def test_an_archived_id_that_a_later_run_replaced_gives_way_to_the_last_one(
+    archived, archived_again
+):
+    second = run_anew(1, KEYS[0], made=1)
+    third = run_anew(1, second.task_id, made=2)
+    await archived.archive([second])
+    if archived_again:
+        await archived.archive([third])
+    else:
+        await archived.ledger.commit(third, op="batch.accepted")
+    before = archived.user.path.read_bytes()
+    archived.user.edit(0, "任务ID", third.task_id)
+    assert (await archived.sort()).outdated == []
+    archived.user.path.write_bytes(before)  # shows the end of the first run
+    archived.user.copy(0)
+    archived.user.edit(1, "产品名", "茶盘")
+    wants = await archived.sort()
+    assert [(each.row.place, each.key) for each in wants.outdated] == [("2", third.task_id)]
+    assert [(row.text("product_name"), why.code) for row, why in wants.reports] == [
+        ("茶盘", "copied")
+    ]
+    await archived.restoration.restore(wants)
+    assert (await archived.tell())[0] == "2.png"
+    assert archived.user.rows()[0]["任务ID"] == third.task_id
+    assert (await archived.sort()).outdated == []
 
 
 @pytest.mark.parametrize("damage", ["flipped", "gone"])
