@@ -20,13 +20,14 @@ async def make_dispatch_work(ground: Ground) -> list[Service]:
     ledger.subscribe(together.follow)
     await ready.load()
 
+    watches = [HealthWatch(state, clock, ready, together.wake) for state in states]
+
     def replaced() -> None:
-        for state in states:
-            ready.readmit(state.name)
+        for watch in watches:
+            watch.readmit_soon()
         together.wake()
 
     ground.workflows.replaced = replaced
-    watches = [HealthWatch(state, clock, ready, together.wake) for state in states]
     return [*watches, *lanes, Holding(ledger, ready, states, clock)]
 
 

@@ -5,14 +5,17 @@ no server can run it. ``held`` on its batch: the kind, or why no server takes wo
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 
+import msgspec
 import structlog
 
 from daemon.clock import Clock
 from daemon.dispatch.ready import ReadyRows, Unfit
 from daemon.dispatch.servers import ServerState
 from daemon.retrying import SERVER_UNREACHABLE
+from daemon.settle.dependency import why_blocked
 from ledger.batch import Batch, BatchStatus
 from ledger.entry import Record
 from ledger.errors import Conflict, LedgerClosed
@@ -30,7 +33,11 @@ PORTION = 500
 
 
 class Holding:
-    """Keeps the words for people in step with what dispatch found; decides nothing itself."""
+    """Keeps the words for people in step with what dispatch found; decides nothing itself.
+
+    A review looks at the records of those rows alone of which there is news, or of which it could
+    not write them.
+    """
 
     name = "holding"
 
@@ -45,7 +52,8 @@ class Holding:
         self._ready = ready
         self._servers = servers
         self._clock = clock
-        self._unfit: set[str] = set()  # tasks that are marked as unfit for every server
+        self._unfit: dict[str, Unfit] = {}  # tasks marked as unfit for every server
+        self._unwritten: dict[str, None] = {}  # tasks whose change could not be written
         self._marked: set[str] = set()  # batches that may say why they wait
 
     async def load(self) -> None:
@@ -53,7 +61,9 @@ class Holding:
 
         def look(task: Task) -> None:
             if task.error_kind is not None and task.not_before is None:
-                self._unfit.add(task.task_id)
+                self._unfit[task.task_id] = Unfit(
+                    batch_id=task.batch_id, kind=task.error_kind, reason=task.error_message or ""
+                )
 
         await in_slices(map(look, self._ledger.each_in_stage(Stage.WAITING)))
         self._marked |= {each.batch_id for each in self._ledger.batches() if each.held is not None}
@@ -70,41 +80,53 @@ class Holding:
         """Write down what changed since the last review."""
         at = to_timestamp(self._clock.now())
         working = frozenset(state.name for state in self._servers if state.takes_work)
-        unfit = self._ready.unfit(working) if working else {}
-        records: list[Record] = [*self._block(at), *self._explain(at, unfit)]
+        unfit = await self._ready.unfit(working) if working else {}
+        await self._tell_rows(at, unfit)
         if working or all(state.asked for state in self._servers):
-            records += await self._all_held(at, self._reasons(working, unfit))
-        for start in range(0, len(records), PORTION):
-            await self._write(records[start : start + PORTION])
+            batches = await self._all_held(at, self._reasons(working, unfit))
+            for start in range(0, len(batches), PORTION):
+                await self._write(batches[start : start + PORTION])
 
-    def _block(self, at: str) -> Iterator[Task]:
-        """Yield the rows whose ``blocked_by`` must change."""
-        for task_id, reason in self._ready.take_marks().items():
-            task = self._ledger.task(task_id)
-            if task.stage is Stage.WAITING and task.blocked_by != reason:
-                yield task.changed(at=at, blocked_by=reason)
+    async def _tell_rows(self, at: str, unfit: dict[str, Unfit]) -> None:
+        """Write down why rows wait, of those of which there is news."""
+        before, self._unfit = self._unfit, unfit
+        unwritten, self._unwritten = self._unwritten, {}
+        doubtful = {**unwritten, **self._ready.take_marks()}
 
-    def _explain(self, at: str, unfit: Mapping[str, Unfit]) -> Iterator[Task]:
-        """Yield the rows that no server can run, newly so or no longer."""
-        for task_id in self._unfit | unfit.keys():
-            task = self._ledger.task(task_id)
-            if task.stage is not Stage.WAITING:
-                continue
-            found = unfit.get(task_id)
-            if found is None and task.not_before is not None:
-                continue  # it was tried meanwhile, and waits for its next attempt
-            kind, reason = (found.kind, found.reason) if found else (None, None)
-            if (task.error_kind, task.error_message, task.not_before) != (kind, reason, None):
-                yield task.changed(at=at, error_kind=kind, error_message=reason, not_before=None)
-        self._unfit = set(unfit)
+        def changed(task_ids: Iterable[str]) -> Iterator[Task]:
+            for task_id in task_ids:
+                found = unfit.get(task_id)
+                if found is before.get(task_id) and task_id not in doubtful:
+                    continue
+                task = self._ledger.index.find_task(task_id)
+                if task is not None and task.stage is Stage.WAITING:
+                    was_unfit = task_id in before or task_id in unwritten
+                    told = self._told(task, found, was_unfit=was_unfit)
+                    yield from () if told == task else (told.changed(at=at),)
+
+        left = iter({**doubtful, **before, **unfit})
+        while task_ids := tuple(islice(left, PORTION)):
+            await self._write([*changed(task_ids)])
+            await asyncio.sleep(0)
+
+    def _told(self, task: Task, found: Unfit | None, *, was_unfit: bool) -> Task:
+        """Return the row with why it is blocked, and why no server can run it."""
+        told = msgspec.structs.replace(task, blocked_by=why_blocked(self._ledger, task))
+        if found is not None:
+            return msgspec.structs.replace(
+                told, error_kind=found.kind, error_message=found.reason, not_before=None
+            )
+        if was_unfit and task.not_before is None:  # else it was tried, and waits to be again
+            return msgspec.structs.replace(told, error_kind=None, error_message=None)
+        return told
 
     def _reasons(self, working: frozenset[str], unfit: Mapping[str, Unfit]) -> dict[str, str]:
         """Return why batches wait; those that simply wait for a working server are not named."""
         if not working:
             return dict.fromkeys(self._ready.batch_ids(), self._why_none_works())
         reasons: dict[str, str] = {}
-        for task_id, found in unfit.items():
-            reasons.setdefault(self._ledger.task(task_id).batch_id, found.kind)
+        for found in unfit.values():
+            reasons.setdefault(found.batch_id, found.kind)
         return reasons
 
     async def _all_held(self, at: str, reasons: Mapping[str, str]) -> list[Batch]:
@@ -135,10 +157,11 @@ class Holding:
         drained = any(health.usable for health in answering)
         return "server_drained" if drained else "server_unusable"
 
-    async def _write(self, records: list[Record]) -> None:
+    async def _write(self, records: Sequence[Record]) -> None:
+        if not records:
+            return
         try:
             await self._ledger.commit(*records, op="rows.reviewed")
-        except Conflict:  # one of them moved meanwhile: the next review sees it
-            log.debug("holding.overtaken")
-        except LedgerClosed:
-            log.debug("holding.not_written")
+        except (Conflict, LedgerClosed) as error:  # overtaken, or the disk is full: the next review
+            log.debug("holding.not_written", error=str(error))
+            self._unwritten |= {each.task_id: None for each in records if isinstance(each, Task)}

@@ -133,7 +133,7 @@ class Lane:
                 await self._state.client.free_memory()
             await self._submission.submit(task, self._state)
         except CannotRun as error:
-            self._ready.exclude(task.task_id, self._state.name, error.kind, str(error))
+            self._ready.exclude(task, self._state.name, error.kind, str(error))
         except (Unreachable, AnswerLost) as error:  # before anything was posted
             self._state.lost()
             log.warning("task.not_submitted", task=task.task_id, error=str(error))

@@ -35,9 +35,10 @@ AFFINITY_STREAK = 50
 _LONGEST_WAIT_SECONDS = LONGEST_DELAY_SECONDS * (1 + JITTER)
 
 
-class Unfit(msgspec.Struct, frozen=True, kw_only=True):
-    """Why a task cannot run where it was tried."""
+class Unfit(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Why a task cannot run where it was tried; told anew, it is another one."""
 
+    batch_id: str
     kind: str  # failure class
     reason: str
 
@@ -119,26 +120,32 @@ class ReadyRows:
         if task.stage is Stage.WAITING:
             self._sort_in(task)
 
-    def exclude(self, task_id: str, server: str, kind: str, reason: str) -> None:
+    def exclude(self, task: Task, server: str, kind: str, reason: str) -> None:
         """Note that *server* cannot run the task, and why."""
-        self._excluded[task_id] = self._excluded.get(task_id, NOBODY) | {server}
-        self._unfit[task_id] = Unfit(kind=kind, reason=reason)
+        self._excluded[task.task_id] = self._excluded.get(task.task_id, NOBODY) | {server}
+        self._unfit[task.task_id] = Unfit(batch_id=task.batch_id, kind=kind, reason=reason)
 
-    def readmit(self, server: str) -> None:
-        """Forget what *server* could not run; it may have learnt."""
-        for task_id, excluded in list(self._excluded.items()):
-            if server in excluded:
-                self._excluded[task_id] = excluded - {server}
-                if task_id in self._queues:
-                    self._sort_in(self._ledger.task(task_id))
+    async def readmit(self, server: str) -> None:
+        """Forget, bit by bit, what *server* could not run; it may have learnt."""
+        await in_slices(map(partial(self._readmit, server), list(self._excluded)))
 
-    def unfit(self, servers: frozenset[str]) -> dict[str, Unfit]:
+    def _readmit(self, server: str, task_id: str) -> None:
+        excluded = self._excluded.get(task_id, NOBODY)  # nobody: it has ended meanwhile
+        if server in excluded:
+            self._excluded[task_id] = excluded - {server}
+            if task_id in self._queues:
+                self._sort_in(self._ledger.task(task_id))
+
+    async def unfit(self, servers: frozenset[str]) -> dict[str, Unfit]:
         """Return the ready tasks that none of *servers* can run, each with the reason."""
-        return {
-            task_id: unfit
-            for task_id, unfit in self._unfit.items()
-            if task_id in self._queues and self._excluded[task_id] >= servers
-        }
+        found: dict[str, Unfit] = {}
+
+        def look(task_id: str) -> None:
+            if task_id in self._queues and self._excluded[task_id] >= servers:
+                found[task_id] = self._unfit[task_id]
+
+        await in_slices(map(look, list(self._unfit)))
+        return found
 
     def take_marks(self) -> dict[str, str | None]:
         """Return the tasks whose ``blocked_by`` must change, and to what; each is told once."""
@@ -215,7 +222,7 @@ class ReadyRows:
             return
         for server in given_up_by(task.metadata):
             reason = recorded("memory", server=server)
-            self.exclude(task.task_id, server, OUT_OF_MEMORY.kind, reason)
+            self.exclude(task, server, OUT_OF_MEMORY.kind, reason)
         key = QueueKey(
             batch_id=sys.intern(task.batch_id),  # as the batch's own
             kind=self._kind(task),

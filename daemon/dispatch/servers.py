@@ -1,6 +1,7 @@
 """What dispatch knows of each server: does it answer, may it get work, what did it run last."""
 
 import asyncio
+import math
 from collections.abc import Callable
 
 import structlog
@@ -83,18 +84,25 @@ class HealthWatch:
         self._ready = ready
         self._changed = changed
         self._readmitted_at = clock.monotonic()
+        self._wake = asyncio.Event()
         self._lost_at: float | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
         """Ask until *stop* is set."""
         pause_seconds = BACKOFF_SECONDS[0]
         while not stop.is_set():
+            self._wake.clear()
             if await unless_stopped(stop, self.ask()):
                 pause_seconds = BACKOFF_SECONDS[0]
-                await self._clock.pause(HEALTH_SECONDS, stop)
+                await self._clock.pause(HEALTH_SECONDS, self._wake, stop)
             else:
                 await self._clock.pause(pause_seconds, stop)
                 pause_seconds = min(2 * pause_seconds, BACKOFF_SECONDS[1])
+
+    def readmit_soon(self) -> None:
+        """Have all rows that the server could not run tried on it anew: they are filled anew."""
+        self._readmitted_at = -math.inf
+        self._wake.set()
 
     async def ask(self) -> bool:
         """Ask once and note the answer; returns whether the server answered."""
@@ -123,7 +131,7 @@ class HealthWatch:
         back = before is None and state.health is not None
         if back or now - self._readmitted_at >= READMIT_SECONDS:
             self._readmitted_at = now
-            self._ready.readmit(state.name)
+            await self._ready.readmit(state.name)
         if (before is None) != (state.health is None):
             self._changed()
         return state.health is not None

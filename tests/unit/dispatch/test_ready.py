@@ -152,12 +152,12 @@ async def test_a_server_that_cannot_run_a_row_is_not_asked_until_it_may_have_lea
 ) -> None:
     await rows.open(task_record(1))
     task_id = str(rows.take(server="a"))
-    rows.ready.exclude(task_id, "a", "missing_node", "no Sampler")
+    rows.ready.exclude(task_record(1), "a", "missing_node", "no Sampler")
     rows.ready.give_back(task_id)
     assert rows.take(server="a") is None
-    assert rows.ready.unfit(frozenset({"a"}))[task_id].kind == "missing_node"
-    assert rows.ready.unfit(frozenset({"a", "b"})) == {}
-    rows.ready.readmit("a")
+    assert (await rows.ready.unfit(frozenset({"a"})))[task_id].kind == "missing_node"
+    assert await rows.ready.unfit(frozenset({"a", "b"})) == {}
+    await rows.ready.readmit("a")
     assert rows.take(server="a") == task_id
 
 

@@ -38,12 +38,12 @@ async def test_another_server_gets_it_while_that_one_takes_no_work() -> None:
 
 async def test_after_the_second_time_only_other_servers_get_it() -> None:
     ready = await ready_with({"a", "b"}, "a", "a")
-    ready.readmit("a")
+    await ready.readmit("a")
     assert not gets(ready, "a")
     assert gets(ready, "b")
 
 
 async def test_a_row_too_large_for_all_that_answer_says_so() -> None:
     ready = await ready_with({"a"}, "a", "a")
-    (unfit,) = ready.unfit(frozenset({"a"})).values()
+    (unfit,) = (await ready.unfit(frozenset({"a"}))).values()
     assert unfit.kind == "out_of_memory"
