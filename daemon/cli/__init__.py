@@ -4,8 +4,8 @@ Read ``main`` (which command is where, exit codes), ``invocation`` (options, set
 then a command: those that read (``status``, ``tasks``, ``batch``, ``why``) use ``asking``: the
 daemon answers, else ``ledger_files``; ``task`` reads them anyway. Texts are in ``views``
 and ``answers``. Those that change (``batch_verbs``, ``task_verbs``, ``server``, ``stuck``) go
-through ``acting``: the ``daemon_client`` has it done over an ``exchange``, or it is done under the
-lock, as one of the ``plans`` says. ``doctor`` is `check`.
+through ``acting``: the ``daemon_client`` has it done, or it is done under the lock, as one of the
+``plans`` says. ``doctor`` is `check`.
 Modules that are slow to import are imported where they are needed: a command must be quick to
 start.
 """

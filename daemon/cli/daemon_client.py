@@ -1,18 +1,17 @@
 """A client of the running daemon: its HTTP door stands where ``<state_dir>/web.json`` says."""
 
+import http.client
 from collections.abc import Mapping
 from typing import Literal, TypeAlias, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import msgspec
 
 from config.settings import Settings
-from daemon.cli.exchange import NoReply, Reply, exchange
 from daemon.cli.refusal import BAD_REQUEST, Refusal, refusal, worded
 from daemon.web.address import ACTOR_HEADER, Address, address_in
-from daemon.words import Words, in_each_language
-from daemon.words.retelling import SYSTEM, of_system
-from daemon.words.retelling import in_each_language as retold
+from daemon.words import Words
+from daemon.words.retelling import SYSTEM, in_each_language, of_system
 from ledger.task import Json
 
 #: A verb is one commit in the daemon.
@@ -70,27 +69,28 @@ class DaemonClient:
         kind: type[T],
         wait_seconds: float,
     ) -> T:
-        url, headers = self._address.url, self._headers
+        where = urlsplit(self._address.url)
+        door = http.client.HTTPConnection(where.hostname or "", where.port, timeout=wait_seconds)
         try:
-            reply = exchange(method, url, path, headers, content, wait_seconds=wait_seconds)
+            door.request(method, path, content, self._headers)
+            answer = door.getresponse()
+            return self._understood(answer.status, answer.read(), kind)
         except ConnectionRefusedError:
             raise self._refusal("door_closed", {"pid": self._address.pid}) from None
-        except NoReply:
-            closed = in_each_language("system.closed")
-            raise self._refusal("door_silent", {"reason": closed}) from None
-        except OSError as error:
-            reason = retold(str(error) or type(error).__name__, SYSTEM)
+        except (OSError, http.client.HTTPException) as error:
+            reason = in_each_language(str(error) or type(error).__name__, SYSTEM)
             raise self._refusal("door_silent", {"reason": reason}) from None
-        return self._understood(reply, kind)
+        finally:
+            door.close()
 
-    def _understood(self, reply: Reply, kind: type[T]) -> T:
+    def _understood(self, status: int, content: bytes, kind: type[T]) -> T:
         try:
-            if reply.status < BAD_REQUEST:
-                return msgspec.json.decode(reply.body, type=kind)
-            wrong = msgspec.json.decode(reply.body, type=_WrongAnswer).error
+            if status < BAD_REQUEST:
+                return msgspec.json.decode(content, type=kind)
+            wrong = msgspec.json.decode(content, type=_WrongAnswer).error
         except msgspec.MsgspecError:
-            raise self._refusal("door_silent", {"reason": f"HTTP {reply.status}"}) from None
-        raise refusal(wrong.code, wrong.message, wrong.hint, status=reply.status)
+            raise self._refusal("door_silent", {"reason": f"HTTP {status}"}) from None
+        raise refusal(wrong.code, wrong.message, wrong.hint, status=status)
 
     def _refusal(self, code: str, values: Mapping[str, object]) -> Refusal:
         return worded(code, self._words, values)
@@ -111,7 +111,7 @@ def client_of(settings: Settings, holder_pid: int, actor: str, words: Words) -> 
         token = path.read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         said = of_system(error) if isinstance(error, OSError) else str(error)
-        values = {"path": str(path), "reason": retold(said, SYSTEM)}
+        values = {"path": str(path), "reason": in_each_language(said, SYSTEM)}
         raise worded("door_token", words, values) from None
     return DaemonClient(address, token, actor, words)
 

@@ -186,7 +186,7 @@ async def test_a_daemon_that_was_killed_leaves_no_door_and_the_command_takes_the
 #: Most of what a command once took to start, beside a daemon that needed none of it.
 SLOW_TO_IMPORT = {
     *("asyncio", "aiohttp", "structlog", "PIL", "openpyxl", "watchdog", "filelock"),
-    *("http", "email", "ssl", "json", "logging", "hashlib", "shutil", "difflib", "dataclasses"),
+    *("json", "logging", "shutil", "difflib", "dataclasses"),
     *("orjson", "sortedcontainers", "isal", "ledger.index", "ledger.jsondir.reader"),
     *("daemon.words.feishu", "daemon.words.intake", "daemon.words.reasons", "daemon.words.web"),
 }
