@@ -64,7 +64,8 @@ def _put_month(archive: Path, disk: Disk, month: str, tasks: Sequence[Task]) -> 
 def find(folder: Path, task_id: str) -> Task | None:
     """Return the archived task, None when there is none of this id.
 
-    Raises LedgerDamaged when its member is not as it was written, as does ``family``.
+    Raises LedgerDamaged when its member, or what tells of it, is not as it was written, as does
+    ``family``.
     """
     for index in sorted((folder / ARCHIVE).glob("*.index.jsonl"), reverse=True):
         found = [entry for entry in _entries_with(index, task_id) if entry.task_id == task_id]
@@ -101,13 +102,12 @@ def _members_with(
     """Return the entries of these tasks and rows, by member; raises LedgerDamaged."""
     members: dict[tuple[int, int], list[Entry]] = {}
     try:
-        for entry in map(decode_entry, lines_of(index)):
+        for line in lines_of(index):
+            entry = _entry(index, line)
             if entry.task_id in task_ids or entry.row_id in rows:
                 members.setdefault((entry.member_at, entry.member_bytes), []).append(entry)
     except OSError as error:
         raise LedgerDamaged(f"{index.name} cannot be read: {error.strerror}") from error
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise LedgerDamaged(f"{index.name}: one of its lines is damaged") from error
     return members
 
 
@@ -186,4 +186,11 @@ def _entries_with(index: Path, text: str) -> Iterator[Entry]:
     wanted = msgspec.json.encode(text)
     for lines in blocks_of(index):
         if wanted in lines:
-            yield from (decode_entry(line) for line in lines.split(b"\n") if wanted in line)
+            yield from (_entry(index, line) for line in lines.split(b"\n") if wanted in line)
+
+
+def _entry(index: Path, line: bytes) -> Entry:
+    try:
+        return decode_entry(line)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise LedgerDamaged(f"{index.name}: one of its lines is damaged") from error

@@ -6,7 +6,7 @@ is unpacked.
 
 import heapq
 import zlib
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from itertools import chain, groupby
 from pathlib import Path
 
@@ -14,7 +14,9 @@ import msgspec
 
 from ledger.jsondir.archive_index import (
     BLOCK_BYTES,
+    Entry,
     contents,
+    decode_entry,
     entries_of,
     index_of,
     lines_of,
@@ -29,20 +31,11 @@ _GZIP_WINDOW = 16 + zlib.MAX_WBITS
 _BEGINNING = b"\x1f\x8b\x08" + bytes(5)
 
 
-class _Place(msgspec.Struct, frozen=True, gc=False):
-    """What an entry tells of its member."""
+class _Told(msgspec.Struct, frozen=True):
+    """What an index tells of its month's file."""
 
-    member_at: int
-    member_bytes: int
-    line: int
-    lines: int | None = None
-
-    @property
-    def member(self) -> tuple[int, int]:
-        return self.member_at, self.member_bytes
-
-
-_places = msgspec.json.Decoder(_Place)
+    spans: list[tuple[int, int]]  # from where to where it tells of every task; neighbours are one
+    is_readable: bool  # every line
 
 
 def mend_indexes(folder: Path, disk: Disk, at: str, known: Container[str]) -> list[str]:
@@ -61,14 +54,15 @@ def mend_index(content: Path, disk: Disk, at: str = "", known: Container[str] = 
 
     Entries of a member that cannot be read any more stay: they tell which rows were accepted.
     """
-    index = index_of(content)
+    index, size_bytes = index_of(content), content.stat().st_size
+    told = _told_by(index)
     unread = (
         member
-        for member in _unread_members(content)
+        for member in _unread_members(content, size_bytes, told.spans)
         if not all(task.task_id in known for task in member[0])
     )
     first = next(unread, None)
-    if first is None and not any(place is None for place in _places_of(index)):
+    if first is None and told.is_readable:
         return False
     found = chain([first] if first else [], unread)
     new = ((start, False, entries_of(tasks, start, size)) for tasks, start, size in found)
@@ -80,56 +74,74 @@ def mend_index(content: Path, disk: Disk, at: str = "", known: Container[str] = 
 
 def unindexed_tasks(content: Path) -> Iterator[Task]:
     """Yield the tasks of the members that the index does not wholly tell of; unpacks only these."""
-    for tasks, _, _ in _unread_members(content):
+    size_bytes = content.stat().st_size  # first: a writer adds to the index after the content
+    spans = _told_by(index_of(content)).spans
+    for tasks, _, _ in _unread_members(content, size_bytes, spans):
         yield from tasks
 
 
-def _unread_members(content: Path) -> Iterator[tuple[list[Task], int, int]]:
-    """Yield the whole members in the gaps of the index: tasks, offset, length."""
+def _unread_members(
+    content: Path, size_bytes: int, spans: Iterable[tuple[int, int]]
+) -> Iterator[tuple[list[Task], int, int]]:
+    """Yield the whole members of so much of the file that none of *spans* tells of.
+
+    Each: its tasks, offset and length.
+    """
     reached = 0
-    size_bytes = content.stat().st_size  # first: a writer adds to the index after the content
-    for start, end in [*_known_spans(index_of(content)), (size_bytes, size_bytes)]:
+    for start, end in [*spans, (size_bytes, size_bytes)]:
         if reached < start:
             yield from _members(content, reached, min(start, size_bytes))
         reached = max(reached, end)
 
 
-def _known_spans(index: Path) -> list[tuple[int, int]]:
-    """Return from where to where the index tells of every task, neighbours as one."""
+def _told_by(index: Path) -> _Told:
+    unreadable = 0
+
+    def readable() -> Iterator[Entry]:
+        nonlocal unreadable
+        for entry in _entries_of(index):
+            if entry is None:
+                unreadable += 1
+            else:
+                yield entry
+
     spans: list[tuple[int, int]] = []
-    known = (place for place in _places_of(index) if place is not None)
-    for (start, size_bytes), of_member in groupby(known, key=lambda place: place.member):
+    for (start, size_bytes), of_member in groupby(readable(), key=_member_of):
         if not _is_complete(of_member):
             continue
         if spans and spans[-1][1] == start:
             spans[-1] = (spans[-1][0], start + size_bytes)
         else:
             spans.append((start, start + size_bytes))
-    return sorted(spans)
+    return _Told(sorted(spans), is_readable=not unreadable)
 
 
-def _is_complete(of_member: Iterator[_Place]) -> bool:
+def _member_of(entry: Entry) -> tuple[int, int]:
+    return entry.member_at, entry.member_bytes
+
+
+def _is_complete(of_member: Iterator[Entry]) -> bool:
     count, lines, in_order = 0, None, True
-    for place in of_member:
-        in_order = in_order and place.line == count
-        count, lines = count + 1, place.lines
+    for entry in of_member:
+        in_order = in_order and entry.line == count
+        count, lines = count + 1, entry.lines
     return in_order and lines in (None, count)
 
 
-def _places_of(index: Path) -> Iterator[_Place | None]:
-    """Yield what each line tells, None for one that cannot be read."""
+def _entries_of(index: Path) -> Iterator[Entry | None]:
+    """Yield what each line tells, None for one that whoever looks for a task could not read."""
     for line in lines_of(index):
         try:
-            yield _places.decode(line)
+            yield decode_entry(line)
         except (msgspec.MsgspecError, UnicodeDecodeError):
             yield None
 
 
 def _old_lines(index: Path) -> Iterator[tuple[int, bool, bytes]]:
     """Yield the lines that can be read, by their member's offset."""
-    for line, place in zip(lines_of(index), _places_of(index), strict=True):
-        if place is not None:
-            yield place.member_at, True, line + b"\n"
+    for line, entry in zip(lines_of(index), _entries_of(index), strict=True):
+        if entry is not None:
+            yield entry.member_at, True, line + b"\n"
 
 
 def _merged(

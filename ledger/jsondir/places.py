@@ -44,8 +44,9 @@ class Places(StoredTasks):
     """The tasks of one snapshot, read from its file by their places.
 
     The file stays open, so it may lose its name to a newer one. Each task read is held against
-    its checksum: whoever writes over the file does not get wrong records believed. Nor does he
-    keep rows from running: what was written there the journals hold as well, which takes longer.
+    its checksum: whoever writes over the file, or a bad sector, does not get wrong records
+    believed. Nor does it keep rows from running: what was written there the journals hold as well,
+    which takes longer.
     """
 
     def __init__(
@@ -69,7 +70,7 @@ class Places(StoredTasks):
     def __getitem__(self, task_id: str) -> bytes:
         place = self.places[task_id]
         size_bytes, crc = place >> _LENGTH_AT & _32_BITS, place >> _CRC_AT & _32_BITS
-        encoded = os.pread(self._fd, size_bytes, place >> _OFFSET_AT)
+        encoded = _read(self._fd, size_bytes, place >> _OFFSET_AT)
         if crc32(encoded) == crc:
             return encoded
         if (told := record_in_journals(self._folder, task_id, size_bytes, crc)) is not None:
@@ -88,3 +89,11 @@ class Places(StoredTasks):
 
     def __contains__(self, task_id: object) -> bool:
         return task_id in self.places
+
+
+def _read(fd: int, size_bytes: int, offset: int) -> bytes:
+    """Return what lies there; nothing when the disk cannot read it any more."""
+    try:
+        return os.pread(fd, size_bytes, offset)
+    except OSError:
+        return b""

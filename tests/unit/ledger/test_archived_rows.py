@@ -106,6 +106,30 @@ def test_what_changes_under_who_asks_is_never_taken_for_a_new_row(tmp_path):
             known(rows)
 
 
+@pytest.mark.parametrize(
+    ("written", "found"),
+    [
+        (b'"task_id"', b'"task_ie"'),
+        (b'"fingerprint"', b'"fingerprinu"'),
+        (b'"fingerprint":"', b'"fingerprint":7,"":"'),
+        (b"spring", b"spri\xffg"),
+    ],
+)
+async def test_a_start_makes_an_index_again_whatever_cannot_be_read_in_it(folder, written, found):
+    tasks = {finished_task(number).task_id: finished_task(number) for number in range(40)}
+    put(folder, 0, 40)
+    index = next(folder.glob("archive/*.index.jsonl"))
+    lines = index.read_bytes().splitlines(keepends=True)
+    lines[7] = lines[7].replace(written, found, 1)
+    index.write_bytes(b"".join(lines))
+    ledger = in_folder(folder)
+    await ledger.open()
+    assert all(map(ledger.was_accepted, FINGERPRINTS[:40]))
+    assert (await ledger.find_all_archived(tasks)).tasks == tasks
+    await ledger.close()
+    assert verify(folder) == []
+
+
 def test_an_index_spoilt_under_the_daemon_is_named(tmp_path):
     put(tmp_path, 0, 40)
     index = next(tmp_path.glob("archive/*.index.jsonl"))

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 import threading
 import tracemalloc
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from ledger.batch import Batch
 from ledger.errors import LedgerDamaged
 from ledger.fingerprints import Fingerprints
 from ledger.jsondir.files import Disk
+from ledger.jsondir.places import Places, place_of
 from ledger.jsondir.reader import read_state
 from ledger.ledger import Ledger
 from ledger.shelf import Shelf, encode_task
@@ -211,6 +213,17 @@ async def test_a_snapshot_written_over_gives_no_wrong_record_and_what_the_journa
     with pytest.raises(LedgerDamaged):
         ledger.task(waiting_task(0).task_id)
     await ledger.close()
+
+
+def test_what_the_disk_cannot_read_of_a_snapshot_the_journals_tell(tmp_path):
+    encoded = encode_task(waiting_task(1))
+    (tmp_path / "journal-000000000001.jsonl").write_bytes(b'{"seq":1,"task":%b}\n' % encoded)
+    unreadable = os.open(tmp_path / "ledger.json", os.O_WRONLY | os.O_CREAT)
+    places = {waiting_task(n).task_id: place_of(Stage.WAITING, encoded, 0) for n in (1, 2)}
+    stored = Places(tmp_path, unreadable, places, 1, 0)
+    assert stored[waiting_task(1).task_id] == encoded
+    with pytest.raises(LedgerDamaged):
+        stored[waiting_task(2).task_id]
 
 
 async def test_a_snapshot_written_over_by_somebody_is_made_anew(folder):
