@@ -86,7 +86,7 @@ def _benchmark(name: str, full: int) -> Benchmark:
         targets=(
             Target(figure="accepted, files/s", at_least=500),
             Target(figure="the last one seen after its completion, s", at_most=2),
-            Target(figure="memory above the same rows at rest, MB", at_most=50),
+            Target(figure="memory growth with the rows accepted, MB", at_most=50),
         ),
     )
 
