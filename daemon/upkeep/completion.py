@@ -1,7 +1,7 @@
 """For ``run --once``: notices that nothing is left to do."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Protocol
 
 import structlog
@@ -10,6 +10,7 @@ from daemon.clock import Clock
 from daemon.upkeep.outcome import Endings, Outcome, reasons_of
 from ledger.batch import BatchStatus
 from ledger.ledger import Ledger
+from ledger.slices import in_turns
 from ledger.status import IN_PROCESS_STAGES, OPEN_STAGES, Stage
 from ledger.task import Task
 
@@ -91,9 +92,8 @@ class Completion:
         idle_since: float | None = None
         while not stop.is_set():
             now = self._clock.monotonic()
-            if not all(each.idle for each in self._others) or any(
-                map(self._may_run, self._open_tasks())
-            ):
+            busy = not all(each.idle for each in self._others)
+            if busy or await in_turns(self._finds_work()):
                 idle_since = None
             else:
                 idle_since = now if idle_since is None else idle_since
@@ -102,6 +102,14 @@ class Completion:
                     stop.set()
                     return
             await self._clock.pause(ASK_SECONDS, stop)
+
+    def _finds_work(self) -> Generator[None, None, bool]:
+        """Find out, row by row, whether an open task is expected to go on by itself."""
+        for task in self._open_tasks():
+            if self._may_run(task):
+                return True
+            yield
+        return False
 
     def _open_tasks(self) -> Iterator[Task]:
         """Yield the open tasks, few first: mostly the first one answers."""

@@ -14,6 +14,8 @@ from daemon.dispatch.ready import ReadyRows
 from daemon.intake.drops import find_drops
 from daemon.settle.streaks import Streaks
 from daemon.upkeep.batches import BatchKeeper
+from daemon.upkeep.completion import Completion
+from daemon.upkeep.outcome import Endings
 from ledger.batch import BatchStatus
 from ledger.jsondir.store import JsonDirBackend
 from ledger.ledger import Ledger
@@ -21,6 +23,7 @@ from ledger.shelf import decode_task, encode_task
 from ledger.status import Stage
 from ledger.task import InputFile, Metadata, Source, Task
 from tests.bench.ledger_records import BATCH, write_ledger
+from tests.fakes.clock import QuickClock
 from tests.fakes.door import open_door
 from tests.fakes.loop_lag import HELD_SECONDS, WORST_SHARE, LoopLag
 from tests.fakes.records import batch_record, task_record
@@ -113,6 +116,21 @@ async def test_the_loop_goes_on_while_thousands_of_blocked_rows_are_looked_at(tm
     async with LoopLag() as lag:
         await BatchKeeper(ledger, SystemClock(), Streaks(ledger, 10)).run(stop)
     assert ledger.batch(batch_record().batch_id).status is BatchStatus.COMPLETED
+    await ledger.close()
+    assert lag.worst_share < WORST_SHARE
+
+
+async def test_the_loop_goes_on_while_a_run_that_ends_by_itself_looks_for_work_left(tmp_path):
+    ledger = Ledger(JsonDirBackend(tmp_path / "ledger"))
+    await ledger.open()
+    pictures = [row(number, Stage.FAILED) for number in range(1, 20_001)]
+    videos = [video_of(each, 50_000 + n, blocked_by="x") for n, each in enumerate(pictures)]
+    await ledger.commit(batch_record(), *pictures, *videos, op="batch.accepted")
+    await ledger.compact()
+    stop = asyncio.Event()
+    async with LoopLag() as lag:
+        await Completion(ledger, Endings(), [], QuickClock(speed=10)).run(stop)
+    assert stop.is_set()
     await ledger.close()
     assert lag.worst_share < WORST_SHARE
 
