@@ -195,6 +195,15 @@ class Index:
         """
         return self._open.each_in_stage(*stages)
 
+    @property
+    def opened(self) -> int:
+        """How many tasks were opened since the loading, those open then among them."""
+        return self._open.opened
+
+    def opened_after(self, count: int) -> Iterator[Task]:
+        """Yield the open tasks but for the first *count* that were opened; commits may happen."""
+        return self._open.opened_after(count)
+
     def waiting(self, batch_id: str, workflow_type: str) -> Iterator[Task]:
         """Return a batch's waiting tasks of a type: highest priority first, then as accepted.
 

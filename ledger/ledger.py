@@ -14,9 +14,17 @@ from time import monotonic
 import structlog
 
 from ledger.applying import Applier, Done
-from ledger.archiving import Archived, rows_to_archive
+from ledger.archiving import Archived, Needed, rows_to_archive, still_going
 from ledger.backend import Backend
-from ledger.entry import ARCHIVED, Meta, Record, Transaction, as_json, transaction_with
+from ledger.entry import (
+    ARCHIVED,
+    Meta,
+    Record,
+    Transaction,
+    as_json,
+    transaction_of,
+    transaction_with,
+)
 from ledger.errors import LedgerClosed, UnknownRecord
 from ledger.index import Index
 from ledger.listeners import KINDS, Kind, Listener
@@ -133,10 +141,13 @@ class Ledger(Reading):
             pending.add(records[0])
         else:
             pending.take(write_set)
+        await self._send(transaction, pending)
+
+    def _send(self, transaction: Transaction, pending: Pending) -> Done:
         done: Done = asyncio.get_running_loop().create_future()
         self._backend.append(transaction)
         self._applier.expect(transaction, pending, done)
-        await done
+        return done
 
     async def _check(self, records: Sequence[Record]) -> WriteSet:
         """Check the records of a transaction together; each may follow from one before it."""
@@ -203,33 +214,55 @@ class Ledger(Reading):
 
         A crash between copy and removal leaves the tasks in both places; the ledger's counts.
         """
-        moved = 0
-        leaving: dict[str, Task] = {}
-        fingerprints: list[str] = []  # of those that left
+        moved, leaving, left = 0, dict[str, list[Task]](), list[str]()
+        needed = Needed(self._index)
         until = monotonic() + SLICE_SECONDS
-        for row in rows_to_archive(self._index, now, self._backend.archive_after_days):
-            leaving.update((task.task_id, task) for task in row)
-            if len(leaving) >= SLICE:
-                moved += await self._archive(leaving, fingerprints)
-            if len(fingerprints) >= _FINGERPRINTS_HELD:
-                await self._let_go(fingerprints)
+        for row in rows_to_archive(self._index, needed, now, self._backend.archive_after_days):
+            leaving |= {task.row_id: row for task in row[:1]}
+            if len(leaving) >= SLICE // 2:  # rows have two tasks at most, if none was retried
+                moved += await self._archive(leaving, needed, left)
+                leaving = {}
+            if len(left) >= _FINGERPRINTS_HELD:
+                await self._let_go(left)
             if monotonic() > until:
                 await asyncio.sleep(0)
                 until = monotonic() + SLICE_SECONDS
-        moved += await self._archive(leaving, fingerprints)
-        await self._let_go(fingerprints)
+        moved += await self._archive(leaving, needed, left)
+        await self._let_go(left)
         return moved
 
-    async def _archive(self, leaving: dict[str, Task], left: list[str]) -> int:
-        """Move the tasks that are *leaving*; their fingerprints go to those that *left*."""
-        if not leaving:
-            return 0
-        places = await self._backend.archive(list(leaving.values()))
-        gone = [Meta(section=ARCHIVED, key=key, value=place) for key, place in places.items()]
-        await self.commit(*gone, op="task.archived")
-        left.extend(task.fingerprint for task in leaving.values() if task.fingerprint)
-        leaving.clear()
-        return len(gone)
+    async def _archive(
+        self, rows: Mapping[str, list[Task]], needed: Needed, left: list[str]
+    ) -> int:
+        """Move *rows*, but for those that somebody comes to need while they are copied.
+
+        Adds to *left* the fingerprints of those that left. Returns how many tasks they are.
+        """
+        tasks = [task for row in rows.values() for task in row]
+        places = await self._backend.archive(tasks) if tasks else {}
+        await in_slices(needed.look())
+        async with self._checking:  # no change is checked and not yet counted in
+            going = still_going(self._index, needed, self._pending.rows, rows)
+            if not going:
+                return 0
+            done = self._remove(going, places)
+        await asyncio.shield(done)
+        await asyncio.shield(done)
+        left.extend(task.fingerprint for task in going if task.fingerprint)
+        return len(going)
+
+    def _remove(self, tasks: Sequence[Task], places: Mapping[str, str]) -> Done:
+        """Take archived tasks out of the state; until it is durable nobody goes on with a row."""
+        if not self._writable:
+            raise LedgerClosed("the ledger takes no changes: it is not open, or a write failed")
+        records = [
+            Meta(section=ARCHIVED, key=task.task_id, value=places[task.task_id]) for task in tasks
+        ]
+        pending, rows = self._pending, {task.row_id for task in tasks}
+        pending.leaving |= rows
+        done = self._send(transaction_of(*records, op="task.archived"), pending)
+        done.add_done_callback(lambda _: pending.leaving.difference_update(rows))
+        return done
 
     async def _let_go(self, fingerprints: list[str]) -> None:
         """Hold them in memory no longer: the store knows archived rows without."""

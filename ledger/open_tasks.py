@@ -5,6 +5,7 @@ Nothing is asked of a version that was: what must be known to let it go lies her
 
 import sys
 from collections.abc import Iterator
+from itertools import takewhile
 from typing import Protocol, TypeAlias
 
 import msgspec
@@ -138,6 +139,19 @@ class OpenTasks:
         """
         for task_id in list(self._standings):
             if self.stage_of(task_id) in stages:
+                yield self._tasks[task_id]
+
+    @property
+    def opened(self) -> int:
+        """How many tasks came here so far, those that have gone among them."""
+        return self._came
+
+    def opened_after(self, count: int) -> Iterator[Task]:
+        """Yield the tasks here that came after so many, also while some come and go."""
+        standings = self._standings
+        newest = takewhile(lambda each: standings[each].order > count, reversed(standings))
+        for task_id in list(newest):
+            if task_id in standings:
                 yield self._tasks[task_id]
 
     def waiting(self, batch_id: str, workflow_type: str) -> Iterator[Task]:

@@ -32,10 +32,11 @@ class Known(Protocol):
 class Overlay:
     """Checked records, seen in place of those below them."""
 
-    __slots__ = ("_below", "batches", "open", "tasks")
+    __slots__ = ("_below", "batches", "leaving", "open", "tasks")
 
-    def __init__(self, below: Known) -> None:
+    def __init__(self, below: Known, leaving: set[str]) -> None:
         self._below = below
+        self.leaving = leaving  # rows that are gone as soon as it is on disk
         self.tasks: dict[str, Task] = {}
         self.batches: dict[str, Batch] = {}
         self.open: dict[Family, Opening] = {}
@@ -52,6 +53,8 @@ class Overlay:
 
     def _add_task(self, task: Task) -> None:
         task_id, stage = task.task_id, task.stage
+        if self.leaving and not self.leaving.isdisjoint(_rows_of(task)):
+            raise Conflict(f"task {task_id}: its row, or one that it needs, goes to the archive")
         known = self.tasks.get(task_id) or self._below.find_task(task_id)
         if task.version != (1 if known is None else known.version + 1):
             raise _does_not_follow(task_id, task, known)
@@ -109,6 +112,14 @@ class Pending(Overlay):
 
     __slots__ = ()
 
+    def __init__(self, below: Known) -> None:
+        super().__init__(below, set())
+
+    @property
+    def rows(self) -> set[str]:
+        """The rows that something is under way of, and those that it needs."""
+        return {row_id for task in self.tasks.values() for row_id in _rows_of(task)}
+
     def take(self, write_set: "WriteSet") -> None:
         """Count in a checked transaction that goes to the disk now."""
         self.tasks.update(write_set.tasks)
@@ -137,7 +148,7 @@ class WriteSet(Overlay):
     __slots__ = ("encoded", "pending")
 
     def __init__(self, pending: Pending) -> None:
-        super().__init__(pending)
+        super().__init__(pending, pending.leaving)
         self.pending = pending
         self.encoded: list[bytes] = []  # as JSON, all that was added
 
@@ -148,6 +159,11 @@ class WriteSet(Overlay):
         """
         super().add(record)
         self.encoded.append(as_json(record))
+
+
+def _rows_of(task: Task) -> tuple[str, ...]:
+    needed = task.depends_on
+    return (task.row_id,) if needed is None else (task.row_id, needed.row_id)
 
 
 def _does_not_follow(record_id: str, record: Task | Batch, known: Task | Batch | None) -> Conflict:

@@ -68,6 +68,7 @@ ZH: dict[str, str] = {
     "ledger.illegal_move": "任务 {task} 不能从 {source} 变成 {target}",
     "ledger.conflict": "{id} 现在是版本 {known}；版本 {found} 不能接在后面",
     "ledger.other_row": "任务 {task} 属于另一行、另一类型或另一批次",
+    "ledger.row_leaves": "任务 {task} 的行，或它需要的行，正在归档",
 }
 
 EN: dict[str, str] = {
@@ -136,4 +137,5 @@ EN: dict[str, str] = {
     "ledger.illegal_move": "task {task} cannot go from {source} to {target}",
     "ledger.conflict": "{id} stands at version {known}; version {found} does not follow it",
     "ledger.other_row": "task {task} belongs to another row, type or batch",
+    "ledger.row_leaves": "task {task}: its row, or one that it needs, goes to the archive",
 }
