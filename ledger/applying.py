@@ -67,7 +67,7 @@ class Applier:
         self._under_way.extendleft(reversed(durable))
 
     def read_from(self, stored: StoredTasks, changed: Mapping[str, bytes | None]) -> None:
-        """Let go of finished tasks that the store has, once all is applied that it has."""
+        """Let go of tasks that the store has, once all is applied that it has."""
         self._stored.append((stored, changed))
         self._let_go()
 
@@ -133,8 +133,15 @@ class Applier:
             stored, changed = self._stored[0]
             if stored.last_seq > self.last_seq:
                 return
-            self._index.read_from(stored, changed)
             self._stored.popleft()
+            self._take_steps(self._index.read_from(stored, changed))
+
+    def _take_steps(self, steps: Iterator[None]) -> None:
+        until = monotonic() + SLICE_SECONDS
+        for _ in steps:
+            if monotonic() > until:
+                asyncio.get_running_loop().call_soon(self._take_steps, steps)
+                return
 
 
 def _tell(listener: Listener, transaction: Transaction) -> None:

@@ -67,9 +67,9 @@ class Index:
         """Take in a task that has just been put on the shelf: one that is loaded."""
         self._enter(task, None)
 
-    def read_from(self, stored: StoredTasks, changed: Mapping[str, bytes | None]) -> None:
+    def read_from(self, stored: StoredTasks, changed: Mapping[str, bytes | None]) -> Iterator[None]:
         """Read tasks from *stored* from now on; see ``Shelf.read_from``."""
-        self._state.tasks.read_from(stored, changed)
+        return self._state.tasks.read_from(stored, changed)
 
     def know_archived(self, fingerprints: KnownFingerprints) -> None:
         """Know the rows with these fingerprints as accepted, too, in place of those before."""

@@ -5,6 +5,7 @@ ended since the store last wrote its state down lies here as JSON until then.
 """
 
 from collections.abc import Iterator, Mapping
+from itertools import chain, filterfalse
 
 import msgspec
 
@@ -85,9 +86,10 @@ class Shelf(Mapping[str, Task]):
 
     def __init__(self, stored: StoredTasks | None = None) -> None:
         self._stored = NoStoredTasks() if stored is None else stored
-        self._gone: set[str] = set()  # removed; what is stored may not know it yet
+        # Both may still hold some that the stored ones know of.
+        self._gone: set[str] = set()  # removed since
         self._here: dict[str, Task | bytes] = {}  # in process, or newer than what is stored
-        self._new: dict[str, None] = {}  # accepted since the stored ones, in this order
+        self._new: dict[str, None] = {}  # accepted since, in this order
         self._at_hand: dict[str, Task] = {}  # some of the waiting ones that were asked for
 
     def put(self, task: Task, encoded: bytes) -> bool:
@@ -131,19 +133,24 @@ class Shelf(Mapping[str, Task]):
         self._new.pop(task_id, None)
         self._gone.add(task_id)
 
-    def read_from(self, stored: StoredTasks, changed: Mapping[str, bytes | None]) -> None:
-        """Read tasks from *stored* from now on.
+    def read_from(self, stored: StoredTasks, changed: Mapping[str, bytes | None]) -> Iterator[None]:
+        """Read tasks from *stored* from now on, and let go, step by step, of what is there.
 
         *changed* is what changed between the stored ones before and these; all of it was put or
         removed here already. What changed after it stays here.
         """
-        for task_id, encoded in changed.items():
+        self._stored = stored
+        return self._let_go(changed)
+
+    def _let_go(self, stored: Mapping[str, bytes | None]) -> Iterator[None]:
+        for task_id, encoded in stored.items():
             if encoded is None:
                 self._gone.discard(task_id)
-            elif self._here.get(task_id) == encoded:
-                del self._here[task_id]
-        self._stored = stored
-        self._new = {task_id: None for task_id in self._new if task_id not in stored}
+            else:
+                self._new.pop(task_id, None)
+                if self._here.get(task_id) == encoded:
+                    del self._here[task_id]
+            yield
 
     def keys_of(self, task_id: str) -> TaskKeys:
         """Return the task's keys without decoding all of it; raises KeyError, LedgerDamaged."""
@@ -196,12 +203,13 @@ class Shelf(Mapping[str, Task]):
         return held if isinstance(held, Task) else decode_task(held)
 
     def __iter__(self) -> Iterator[str]:
-        yield from (task_id for task_id in self._stored if task_id not in self._gone)
-        yield from self._new
+        there = iter(self._stored)
+        if self._gone:
+            there = filterfalse(self._gone.__contains__, there)
+        return chain(there, filterfalse(self._stored.__contains__, self._new))
 
     def __len__(self) -> int:
-        gone = sum(task_id in self._stored for task_id in self._gone)
-        return len(self._stored) - gone + len(self._new)
+        return sum(1 for _ in self)
 
     def __contains__(self, task_id: object) -> bool:
         return (task_id in self._here) or (task_id in self._stored and task_id not in self._gone)

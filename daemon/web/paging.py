@@ -62,8 +62,10 @@ def look_through(
     if wanted.batch_id is not None:
         index.batch(wanted.batch_id)
     found: list[Task] = []
-    for looked_at, task_id in enumerate(_behind(index, wanted, read_cursor(cursor)), 1):
-        if (task := _fitting(index, wanted, task_id)) is not None:
+    ids, after = _behind(index, wanted, read_cursor(cursor))
+    for looked_at, task_id in enumerate(ids, 1):
+        task = _fitting(index, wanted, task_id)
+        if task is not None and task.created_at > after:
             if len(found) == limit:
                 return Page(found, cursor_behind(found[-1]))
             found.append(task)
@@ -108,19 +110,21 @@ def _fitting(index: "Index", wanted: Wanted, task_id: str) -> Task | None:
     return task if task is not None and wanted.fits(task) else None
 
 
-def _behind(index: "Index", wanted: Wanted, cursor: Cursor | None) -> list[str]:
-    """Return the ids accepted after the cursor's task, wherever that is now."""
+def _behind(index: "Index", wanted: Wanted, cursor: Cursor | None) -> tuple[list[str], str]:
+    """Return the ids accepted after the cursor's task, wherever that is now.
+
+    When it was archived meanwhile, these are of all tasks made after the time that comes with them.
+    """
     ids = _candidates(index, wanted)
     if cursor is None:
-        return ids
+        return ids, ""
     every = index.task_ids(wanted.batch_id)
     for listed in (ids, every):  # the task may have left its stage since
         try:
-            return listed[listed.index(cursor.task_id) + 1 :]
+            return listed[listed.index(cursor.task_id) + 1 :], ""
         except ValueError:
             continue
-    # archived meanwhile
-    return [each for each in every if index.task(each).created_at > cursor.created_at]
+    return ids, cursor.created_at
 
 
 def cursor_behind(task: Task) -> str:

@@ -6,6 +6,7 @@ import os
 import threading
 import tracemalloc
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 
 import msgspec
@@ -30,6 +31,7 @@ from tests.bench.ledger_records import (
     write_ledger,
 )
 from tests.fakes.records import AT, batch_record
+from tests.fakes.waiting import until
 from tests.unit.ledger.conftest import in_folder
 
 WRITERS, ROUNDS = 64, 5
@@ -135,12 +137,12 @@ async def test_a_waiting_row_with_a_batch_of_its_own_costs_less_than_1500_bytes_
             rows = map(_alone, range(first, first + 64))
             await asyncio.gather(*(ledger.commit(*row, op="batch.accepted") for row in rows))
         await ledger.compact()
+        await until(lambda: not ledger.index._state.tasks._here)
         gc.collect()
         held_bytes, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     assert held_bytes / count < 1500
-    assert ledger.index._state.tasks._here == {}
     assert list(ledger.waiting("spring-000007", waiting_task(7).workflow_type)) == [_alone(7)[1]]
     await ledger.close()
 
@@ -276,10 +278,10 @@ def test_a_shelf_shows_what_came_after_the_snapshot_it_lets_go_for():
     shelf.remove(b.task_id)
     expected = {c.task_id: newer, d.task_id: d}
     assert dict(shelf) == expected
-    shelf.read_from(
-        InMemory(**{b.task_id: encoded[b.task_id], c.task_id: encoded[c.task_id]}), written
-    )
-    assert (dict(shelf), len(shelf), list(shelf)) == (expected, 2, [c.task_id, d.task_id])
+    stored = InMemory(**{b.task_id: encoded[b.task_id], c.task_id: encoded[c.task_id]})
+    for _ in chain([None], shelf.read_from(stored, written)):  # others have their turn in between
+        assert (dict(shelf), len(shelf), list(shelf)) == (expected, 2, [c.task_id, d.task_id])
+    assert shelf._here.keys() == expected.keys()
     assert shelf.find(a.task_id) is shelf.find(b.task_id) is None
     with pytest.raises(KeyError):
         shelf.keys_of(b.task_id)
