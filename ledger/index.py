@@ -110,7 +110,7 @@ class Index:
         self._families.part(keys, tally)
         if (row := keys.metadata.table_row) is not None:  # it was told since this version
             self._unpublished.get(row.table, {}).pop(task_id, None)
-        if not self._rolls.forget(keys.batch_id, task_id):
+        if not self._rolls.forget(keys.batch_id):
             self._families.forget_batch(keys.batch_id)
 
     def _note_outbox(self, task: Task | TaskKeys) -> None:

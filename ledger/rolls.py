@@ -90,29 +90,25 @@ class Rolls:
         else:
             roll.accept(task_id)
 
-    def forget(self, batch_id: str, task_id: str) -> bool:
-        """Take note that a task will be present no more; say whether any of its batch still is.
+    def forget(self, batch_id: str) -> bool:
+        """Take note that a task of the batch will be present no more; say whether others are.
 
-        Some archived ids stay until most of a batch's have gone; nothing of a batch without any.
+        Its id stays until somebody asks for those of the batch, or the last one goes.
         """
         roll = self._rolls[batch_id]
         roll.archived += 1
-        if roll.archived * 2 <= len(roll):
+        if roll.archived < len(roll):
             return True
-        left = [each for each in self.ids(batch_id) if each != task_id]
-        if not left:
-            del self._rolls[batch_id]
-            return False
-        roll.ids, roll.archived = left, 0
-        return True
+        del self._rolls[batch_id]
+        return False
 
     def ids(self, batch_id: str) -> list[str]:
         """Return the ids of the batch's tasks that are present, oldest first."""
         if (roll := self._rolls.get(batch_id)) is None:
             return []
-        if not roll.archived:
-            return list(roll)
-        return [task_id for task_id in roll if task_id in self._present]
+        if roll.archived:
+            roll.ids, roll.archived = [each for each in roll if each in self._present], 0
+        return list(roll)
 
     def tally(self, task: Kept) -> Tally:
         """Return the tally that a task which was accepted counts in."""
