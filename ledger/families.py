@@ -1,27 +1,8 @@
 """Families: the tasks of one row and workflow type, a first one and its retries."""
 
-from typing import Protocol
-
 from ledger.rolls import ONE, Tally, told_apart
-from ledger.shelf import Shelf
+from ledger.shelf import Indexed, Shelf
 from ledger.status import Stage
-
-
-class Member(Protocol):
-    """What a task must tell of itself to be in a family."""
-
-    @property
-    def task_id(self) -> str: ...  # noqa: D102 - as in Task
-    @property
-    def row_id(self) -> str: ...  # noqa: D102 - as in Task
-    @property
-    def batch_id(self) -> str: ...  # noqa: D102 - as in Task
-    @property
-    def workflow_type(self) -> str: ...  # noqa: D102 - as in Task
-    @property
-    def stage(self) -> Stage: ...  # noqa: D102 - as in Task
-    @property
-    def family(self) -> tuple[str, str]: ...  # noqa: D102 - as in Task
 
 
 class Families:
@@ -34,7 +15,7 @@ class Families:
         self._totals: dict[str, int] = {}  # by workflow type, packed
         self._failed: dict[str, dict[tuple[str, str], None]] = {}  # by batch, by newest task
 
-    def join(self, task: Member, tally: Tally) -> None:
+    def join(self, task: Indexed, tally: Tally) -> None:
         """Take in a new task, its family's newest from now on; *tally* counts its like."""
         row_id, workflow_type = task.family
         rows = self._members.setdefault(workflow_type, {})
@@ -46,13 +27,13 @@ class Families:
             rows[row_id] = task.task_id
         self._stands(task, tally, before, task.stage)
 
-    def change(self, task: Member, tally: Tally, before: Stage) -> None:
+    def change(self, task: Indexed, tally: Tally, before: Stage) -> None:
         """Take in a new version of a known task that stood in *before*."""
         held = self._members[task.workflow_type][task.row_id]
         if task.task_id == (held if isinstance(held, str) else held[-1]):
             self._stands(task, tally, before, task.stage)
 
-    def part(self, task: Member, tally: Tally) -> None:
+    def part(self, task: Indexed, tally: Tally) -> None:
         """Forget a task that is archived; it and its family are still on the shelf."""
         row_id, workflow_type = task.family
         members = self.members(task.family)
@@ -96,7 +77,7 @@ class Families:
         return tuple(self.members(family)[-1] for family in self._failed.get(batch_id, ()))
 
     def _stands(
-        self, task: Member, tally: Tally, before: Stage | None, after: Stage | None
+        self, task: Indexed, tally: Tally, before: Stage | None, after: Stage | None
     ) -> None:
         step = (ONE[after] if after else 0) - (ONE[before] if before else 0)
         tally.families += step

@@ -13,7 +13,7 @@ from ledger.families import Families
 from ledger.fingerprints import Fingerprints, KnownFingerprints
 from ledger.open_tasks import OpenTasks
 from ledger.rolls import ONE, Rolls, Tally, told_apart
-from ledger.shelf import TaskKeys, decode_task
+from ledger.shelf import Indexed, TaskKeys, decode_task
 from ledger.state import State, apply
 from ledger.status import IN_PROCESS_STAGES, OPEN_STAGES, Stage
 from ledger.stored import StoredTasks
@@ -63,7 +63,7 @@ class Index:
         self._state.tasks.put_encoded(keys.task_id, encoded)
         self._enter(keys, before)
 
-    def enter(self, task: Task | TaskKeys) -> None:
+    def enter(self, task: Indexed) -> None:
         """Take in a task that has just been put on the shelf: one that is loaded."""
         self._enter(task, None)
 
@@ -82,7 +82,7 @@ class Index:
                 self._fingerprints.discard(each)
             yield
 
-    def _enter(self, task: Task | TaskKeys, before: Stage | None) -> None:
+    def _enter(self, task: Indexed, before: Stage | None) -> None:
         if before is None:
             self._rolls.accept(task.batch_id, task.task_id)
             tally = self._rolls.tally(task)
@@ -113,7 +113,7 @@ class Index:
         if not self._rolls.forget(keys.batch_id):
             self._families.forget_batch(keys.batch_id)
 
-    def _note_outbox(self, task: Task | TaskKeys) -> None:
+    def _note_outbox(self, task: Indexed) -> None:
         if (row := task.metadata.table_row) is None:
             return
         if task.publish.is_settled:

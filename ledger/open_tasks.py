@@ -6,36 +6,15 @@ Nothing is asked of a version that was: what must be known to let it go lies her
 import sys
 from collections.abc import Iterator
 from itertools import takewhile
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 
 from ledger.rolls import Rolls
-from ledger.shelf import Shelf
+from ledger.shelf import Indexed, Shelf
 from ledger.status import IN_PROCESS_STAGES, OPEN_STAGES, Stage
 from ledger.task import Task
 from ledger.waiting import Wait, Waiting
-
-
-class Opened(Protocol):
-    """What an open task must tell of itself."""
-
-    @property
-    def task_id(self) -> str: ...  # noqa: D102 - as in Task
-    @property
-    def batch_id(self) -> str: ...  # noqa: D102 - as in Task
-    @property
-    def workflow_type(self) -> str: ...  # noqa: D102 - as in Task
-    @property
-    def row_stage(self) -> int: ...  # noqa: D102 - as in Task
-    @property
-    def stage(self) -> Stage: ...  # noqa: D102 - as in Task
-    @property
-    def priority(self) -> int: ...  # noqa: D102 - as in Task
-    @property
-    def blocked_by(self) -> str | None: ...  # noqa: D102 - as in Task
-    @property
-    def server(self) -> str | None: ...  # noqa: D102 - as in Task
 
 
 class _InProcess(msgspec.Struct, frozen=True, gc=False):
@@ -69,7 +48,7 @@ class OpenTasks:
             return None
         return standing.stage if isinstance(standing, _InProcess) else Stage.WAITING
 
-    def place(self, task: Opened) -> None:
+    def place(self, task: Indexed) -> None:
         """Take in a task, or its next version in place of the one before."""
         task_id, stage = task.task_id, task.stage
         before = self._standings.get(task_id)
@@ -87,12 +66,12 @@ class OpenTasks:
         if task.server is not None:
             self._by_server.setdefault((stage, task.server), {})[task_id] = None
 
-    def remove(self, task: Opened) -> None:
+    def remove(self, task: Indexed) -> None:
         """Let go of a task, if it is here: it has ended, or goes with its row."""
         if (before := self._standings.pop(task.task_id, None)) is not None:
             self._leave(task, before)
 
-    def _wait(self, task: Opened, order: int) -> Wait:
+    def _wait(self, task: Indexed, order: int) -> Wait:
         is_blocked = task.blocked_by is not None
         if is_blocked:
             self._rolls.tally(task).blocked += 1
@@ -101,7 +80,7 @@ class OpenTasks:
         self._waiting.add(task.batch_id, wait)
         return wait
 
-    def _leave(self, task: Opened, before: _Standing) -> None:
+    def _leave(self, task: Indexed, before: _Standing) -> None:
         """Take *before*, where *task* or a version before it stands, out of its places."""
         if isinstance(before, _InProcess):
             del self._by_stage[before.stage][task.task_id]

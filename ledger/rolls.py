@@ -6,10 +6,10 @@ two small records, which the garbage collector need not know: they never form a 
 
 import sys
 from collections.abc import Container, Iterator, Mapping
-from typing import Protocol
 
 import msgspec
 
+from ledger.shelf import Indexed
 from ledger.status import Stage
 
 #: Counts of all stages are one whole number, so many bits a stage. The one of waiting tasks stands
@@ -23,17 +23,6 @@ ONE: Mapping[Stage, int] = {stage: 1 << _BITS * place for place, stage in enumer
 def told_apart(packed: int) -> dict[Stage, int]:
     """Return the counts that *packed* holds, by stage."""
     return {stage: packed >> _BITS * place & _MASK for place, stage in enumerate(Stage)}
-
-
-class Kept(Protocol):
-    """What a task must tell of itself to be counted."""
-
-    @property
-    def batch_id(self) -> str: ...  # noqa: D102 - as in Task
-    @property
-    def workflow_type(self) -> str: ...  # noqa: D102 - as in Task
-    @property
-    def row_stage(self) -> int: ...  # noqa: D102 - as in Task
 
 
 class Tally(msgspec.Struct, gc=False):
@@ -110,7 +99,7 @@ class Rolls:
             roll.ids, roll.archived = [each for each in roll if each in self._present], 0
         return list(roll)
 
-    def tally(self, task: Kept) -> Tally:
+    def tally(self, task: Indexed) -> Tally:
         """Return the tally that a task which was accepted counts in."""
         return self._rolls[task.batch_id].tally(task.workflow_type, task.row_stage)
 

@@ -6,6 +6,7 @@ ended since the store last wrote its state down lies here as JSON until then.
 
 from collections.abc import Iterator, Mapping
 from itertools import chain, filterfalse
+from typing import TypeAlias
 
 import msgspec
 
@@ -57,6 +58,9 @@ class TaskKeys(msgspec.Struct, frozen=True, gc=False):
         """The fingerprint of the row the task was made for."""
         return self.metadata.source.fingerprint if self.metadata.source else None
 
+
+#: A task, whole or by its keys: what the index takes in.
+Indexed: TypeAlias = Task | TaskKeys
 
 _keys = msgspec.json.Decoder(TaskKeys)
 
