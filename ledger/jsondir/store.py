@@ -1,10 +1,12 @@
 """The ledger's store in a folder of JSON files; one process writes it, any may read along."""
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from time import monotonic
+from typing import TypeVar
 
 import structlog
 
@@ -31,6 +33,8 @@ from ledger.task import Task
 from ledger.timestamps import to_timestamp
 
 log = structlog.get_logger()
+
+T = TypeVar("T")
 
 
 def _utc_now() -> datetime:
@@ -66,6 +70,7 @@ class JsonDirBackend:
         self._writer: Writer | None = None
         self._compactor: Compactor | None = None
         self._gathering: list[Transaction] = []
+        self._upkeep: set[Awaitable[object]] = set()  # what threads of ours write beside it
         self._committed = committed
         self._written: Written = _tell_nobody
 
@@ -190,7 +195,7 @@ class JsonDirBackend:
 
     async def archive(self, tasks: Sequence[Task]) -> dict[str, str]:
         """Copy tasks into ``archive/YYYY-MM.jsonl.gz``; see ``Backend.archive``."""
-        return await asyncio.to_thread(self._archive, tasks)
+        return await self._under_lock(partial(self._archive, tasks))
 
     def _archive(self, tasks: Sequence[Task]) -> dict[str, str]:
         self.prove_there()  # its folder would be made anew
@@ -198,7 +203,7 @@ class JsonDirBackend:
 
     async def archived_fingerprints(self) -> KnownFingerprints:
         """Return what knows the archived rows; see ``Backend.archived_fingerprints``."""
-        return await asyncio.to_thread(catch_up, self._path, self._disk)
+        return await self._under_lock(partial(catch_up, self._path, self._disk))
 
     async def find_archived(self, task_id: str) -> Task | None:
         """Return an archived task or None."""
@@ -212,9 +217,16 @@ class JsonDirBackend:
 
     async def forget_history(self, now: datetime) -> int:
         """Remove archived journals past ``history_days``."""
-        return await asyncio.to_thread(
-            forget_history, self._path, self._disk, now, self._history_days
+        return await self._under_lock(
+            partial(forget_history, self._path, self._disk, now, self._history_days)
         )
+
+    async def _under_lock(self, write: Callable[[], T]) -> T:
+        """Have a thread *write*; whoever asked may be cancelled, the lock waits for it."""
+        written = asyncio.ensure_future(asyncio.to_thread(write))
+        self._upkeep.add(written)
+        written.add_done_callback(self._upkeep.discard)
+        return await asyncio.shield(written)
 
     async def close(self) -> None:
         """Write what is under way and a complete snapshot, then drop the lock."""
@@ -227,6 +239,7 @@ class JsonDirBackend:
             await asyncio.wrap_future(closed)
         finally:
             await asyncio.to_thread(writer.join)
+            await asyncio.gather(*self._upkeep, return_exceptions=True)
             if self._compactor is not None:
                 await asyncio.to_thread(self._compactor.settle_mark)
             if self._lock is not None:

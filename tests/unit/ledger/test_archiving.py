@@ -9,13 +9,14 @@ from typing import TypeAlias
 import msgspec
 import pytest
 
-from ledger.errors import Conflict
+from ledger.errors import Conflict, LedgerLocked
 from ledger.jsondir.check import verify
 from ledger.jsondir.files import Disk
 from ledger.ledger import Ledger
 from ledger.status import Stage
 from ledger.task import Dependency, Publish, Task
 from tests.fakes.records import AT, batch_record, task_record
+from tests.fakes.waiting import until
 from tests.unit.ledger.conftest import in_folder
 
 Doing: TypeAlias = Callable[[], Coroutine[None, None, None]]
@@ -130,5 +131,29 @@ async def test_nobody_goes_on_with_a_row_whose_leaving_is_being_written(folder: 
     assert len(refused) == 3
     assert list(ledger.tasks()) == []
     await ledger.commit(again, op="a.b")  # it can wait for ever, but nothing is lost of it
+    await ledger.close()
+    assert verify(folder) == []
+
+
+async def test_the_lock_is_kept_as_long_as_a_thread_writes_to_the_archive(folder: Path) -> None:
+    ledger = await ledger_with_ended_rows(folder, disk := Meanwhile())
+    closing: list[asyncio.Task[None]] = []
+    refused: list[BaseException | None] = []
+
+    async def stop() -> None:
+        archiving.cancel()
+        closing.append(asyncio.create_task(ledger.close()))
+        await asyncio.wait(closing, timeout=0.5)
+        refused.extend(await asyncio.gather(in_folder(folder).open(), return_exceptions=True))
+
+    disk.place, disk.do = "finished.after_append_before_sync", stop
+    archiving = asyncio.create_task(ledger.archive_finished(MUCH_LATER))
+    with pytest.raises(asyncio.CancelledError):
+        await archiving
+    await until(lambda: refused)
+    await closing[0]
+    assert isinstance(refused[0], LedgerLocked)
+    await ledger.open()
+    assert len(list(ledger.tasks())) == 3
     await ledger.close()
     assert verify(folder) == []
