@@ -264,10 +264,14 @@ class Ledger(Reading):
         done.add_done_callback(lambda _: pending.leaving.difference_update(rows))
         return done
 
+    async def know_archived(self) -> None:
+        """Have what tells of archived rows made again; for when ``was_accepted`` cannot tell."""
+        self._index.know_archived(await self._backend.archived_fingerprints())
+
     async def _let_go(self, fingerprints: list[str]) -> None:
         """Hold them in memory no longer: the store knows archived rows without."""
         if fingerprints:
-            self._index.know_archived(await self._backend.archived_fingerprints())
+            await self.know_archived()
             await in_slices(self._index.leave_to_archived(fingerprints))
             fingerprints.clear()
 

@@ -6,6 +6,7 @@ Reading needs no lock, so a daemon that does not answer stands in nobody's way.
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
+import click
 import msgspec
 
 from daemon.cli.acting import client_of_holder
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+#: A daemon answers in milliseconds; what the files say is not much older than its answer.
+SILENCE_SECONDS = 5.0
 #: The daemon itself cannot be asked; whatever else it refuses, the ledger would refuse too.
 _NOBODY_THERE = frozenset({"door_closed", "door_silent", "door_token", "unknown_path"})
 
@@ -63,8 +66,12 @@ def _from_daemon(invocation: Invocation, path: str | None, kind: type[T]) -> T |
     try:
         if path is None or (daemon := client_of_holder(invocation)) is None:
             return None
-        return daemon.get(path, kind)
+        return daemon.get(path, kind, wait_seconds=SILENCE_SECONDS)
     except Refusal as error:
         if error.code not in _NOBODY_THERE:
             raise
+        if error.code == "door_silent":
+            click.echo(invocation.words("trouble.daemon_silent"), err=True)
+        return None
+    except PermissionError:  # the door is another user's; whoever may read the files is told
         return None

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 import msgspec
+import structlog
 
 from config.settings import Inputs
 from daemon import failpoint
@@ -30,10 +31,12 @@ from daemon.intake.records import AcceptedRow, new_batch, new_batch_id, new_task
 from daemon.intake.rows import RefusedRow
 from daemon.intake.superseding import superseded_tasks
 from ledger.entry import Meta, Record
-from ledger.errors import Conflict
+from ledger.errors import Conflict, LedgerDamaged
 from ledger.ledger import Ledger
 from ledger.task import InputFile, Source, Task
 from ledger.timestamps import to_timestamp
+
+log = structlog.get_logger()
 
 #: Rows looked up before the loop gets its turn.
 _SLICE = 2000
@@ -155,7 +158,7 @@ class Intake:
         recorded.
         """
         async with self._deciding:
-            new = await self._new_rows([candidates for candidates, _ in brought])
+            new = await self._surely_new_rows([candidates for candidates, _ in brought])
             ids = [self._task_ids(rows) for rows in new]
             drops = [candidates for candidates, _ in brought]
             decided = await asyncio.to_thread(self._decide_all, drops, new, ids)
@@ -165,6 +168,15 @@ class Intake:
                 for each, (candidates, also) in zip(decided, brought, strict=True)
             )
             return await asyncio.gather(*commits, return_exceptions=True)
+
+    async def _surely_new_rows(self, brought: Sequence[Candidates]) -> list[list[AcceptedRow]]:
+        """Return the same, also when what tells of archived rows was damaged meanwhile."""
+        try:
+            return await self._new_rows(brought)
+        except LedgerDamaged as error:
+            log.warning("archive.rows_made_again", error=str(error))
+            await self._ledger.know_archived()
+            return await self._new_rows(brought)
 
     async def _new_rows(self, brought: Sequence[Candidates]) -> list[list[AcceptedRow]]:
         """Return, for each, the rows that were never accepted before."""

@@ -5,6 +5,7 @@ Loads no web server: a command must be quick to start.
 
 import socket
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -28,10 +29,16 @@ def address_file(state_dir: Path) -> Path:
 
 
 def address_in(state_dir: Path) -> Address | None:
-    """Return where the daemon listens, None when it has not said so."""
+    """Return where the daemon listens, None when it has not said so; raises PermissionError."""
+    path = address_file(state_dir)
     try:
-        return msgspec.json.decode(address_file(state_dir).read_bytes(), type=Address)
-    except (FileNotFoundError, msgspec.MsgspecError):
+        if not path.is_file():  # what else bears the name might be read for ever
+            return None
+        address = msgspec.json.decode(path.read_bytes(), type=Address)
+        return None if urlsplit(address.url).port is None else address
+    except PermissionError:
+        raise
+    except (OSError, ValueError, msgspec.MsgspecError):  # it went, or holds no address
         return None
 
 

@@ -1,8 +1,10 @@
 """``archive/fingerprints.jsonl``: which rows were archived, known without any memory a row.
 
 A line for each fingerprint, in order: its first digits, as a JSON string. They are taken from the
-indexes of archived tasks, which are the truth. The last line tells of which bytes of them the file
-was made; it is believed only while that is so to the last byte, and made again otherwise.
+indexes of archived tasks. The last line tells of which bytes of them the file was made: while that
+is so to the last byte it knows all that they tell, otherwise they are read again. A file that is
+not whole is made again; one that is whole never forgets, even when a month is gone: no row is new
+twice.
 """
 
 import os
@@ -15,6 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
+import structlog
 from isal.isal_zlib import crc32
 
 from ledger.errors import LedgerDamaged
@@ -22,6 +25,8 @@ from ledger.fingerprints import digest_of
 from ledger.jsondir.archive_index import blocks_of, fingerprints_in, not_as_written
 from ledger.jsondir.files import Disk
 from ledger.jsondir.journals import ARCHIVE
+
+log = structlog.get_logger()
 
 NAME = "fingerprints.jsonl"
 #: Of one row: two quotes, the digits, and the end of the line.
@@ -110,17 +115,22 @@ class ArchivedRows:
 
 
 def catch_up(folder: Path, disk: Disk) -> ArchivedRows:
-    """Return what knows all rows that the indexes in *folder* tell of.
+    """Return what knows all rows that the indexes in *folder* tell of, or ever told of.
 
-    The file is written when they tell of more, or of others, than it. Needs the lock. Raises
-    OSError. A crash leaves the file as it was, or whole.
+    The file is written when they are others than it was made of. Needs the lock. Raises OSError. A
+    crash leaves the file as it was, or whole.
     """
     path = folder / ARCHIVE / NAME
     indexes = {index.name: index for index in path.parent.glob("*.index.jsonl")}
     rows = _read(path)
-    if not all(_begins_so(indexes.get(name), each) for name, each in rows.made_of.items()):
-        rows = ArchivedRows()
-    made_of, new = dict(rows.made_of), set[bytes]()
+    if gone := sorted(rows.made_of.keys() - indexes.keys()):
+        log.warning("archive.index_gone", files=gone, known_rows=len(rows))
+    made_of = {
+        name: covered
+        for name, covered in rows.made_of.items()
+        if name in indexes and _begins_so(indexes[name], covered)
+    }
+    new = set[bytes]()
     for name, index in indexes.items():
         known = made_of.get(name, Covered())
         for lines in blocks_of(index, known.size_bytes):
@@ -141,9 +151,7 @@ def _read(path: Path) -> ArchivedRows:
         return ArchivedRows()
 
 
-def _begins_so(index: Path | None, covered: Covered) -> bool:
-    if index is None:
-        return False
+def _begins_so(index: Path, covered: Covered) -> bool:
     with index.open("rb") as file:
         return _checksum_of(file, covered.size_bytes) == covered.checksum
 

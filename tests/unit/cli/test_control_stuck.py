@@ -133,6 +133,12 @@ def test_what_a_door_refuses_or_fails_to_say_is_told(command, door, answer, exit
     assert error["message"] in command.err
 
 
+def test_behind_a_silent_door_the_files_are_read_and_that_is_told(command, door):
+    door.answer = (0, b"")
+    assert len(command.json("batches")["batches"]) == 1
+    assert "The daemon does not answer" in command.err
+
+
 def test_the_door_is_told_who_asks_in_which_language_and_with_the_token(command, door):
     door.answer = (200, b'{"success":true,"changed":true,"message":"m\\u001b[31mm"}')
     assert command("batch", "spring-abc234", "pause") == "m\ufffd[31mm\n"

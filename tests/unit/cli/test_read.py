@@ -44,6 +44,25 @@ def test_a_daemon_that_holds_the_ledger_and_has_no_door_yet_is_said_to_be_starti
     assert command.json("status")["warnings"] == []
 
 
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:99999", "http://127.0.0.1:abc", "http://", "nonsense", "\udce9", None]
+)
+def test_a_note_that_names_no_door_has_the_files_read(command, url):
+    command.record([batch_record()])
+    note = command.state_dir / "web.json"
+    if url is None:
+        note.mkdir()
+    else:
+        text = json.dumps({"url": url, "pid": os.getpid()}, ensure_ascii=False)
+        note.write_bytes(text.encode(errors="surrogateescape"))
+    lock = FolderLock(command.ledger, Disk())
+    lock.take(AT)
+    try:
+        assert len(command.json("batches")["batches"]) == 1
+    finally:
+        lock.drop()
+
+
 @pytest.fixture
 def filled(command):
     """Three rows, two of them of two stages; one was retried and one is blocked."""

@@ -10,9 +10,11 @@ from daemon.intake.grid import RawRow
 from daemon.words import Words
 from ledger.entry import Meta
 from ledger.errors import LedgerClosed
+from ledger.jsondir.store import JsonDirBackend
 from ledger.status import Stage
 from ledger.task import Dependency
 from ledger.timestamps import to_timestamp
+from tests.unit.intake.house import House
 
 
 @pytest.fixture
@@ -100,6 +102,21 @@ async def test_a_picture_of_the_same_name_with_other_bytes_makes_a_new_row(house
     await house.intake.accept(drop(house, rows))
     house.draw("p.png", "yellow")
     assert (await house.intake.accept(drop(house, rows))).accepted_rows == 3
+
+
+async def test_archived_rows_stay_known_when_what_tells_of_them_is_written_over(tmp_path):
+    house = House(tmp_path, JsonDirBackend(tmp_path / "ledger"))
+    await house.ledger.open()
+    house.draw("p.png", "green")
+    rows = [{"product_name": "壶", "product_image": "p.png", "model_image": "p.png"}]
+    await house.intake.accept(drop(house, rows))
+    ended = (each.moved(Stage.FAILED, at="2020-01-01T00:00:00.000Z") for each in house.tasks())
+    await house.ledger.commit(*ended, op="task.failed")
+    assert await house.ledger.archive_finished(house.clock.now()) == 1
+    (tmp_path / "ledger" / "archive" / "fingerprints.jsonl").write_bytes(b"")
+    for _ in range(2):
+        assert (await house.intake.accept(drop(house, rows))).accepted_rows == 0
+    await house.ledger.close()
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import structlog
 
 from ledger.errors import LedgerDamaged
 from ledger.jsondir import archive, archived_rows
@@ -73,22 +74,32 @@ def test_a_file_with_any_byte_changed_or_missing_is_made_again(tmp_path):
     assert path.read_bytes() == whole
 
 
-def test_a_file_made_of_other_indexes_than_are_there_is_made_again(tmp_path):
+def test_indexes_that_are_others_than_before_are_read_again_and_nothing_is_forgotten(tmp_path):
     put(tmp_path, 0, 40)
     catch_up(tmp_path, Disk())
     index = next(tmp_path.glob("archive/*.index.jsonl"))
     lines = index.read_bytes().splitlines(keepends=True)
     other = lines[0].replace(FINGERPRINTS[0].encode(), FINGERPRINTS[99].encode())
     index.write_bytes(other + b"".join(lines[1:]))  # as long as before
-    assert known(catch_up(tmp_path, Disk())) == [*FINGERPRINTS[1:40], FINGERPRINTS[99]]
+    assert known(catch_up(tmp_path, Disk())) == [*FINGERPRINTS[:40], FINGERPRINTS[99]]
     index.write_bytes(b"".join(lines[:10]))
-    assert known(catch_up(tmp_path, Disk())) == FINGERPRINTS[:10]
-    shutil.copy(index, index.with_name("2026-10.index.jsonl"))
-    index.write_bytes(b"".join(lines[20:]))
-    assert known(catch_up(tmp_path, Disk())) == [*FINGERPRINTS[:10], *FINGERPRINTS[20:40]]
-    for each in tmp_path.glob("archive/*.index.jsonl"):
+    put(tmp_path, 40, 50)
+    index.rename(index.with_name("2026-10.index.jsonl"))
+    assert known(catch_up(tmp_path, Disk())) == [*FINGERPRINTS[:50], FINGERPRINTS[99]]
+    assert known(catch_up(tmp_path, ReadOnlyOfOne())) == [*FINGERPRINTS[:50], FINGERPRINTS[99]]
+
+
+def test_rows_of_a_month_that_is_gone_stay_known_and_somebody_is_told(tmp_path):
+    put(tmp_path, 0, 40)
+    catch_up(tmp_path, Disk())
+    for each in tmp_path.glob("archive/2026-11*"):
         each.unlink()
-    assert known(catch_up(tmp_path, Disk())) == []
+    with structlog.testing.capture_logs() as logged:
+        assert known(catch_up(tmp_path, Disk())) == FINGERPRINTS[:40]
+        assert known(catch_up(tmp_path, Disk())) == FINGERPRINTS[:40]
+    (told,) = logged
+    assert told["files"] == ["2026-11.index.jsonl"]
+    assert told["known_rows"] == 40
 
 
 def test_what_changes_under_who_asks_is_never_taken_for_a_new_row(tmp_path):
