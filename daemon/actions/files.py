@@ -33,13 +33,13 @@ def gone_files_in_steps(
     First stage: the row's pictures in the content store. Second: the picture that stage one made,
     if it is made. A path that is not given is not looked at.
     """
-    there: dict[Path, bool] = {}  # many rows share their pictures
+    there: dict[str, bool] = {}  # many rows share their pictures
     gone: dict[str, None] = {}
     for task in tasks:
         for name, path in _needed(view, task, input_path, output_path):
-            if path not in there:
-                there[path] = path.is_file()
-            if not there[path]:
+            if (is_there := there.get(str(path))) is None:
+                is_there = there[str(path)] = path.is_file()
+            if not is_there:
                 gone[name] = None
         yield
     return list(gone)

@@ -1,6 +1,7 @@
 """Run a batch once more from the beginning: a new batch, linked to the old one."""
 
-from collections.abc import Generator, Mapping, Sequence
+import sys
+from collections.abc import Generator, Mapping
 
 import msgspec
 
@@ -30,6 +31,14 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     new_seed: bool = False
 
 
+class _Chosen(msgspec.Struct):
+    """Which tasks are to run anew; a batch may be larger than what memory should hold of it."""
+
+    types: dict[str, str] = {}  # by task id, in order: workflow types
+    pictures: set[str] = set()  # columns of pictures in these rows
+    left_out: int = 0  # rows that lack a picture
+
+
 def rerun(
     view: View,
     batch_id: str,
@@ -49,14 +58,16 @@ def rerun(
     if wish.stage not in _STAGES:
         raise ActionError("rerun_stage", 400, stage=wish.stage)
     wish = msgspec.structs.replace(wish, changes=_keyed(wish.changes))
-    chosen, left_out = yield from _chosen(view, batch_id, wish.stage)
-    if not chosen:
+    chosen = yield from _chosen(view, batch_id, wish.stage)
+    if not chosen.types:
         raise ActionError("rerun_nothing", 409, batch=batch_id)
-    _check_columns(wish.changes, chosen)
-    if gone := (yield from gone_files_in_steps(view, chosen, input_path, output_path)):
+    if wrong := sorted(wish.changes.keys() & chosen.pictures):
+        raise ActionError("rerun_picture_column", 400, columns=", ".join(wrong))
+    tasks = map(view.task, chosen.types)
+    if gone := (yield from gone_files_in_steps(view, tasks, input_path, output_path)):
         raise ActionError("files_gone", 409, files=", ".join(gone))
-    tasks = yield from _anew(view, chosen, wish)
-    return _plan(old, wish, tasks, left_out)
+    anew = yield from _anew(view, chosen, wish)
+    return _plan(old, wish, anew, chosen.left_out)
 
 
 def _plan(old: Batch, wish: Wish, tasks: list[Task], left_out: int) -> Plan:
@@ -96,18 +107,9 @@ def _keyed(changes: Mapping[str, Json]) -> dict[str, Json]:
     return keyed | ({"priority": priority} if "priority" in keyed else {})
 
 
-def _check_columns(changes: Mapping[str, Json], tasks: list[Task]) -> None:
-    pictures = {column for task in tasks for column in task.inputs}
-    if wrong := sorted(changes.keys() & pictures):
-        raise ActionError("rerun_picture_column", 400, columns=", ".join(wrong))
-
-
-def _chosen(
-    view: View, batch_id: str, stage: int | None
-) -> Generator[None, None, tuple[list[Task], int]]:
-    """Return the first task of each family that is to run, and how many rows lack a picture."""
-    chosen: list[Task] = []
-    left_out = 0
+def _chosen(view: View, batch_id: str, stage: int | None) -> Generator[None, None, _Chosen]:
+    """Return the first task of each family that is to run."""
+    chosen = _Chosen()
     for task in view.tasks(batch_id):
         yield
         if task.retried_from is not None or stage not in (None, task.row_stage):
@@ -115,20 +117,21 @@ def _chosen(
         needed = task.depends_on
         alone = needed is not None and (stage == 2 or needed.row_id != task.row_id)  # noqa: PLR2004 - its number
         if needed is not None and alone and not _has_picture(view, needed):
-            left_out += 1
+            chosen.left_out += 1
             continue
-        chosen.append(task)
-    return chosen, left_out
+        chosen.types[task.task_id] = sys.intern(task.workflow_type)
+        chosen.pictures.update(task.inputs)
+    return chosen
 
 
 def _has_picture(view: View, needed: Dependency) -> bool:
     return view.newest_done_of_family(needed.row_id, needed.workflow_type) is not None
 
 
-def _anew(view: View, chosen: Sequence[Task], wish: Wish) -> Generator[None, None, list[Task]]:
-    ids = new_ids(view, [task.workflow_type for task in chosen], wish.at)
+def _anew(view: View, chosen: _Chosen, wish: Wish) -> Generator[None, None, list[Task]]:
+    ids = new_ids(view, list(chosen.types.values()), wish.at)
     tasks: list[Task] = []
-    for task, task_id in zip(chosen, ids, strict=True):
+    for task, task_id in zip(map(view.task, chosen.types), ids, strict=True):
         tasks.append(_again(view, task, task_id, wish))
         yield
     return tasks
