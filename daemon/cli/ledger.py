@@ -114,8 +114,12 @@ def repair(invocation: Invocation) -> None:
         invocation.say("repair.aside", name=name)
     for name in done.made_again:
         invocation.say("repair.made_again", name=name)
-    mended = done.lost or done.kept_aside or done.made_again
-    invocation.say("repair.done" if mended else "repair.nothing")
+    for what in done.not_mended:
+        invocation.say("repair.not_mended", what=in_each_language(what, LEDGER))
+    if done.lost or done.kept_aside or done.made_again:
+        invocation.say("repair.done")
+    elif not done.not_mended:
+        invocation.say("repair.nothing")
 
 
 @ledger.command(cls=Verb, help=help_words("help.ledger.backup"))

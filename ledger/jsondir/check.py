@@ -46,7 +46,7 @@ def verify(path: Path, *, outputs_root: Path | None = None) -> list[str]:
         problems.extend(_journal_problems(place, replay, is_newest=place is places[-1]))
     problems.extend(replay.problems)
     problems.extend(replay.differences(state))
-    problems.extend(_archive_problems(path))
+    problems.extend(archive_problems(path))
     for content in contents(path):
         problems.extend(_archive_index_problems(content, state))
     for task in state.tasks.values():
@@ -84,7 +84,8 @@ def _journal_problems(place: JournalPlace, replay: Replay, *, is_newest: bool) -
         replay.add(lines)
 
 
-def _archive_problems(path: Path) -> Iterator[str]:
+def archive_problems(path: Path) -> Iterator[str]:
+    """Tell of archived tasks that cannot be read; nothing can bring them back."""
     try:
         for task in archive.every_task(path):
             if task.status is not STATUS_OF[task.stage]:

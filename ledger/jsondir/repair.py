@@ -12,6 +12,7 @@ from ledger.entry import transaction_of
 from ledger.errors import LedgerDamaged
 from ledger.jsondir import snapshot
 from ledger.jsondir.archive_mending import mend_indexes
+from ledger.jsondir.check import archive_problems
 from ledger.jsondir.compactor import Compactor
 from ledger.jsondir.files import Disk, corrupt_name
 from ledger.jsondir.journals import JournalPlace, all_journals
@@ -31,6 +32,7 @@ class Repaired(msgspec.Struct, frozen=True):
     kept_aside: list[str]  # names of the damaged files
     lost: list[str]  # what could not be recovered, in words
     made_again: list[str] = []  # names of the archive's indexes that lacked tasks
+    not_mended: list[str] = []  # what is damaged in the archive and stays so, in words
 
 
 def repair(path: Path, *, now: Callable[[], datetime], disk: Disk | None = None) -> Repaired:
@@ -46,9 +48,10 @@ def repair(path: Path, *, now: Callable[[], datetime], disk: Disk | None = None)
     lock = FolderLock(path, disk)
     lock.take(at)
     try:
-        return _repair(path, disk, at)
+        repaired = _repair(path, disk, at)
     finally:
         lock.drop()
+    return msgspec.structs.replace(repaired, not_mended=list(archive_problems(path)))
 
 
 def _repair(path: Path, disk: Disk, at: str) -> Repaired:

@@ -7,10 +7,12 @@ import msgspec
 import pytest
 
 from ledger.entry import Meta
+from ledger.jsondir import archive
 from ledger.jsondir.files import Disk
 from ledger.jsondir.lock import FolderLock
 from ledger.status import Stage
 from ledger.task import Dependency
+from tests.bench.ledger_records import finished_task
 from tests.fakes.records import AT, batch_record, task_record
 
 VIDEO = "图生视频"
@@ -258,6 +260,18 @@ def test_damage_is_told_until_it_is_repaired(command):
     assert "Nothing to repair." in command("ledger", "repair")
 
 
+def test_damage_in_the_archive_is_said_to_stay(command):
+    command.record([batch_record()])
+    archive.put(command.ledger, Disk(), [finished_task(1)])
+    content = command.ledger / "archive" / "2026-11.jsonl.gz"
+    whole = content.read_bytes()
+    content.write_bytes(whole[:40] + bytes([whole[40] ^ 1]) + whole[41:])
+    (damage,) = command.json("ledger", "repair")["not_mended"]
+    said = command("ledger", "repair")
+    assert damage in said
+    assert "Nothing to repair." not in said
+
+
 def test_compaction_leaves_the_same_state(filled):
     before = filled.json("tasks")
     filled("ledger", "compact")
@@ -267,6 +281,6 @@ def test_compaction_leaves_the_same_state(filled):
 
 def test_repairing_a_whole_ledger_changes_nothing(filled):
     before = filled.json("tasks")
-    nothing: dict[str, list[str]] = {"kept_aside": [], "lost": [], "made_again": []}
-    assert filled.json("ledger", "repair") == nothing
+    done = filled.json("ledger", "repair")
+    assert done == {"kept_aside": [], "lost": [], "made_again": [], "not_mended": []}
     assert filled.json("tasks") == before
