@@ -5,7 +5,8 @@ import urllib.request
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from random import Random
-from typing import TypeAlias
+from statistics import mean
+from typing import NamedTuple, TypeAlias
 
 import orjson
 import uvloop
@@ -31,13 +32,23 @@ IN_FLIGHT = 64
 #: Durable changes a row after its acceptance; the straight lines make as many.
 STEPS = 4
 Run: TypeAlias = Callable[[Coroutine[None, None, float]], float]
-#: Name, its event loop, what it keeps, what it does with a file; see ``straight_line``. The first
-#: is asyncio as it comes, the others run on the daemon's own loop.
-LINES: tuple[tuple[str, Run, Callable[[Path], Rows], Keep], ...] = (
-    ("straight line", asyncio.run, BareLines, keep),
-    ("straight line on uvloop", uvloop.run, BareLines, keep),
-    ("straight line that proves its files", uvloop.run, BareLines, keep_proven),
-    ("straight line with ledger and proof", uvloop.run, RealLedger, keep_proven),
+
+
+class Line(NamedTuple):
+    """A straight line; see ``straight_line``."""
+
+    name: str
+    run: Run  # on which event loop
+    rows: Callable[[Path], Rows]  # what keeps them
+    keep: Keep  # what it does with a file
+
+
+#: The first is asyncio as it comes, the others run on the daemon's own loop.
+LINES = (
+    Line("straight line", asyncio.run, BareLines, keep),
+    Line("straight line on uvloop", uvloop.run, BareLines, keep),
+    Line("straight line that proves its files", uvloop.run, BareLines, keep_proven),
+    Line("straight line with ledger and proof", uvloop.run, RealLedger, keep_proven),
 )
 
 
@@ -46,30 +57,37 @@ def _measure(folder: Path, rows: int, side: int) -> Mapping[str, float]:
     picture = folder / "picture.png"
     noise = Random(1).randbytes(side * side * 3)
     Image.frombytes("RGB", (side, side), noise).save(picture, compress_level=1)
-    with instant_comfy(picture) as url:
-        daemon, appends, asked = _daemon(folder / "world", url, rows)
-    assert appends == STEPS, appends
-    figures = {"daemon, rows/s": daemon, "requests a row": sum(asked.values()) / rows}
-    for name, run, kept, how in LINES:
-        place = folder / name
-        place.mkdir()
-        with instant_comfy(picture) as url:
-            line = StraightLine(url, place, kept(place), how)
-            rate = run(line.rate(rows, min(IN_FLIGHT, rows)))
+    # Before and after the lines: the machine's own pace changes within the seconds they take.
+    first = _daemon(folder / "first", picture, rows)
+    lines = {line.name: _line(folder / line.name, picture, rows, line) for line in LINES}
+    last = _daemon(folder / "last", picture, rows)
+    figures = {name: mean((first[name], last[name])) for name in first}
+    daemon = figures["daemon, rows/s"]
+    for name, rate in lines.items():
         figures[f"{name}, rows/s"] = rate
         figures[f"daemon / {name}"] = daemon / rate
     return figures
 
 
-def _daemon(folder: Path, url: str, rows: int) -> tuple[float, int, dict[str, int]]:
-    """Return the daemon's rows per second, its changes a row, and what it asked the server."""
-    world = small_world(folder, url, max_in_flight=IN_FLIGHT)
-    world.drop("rows", small_rows(rows))
-    with (folder / "log").open("w") as log:
-        logs.set_up(world.settings().log, log)
-        assert uvloop.run(world.run_here(seconds=600)) == 0
-    asked = orjson.loads(urllib.request.urlopen(url + "/asked").read())
-    return rate_of(world), _changes_a_row(world), asked
+def _line(folder: Path, picture: Path, rows: int, line: Line) -> float:
+    """Return a straight line's rows per second."""
+    folder.mkdir()
+    with instant_comfy(picture) as url:
+        straight = StraightLine(url, folder, line.rows(folder), line.keep)
+        return line.run(straight.rate(rows, min(IN_FLIGHT, rows)))
+
+
+def _daemon(folder: Path, picture: Path, rows: int) -> dict[str, float]:
+    """Return the daemon's rows per second, and what it asked the server for each."""
+    with instant_comfy(picture) as url:
+        world = small_world(folder, url, max_in_flight=IN_FLIGHT)
+        world.drop("rows", small_rows(rows))
+        with (folder / "log").open("w") as log:
+            logs.set_up(world.settings().log, log)
+            assert uvloop.run(world.run_here(seconds=600)) == 0
+        asked = orjson.loads(urllib.request.urlopen(url + "/asked").read())
+    assert _changes_a_row(world) == STEPS
+    return {"daemon, rows/s": rate_of(world), "requests a row": sum(asked.values()) / rows}
 
 
 def rate_of(world: World) -> float:
