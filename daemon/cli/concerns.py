@@ -31,7 +31,10 @@ def concerns_on_disk(
 
 def starting_concerns(settings: Settings) -> list[Concern]:
     """Return that a process holds the ledger which has opened no door: a daemon that starts."""
-    holder, address = read_holder(settings.ledger.path), address_in(settings.state_dir)
+    try:
+        holder, address = read_holder(settings.ledger.path), address_in(settings.state_dir)
+    except PermissionError:  # there is a door; it is another user's
+        return []
     if holder is None or (address is not None and address.pid == holder.pid):
         return []
     return [Concern("concern.starting", {"pid": str(holder.pid)})]

@@ -11,6 +11,9 @@ from ledger.task import Json
 
 MAX_ROWS = 100_000
 MAX_COLUMNS = 500
+#: So many characters of an unknown heading are told, in the log, too: a token by mistake in the
+#: inbox stays secret.
+_HEADING_SHOWN = 20
 
 
 class RawRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -77,7 +80,7 @@ def refuse_strange_columns(
     if known.intersection(keys):
         return
     wanted = tuple(map(shown, ("product_name", "workflow_type", "product_image")))
-    listed = ", ".join(f"“{cut(name)}”" for name in list(found)[:10]) or "–"
+    listed = ", ".join(f"“{cut(name, _HEADING_SHOWN)}”" for name in list(found)[:10]) or "–"
     raise Unreadable("strange_columns", found=listed, wanted=wanted)
 
 

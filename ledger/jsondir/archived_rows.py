@@ -114,11 +114,12 @@ class ArchivedRows:
         self.made_of = proof.made_of
 
 
-def catch_up(folder: Path, disk: Disk) -> ArchivedRows:
+def catch_up(folder: Path, disk: Disk, *, forget_gone: bool = False) -> ArchivedRows:
     """Return what knows all rows that the indexes in *folder* tell of, or ever told of.
 
-    The file is written when they are others than it was made of. Needs the lock. Raises OSError. A
-    crash leaves the file as it was, or whole.
+    The file is written when they are others than it was made of. That one of them is gone stays
+    on record, unless *forget_gone*. Needs the lock. Raises OSError. A crash leaves the file as it
+    was, or whole.
     """
     path = folder / ARCHIVE / NAME
     indexes = {index.name: index for index in path.parent.glob("*.index.jsonl")}
@@ -128,7 +129,7 @@ def catch_up(folder: Path, disk: Disk) -> ArchivedRows:
     made_of = {
         name: covered
         for name, covered in rows.made_of.items()
-        if name in indexes and _begins_so(indexes[name], covered)
+        if (_begins_so(indexes[name], covered) if name in indexes else not forget_gone)
     }
     new = set[bytes]()
     for name, index in indexes.items():
@@ -140,6 +141,13 @@ def catch_up(folder: Path, disk: Disk) -> ArchivedRows:
                 rows = _write(path, disk, rows, new, made_of)
                 new.clear()
     return rows if made_of == rows.made_of else _write(path, disk, rows, new, made_of)
+
+
+def gone_indexes(folder: Path) -> list[str]:
+    """Return the names of those that the file was made of and that are gone; reads only."""
+    archive = folder / ARCHIVE
+    made_of = _read(archive / NAME).made_of
+    return sorted(name for name in made_of if not (archive / name).exists())
 
 
 def _read(path: Path) -> ArchivedRows:

@@ -13,6 +13,7 @@ from ledger.errors import LedgerDamaged
 from ledger.jsondir import archive, snapshot
 from ledger.jsondir.archive_index import contents, index_of
 from ledger.jsondir.archive_mending import unindexed_tasks
+from ledger.jsondir.archived_rows import gone_indexes
 from ledger.jsondir.journals import JournalPlace, all_journals
 from ledger.jsondir.loading import known_losses
 from ledger.jsondir.reader import read_all
@@ -86,6 +87,8 @@ def _journal_problems(place: JournalPlace, replay: Replay, *, is_newest: bool) -
 
 def archive_problems(path: Path) -> Iterator[str]:
     """Tell of archived tasks that cannot be read; nothing can bring them back."""
+    for name in gone_indexes(path):
+        yield f"{name} is gone; what was archived there cannot be looked up"
     try:
         for task in archive.every_task(path):
             if task.status is not STATUS_OF[task.stage]:

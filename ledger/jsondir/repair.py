@@ -12,6 +12,7 @@ from ledger.entry import transaction_of
 from ledger.errors import LedgerDamaged
 from ledger.jsondir import snapshot
 from ledger.jsondir.archive_mending import mend_indexes
+from ledger.jsondir.archived_rows import catch_up
 from ledger.jsondir.check import archive_problems
 from ledger.jsondir.compactor import Compactor
 from ledger.jsondir.files import Disk, corrupt_name
@@ -49,9 +50,11 @@ def repair(path: Path, *, now: Callable[[], datetime], disk: Disk | None = None)
     lock.take(at)
     try:
         repaired = _repair(path, disk, at)
+        not_mended = list(archive_problems(path))
+        catch_up(path, disk, forget_gone=True)  # from now on it was told
     finally:
         lock.drop()
-    return msgspec.structs.replace(repaired, not_mended=list(archive_problems(path)))
+    return msgspec.structs.replace(repaired, not_mended=not_mended)
 
 
 def _repair(path: Path, disk: Disk, at: str) -> Repaired:

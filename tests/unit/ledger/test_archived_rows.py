@@ -11,11 +11,13 @@ import msgspec
 import pytest
 import structlog
 
+from daemon.words.retelling import LEDGER, in_language
 from ledger.errors import LedgerDamaged
 from ledger.jsondir import archive, archived_rows
 from ledger.jsondir.archived_rows import NAME, ArchivedRows, catch_up
 from ledger.jsondir.check import verify
 from ledger.jsondir.files import Disk
+from ledger.jsondir.repair import repair
 from tests.bench.ledger_records import finished_task
 from tests.fakes.records import batch_record
 from tests.unit.ledger.conftest import in_folder
@@ -94,12 +96,17 @@ def test_rows_of_a_month_that_is_gone_stay_known_and_somebody_is_told(tmp_path):
     catch_up(tmp_path, Disk())
     for each in tmp_path.glob("archive/2026-11*"):
         each.unlink()
-    with structlog.testing.capture_logs() as logged:
-        assert known(catch_up(tmp_path, Disk())) == FINGERPRINTS[:40]
-        assert known(catch_up(tmp_path, Disk())) == FINGERPRINTS[:40]
-    (told,) = logged
-    assert told["files"] == ["2026-11.index.jsonl"]
-    assert told["known_rows"] == 40
+    told = "2026-11.index.jsonl is gone; what was archived there cannot be looked up"
+    for _ in range(2):
+        with structlog.testing.capture_logs() as logged:
+            assert known(catch_up(tmp_path, Disk())) == FINGERPRINTS[:40]
+        (warning,) = logged
+        assert (warning["files"], warning["known_rows"]) == (["2026-11.index.jsonl"], 40)
+        assert verify(tmp_path) == [told]
+    assert in_language(told, "zh", LEDGER) == "2026-11.index.jsonl 不见了；归档在其中的任务无法查到"
+    assert repair(tmp_path, now=lambda: datetime.now(UTC)).not_mended == [told]
+    assert verify(tmp_path) == []
+    assert known(catch_up(tmp_path, Disk())) == FINGERPRINTS[:40]
 
 
 def test_what_changes_under_who_asks_is_never_taken_for_a_new_row(tmp_path):
