@@ -19,7 +19,7 @@ ZH: dict[str, str] = {
     "once.batch": "{count} 个因批次 {batch} {status}而等待",
     "once.error": "{count} 个等待：{error}",
     "once.tables": "有表格读不了或写不了，见 `tables`",
-    "trouble.daemon_silent": "守护进程没有应答；以下内容来自账本文件。",
+    "trouble.daemon_silent": "守护进程没有应答；以下内容来自台账文件。",
     "trouble.disk_full": "磁盘已满，写不进 {paths}；请腾出空间再试。",
     "trouble.disk": "{said}",
     "trouble.file": "{path}：{said}",
