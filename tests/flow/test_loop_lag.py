@@ -105,12 +105,17 @@ async def test_the_loop_goes_on_while_thousands_of_job_files_are_looked_at(tmp_p
     assert lag.worst_share < WORST_SHARE
 
 
-async def test_the_loop_goes_on_while_thousands_of_blocked_rows_are_looked_at(tmp_path):
-    ledger = Ledger(JsonDirBackend(tmp_path / "ledger"))
+async def ledger_of_blocked_rows(folder: Path) -> Ledger:
+    ledger = Ledger(JsonDirBackend(folder))
     await ledger.open()
     pictures = [row(number, Stage.FAILED) for number in range(1, 20_001)]
     videos = [video_of(each, 50_000 + n, blocked_by="x") for n, each in enumerate(pictures)]
     await ledger.commit(batch_record(), *pictures, *videos, op="batch.accepted")
+    return ledger
+
+
+async def test_the_loop_goes_on_while_thousands_of_blocked_rows_are_looked_at(tmp_path):
+    ledger = await ledger_of_blocked_rows(tmp_path / "ledger")
     stop = asyncio.Event()
     stop.set()
     async with LoopLag() as lag:
@@ -121,11 +126,7 @@ async def test_the_loop_goes_on_while_thousands_of_blocked_rows_are_looked_at(tm
 
 
 async def test_the_loop_goes_on_while_a_run_that_ends_by_itself_looks_for_work_left(tmp_path):
-    ledger = Ledger(JsonDirBackend(tmp_path / "ledger"))
-    await ledger.open()
-    pictures = [row(number, Stage.FAILED) for number in range(1, 20_001)]
-    videos = [video_of(each, 50_000 + n, blocked_by="x") for n, each in enumerate(pictures)]
-    await ledger.commit(batch_record(), *pictures, *videos, op="batch.accepted")
+    ledger = await ledger_of_blocked_rows(tmp_path / "ledger")
     await ledger.compact()
     stop = asyncio.Event()
     async with LoopLag() as lag:
