@@ -33,11 +33,13 @@ class Fairness:
         self._turns: dict[str, Turn] = {}  # by task
 
     def enter(self, task_id: str, priority: int) -> None:
-        """Give a row its place behind all that wait; one that has a place keeps it."""
-        if task_id not in self._turns:
-            line = self._lines.setdefault(priority, Line())
-            line.waiting += 1
-            self._turns[task_id] = Turn(priority, line.gone + PATIENCE * line.waiting)
+        """Give a row its place behind all of its priority; one that has a place there keeps it."""
+        if (turn := self._turns.get(task_id)) is not None and turn.priority == priority:
+            return
+        self.leave(task_id)
+        line = self._lines.setdefault(priority, Line())
+        line.waiting += 1
+        self._turns[task_id] = Turn(priority, line.gone + PATIENCE * line.waiting)
 
     def leave(self, task_id: str) -> None:
         """Take out a row that waits no longer."""

@@ -53,6 +53,22 @@ async def test_no_row_comes_later_than_twice_its_place_and_models_are_switched_r
     assert len(runs) - 1 <= max(1, switches // 4)
 
 
+async def test_a_row_put_first_waits_no_longer_than_twice_its_place_among_those_put_first() -> None:
+    ledger = Ledger(MemoryBackend())
+    await ledger.open()
+    rows = [task_record(number) for number in range(1, 31)]
+    video = task_record(31, workflow_type=VIDEO)
+    await ledger.commit(batch_record(), *rows, video, op="rows.accepted")
+    ready = ReadyRows(ledger, FakeClock())
+    await ready.load()
+    ledger.subscribe(ready.follow)
+    await ledger.commit(video.changed(at=AT, priority=1), op="task.put_first")
+    urgent = [task_record(number, priority=1) for number in range(41, 71)]
+    await ledger.commit(*urgent, op="rows.accepted")
+    taken = [ready.take("a", PICTURE, streak, lambda _: True) for streak in (1, 2)]
+    assert video.task_id in {task.task_id for task in taken if task is not None}
+
+
 def test_a_row_that_comes_back_keeps_its_place_until_it_has_gone() -> None:
     fairness = Fairness()
     for row in ("one", "two", "three"):
