@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from time import monotonic
 from typing import TypeAlias
 
@@ -14,7 +14,7 @@ from ledger.index import Index
 from ledger.listeners import Listener, Listeners
 from ledger.pending import Pending
 from ledger.slices import SLICE, SLICE_SECONDS, Change, changes_of, parts
-from ledger.stored import StoredTasks
+from ledger.stored import WrittenDown
 
 log = structlog.get_logger()
 
@@ -36,7 +36,7 @@ class Applier:
         self.listeners = Listeners()
         self._under_way: deque[UnderWay] = deque()
         self._durable_count = 0  # of those, the oldest
-        self._stored: deque[tuple[StoredTasks, Mapping[str, bytes | None]]] = deque()
+        self._written_down: deque[WrittenDown] = deque()
         self._applying = False
         self._idle = asyncio.Event()
         self._idle.set()
@@ -66,9 +66,9 @@ class Applier:
                 done.exception()  # he may be gone; this is no news to the loop
         self._under_way.extendleft(reversed(durable))
 
-    def read_from(self, stored: StoredTasks, changed: Mapping[str, bytes | None]) -> None:
-        """Let go of tasks that the store has, once all is applied that it has."""
-        self._stored.append((stored, changed))
+    def read_from(self, written: WrittenDown) -> None:
+        """Let go of records that the store has, once all is applied that it has."""
+        self._written_down.append(written)
         self._let_go()
 
     async def finish(self) -> None:
@@ -129,12 +129,10 @@ class Applier:
         self._apply()
 
     def _let_go(self) -> None:
-        while self._stored and not self._applying:
-            stored, changed = self._stored[0]
-            if stored.last_seq > self.last_seq:
+        while self._written_down and not self._applying:
+            if self._written_down[0].last_seq > self.last_seq:
                 return
-            self._stored.popleft()
-            self._take_steps(self._index.read_from(stored, changed))
+            self._take_steps(self._index.read_from(self._written_down.popleft()))
 
     def _take_steps(self, steps: Iterator[None]) -> None:
         until = monotonic() + SLICE_SECONDS

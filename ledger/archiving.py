@@ -47,8 +47,8 @@ def rows_to_archive(
     """
     limit = to_timestamp(now - timedelta(days=older_than_days))
     yield from ([] for _ in needed.look())
-    for batch in index.batches():
-        for task_id in index.task_ids(batch.batch_id):
+    for batch_id in index.batch_ids():
+        for task_id in index.task_ids(batch_id):
             task = index.find_task(task_id)
             if task is None or not _is_settled(task, limit) or task.row_id in needed:
                 yield []

@@ -1,6 +1,6 @@
 """What a store must keep, whatever it writes to. One contract-test suite runs over all of them."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Protocol, TypeAlias
 
@@ -9,11 +9,11 @@ from ledger.entry import Transaction
 from ledger.errors import LedgerClosed
 from ledger.fingerprints import KnownFingerprints
 from ledger.index import Index
-from ledger.stored import StoredTasks
+from ledger.stored import WrittenDown
 from ledger.task import Task
 
-#: Told on the loop that tasks can be read from the store, and what changed since the last time.
-Snapshotted: TypeAlias = Callable[[StoredTasks, Mapping[str, bytes | None]], None]
+#: Told on the loop that records can be read from the store, and what changed since the last time.
+Snapshotted: TypeAlias = Callable[[WrittenDown], None]
 #: Told on the loop what became of the transactions that came next: durable, with the seq of their
 #: last line, or never written.
 Written: TypeAlias = Callable[[Sequence[Transaction], int | LedgerClosed], None]

@@ -1,10 +1,8 @@
 """A batch: the rows of one job file, or of one table."""
 
-import sys
 from enum import StrEnum
 
 import msgspec
-from msgspec.structs import force_setattr
 
 from ledger.task import Json, Source
 
@@ -17,10 +15,6 @@ class BatchStatus(StrEnum):
     STOPPED = "stopped"  #: like paused, and queued prompts were taken back
     FAILED = "failed"  #: too many failures in a row; waiting rows were left alone
     COMPLETED = "completed"  #: nothing open is left
-
-
-#: Of most batches; each own one would take as much as a short text.
-_NO_OPTIONS: dict[str, Json] = {}
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -39,17 +33,6 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     halted_at: str | None = None  # of the pause or stop; rows retried later run all the same
     held: str | None = None  # why its rows wait: server_unreachable, missing_node, ...
     version: int = 1
-
-    def __post_init__(self) -> None:
-        """Hold once what is there twice: there may be as many batches as rows."""
-        force_setattr(self, "batch_id", sys.intern(self.batch_id))
-        force_setattr(self.source, "kind", sys.intern(self.source.kind))
-        if self.name == self.source.name:
-            force_setattr(self, "name", self.source.name)
-        if self.updated_at == self.created_at:
-            force_setattr(self, "updated_at", self.created_at)
-        if not self.options:
-            force_setattr(self, "options", _NO_OPTIONS)
 
     @property
     def record_id(self) -> str:

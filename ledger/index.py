@@ -5,8 +5,10 @@ known without a look at them; one that waits or has ended costs one read of a fi
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 
 from ledger.batch import Batch
+from ledger.batch_index import BatchIndex
 from ledger.entry import ARCHIVED, Meta, Record
 from ledger.errors import UnknownRecord
 from ledger.families import Families
@@ -16,14 +18,15 @@ from ledger.rolls import ONE, Rolls, Tally, told_apart
 from ledger.shelf import Indexed, TaskKeys, decode_task
 from ledger.state import State, apply
 from ledger.status import IN_PROCESS_STAGES, OPEN_STAGES, Stage
-from ledger.stored import StoredTasks
+from ledger.stored import WrittenDown
 from ledger.task import Json, Task
 
 
-class Index:
+class Index(BatchIndex):
     """The state and the ways into it; changed only by ``apply``, record by record."""
 
     def __init__(self, state: State) -> None:
+        super().__init__(state.batches)
         self._state = state
         self._rolls = Rolls(state.tasks)
         self._open = OpenTasks(state.tasks, self._rolls)
@@ -39,8 +42,11 @@ class Index:
 
     def apply(self, record: Record, encoded: bytes) -> None:
         """Take in one durable record, which is *encoded* as JSON."""
-        if not isinstance(record, Task):
-            if isinstance(record, Meta) and record.section == ARCHIVED:
+        if isinstance(record, Batch):
+            self._put_batch(record, encoded)
+            return
+        if isinstance(record, Meta):
+            if record.section == ARCHIVED:
                 self._forget(record.key)
             apply(self._state, record, encoded)
             return
@@ -67,9 +73,13 @@ class Index:
         """Take in a task that has just been put on the shelf: one that is loaded."""
         self._enter(task, None)
 
-    def read_from(self, stored: StoredTasks, changed: Mapping[str, bytes | None]) -> Iterator[None]:
-        """Read tasks from *stored* from now on; see ``Shelf.read_from``."""
-        return self._state.tasks.read_from(stored, changed)
+    def read_from(self, written: WrittenDown) -> Iterator[None]:
+        """Read records from where they were *written* from now on; see ``Records.read_from``."""
+        tasks, batches = self._state.tasks, self._batches
+        return chain(
+            tasks.read_from(written.tasks, written.changed_tasks),
+            batches.read_from(written.batches, written.changed_batches),
+        )
 
     def know_archived(self, fingerprints: KnownFingerprints) -> None:
         """Know the rows with these fingerprints as accepted, too, in place of those before."""
@@ -152,20 +162,6 @@ class Index:
         if (task := self.find_task(task_id)) is None:
             raise UnknownRecord("task", task_id)
         return task
-
-    def find_batch(self, batch_id: str) -> Batch | None:
-        """Return the batch or None."""
-        return self._state.batches.get(batch_id)
-
-    def batch(self, batch_id: str) -> Batch:
-        """Return the batch; raises UnknownRecord."""
-        if (batch := self.find_batch(batch_id)) is None:
-            raise UnknownRecord("batch", batch_id)
-        return batch
-
-    def batches(self) -> list[Batch]:
-        """Return all batches, oldest first."""
-        return list(self._state.batches.values())
 
     def tasks(self, batch_id: str | None = None) -> Iterator[Task]:
         """Yield all tasks (of one batch) in the order of their acceptance, finished ones too.

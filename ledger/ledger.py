@@ -32,7 +32,7 @@ from ledger.pending import Pending, WriteSet
 from ledger.reading import Reading
 from ledger.slices import SLICE, SLICE_SECONDS, in_slices
 from ledger.state import State
-from ledger.stored import StoredTasks
+from ledger.stored import WrittenDown
 from ledger.task import Json, Task
 from ledger.taskids import Numbering
 
@@ -71,8 +71,8 @@ class Ledger(Reading):
         self._applier.listeners = listeners
         self._writable = True
 
-    def _snapshotted(self, stored: StoredTasks, changed: Mapping[str, bytes | None]) -> None:
-        self._applier.read_from(stored, changed)
+    def _snapshotted(self, written: WrittenDown) -> None:
+        self._applier.read_from(written)
 
     async def close(self) -> None:
         """End writing, leave a complete snapshot, release the lock.

@@ -15,8 +15,8 @@ def newest_done(index: Index, most: int) -> Iterator[Task | None]:
     meanwhile.
     """
     left = most
-    for batch in reversed(index.batches()):
-        for task_id in reversed(index.task_ids(batch.batch_id)):
+    for batch_id in reversed(index.batch_ids()):
+        for task_id in reversed(index.task_ids(batch_id)):
             if not left:
                 return
             is_done = index.stage_of(task_id) is Stage.DONE

@@ -26,8 +26,8 @@ class Reading:
         """Return the batch; raises UnknownRecord."""
         return self._index.batch(batch_id)
 
-    def batches(self) -> list[Batch]:
-        """Return all batches, oldest first."""
+    def batches(self) -> Iterator[Batch]:
+        """Yield all batches, oldest first; there may be as many as rows."""
         return self._index.batches()
 
     def tasks(self, batch_id: str | None = None) -> Iterator[Task]:

@@ -9,6 +9,7 @@ import msgspec
 
 from ledger import taskids
 from ledger.batch import Batch
+from ledger.batches import Batches
 from ledger.entry import ARCHIVED, CLAIMS, Meta, Record
 from ledger.shelf import Shelf
 from ledger.task import Json, Task
@@ -28,7 +29,7 @@ class State(msgspec.Struct, kw_only=True):
     """Everything a store holds when it is opened."""
 
     tasks: Shelf = msgspec.field(default_factory=Shelf)
-    batches: dict[str, Batch] = msgspec.field(default_factory=dict)
+    batches: Batches = msgspec.field(default_factory=Batches)
     meta: Sections = msgspec.field(default_factory=empty_sections)
     last_seq: int = 0
     damage: list[str] = msgspec.field(default_factory=list)  # what could not be read, in words
@@ -40,7 +41,7 @@ def apply(state: State, record: Record, encoded: bytes) -> None:
         if state.tasks.put(record, encoded):
             count_id(state.meta, record.task_id)
     elif isinstance(record, Batch):
-        state.batches[record.batch_id] = record
+        state.batches.put(record, encoded)
     elif record.section == ARCHIVED:
         state.tasks.remove(record.key)
     else:

@@ -3,37 +3,46 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 
-from ledger.status import Stage
+import msgspec
 
 
-class StoredTasks(Mapping[str, bytes], ABC):
-    """Tasks as of ``last_seq``, by id in the order of their acceptance; it never changes.
+class StoredRecords(Mapping[str, bytes], ABC):
+    """Records of one kind, by id in the order of their acceptance; what is there never changes.
 
-    An item is a task as JSON. Getting one costs one read of a file at most, and raises
+    An item is a record as JSON. Getting one costs one read of a file at most, and raises
     LedgerDamaged when the bytes there are no more what was written.
     """
 
-    last_seq: int
-
     @abstractmethod
-    def stage_of(self, task_id: str) -> Stage:
-        """Return the stage the task stands in, without a read; raises KeyError."""
+    def mark_of(self, record_id: str) -> int:
+        """Return the record's mark (see ``Records``) without a read; raises KeyError."""
 
 
-class NoStoredTasks(StoredTasks):
+class NoRecords(StoredRecords):
     """Those of a store that has none."""
 
-    last_seq = 0
-
-    def stage_of(self, task_id: str) -> Stage:
+    def mark_of(self, record_id: str) -> int:
         """There is none."""
-        raise KeyError(task_id)
+        raise KeyError(record_id)
 
-    def __getitem__(self, task_id: str) -> bytes:
-        raise KeyError(task_id)
+    def __getitem__(self, record_id: str) -> bytes:
+        raise KeyError(record_id)
 
     def __iter__(self) -> Iterator[str]:
         return iter(())
 
     def __len__(self) -> int:
         return 0
+
+
+class WrittenDown(msgspec.Struct, frozen=True, kw_only=True):
+    """The state as of ``last_seq``, which a store has written down.
+
+    ``changed`` is what came since it last did so: records as JSON, None for one that went.
+    """
+
+    last_seq: int
+    tasks: StoredRecords
+    batches: StoredRecords
+    changed_tasks: Mapping[str, bytes | None]
+    changed_batches: Mapping[str, bytes | None]

@@ -26,8 +26,8 @@ class View(Protocol):
         """Return the batch; raises UnknownRecord."""
         ...
 
-    def batches(self) -> list[Batch]:
-        """Return all batches, oldest first."""
+    def batches(self) -> Iterator[Batch]:
+        """Yield all batches, oldest first."""
         ...
 
     def tasks(self, batch_id: str | None = None) -> Iterator[Task]:

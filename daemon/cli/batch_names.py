@@ -1,6 +1,6 @@
 """Which batch is meant: by its id, its name, or the unique beginning of its id."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Protocol
 
 from daemon.actions.errors import ActionError
@@ -18,15 +18,19 @@ class Named(Protocol):
     def name(self) -> str: ...  # noqa: D102 - as in Batch
 
 
-def batch_meant(batches: Sequence[Named], given: str) -> str:
+def batch_meant(batches: Iterable[Named], given: str) -> str:
     """Return the id of the one batch that *given* means.
 
     Raises UnknownRecord for none, ActionError ``ambiguous_batch`` for several.
     """
-    ids = [batch.batch_id for batch in batches]
+    ids: list[str] = []
+    found: list[str] = []
+    for batch in batches:
+        ids.append(batch.batch_id)
+        if given and batch.name == given:
+            found.append(batch.batch_id)
     if given in ids:
         return given
-    found = [batch.batch_id for batch in batches if given and batch.name == given]
     found = found or [one for one in ids if given and one.startswith(given)]
     if not found:
         raise UnknownRecord("batch", given)

@@ -1,5 +1,8 @@
 """How the work stands at this moment, as a terminal shows it: a line a batch, a line a server."""
 
+from collections.abc import Iterator
+from itertools import islice
+
 import msgspec
 
 from daemon.dispatch.servers import ServerState
@@ -7,7 +10,7 @@ from daemon.web.desk import Desk
 from daemon.web.remaining import eta_of
 from daemon.words import Words
 from daemon.words.values import printable
-from ledger.batch import Batch, BatchStatus
+from ledger.batch import BatchStatus
 from ledger.statistics import statistics
 from ledger.status import IN_FLIGHT_STAGES, Stage
 
@@ -46,32 +49,44 @@ class Picture(msgspec.Struct, frozen=True, kw_only=True):
     hint: str = ""
 
 
+def look_for_open(desk: Desk, shown: dict[str, None]) -> Iterator[None]:
+    """Note in *shown*, step by step, the batches that are open now."""
+    for batch_id in desk.ledger.index.batch_ids():
+        if _is_open(desk, batch_id):
+            shown[batch_id] = None
+        yield
+
+
 def picture_of(desk: Desk, shown: dict[str, None], words: Words) -> Picture:
-    """Return how all stands; *shown* remembers the batches that were open while we looked."""
-    for batch in desk.ledger.batches():
-        if _is_open(desk, batch):
-            shown[batch.batch_id] = None
-    open_ = [batch_id for batch_id in shown if _is_open(desk, desk.ledger.batch(batch_id))]
-    ended = [batch_id for batch_id in shown if batch_id not in open_]
-    there_is_room_for = max(0, SHOWN_BATCHES - len(open_))
-    for batch_id in ended[: len(ended) - there_is_room_for]:
+    """Return how all stands; *shown* holds the batches that were open while we looked.
+
+    Those that have ended leave it once others are to be drawn. The cost does not grow with the
+    batches that are open.
+    """
+    open_: list[str] = []
+    ended: list[str] = []
+    for batch_id in shown:
+        (open_ if _is_open(desk, batch_id) else ended).append(batch_id)
+        if len(open_) == SHOWN_BATCHES:
+            break
+    there_is_room_for = SHOWN_BATCHES - len(open_)
+    for batch_id in ended[: max(0, len(ended) - there_is_room_for)]:
         del shown[batch_id]
-    lines = [_batch_line(desk, batch_id, words) for batch_id in shown]
+    drawn = [_batch_line(desk, batch_id, words) for batch_id in islice(shown, SHOWN_BATCHES)]
     servers = [_server_line(desk, state, words) for state in desk.servers]
     inbox = desk.settings.inbox.path
     return Picture(
-        batches=tuple(lines[:SHOWN_BATCHES]),
+        batches=tuple(drawn),
         servers=tuple(servers),
-        more=max(0, len(lines) - SHOWN_BATCHES),
-        hint="" if lines else words("progress.waits", inbox=inbox),
+        more=len(shown) - len(drawn),
+        hint="" if drawn else words("progress.waits", inbox=inbox),
     )
 
 
-def _is_open(desk: Desk, batch: Batch) -> bool:
-    return (
-        batch.status is not BatchStatus.COMPLETED
-        and statistics(desk.ledger.index, batch.batch_id).open > 0
-    )
+def _is_open(desk: Desk, batch_id: str) -> bool:
+    index = desk.ledger.index
+    status = index.batch_status(batch_id)
+    return status is not BatchStatus.COMPLETED and statistics(index, batch_id).open > 0
 
 
 def _batch_line(desk: Desk, batch_id: str, words: Words) -> BatchLine:

@@ -7,13 +7,15 @@ from typing import Protocol
 
 import click
 
-from daemon.cli.picture import Picture, picture_of
+from daemon.cli.picture import SHOWN_BATCHES, Picture, look_for_open, picture_of
 from daemon.cli.stages import remark
 from daemon.web.desk import Desk
 from daemon.words import Words
 from daemon.words.values import printable
+from ledger.batch import Batch, BatchStatus
 from ledger.entry import Transaction
 from ledger.ledger import Ledger
+from ledger.slices import in_slices
 from ledger.status import ENDED_STAGES, OPEN_STAGES, Stage
 from ledger.task import Task
 
@@ -70,7 +72,9 @@ class BarDisplay:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Draw until *stop*."""
+        unsubscribe = self._desk.ledger.subscribe(self._follow, Batch)
         try:
+            await in_slices(look_for_open(self._desk, self._shown))
             while not stop.is_set():
                 self._draw()
                 if self._finished is not None and all_ended(self._desk.ledger):
@@ -80,7 +84,18 @@ class BarDisplay:
                 await self._desk.clock.pause(REFRESH_SECONDS, stop)
             self._draw()
         finally:
+            unsubscribe()
             self._bars.close()
+
+    def _follow(self, transaction: Transaction) -> None:
+        """Note the batches that may have become open, and let go of completed ones in a crowd."""
+        for record in transaction.records:
+            if not isinstance(record, Batch):
+                continue
+            if record.status is not BatchStatus.COMPLETED:
+                self._shown[record.batch_id] = None
+            elif len(self._shown) > SHOWN_BATCHES:
+                self._shown.pop(record.batch_id, None)
 
     def _draw(self) -> None:
         self._bars.draw(picture_of(self._desk, self._shown, self._words))

@@ -66,7 +66,9 @@ class Holding:
                 )
 
         await in_slices(map(look, self._ledger.each_in_stage(Stage.WAITING)))
-        self._marked |= {each.batch_id for each in self._ledger.batches() if each.held is not None}
+        index = self._ledger.index
+        held = ((each,) if index.is_held(each) else () for each in index.batch_ids())
+        await in_slices(map(self._marked.update, held))
 
     async def run(self, stop: asyncio.Event) -> None:
         """Review until *stop* is set."""

@@ -15,7 +15,7 @@ from daemon.settle.gpu_memory import must_be_freed
 from daemon.settle.settlement import Settlement
 from daemon.settle.streaks import Streaks
 from ledger.batch import BatchStatus
-from ledger.errors import Conflict, LedgerClosed, UnknownRecord
+from ledger.errors import Conflict, LedgerClosed
 from ledger.ledger import Ledger
 from ledger.status import IN_FLIGHT_STAGES, Stage
 from ledger.task import Task
@@ -121,11 +121,10 @@ class Lane:
 
     def _batch_runs(self, batch_id: str) -> bool:
         """Say whether its waiting rows may be spent; its record may not say yet that it failed."""
-        try:
-            runs = self._ledger.batch(batch_id).status is BatchStatus.RUNNING
-        except UnknownRecord:
+        status = self._ledger.index.batch_status(batch_id)
+        if status is None:
             return True
-        return runs and not self._streaks.too_long(batch_id)
+        return status is BatchStatus.RUNNING and not self._streaks.too_long(batch_id)
 
     async def _submit(self, task: Task) -> None:
         try:

@@ -49,11 +49,8 @@ def batch_of_table(ledger: Ledger, table: str, at: str) -> Batch:
     Rows join the table's newest batch until it is completed, or failed with nothing left open.
     """
     source = Source(kind="table", name=table)
-    own = (
-        batch
-        for batch in reversed(ledger.batches())
-        if batch.source == source and batch.rerun_of is None
-    )
+    batches = map(ledger.batch, reversed(ledger.index.batches_of_table(table)))
+    own = (batch for batch in batches if batch.source == source and batch.rerun_of is None)
     newest = next(own, None)
     if newest is None or _is_over(ledger, newest):
         return new_batch(new_batch_id(table), source, at)

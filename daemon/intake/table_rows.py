@@ -87,10 +87,10 @@ class TableRows:
 
     def _taken(self, since: str) -> Iterator[str]:
         """Yield the ids of the table's tasks, but for batches that ended before *since*."""
-        for batch in self._index.batches():
-            own = (batch.source.kind, batch.source.name) == ("table", self._table)
-            if own and (batch.status is BatchStatus.RUNNING or batch.updated_at >= since):
-                yield from self._index.task_ids(batch.batch_id)
+        for batch_id in self._index.batches_of_table(self._table):
+            batch = self._index.batch(batch_id)
+            if batch.status is BatchStatus.RUNNING or batch.updated_at >= since:
+                yield from self._index.task_ids(batch_id)
 
     async def sort(self, reading: Reading, being_claimed: Collection[str], at: str) -> Wants:
         """Return what the rows want; those whose claim is open want nothing.

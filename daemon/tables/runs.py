@@ -13,8 +13,5 @@ def row_ids_of(index: Index, first: Task) -> Iterator[str]:
     """
     place = first.row_id.rpartition(":")[2]
     yield first.row_id
-    batches = {first.batch_id}
-    for batch in index.batches():
-        if batch.rerun_of in batches:
-            batches.add(batch.batch_id)
-            yield f"{batch.batch_id}:{place}"
+    for batch_id in index.reruns_of(first.batch_id):
+        yield f"{batch_id}:{place}"

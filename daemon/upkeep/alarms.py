@@ -14,8 +14,9 @@ from daemon.feishu.quota import Quota
 from daemon.settle.server_memory import memory_of
 from daemon.tables.standing import standing_of
 from daemon.words import Words
-from ledger.batch import BatchStatus
+from ledger.batch import Batch, BatchStatus
 from ledger.ledger import Ledger
+from ledger.slices import in_slices
 from ledger.status import Stage
 from ledger.timestamps import from_timestamp
 
@@ -47,7 +48,8 @@ class LedgerAlarms:
 
     async def __call__(self, now: datetime, settings: AlertSettings) -> list[Alarm]:
         """Return the alarms of now."""
-        alarms = [*self._silent(now, settings.server_down_minutes), *self._failed()]
+        alarms = [*self._silent(now, settings.server_down_minutes)]
+        await in_slices(map(alarms.extend, self._failed()))
         if not self._ledger.writable:
             alarms.append(Alarm(key="ledger", text=self._words("alert.ledger")))
         return alarms
@@ -62,20 +64,24 @@ class LedgerAlarms:
                 text = self._words("alert.server", server=name, minutes=int(minutes))
                 yield Alarm(key=f"server:{name}", text=text)
 
-    def _failed(self) -> Iterator[Alarm]:
-        for batch in self._ledger.batches():
-            if batch.status is not BatchStatus.FAILED:
-                continue
-            counts = self._ledger.counts(batch.batch_id)
-            text = self._words(
-                "alert.batch",
-                name=batch.name,
-                batch=batch.batch_id,
-                failed=counts.get(Stage.FAILED, 0),
-                pending=counts.get(Stage.WAITING, 0),
-            )
-            since = from_timestamp(batch.updated_at)
-            yield Alarm(key=f"batch:{batch.batch_id}", text=text, repeats=False, since=since)
+    def _failed(self) -> Iterator[list[Alarm]]:
+        """Yield the alarm of each batch, if it has one; of all others no record is read."""
+        index = self._ledger.index
+        for batch_id in index.batch_ids() if index.batch_counts()[BatchStatus.FAILED] else ():
+            has_failed = index.batch_status(batch_id) is BatchStatus.FAILED
+            yield [self._of_failed(index.batch(batch_id))] if has_failed else []
+
+    def _of_failed(self, batch: Batch) -> Alarm:
+        counts = self._ledger.counts(batch.batch_id)
+        text = self._words(
+            "alert.batch",
+            name=batch.name,
+            batch=batch.batch_id,
+            failed=counts.get(Stage.FAILED, 0),
+            pending=counts.get(Stage.WAITING, 0),
+        )
+        since = from_timestamp(batch.updated_at)
+        return Alarm(key=f"batch:{batch.batch_id}", text=text, repeats=False, since=since)
 
 
 def stuck_alarms(count: Callable[[], int], words: Words) -> Source:

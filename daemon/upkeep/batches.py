@@ -68,7 +68,7 @@ class BatchKeeper:
         """Watch until *stop*."""
         unsubscribe = self._ledger.subscribe(self._follow, Batch, *_TELLING_STAGES)
         try:
-            await in_slices(map(self._goes_on, self._ledger.batches()))
+            await in_slices(map(self._goes_on, self._ledger.index.batch_ids()))
             while not stop.is_set():
                 self._wake.clear()
                 await self._review_suspects()
@@ -78,11 +78,13 @@ class BatchKeeper:
         finally:
             unsubscribe()
 
-    def _goes_on(self, batch: Batch) -> None:
-        """Take in a batch that an earlier process left."""
-        self._suspects.add(batch.batch_id)
-        if batch.status is BatchStatus.RUNNING:
-            self._tell("batch.goes_on", batch.batch_id)
+    def _goes_on(self, batch_id: str) -> None:
+        """Take in a batch that an earlier process left; one that is completed stays so."""
+        status = self._ledger.index.batch_status(batch_id)
+        if status is not BatchStatus.COMPLETED:
+            self._suspects.add(batch_id)
+        if status is BatchStatus.RUNNING:
+            self._tell("batch.goes_on", batch_id)
 
     async def _review_suspects(self) -> None:
         """Write down what changed in each batch since its last review."""
@@ -155,7 +157,7 @@ class BatchKeeper:
         )
 
     def _runs(self, batch_id: str) -> bool:
-        return self._ledger.batch(batch_id).status is BatchStatus.RUNNING
+        return self._ledger.index.batch_status(batch_id) is BatchStatus.RUNNING
 
     def _follow(self, transaction: Transaction) -> None:
         for record in transaction.records:

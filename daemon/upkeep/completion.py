@@ -115,9 +115,7 @@ class Completion:
         """Yield the open tasks, few first: mostly the first one answers."""
         for stage in IN_PROCESS_STAGES:
             yield from self._ledger.in_stage(stage)
-        for batch in self._ledger.batches():
-            for workflow_type in self._ledger.waiting_types(batch.batch_id):
-                yield from self._ledger.waiting(batch.batch_id, workflow_type)
+        yield from self._ledger.each_in_stage(Stage.WAITING)
 
     def _may_run(self, task: Task) -> bool:
         """Say whether an open task is expected to go on by itself.

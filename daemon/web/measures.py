@@ -1,8 +1,6 @@
 """Fills the gauges when somebody asks; ``counts`` fills the counters as things happen."""
 
 import asyncio
-from collections import Counter
-from operator import attrgetter
 
 from daemon.metrics import fill
 from daemon.web.desk import Desk
@@ -30,8 +28,10 @@ class Measures:
                 for stage, count in stages.items()
             },
         )
-        statuses = Counter(map(attrgetter("status"), ledger.batches()))
-        fill(gauges.batches, {(status.value,): count for status, count in statuses.items()})
+        fill(
+            gauges.batches,
+            {(status.value,): n for status, n in ledger.index.batch_counts().items() if n},
+        )
         gauges.inbox_drops.set(self._desk.inbox_drops())
         gauges.stuck.set(self._desk.stuck.stuck)
         self._tell_servers()

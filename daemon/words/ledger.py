@@ -29,6 +29,7 @@ ZH: dict[str, str] = {
     "ledger.newest_missing": "缺少最新的变更",
     "ledger.missing_history": "日志里缺少变更 {first} 至 {last}；它们的结果还在",
     "ledger.task_moved": "任务 {task} 与快照中写下的不同",
+    "ledger.batch_moved": "批次 {batch} 与快照中写下的不同",
     "ledger.of_task": "任务 {task}：{why}",
     "ledger.task_change": "任务 {task} 的变更 {seq}",
     "ledger.batch_change": "批次 {batch} 的变更 {seq}",
@@ -99,6 +100,7 @@ EN: dict[str, str] = {
     "ledger.missing_history": "changes {first} to {last} are missing from the journal; "
     "the state they made is not",
     "ledger.task_moved": "task {task} is no more as it was written to the snapshot",
+    "ledger.batch_moved": "batch {batch} is no more as it was written to the snapshot",
     "ledger.of_task": "task {task}: {why}",
     "ledger.task_change": "change {seq} of task {task}",
     "ledger.batch_change": "change {seq} of batch {batch}",

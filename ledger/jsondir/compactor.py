@@ -30,7 +30,7 @@ from ledger.jsondir.journals import (
 from ledger.jsondir.loading import load
 from ledger.jsondir.mark import HighWater
 from ledger.jsondir.open_journal import Told
-from ledger.jsondir.places import Places
+from ledger.jsondir.places import SnapshotPlaces
 from ledger.jsondir.snapshot import Changes
 from ledger.task import Json
 from ledger.timestamps import to_timestamp
@@ -56,17 +56,17 @@ _GZIP_LEVEL = 1
 class Compactor:
     """Writes snapshots and archives journals; used by one thread at a time."""
 
-    def __init__(self, folder: Path, disk: Disk, places: Places | None = None) -> None:
+    def __init__(self, folder: Path, disk: Disk, places: SnapshotPlaces | None = None) -> None:
         self.folder = folder
         self._disk = disk
         self._given = HighWater(folder, disk)
-        self._places = places  # of the tasks in ledger.json
+        self._places = places  # of what is in ledger.json
         self.snapshot_bytes = _size_bytes(folder / snapshot.CURRENT)
 
-    def write_snapshot(self, changes: Changes, last_seq: int, at: str) -> Places:
+    def write_snapshot(self, changes: Changes, last_seq: int, at: str) -> SnapshotPlaces:
         """Make ledger.json the state as of *last_seq*; the one before stays as the previous.
 
-        Returns where its tasks lie. *changes* are all since the snapshot before, or since the
+        Returns where its records lie. *changes* are all since the snapshot before, or since the
         empty ledger. Raises OSError, and LedgerDamaged when the one before is not as it was
         written and the state cannot be had from the rest either.
         """
@@ -81,7 +81,7 @@ class Compactor:
         self.snapshot_bytes = _size_bytes(current)
         return places
 
-    def _write(self, current: Path, changes: Changes, last_seq: int, at: str) -> Places:
+    def _write(self, current: Path, changes: Changes, last_seq: int, at: str) -> SnapshotPlaces:
         composition = Composition(changes, last_seq, at)
         if self._places is None or changes.whole:
             pieces = composition.anew()
@@ -91,7 +91,7 @@ class Compactor:
         self.note_given(last_seq, composition.counters)
         return composition.places_in(temporary(current))
 
-    def _rewrite(self, current: Path, last_seq: int, at: str) -> Places:
+    def _rewrite(self, current: Path, last_seq: int, at: str) -> SnapshotPlaces:
         """Write the state anew from the snapshot before and the journals."""
         if current.exists():
             self.set_aside(current, at)

@@ -4,15 +4,15 @@ Lines that did not change are copied in long stretches: what it costs beside the
 to the changes, needs no memory, and never holds the interpreter for long.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
-import msgspec
 import orjson
 from isal.isal_zlib import crc32
 
+from ledger.batches import decode_batch_keys
 from ledger.errors import LedgerDamaged
-from ledger.jsondir.places import Places, end_of, moved, place_of
+from ledger.jsondir.places import SnapshotPlaces, end_of, moved, place_of
 from ledger.jsondir.snapshot import Changes
 from ledger.jsondir.snapshot_file import BATCHES, META, SEPARATOR, TASKS, SnapshotFile
 from ledger.shelf import decode_keys
@@ -20,23 +20,29 @@ from ledger.state import Sections, empty_sections
 from ledger.upgrade import FORMAT
 
 
-class _BatchKey(msgspec.Struct, frozen=True):
-    batch_id: str
+class _Section:
+    """The records of one kind in a new snapshot: those that changed, and where all of them lie."""
 
-
-_batch_keys = msgspec.json.Decoder(_BatchKey)
+    def __init__(
+        self, changed: Mapping[str, bytes | None], mark_of: Callable[[bytes], int], end: bytes
+    ) -> None:
+        self.changed = dict(changed)
+        self.mark_of = mark_of
+        self.end = end  # what comes behind the records
+        self.places: dict[str, int] = {}
+        self.separator = b""  # before the next record
 
 
 class Composition:
-    """One snapshot in the making: its pieces, and when they were taken, where its tasks lie."""
+    """One snapshot in the making: its pieces, and when they were taken, where its records lie."""
 
     def __init__(self, changes: Changes, last_seq: int, at: str) -> None:
         self._changes = changes
         self._last_seq, self._written_at = last_seq, at
-        self._places: dict[str, int] = {}
+        self._tasks = _Section(changes.tasks, _task_mark, BATCHES)
+        self._batches = _Section(changes.batches, _batch_mark, META)
         self._crc = 0
         self._at = 0  # offset of the next piece
-        self._separator = b""  # before the next line
         self.counters = empty_sections()[
             "counters"
         ]  # as of this snapshot, once all pieces were taken
@@ -45,7 +51,7 @@ class Composition:
         """Yield the snapshot that the changes make of an empty ledger."""
         return self._sealed(self._from_changes())
 
-    def upon(self, path: Path, base: Places) -> Iterator[bytes]:
+    def upon(self, path: Path, base: SnapshotPlaces) -> Iterator[bytes]:
         """Yield the snapshot that the changes make of the one in *path*.
 
         Raises LedgerDamaged, at the latest at its end, when that is not the one *base* speaks of;
@@ -53,9 +59,10 @@ class Composition:
         """
         return self._sealed(self._from_base(path, base))
 
-    def places_in(self, path: Path) -> Places:
-        """Return where the tasks lie in *path*, which has all the pieces."""
-        return Places.of(path, self._places, self._last_seq, self._crc)
+    def places_in(self, path: Path) -> SnapshotPlaces:
+        """Return where the records lie in *path*, which has all the pieces."""
+        tasks, batches = self._tasks.places, self._batches.places
+        return SnapshotPlaces.of(path, tasks, batches, self._last_seq, self._crc)
 
     def _sealed(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
         for piece in pieces:
@@ -66,22 +73,16 @@ class Composition:
 
     def _from_changes(self) -> Iterator[bytes]:
         yield self._head()
-        yield from self._tasks(dict(self._changes.tasks))
-        yield BATCHES
-        yield from _records((), self._changes.batches)
-        yield META
+        yield from self._rest_of(self._tasks)
+        yield from self._rest_of(self._batches)
         yield self._meta(empty_sections())
 
-    def _from_base(self, path: Path, base: Places) -> Iterator[bytes]:
+    def _from_base(self, path: Path, base: SnapshotPlaces) -> Iterator[bytes]:
         yield self._head()
         with SnapshotFile(path) as file:
-            changed = dict(self._changes.tasks)
-            yield from self._tasks_of_base(file, base.places, changed)
-            yield from self._tasks(changed)
-            yield BATCHES
-            batches = (encoded for _, encoded in file.batches())
-            yield from _records(batches, self._changes.batches)
-            yield META
+            for section, before in ((self._tasks, base.tasks), (self._batches, base.batches)):
+                yield from self._records_of_base(file, section, before.places)
+                yield from self._rest_of(section)
             sections = file.meta()
             if file.crc != base.crc:
                 raise LedgerDamaged(f"{path.name} is another one than was written")
@@ -101,79 +102,65 @@ class Composition:
         lines = (b"%b:%b" % (orjson.dumps(name), orjson.dumps(sections[name])) for name in sections)
         return SEPARATOR.join(lines) + b"}"
 
-    def _tasks_of_base(
-        self, file: SnapshotFile, places: dict[str, int], changed: dict[str, bytes | None]
+    def _records_of_base(
+        self, file: SnapshotFile, section: _Section, places: dict[str, int]
     ) -> Iterator[bytes]:
-        """Yield the lines of the base with the changed ones in their place; these leave *changed*.
+        """Yield the lines of the base with the changed ones in their place; these are done then.
 
         Between two changed lines lies a stretch that is copied as it is, so many bytes further on.
         """
+        changed = section.changed
         begin = file.at
         bytes_on = self._at - begin
-        last: int | None = None  # place of the stretch's last task
-        for task_id, place in places.items():
-            if task_id not in changed:
-                self._places[task_id] = moved(place, bytes_on) if bytes_on else place
+        last: int | None = None  # place of the stretch's last record
+        for record_id, place in places.items():
+            if record_id not in changed:
+                section.places[record_id] = moved(place, bytes_on) if bytes_on else place
                 last = place
                 continue
-            yield from self._stretch(file, begin, last)
-            if (encoded := changed.pop(task_id)) is not None:
-                yield self._task(task_id, encoded)
+            yield from self._stretch(file, section, begin, last)
+            if (encoded := changed.pop(record_id)) is not None:
+                yield self._record(section, record_id, encoded)
             begin, last = end_of(place) + len(SEPARATOR), None
-            bytes_on = self._at + len(self._separator) - begin
-        yield from self._stretch(file, begin, last)
+            bytes_on = self._at + len(section.separator) - begin
+        yield from self._stretch(file, section, begin, last)
         if places:
             for _ in file.stretch(end_of(place)):  # what was changed or left out at the end
                 pass
             file.expect(b"\n")
-        file.expect(BATCHES)
+        file.expect(section.end)
 
-    def _stretch(self, file: SnapshotFile, begin: int, last: int | None) -> Iterator[bytes]:
+    def _stretch(
+        self, file: SnapshotFile, section: _Section, begin: int, last: int | None
+    ) -> Iterator[bytes]:
         if last is None:
             return
         for _ in file.stretch(begin):  # read for the checksum only
             pass
-        yield self._separator
+        yield section.separator
         yield from file.stretch(end_of(last))
-        self._separator = SEPARATOR
+        section.separator = SEPARATOR
 
-    def _tasks(self, tasks: dict[str, bytes | None]) -> Iterator[bytes]:
-        for task_id, encoded in tasks.items():
+    def _rest_of(self, section: _Section) -> Iterator[bytes]:
+        """Yield the records that are new, and what comes behind them all."""
+        for record_id, encoded in section.changed.items():
             if encoded is not None:
-                yield self._task(task_id, encoded)
-        if self._places:
+                yield self._record(section, record_id, encoded)
+        if section.places:
             yield b"\n"
+        yield section.end
 
-    def _task(self, task_id: str, encoded: bytes) -> bytes:
-        lead = self._separator + orjson.dumps(task_id) + b":"
-        stage = decode_keys(encoded).stage
-        self._places[task_id] = place_of(stage, encoded, self._at + len(lead))
-        self._separator = SEPARATOR
+    def _record(self, section: _Section, record_id: str, encoded: bytes) -> bytes:
+        lead = section.separator + orjson.dumps(record_id) + b":"
+        mark = section.mark_of(encoded)
+        section.places[record_id] = place_of(mark, encoded, self._at + len(lead))
+        section.separator = SEPARATOR
         return lead + encoded
 
 
-def _records(before: Iterable[bytes], changed: dict[str, bytes | None]) -> Iterator[bytes]:
-    """Yield the batches with the changed ones in their place and the new ones behind.
-
-    One by one: there may be as many as tasks.
-    """
-    separator = b""
-    for batch_id, encoded in _as_they_stand(before, changed):
-        yield b"%b%b:%b" % (separator, orjson.dumps(batch_id), encoded)
-        separator = SEPARATOR
-    if separator:
-        yield b"\n"
+def _task_mark(encoded: bytes) -> int:
+    return decode_keys(encoded).mark
 
 
-def _as_they_stand(
-    before: Iterable[bytes], changed: dict[str, bytes | None]
-) -> Iterator[tuple[str, bytes]]:
-    left = dict(changed)
-    for encoded in before:
-        batch_id = _batch_keys.decode(encoded).batch_id
-        now = left.pop(batch_id, encoded)
-        if now is not None:
-            yield batch_id, now
-    for batch_id, new in left.items():
-        if new is not None:
-            yield batch_id, new
+def _batch_mark(encoded: bytes) -> int:
+    return decode_batch_keys(encoded).mark

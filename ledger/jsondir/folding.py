@@ -18,6 +18,7 @@ from ledger.jsondir.journals import JournalPlace
 from ledger.jsondir.open_journal import Told
 from ledger.jsondir.orders import Folded, Limits, Order
 from ledger.jsondir.snapshot import Changes
+from ledger.stored import WrittenDown
 from ledger.timestamps import to_timestamp
 
 log = structlog.get_logger()
@@ -146,7 +147,15 @@ class Folding:
                 places = self._compactor.write_snapshot(
                     changes, last_seq, to_timestamp(self._now())
                 )
-                self._snapshotted(places, changes.tasks)
+                self._snapshotted(
+                    WrittenDown(
+                        last_seq=last_seq,
+                        tasks=places.tasks,
+                        batches=places.batches,
+                        changed_tasks=changes.tasks,
+                        changed_batches=changes.batches,
+                    )
+                )
                 changes = Changes()
             if closed is not None:
                 self._compactor.archive_journals(active, closed)

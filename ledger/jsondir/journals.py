@@ -6,6 +6,7 @@ import sys
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 import msgspec
 from isal.isal_zlib import crc32
@@ -15,6 +16,8 @@ from ledger.jsondir.journal import first_seq_of, journal_name
 from ledger.jsondir.scan import scan
 
 ARCHIVE = "archive"
+#: What a line may be about that has an id of its own.
+Kind: TypeAlias = Literal["task", "batch"]
 _UNREADABLE = sys.maxsize
 
 
@@ -113,17 +116,21 @@ def may_tell(place: JournalPlace, quoted: bytes) -> bool:
         return True
 
 
-def record_in_journals(folder: Path, task_id: str, size_bytes: int, crc: int) -> bytes | None:
-    """Return the version of a task that has this size and checksum, as a journal holds it."""
-    quoted = msgspec.json.encode(task_id)
-    lead = b'"task":'
+def record_in_journals(
+    folder: Path, kind: Kind, record_id: str, size_bytes: int, crc: int
+) -> bytes | None:
+    """Return the version of a record that has this size and checksum, as a journal holds it."""
+    quoted = msgspec.json.encode(record_id)
+    lead = b'"%b":' % kind.encode()
+    beginning = b'%b{"%b_id":%b' % (lead, kind.encode(), quoted)
     for place in reversed(all_journals(folder)):
         try:
-            data = place.read() if may_tell(place, quoted) else b""
+            told = kind == "batch" or may_tell(place, quoted)  # indexes tell of tasks alone
+            data = place.read() if told else b""
         except (FileNotFoundError, LedgerDamaged):
             continue  # another one may tell
         at = len(data)
-        while (at := data.rfind(b'%b{"task_id":%b' % (lead, quoted), 0, at)) >= 0:
+        while (at := data.rfind(beginning, 0, at)) >= 0:
             begin = at + len(lead)
             if crc32(encoded := data[begin : begin + size_bytes]) == crc:
                 return encoded

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from ledger.batch import Batch
+from ledger.batches import decode_batch
 from ledger.entry import ARCHIVED, Meta, Transaction
 from ledger.errors import LedgerDamaged
 from ledger.index import Index
@@ -20,14 +20,12 @@ from ledger.jsondir import snapshot
 from ledger.jsondir.journal import Line
 from ledger.jsondir.journals import JournalPlace, all_journals, live_journals
 from ledger.jsondir.opening import open_snapshot
-from ledger.jsondir.places import Places
+from ledger.jsondir.places import SnapshotPlaces
 from ledger.jsondir.scan import Scan, scan
 from ledger.shelf import decode_keys
 from ledger.state import State, count_id
 
 REPAIRS = "repairs"
-
-_batches = msgspec.json.Decoder(Batch)
 
 
 class _Id(msgspec.Struct, frozen=True, gc=False):
@@ -42,7 +40,7 @@ class Loaded(msgspec.Struct):
 
     state: State
     index: Index
-    places: Places | None = None  # of the tasks in the snapshot
+    places: SnapshotPlaces | None = None  # of the snapshot
     base_seq: int = 0  # of the snapshot it began with; 0 = none
     base: str | None = None  # its name
     damaged_snapshot: bool = False  # ledger.json is there but not as it was written
@@ -170,7 +168,7 @@ def _add_line(loaded: Loaded, line: Line) -> None:
     if line.task is not None:
         changes.tasks[_ids.decode(line.task).task_id] = line.task
     elif line.batch is not None:
-        batch = _batches.decode(line.batch)
+        batch = decode_batch(line.batch)
         loaded.index.apply(batch, line.batch)
         changes.add(batch, line.batch)
     elif line.meta is not None:

@@ -1,28 +1,27 @@
 """From a snapshot's file to the state and its index, each record decoded once."""
 
+import sys
 from pathlib import Path
 
 import msgspec
 
-from ledger.batch import Batch
+from ledger.batches import Batches, decode_batch_keys
 from ledger.errors import LedgerDamaged
 from ledger.index import Index
 from ledger.jsondir import snapshot
-from ledger.jsondir.places import Places, place_of
+from ledger.jsondir.places import PlacedFile, Places, SnapshotPlaces, place_of
 from ledger.jsondir.snapshot_file import SnapshotFile, UnknownLayout
 from ledger.shelf import Shelf, decode_keys, decode_task
 from ledger.state import State, empty_sections
 from ledger.status import IN_PROCESS_STAGES
 
-_batches = msgspec.json.Decoder(Batch)
-
 
 class Opened(msgspec.Struct, frozen=True):
-    """What a snapshot holds; tasks that are not in process stay in its file."""
+    """What a snapshot holds; batches, and tasks that are not in process, stay in its file."""
 
     state: State
     index: Index
-    places: Places | None = None  # None: it is of an older format, and all of it in memory
+    places: SnapshotPlaces | None = None  # None: it is of an older format, and all of it in memory
 
 
 def open_snapshot(path: Path) -> Opened:
@@ -41,21 +40,23 @@ def open_snapshot(path: Path) -> Opened:
 
 
 def _opened(file: SnapshotFile) -> Opened:
-    places = Places(file.path.parent, file.descriptor(), {}, file.last_seq, 0)
-    state = State(tasks=Shelf(places), last_seq=file.last_seq)
+    placed = PlacedFile(file.path.parent, file.descriptor())
+    tasks, batches = Places("task", placed, {}), Places("batch", placed, {})
+    state = State(tasks=Shelf(tasks), batches=Batches(batches), last_seq=file.last_seq)
     index = Index(state)
     for offset, encoded in file.tasks():
         keys = decode_keys(encoded)
-        places.places[keys.task_id] = place_of(keys.stage, encoded, offset)
+        tasks.places[keys.task_id] = place_of(keys.mark, encoded, offset)
         if keys.stage in IN_PROCESS_STAGES:
             task = decode_task(encoded)
             state.tasks.put_stored(task)
             index.enter(task)
         else:
             index.enter(keys)
-    for _, encoded in file.batches():
-        batch = _batches.decode(encoded)
-        state.batches[batch.batch_id] = batch
+    for offset, encoded in file.batches():
+        batch = decode_batch_keys(encoded)
+        batch_id = sys.intern(batch.batch_id)  # as its tasks'
+        batches.places[batch_id] = place_of(batch.mark, encoded, offset)
+        index.enter_batch(batch)
     state.meta = empty_sections() | file.meta()
-    places.crc = file.crc
-    return Opened(state, index, places)
+    return Opened(state, index, SnapshotPlaces(tasks, batches, file.last_seq, file.crc))

@@ -1,85 +1,92 @@
-"""Where each task lies in a snapshot's file: what one that is not in process costs in memory."""
+"""Where each record lies in a snapshot's file: what one that is not in memory costs there."""
 
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
+import msgspec
 from isal.isal_zlib import crc32
 
 from ledger.errors import LedgerDamaged
-from ledger.jsondir.journals import record_in_journals
-from ledger.status import Stage
-from ledger.stored import StoredTasks
+from ledger.jsondir.journals import Kind, record_in_journals
+from ledger.stored import StoredRecords
 
-_STAGES = tuple(Stage)
-_NUMBER_OF = {stage: number for number, stage in enumerate(_STAGES)}
-
-# A place is one whole number: stage, checksum, length and offset, from its lowest bits up.
+# A place is one whole number: mark, checksum, length and offset, from its lowest bits up.
+_MARK_BITS = 0xFF
 _CRC_AT, _LENGTH_AT, _OFFSET_AT = 8, 40, 72
 _32_BITS = 0xFFFF_FFFF
 
 
-def place_of(stage: Stage, encoded: bytes, offset: int) -> int:
-    """Return the place of a task that lies at *offset*, as one number."""
-    return (
-        _NUMBER_OF[stage]
-        | crc32(encoded) << _CRC_AT
-        | len(encoded) << _LENGTH_AT
-        | offset << _OFFSET_AT
-    )
+def place_of(mark: int, encoded: bytes, offset: int) -> int:
+    """Return the place of a record that lies at *offset*, as one number."""
+    return mark | crc32(encoded) << _CRC_AT | len(encoded) << _LENGTH_AT | offset << _OFFSET_AT
 
 
 def moved(place: int, bytes_on: int) -> int:
-    """Return the place of the same task so many bytes further on."""
+    """Return the place of the same record so many bytes further on."""
     return place + (bytes_on << _OFFSET_AT)
 
 
 def end_of(place: int) -> int:
-    """Return the offset behind the task's last byte."""
+    """Return the offset behind the record's last byte."""
     return (place >> _OFFSET_AT) + (place >> _LENGTH_AT & _32_BITS)
 
 
-class Places(StoredTasks):
-    """The tasks of one snapshot, read from its file by their places.
+class PlacedFile:
+    """A snapshot's file that stays open, so that it may lose its name to a newer one."""
 
-    The file stays open, so it may lose its name to a newer one. Each task read is held against
-    its checksum: whoever writes over the file, or a bad sector, does not get wrong records
-    believed. Nor does it keep rows from running: what was written there the journals hold as well,
-    which takes longer.
-    """
-
-    def __init__(
-        self, folder: Path, fd: int, places: dict[str, int], last_seq: int, crc: int
-    ) -> None:
+    def __init__(self, folder: Path, fd: int) -> None:
         self._folder = folder  # of the journals
         self._fd = fd  # ours from now on
-        self.places = places  # in the order of the file
-        self.last_seq = last_seq
-        self.crc = crc  # of the whole snapshot
-
-    @classmethod
-    def of(cls, path: Path, places: dict[str, int], last_seq: int, crc: int) -> Self:
-        """Return the places in the file *path*."""
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        return cls(path.parent, fd, places, last_seq, crc)
 
     def __del__(self) -> None:
         os.close(self._fd)
 
-    def __getitem__(self, task_id: str) -> bytes:
-        place = self.places[task_id]
+    def read(self, kind: Kind, record_id: str, place: int) -> bytes:
+        """Return the record that was written to *place*.
+
+        It is held against its checksum: whoever writes over the file, or a bad sector, does not
+        get wrong records believed. Nor does it keep rows from running: what was written there the
+        journals hold as well, which takes longer. Raises LedgerDamaged when they do not.
+        """
         size_bytes, crc = place >> _LENGTH_AT & _32_BITS, place >> _CRC_AT & _32_BITS
-        encoded = _read(self._fd, size_bytes, place >> _OFFSET_AT)
+        encoded = self._bytes_at(place >> _OFFSET_AT, size_bytes)
         if crc32(encoded) == crc:
             return encoded
-        if (told := record_in_journals(self._folder, task_id, size_bytes, crc)) is not None:
-            return told
-        raise LedgerDamaged(f"task {task_id} is no more as it was written to the snapshot")
+        told = record_in_journals(self._folder, kind, record_id, size_bytes, crc)
+        if told is None:
+            raise LedgerDamaged(_damage(kind, record_id))
+        return told
 
-    def stage_of(self, task_id: str) -> Stage:
-        """Return the stage the task stands in."""
-        return _STAGES[self.places[task_id] & 0xFF]
+    def _bytes_at(self, offset: int, size_bytes: int) -> bytes:
+        """Return what lies there; nothing when the disk cannot read it any more."""
+        try:
+            return os.pread(self._fd, size_bytes, offset)
+        except OSError:
+            return b""
+
+
+def _damage(kind: Kind, record_id: str) -> str:
+    if kind == "task":
+        return f"task {record_id} is no more as it was written to the snapshot"
+    return f"batch {record_id} is no more as it was written to the snapshot"
+
+
+class Places(StoredRecords):
+    """The records of one kind in a snapshot, read from its file by their places."""
+
+    def __init__(self, kind: Kind, file: PlacedFile, places: dict[str, int]) -> None:
+        self._kind: Kind = kind
+        self._file = file
+        self.places = places  # in the order of the file
+
+    def __getitem__(self, record_id: str) -> bytes:
+        return self._file.read(self._kind, record_id, self.places[record_id])
+
+    def mark_of(self, record_id: str) -> int:
+        """Return the record's mark."""
+        return self.places[record_id] & _MARK_BITS
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.places)
@@ -87,13 +94,22 @@ class Places(StoredTasks):
     def __len__(self) -> int:
         return len(self.places)
 
-    def __contains__(self, task_id: object) -> bool:
-        return task_id in self.places
+    def __contains__(self, record_id: object) -> bool:
+        return record_id in self.places
 
 
-def _read(fd: int, size_bytes: int, offset: int) -> bytes:
-    """Return what lies there; nothing when the disk cannot read it any more."""
-    try:
-        return os.pread(fd, size_bytes, offset)
-    except OSError:
-        return b""
+class SnapshotPlaces(msgspec.Struct, frozen=True):
+    """A snapshot by the places of its records."""
+
+    tasks: Places
+    batches: Places
+    last_seq: int
+    crc: int  # of the whole snapshot
+
+    @classmethod
+    def of(
+        cls, path: Path, tasks: dict[str, int], batches: dict[str, int], last_seq: int, crc: int
+    ) -> Self:
+        """Return the places in the file *path*."""
+        file = PlacedFile(path.parent, os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+        return cls(Places("task", file, tasks), Places("batch", file, batches), last_seq, crc)

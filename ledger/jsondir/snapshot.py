@@ -10,7 +10,7 @@ from typing import Self
 import msgspec
 
 from ledger.batch import Batch
-from ledger.encoding import encode
+from ledger.batches import decode_batch
 from ledger.entry import ARCHIVED, Meta, Record, Transaction
 from ledger.errors import LedgerDamaged
 from ledger.jsondir.journal import is_sealed
@@ -40,12 +40,6 @@ class _Head(msgspec.Struct, frozen=True):
 
 _documents = msgspec.json.Decoder(Document)
 _heads = msgspec.json.Decoder(_Head)
-_batches = msgspec.json.Decoder(Batch)
-
-
-def encode_batch(batch: Batch) -> bytes:
-    """Return the batch as JSON."""
-    return encode(batch)
 
 
 class Changes:
@@ -67,8 +61,8 @@ class Changes:
         changes = cls(whole=True)
         for task_id in state.tasks:
             changes.tasks[task_id] = state.tasks.encoded(task_id)
-        for batch_id, batch in state.batches.items():
-            changes.batches[batch_id] = encode_batch(batch)
+        for batch_id in state.batches:
+            changes.batches[batch_id] = state.batches.encoded(batch_id)
         for section, values in state.meta.items():
             for key, value in values.items():
                 changes.meta[section, key] = Meta(section=section, key=key, value=value)
@@ -139,8 +133,8 @@ def read(data: bytes) -> State:
         state = State(last_seq=document.last_seq, meta=empty_sections() | document.meta)
         for raw in document.tasks.values():
             state.tasks.put(decode_task(raw), bytes(raw))
-        for batch_id, raw in document.batches.items():
-            state.batches[batch_id] = _batches.decode(raw)
+        for raw in document.batches.values():
+            state.batches.put(decode_batch(raw), bytes(raw))
     except msgspec.MsgspecError as error:
         raise LedgerDamaged(str(error)) from error
     return state

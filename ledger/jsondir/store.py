@@ -1,7 +1,7 @@
 """The ledger's store in a folder of JSON files; one process writes it, any may read along."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -28,7 +28,7 @@ from ledger.jsondir.orders import Group, Limits
 from ledger.jsondir.replacing import finish_restore
 from ledger.jsondir.resuming import journal_to_write, torn_tail
 from ledger.jsondir.writer import Writer
-from ledger.stored import StoredTasks
+from ledger.stored import WrittenDown
 from ledger.task import Task
 from ledger.timestamps import to_timestamp
 
@@ -83,9 +83,9 @@ class JsonDirBackend:
         """Lock the folder, load it, and begin writing; see ``Backend.open``."""
         loop = asyncio.get_running_loop()
 
-        def told(places: StoredTasks, changes: Mapping[str, bytes | None]) -> None:
+        def told(state: WrittenDown) -> None:
             if not loop.is_closed():
-                loop.call_soon_threadsafe(snapshotted, places, changes)
+                loop.call_soon_threadsafe(snapshotted, state)
 
         index = await asyncio.to_thread(self._open, told)
         self._written = written

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import msgspec
 
-from ledger.entry import transaction_of
+from ledger.entry import as_json, transaction_of
 from ledger.jsondir import archive
 from ledger.jsondir.archived_rows import catch_up
 from ledger.jsondir.composition import Composition
 from ledger.jsondir.files import Disk
 from ledger.jsondir.journal import encode, journal_name
-from ledger.jsondir.snapshot import CURRENT, Changes, encode_batch
+from ledger.jsondir.snapshot import CURRENT, Changes
 from ledger.shelf import encode_task
 from ledger.status import STATUS_OF, Stage
 from ledger.task import InputFile, Metadata, OutputFile, Source, Task
@@ -93,7 +93,7 @@ def write_ledger(
     disk = Disk()
     disk.make_folder(folder)
     changes = Changes(whole=True)
-    changes.batches[BATCH] = encode_batch(batch_record(BATCH))
+    changes.batches[BATCH] = as_json(batch_record(BATCH))
     for number in range(1, tasks + 1):
         make = collecting_task if number <= collecting_tasks else finished_task
         if number > tasks - waiting_tasks:

@@ -235,7 +235,7 @@ async def test_a_large_transaction_does_not_hold_the_loop_and_shows_its_batch_la
     commit = asyncio.ensure_future(ledger.commit(batch_record(), *tasks, op="batch.accepted"))
     rounds = 0
     while not commit.done():
-        if ledger.batches():
+        if ledger.index.batch_ids():
             assert ledger.counts("spring-abc234")[Stage.WAITING] == 3500
         await asyncio.sleep(0)
         rounds += 1

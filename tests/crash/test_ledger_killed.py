@@ -46,7 +46,7 @@ async def work():
     limits = Limits(snapshot_seconds=0.001, snapshot_share=1)
     ledger = Ledger(JsonDirBackend(folder, disk=Disk(reached), limits=limits))
     await ledger.open()
-    if not ledger.batches():
+    if not ledger.index.batch_ids():
         await ledger.commit(batch_record(), op="batch.accepted")
     for _ in range(3):
         pair = [

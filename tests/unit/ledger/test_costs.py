@@ -16,12 +16,12 @@ from ledger.batch import Batch
 from ledger.errors import LedgerDamaged
 from ledger.fingerprints import Fingerprints
 from ledger.jsondir.files import Disk
-from ledger.jsondir.places import Places, place_of
+from ledger.jsondir.places import PlacedFile, Places, place_of
 from ledger.jsondir.reader import read_state
 from ledger.ledger import Ledger
-from ledger.shelf import Shelf, encode_task
+from ledger.shelf import Shelf, decode_keys, encode_task
 from ledger.status import Stage
-from ledger.stored import StoredTasks
+from ledger.stored import StoredRecords
 from ledger.task import Task
 from tests.bench.ledger_records import (
     BATCH,
@@ -221,8 +221,8 @@ def test_what_the_disk_cannot_read_of_a_snapshot_the_journals_tell(tmp_path):
     encoded = encode_task(waiting_task(1))
     (tmp_path / "journal-000000000001.jsonl").write_bytes(b'{"seq":1,"task":%b}\n' % encoded)
     unreadable = os.open(tmp_path / "ledger.json", os.O_WRONLY | os.O_CREAT)
-    places = {waiting_task(n).task_id: place_of(Stage.WAITING, encoded, 0) for n in (1, 2)}
-    stored = Places(tmp_path, unreadable, places, 1, 0)
+    places = {waiting_task(n).task_id: place_of(0, encoded, 0) for n in (1, 2)}
+    stored = Places("task", PlacedFile(tmp_path, unreadable), places)
     assert stored[waiting_task(1).task_id] == encoded
     with pytest.raises(LedgerDamaged):
         stored[waiting_task(2).task_id]
@@ -245,14 +245,14 @@ async def test_a_snapshot_written_over_by_somebody_is_made_anew(folder):
     await ledger.close()
 
 
-class InMemory(StoredTasks):
+class InMemory(StoredRecords):
     """The tasks of a store, by hand."""
 
     def __init__(self, **tasks: bytes) -> None:
         self._tasks = tasks
 
-    def stage_of(self, task_id: str) -> Stage:
-        return Shelf(self)[task_id].stage
+    def mark_of(self, task_id: str) -> int:
+        return decode_keys(self._tasks[task_id]).mark
 
     def __getitem__(self, task_id: str) -> bytes:
         return self._tasks[task_id]

@@ -61,7 +61,7 @@ def test_who_did_it_why_and_from_what_evidence_stands_in_the_journal(filled):
 
 def test_a_folder_that_is_not_there_becomes_a_ledger_at_the_first_change(folder):
     with DirectLedger(folder) as direct:
-        assert direct.batches() == []
+        assert [*direct.batches()] == []
     assert [path.name for path in folder.iterdir() if path.suffix != ".lock"] == []
     with DirectLedger(folder) as direct:
         direct.commit(Meta(section="servers", key="a", value={"drained": True}), **ACT)

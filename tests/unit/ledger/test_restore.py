@@ -33,7 +33,7 @@ async def accept(folder: Path, count: int, *, compact: bool = False) -> list[str
     """Open the ledger, accept so many rows, close it; returns their ids."""
     ledger = in_folder(folder)
     await ledger.open()
-    if not ledger.batches():
+    if not ledger.index.batch_ids():
         await ledger.commit(batch_record(), op="batch.accepted")
     ids = ledger.new_task_ids("图片合成", to_timestamp(now()), count)
     for task_id in ids:

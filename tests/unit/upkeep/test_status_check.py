@@ -131,7 +131,7 @@ async def test_a_check_leaves_the_ledger_byte_for_byte_as_it_was(house, words) -
 
 async def test_a_task_of_a_paused_batch_is_not_active(house, words) -> None:
     await house.task()
-    batch = house.ledger.batches()[0]
+    batch = next(house.ledger.batches())
     paused = batch.changed(at=minutes_ago(0), status=BatchStatus.PAUSED)
     await house.ledger.commit(paused, op="batch.paused")
     (shown,) = (await house.stuck().check(words)).running_tasks
