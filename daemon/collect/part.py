@@ -7,7 +7,6 @@ import hashlib
 import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
@@ -17,6 +16,7 @@ import msgspec
 
 from daemon import failpoint
 from daemon.clock import boot_id
+from daemon.collect.digest import Digest
 from daemon.comfy.server import FileHead
 from daemon.durable import make_folder
 from daemon.words.recorded import recorded
@@ -57,7 +57,7 @@ class Part:
         self._path = path
         make(path.parent)
         self._lock = threading.Lock()
-        self._hashing = ThreadPoolExecutor(1, thread_name_prefix="hashing")
+        self._digest = Digest()
         kept = _is_resumable(path, head)
         if not kept:
             discard(path)
@@ -66,15 +66,14 @@ class Part:
         try:
             self._read_back()
         except BaseException:
-            self._file.close()
+            self.close()
             raise
 
     def _read_back(self) -> None:
-        self._hash = hashlib.sha256()
         self.size_bytes = self._given_to_disk_bytes = 0
         if self._file.readable():
             while piece := self._file.read(PIECE_BYTES):
-                self._hash.update(piece)
+                self._digest.update([piece])
                 self.size_bytes += len(piece)
 
     def truncate(self) -> None:
@@ -82,25 +81,18 @@ class Part:
         with self._lock:
             self._file.truncate(0)
             self._file.seek(0)
-            self._hash = hashlib.sha256()
+            self._digest.forget()
             self.size_bytes = self._given_to_disk_bytes = 0
 
     def write(self, chunks: list[bytes]) -> None:
-        """Append the chunks."""
+        """Append the chunks; their hash may be behind, ``finish`` waits for it."""
         pieces = chunks if len(chunks) <= FEW_CHUNKS else [b"".join(chunks)]
         with self._lock:
-            hashed = self._hashing.submit(self._hash_all, pieces)  # takes as long as the writing
-            try:
-                for piece in pieces:
-                    self._append(piece)
-                self._begin_write_back()
-            finally:
-                hashed.result()
+            self._digest.update(pieces)
+            for piece in pieces:
+                self._append(piece)
+            self._begin_write_back()
         failpoint.reach("download.in_the_middle")
-
-    def _hash_all(self, pieces: list[bytes]) -> None:
-        for piece in pieces:
-            self._hash.update(piece)
 
     def _append(self, piece: bytes) -> None:
         rest = memoryview(piece)
@@ -128,13 +120,13 @@ class Part:
             failpoint.reach("download.before_fsync")
             os.fsync(self._file.fileno())
             failpoint.reach("download.after_fsync")
-            return self._hash.hexdigest()
+            return self._digest.hexdigest()
 
     def close(self) -> None:
         """Let go of the file; its bytes stay for the next attempt."""
         with self._lock:
             self._file.close()
-            self._hashing.shutdown()  # nothing is under way: a write waits for its hash
+            self._digest.close()
 
 
 def part_of(final: Path) -> Path:
