@@ -22,9 +22,11 @@ from daemon.intake.grid import (
     refuse_strange_columns,
 )
 from daemon.intake.json_text import loads, too_large
-from daemon.intake.reasons import Reason, because, shown
+from daemon.intake.reasons import Reason, because, cut, shown
 from ledger.task import Json
 
+#: What may be asked for all rows of a job file, each with true or false.
+OPTIONS = ("rerun",)
 MAX_JOB_FILE_BYTES = 32 * 1024 * 1024  # reading takes some ten times that
 _MAX_LINE_CHARACTERS = 1_000_000
 _MAX_JSON_PARTS = 500_000  # small parts take far more memory than text
@@ -48,7 +50,10 @@ def read_job_file(name: str, data: bytes, known: frozenset[str]) -> JobFile:
 
     Raises Unreadable, with the reason for its maker, when no row can be taken from it.
     """
-    suffix = name[name.rfind(".") :].lower()
+    _, dot, ending = name.rpartition(".")
+    suffix = f".{ending.lower()}"
+    if not dot:
+        raise Unreadable("no_ending", known=", ".join(_READERS))
     if suffix not in _READERS:
         raise Unreadable("no_job_file", suffix=suffix, known=", ".join(_READERS))
     if len(data) > MAX_JOB_FILE_BYTES:
@@ -130,17 +135,12 @@ def _read_json(data: bytes, known: frozenset[str]) -> JobFile:
     if max(data.count(b"{"), data.count(b"["), data.count(b",") // 10) > _MAX_JSON_PARTS:
         raise Unreadable("many_parts")
     content = loads(data)
-    options: Json = {}
+    options: dict[str, Json] = {}
     if isinstance(content, dict) and "rows" in content:
-        options = content.get("options") or {}
+        options = _options(content.get("options") or {})
         content = content["rows"]
         if not isinstance(content, list):
             raise Unreadable("rows_no_list")
-    if not isinstance(options, dict):
-        raise Unreadable("options_no_object")
-    for key, value in options.items():
-        if (why := too_large(key, value)) is not None:
-            raise Unreadable.because(why)
     if isinstance(content, dict):
         content = [content]
     if not isinstance(content, list):
@@ -149,8 +149,20 @@ def _read_json(data: bytes, known: frozenset[str]) -> JobFile:
         raise Unreadable("many_rows", limit=str(MAX_ROWS))
     names: dict[str, str] = {}
     rows = tuple(object_row(number, item, names) for number, item in enumerate(content, 1))
-    tidied = {str(k): tidy(v) for k, v in options.items()}
-    return JobFile(rows=rows, options=tidied, headings=_headings_of(rows, names, known))
+    return JobFile(rows=rows, options=options, headings=_headings_of(rows, names, known))
+
+
+def _options(given: Json) -> dict[str, Json]:
+    """Return the options of a job; raises Unreadable for one that would do nothing."""
+    if not isinstance(given, dict):
+        raise Unreadable("options_no_object")
+    if unknown := [name for name in given if name not in OPTIONS]:
+        listed = ", ".join(f"“{cut(name)}”" for name in unknown)
+        raise Unreadable("unknown_options", names=listed, known=", ".join(OPTIONS))
+    for name, value in given.items():
+        if not isinstance(value, bool):
+            raise Unreadable("option_no_bool", name=name)
+    return given
 
 
 def _read_jsonl(data: bytes, known: frozenset[str]) -> JobFile:

@@ -13,6 +13,8 @@ from daemon.words.retelling import JSON, in_each_language
 from ledger.task import Json
 
 _LONG_NUMBER = re.compile(rb"[0-9]{19}")  # it may be a whole number beyond 64 bits
+#: What orjson says of a word that begins like null, true or false, as if that had been meant.
+_LITERAL, _NO_VALUE = "invalid literal", "unexpected character, expected a JSON value"
 #: Whole numbers of more digits are beyond every float, too.
 _MOST_DIGITS = 308
 
@@ -34,7 +36,8 @@ def loads(data: bytes, line: int | None = None) -> Json:
         if "infinity" in error.msg and (found := _with_too_large(data)) is not None:
             return found
         place = {"line": str(line or error.lineno), "column": str(error.colno)}
-        why = in_each_language(error.msg, JSON)
+        said = _NO_VALUE if error.msg.startswith(_LITERAL) else error.msg
+        why = in_each_language(said, JSON)
         raise Unreadable("no_json", why=why, **place) from error
     if _LONG_NUMBER.search(data) is None:
         return content

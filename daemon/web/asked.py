@@ -71,9 +71,15 @@ class RetryBody(Asked, frozen=True):
     copy_files: bool = True
 
 
+class JobOptions(Asked, frozen=True, omit_defaults=True):
+    """What is asked for all rows: that they run although they ran before."""
+
+    rerun: bool = False
+
+
 class JobBody(Asked, frozen=True):
     """Rows, as a job file in JSON holds them; paths of pictures must lie in ``inputs.allow``."""
 
     rows: list[dict[str, Json]]
-    options: dict[str, Json] = {}
+    options: JobOptions = JobOptions()
     name: Annotated[str, Meta(min_length=1, max_length=200)] = "api"

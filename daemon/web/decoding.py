@@ -25,16 +25,22 @@ def decode_body(raw: bytes, kind: type[S]) -> S:
     try:
         return msgspec.json.decode(raw, type=kind)
     except msgspec.ValidationError as error:
-        problems = _problems_in(raw, kind) or [FieldProblem("", str(error))]
-        raise Refusal("bad_body", 400, problems=problems, what=_told(problems)) from error
+        raise bad_body(_problems_in(raw, kind) or [FieldProblem("", str(error))]) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _no_json(error) from error
 
 
-def insist_on_json(raw: bytes) -> None:
-    """Return when *raw* is JSON of whatever form; raises Refusal (400)."""
+def bad_body(problems: list[FieldProblem]) -> Refusal:
+    """Return the refusal of a body that is JSON, but not what is wanted."""
+    return Refusal("bad_body", 400, problems=problems, what=_told(problems))
+
+
+def looked_into(raw: bytes) -> dict[str, msgspec.Raw] | list[msgspec.Raw] | None:
+    """Return the members or items of a body, None when it has none; raises Refusal (400)."""
     try:
-        msgspec.json.decode(raw, type=msgspec.Raw)
+        return msgspec.json.decode(raw, type=dict[str, msgspec.Raw] | list[msgspec.Raw])
+    except msgspec.ValidationError:
+        return None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _no_json(error) from error
 
@@ -82,13 +88,21 @@ def problems_of(raw: object, kind: type[msgspec.Struct], *, strict: bool) -> lis
     ]
     for name, field in fields.items():
         if name in raw:
-            try:
-                msgspec.convert(raw[name], field.type, strict=strict)
-            except msgspec.ValidationError as error:
-                problems.append(FieldProblem(name, problem_in(error, field.type)))
+            problems += _problems_of_field(raw[name], name, field.type, strict=strict)
         elif field.required:
             problems.append(FieldProblem(name, "is missing"))
     return problems
+
+
+def _problems_of_field(raw: object, name: str, kind: object, *, strict: bool) -> list[FieldProblem]:
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct) and isinstance(raw, Mapping):
+        inner = problems_of(raw, kind, strict=strict)
+        return [FieldProblem(f"{name}.{each.field}", each.problem) for each in inner]
+    try:
+        msgspec.convert(raw, kind, strict=strict)
+    except msgspec.ValidationError as error:
+        return [FieldProblem(name, problem_in(error, kind))]
+    return []
 
 
 @cache

@@ -14,12 +14,12 @@ from daemon.intake.errors import Postponed, Unreadable
 from daemon.intake.jobfile import MAX_JOB_FILE_BYTES, read_job_file
 from daemon.intake.rows import RefusedRow
 from daemon.web.asked import JobBody
-from daemon.web.decoding import Nothing, decode_body, insist_on_json
+from daemon.web.decoding import Nothing, bad_body, decode_body, looked_into
 from daemon.web.documents import JobDone, Refused
 from daemon.web.endpoint import Call
 from daemon.web.idempotency import fingerprint, key_in
 from daemon.web.limits import read_body
-from daemon.web.refusal import Refusal
+from daemon.web.refusal import FieldProblem, Refusal
 from daemon.web.uploads import Upload, new_folder, receive
 from daemon.words import LANGUAGES, Words
 from daemon.words.retelling import OBSTACLES, in_each_language
@@ -29,6 +29,7 @@ from ledger.task import Json
 UPLOADS = "uploads"
 #: Rows and ids that an answer lists; all are counted.
 LISTED = 1000
+_NO_JOB = 'must be one row as a JSON object, a list of rows, or {"rows": […]}'
 
 
 async def submit(call: Call[Nothing, Nothing]) -> dict[str, Json]:
@@ -66,9 +67,15 @@ async def _received(request: web.BaseRequest, folder: Path) -> Upload:
 
 
 def _from_json(raw: bytes, folder: Path) -> Upload:
-    if raw.lstrip()[:1] == b"[":  # the rows alone, as a job file may hold them
-        insist_on_json(raw)
-        raw = b'{"rows":%b}' % raw
+    match looked_into(raw) if raw.strip() else {}:
+        case list():  # the rows alone, or one alone, as a job file may hold them
+            raw = b'{"rows":%b}' % raw
+        case {"rows": _}:
+            pass
+        case dict() as row if row:
+            raw = b'{"rows":[%b]}' % raw
+        case None:
+            raise bad_body([FieldProblem("", _NO_JOB)])
     body = decode_body(raw, JobBody)
     return Upload(
         name=f"{body.name}.json",

@@ -47,6 +47,7 @@ ZH: dict[str, str] = {
     "intake.too_many_pixels": "{size} = {megapixels} 百万像素，"
     "上限 {limit}（inputs.max_picture_megapixels）",
     "intake.no_job_file": "{suffix} 不是任务文件；可用：{known}",
+    "intake.no_ending": "文件名没有扩展名，看不出是什么任务文件；可用：{known}",
     "intake.nearly_a_job": "{suffix} 不是任务文件：请另存为 .xlsx、“CSV UTF-8”（.csv）、.json 或 "
     ".jsonl",
     "intake.no_job": "里面没有任务文件",
@@ -69,6 +70,8 @@ ZH: dict[str, str] = {
     "intake.doubled_column": "两列都表示 {column}：“{one}”和“{other}”；请只保留一列",
     "intake.rows_no_list": "“rows”不是列表",
     "intake.options_no_object": "“options”不是对象",
+    "intake.unknown_options": "“options”里没有{names}这一项；可用：{known}",
+    "intake.option_no_bool": "“options”里的“{name}”应为 true 或 false",
     "intake.json_shape": 'JSON 既不是对象，也不是列表，也不是 {{"rows": […]}}',
     "intake.no_line": "没有一行可读；第一行：{first}",
     "intake.no_json": "内容不是 JSON：{why}（第 {line} 行第 {column} 个字符）",
@@ -138,6 +141,7 @@ EN: dict[str, str] = {
     "intake.too_many_pixels": "it has {size} = {megapixels} megapixels, "
     "at most {limit} are taken (inputs.max_picture_megapixels)",
     "intake.no_job_file": "{suffix} is no job file; use {known}",
+    "intake.no_ending": "the name has no ending that tells what it is; use {known}",
     "intake.nearly_a_job": "{suffix} is no job file: save it as .xlsx, “CSV UTF-8” (.csv), "
     ".json or .jsonl",
     "intake.no_job": "it has no job file",
@@ -163,6 +167,8 @@ EN: dict[str, str] = {
     "keep one of them",
     "intake.rows_no_list": "“rows” is no list",
     "intake.options_no_object": "“options” is no object",
+    "intake.unknown_options": "“options” knows no {names}; known: {known}",
+    "intake.option_no_bool": "in “options”, “{name}” must be true or false",
     "intake.json_shape": 'the JSON is neither an object, nor a list, nor {{"rows": […]}}',
     "intake.no_line": "no line can be read; the first: {first}",
     "intake.no_json": "the content is no JSON: {why} (line {line}, character {column})",

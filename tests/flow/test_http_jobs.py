@@ -105,6 +105,34 @@ async def test_rows_in_json_may_come_as_a_list_alone(world: World, door: Door) -
     assert (await door.post("/api/jobs", again, headers=key)).json == answer.json
 
 
+async def test_one_row_in_json_may_come_alone_as_in_a_job_file(world: World, door: Door) -> None:
+    answer = await door.post("/api/jobs", row(world))
+    assert (answer.status, answer.json.get("accepted_rows")) == (200, 1), answer.body
+
+
+async def test_what_is_no_job_is_told_what_is_wrong_with_it(world: World, door: Door) -> None:
+    english = {"Accept-Language": "en"}
+
+    async def told(body: Any) -> tuple[str, str]:
+        error = (await door.post("/api/jobs", body, headers=english)).json["error"]
+        return error["code"], error["message"]
+
+    must = "The body is wrong: *: must be one row as a JSON object, a list of rows, or {"
+    for shapeless in (5, "x", b"null"):
+        code, message = await told(shapeless)
+        assert (code, message.startswith(must)) == ("bad_body", True), message
+    options = {"rerun": "yes", "reruns": True}
+    wrong = "options.reruns: is unknown; known: rerun; options.rerun: must be true or false"
+    refused = await told({"rows": [row(world)], "options": options})
+    assert refused == ("bad_body", f"The body is wrong: {wrong}.")
+    form = aiohttp.FormData(default_to_multipart=True)
+    form.add_field("job", b"x", filename="admin-token")
+    headers = {"Authorization": f"Bearer {door.token}", **english}
+    answer = await door.ask("POST", "/api/jobs", data=form, headers=headers)
+    assert "admin-token cannot be read: the name has no ending" in answer.json["error"]["message"]
+    assert world.tasks() == []
+
+
 async def test_a_job_file_with_its_pictures_is_taken_like_a_drop(world: World, door: Door) -> None:
     files = [(name, picture(name)) for name in ("pot.png", "cup.png", "mei.png")]
     answer = await upload(door, ("春.csv", table(TWO_ROWS)), *files)

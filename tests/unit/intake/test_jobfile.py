@@ -130,7 +130,12 @@ def test_reports_of_ours_can_be_dropped_again_after_correction():
         ("a.json", '{"products": [1]}', "no column is known"),
         ("a.json", '[{"prompt": "\\ud800"}]', "no JSON"),
         ("a.jsonl", "nonsense\n3", "no line can be read"),
-        ("a.doc", "x", "no job file"),
+        ("a.json", '{"rows": [{}], "options": {"rerun": "yes"}}', "“rerun” must be true or false"),
+        ("a.json", '{"rows": [{}], "options": {"Rerun": true, "a": 1}}', "no “Rerun”, “a”"),
+        ("a.json", '{"rows": [{}], "options": {"rerun": 1e999}}', "“rerun” must be true or false"),
+        ("a.doc", "x", ".doc is no job file"),
+        ("admin-token", "x", "the name has no ending"),
+        ("a.jsonl", "nope", "expected a JSON value"),
     ],
 )
 def test_a_file_that_cannot_be_read_says_why(name, data, reason):
@@ -433,9 +438,12 @@ def test_a_number_beyond_what_anybody_can_hold_refuses_its_row_and_column_only(n
     assert f"the number {number[:20]}" in told
 
 
-def test_a_number_beyond_what_anybody_can_hold_in_the_options_refuses_the_file():
-    data = '{"rows": [{"product_name": "茶壶"}], "options": {"batch": 1e999}}'
-    assert "“batch”: the number 1e999" in why("a.json", data)
+def test_text_without_quotes_is_never_told_to_be_null_or_true_or_false():
+    for text in ("nope", '{"prompt": trump}', "[false, fool]"):
+        with pytest.raises(Unreadable) as caught:
+            read("a.json", text)
+        assert "文字要放在英文双引号里" in caught.value.reason.text(Words("zh")), text
+        assert "expected a JSON value" in caught.value.reason.text(EN), text
 
 
 def test_where_json_ends_to_be_json_is_told_in_every_language():
