@@ -1,6 +1,6 @@
 """Families: the tasks of one row and workflow type, a first one and its retries."""
 
-from ledger.rolls import ONE, Tally, told_apart
+from ledger.rolls import ONE, told_apart
 from ledger.shelf import Indexed, Shelf
 from ledger.status import Stage
 
@@ -15,8 +15,8 @@ class Families:
         self._totals: dict[str, int] = {}  # by workflow type, packed
         self._failed: dict[str, dict[tuple[str, str], None]] = {}  # by batch, by newest task
 
-    def join(self, task: Indexed, tally: Tally) -> None:
-        """Take in a new task, its family's newest from now on; *tally* counts its like."""
+    def join(self, task: Indexed) -> int:
+        """Take in a new task, its family's newest from now on; return what that adds, packed."""
         row_id, workflow_type = task.family
         rows = self._members.setdefault(workflow_type, {})
         before = None
@@ -25,16 +25,17 @@ class Families:
             rows[row_id] = (*members, task.task_id)
         else:
             rows[row_id] = task.task_id
-        self._stands(task, tally, before, task.stage)
+        return self._stands(task, before, task.stage)
 
-    def change(self, task: Indexed, tally: Tally, before: Stage) -> None:
-        """Take in a new version of a known task that stood in *before*."""
+    def change(self, task: Indexed, before: Stage) -> int:
+        """Take in a new version of a known task that stood in *before*; likewise."""
         held = self._members[task.workflow_type][task.row_id]
-        if task.task_id == (held if isinstance(held, str) else held[-1]):
-            self._stands(task, tally, before, task.stage)
+        if task.task_id != (held if isinstance(held, str) else held[-1]):
+            return 0
+        return self._stands(task, before, task.stage)
 
-    def part(self, task: Indexed, tally: Tally) -> None:
-        """Forget a task that is archived; it and its family are still on the shelf."""
+    def part(self, task: Indexed) -> int:
+        """Forget a task that is archived; it and its family are still on the shelf; likewise."""
         row_id, workflow_type = task.family
         members = self.members(task.family)
         left = tuple(each for each in members if each != task.task_id)
@@ -42,9 +43,9 @@ class Families:
             self._members[workflow_type][row_id] = left if len(left) > 1 else left[0]
         else:
             self._members[workflow_type].pop(row_id, None)
-        if members[-1] == task.task_id:
-            now = self._tasks.stage_of(left[-1]) if left else None
-            self._stands(task, tally, task.stage, now)
+        if members[-1] != task.task_id:
+            return 0
+        return self._stands(task, task.stage, self._tasks.stage_of(left[-1]) if left else None)
 
     def forget_batch(self, batch_id: str) -> None:
         """Let go of what is kept of a batch all of whose tasks have parted."""
@@ -76,13 +77,11 @@ class Families:
         """Return the newest tasks of the families that failed, in the order of their failing."""
         return tuple(self.members(family)[-1] for family in self._failed.get(batch_id, ()))
 
-    def _stands(
-        self, task: Indexed, tally: Tally, before: Stage | None, after: Stage | None
-    ) -> None:
+    def _stands(self, task: Indexed, before: Stage | None, after: Stage | None) -> int:
         step = (ONE[after] if after else 0) - (ONE[before] if before else 0)
-        tally.families += step
         self._totals[task.workflow_type] = self._totals.get(task.workflow_type, 0) + step
         if after is Stage.FAILED:
             self._failed.setdefault(task.batch_id, {})[task.family] = None
         elif before is Stage.FAILED:
             self._failed.get(task.batch_id, {}).pop(task.family, None)
+        return step

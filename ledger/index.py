@@ -14,7 +14,7 @@ from ledger.errors import UnknownRecord
 from ledger.families import Families
 from ledger.fingerprints import Fingerprints, KnownFingerprints
 from ledger.open_tasks import OpenTasks
-from ledger.rolls import ONE, Rolls, Tally, told_apart
+from ledger.rolls import ONE, Rolls, told_apart
 from ledger.shelf import Indexed, TaskKeys, decode_task
 from ledger.state import State, apply
 from ledger.status import IN_PROCESS_STAGES, OPEN_STAGES, Stage
@@ -95,15 +95,12 @@ class Index(BatchIndex):
     def _enter(self, task: Indexed, before: Stage | None) -> None:
         if before is None:
             self._rolls.accept(task.batch_id, task.task_id)
-            tally = self._rolls.tally(task)
-            self._families.join(task, tally)
+            self._count(task, ONE[task.stage], families=self._families.join(task))
             if fingerprint := task.fingerprint:
                 self._fingerprints.add(fingerprint)
-            self._count(tally, ONE[task.stage])
         elif task.stage is not before:
-            tally = self._rolls.tally(task)
-            self._families.change(task, tally, before)
-            self._count(tally, ONE[task.stage] - ONE[before])
+            step = ONE[task.stage] - ONE[before]
+            self._count(task, step, families=self._families.change(task, before))
         self._note_outbox(task)
         if task.stage in OPEN_STAGES:
             self._open.place(task)
@@ -115,9 +112,7 @@ class Index(BatchIndex):
             return
         keys = self._state.tasks.keys_of(task_id)
         self._open.remove(keys)
-        tally = self._rolls.tally(keys)
-        self._count(tally, -ONE[keys.stage])
-        self._families.part(keys, tally)
+        self._count(keys, -ONE[keys.stage], families=self._families.part(keys))
         if (row := keys.metadata.table_row) is not None:  # it was told since this version
             self._unpublished.get(row.table, {}).pop(task_id, None)
         if not self._rolls.forget(keys.batch_id):
@@ -131,8 +126,8 @@ class Index(BatchIndex):
         else:
             self._unpublished.setdefault(row.table, {})[task.task_id] = None
 
-    def _count(self, tally: Tally, step: int) -> None:
-        tally.tasks += step
+    def _count(self, task: Indexed, step: int, *, families: int) -> None:
+        self._rolls.count(task, tasks=step, families=families)
         self._total += step
 
     # -- asking ----------------------------------------------------------------------------------

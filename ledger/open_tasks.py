@@ -14,7 +14,7 @@ from ledger.rolls import Rolls
 from ledger.shelf import Indexed, Shelf
 from ledger.status import IN_PROCESS_STAGES, OPEN_STAGES, Stage
 from ledger.task import Task
-from ledger.waiting import Wait, Waiting
+from ledger.waiting import Line, Wait, before_all, behind, joined, left, types
 
 
 class _InProcess(msgspec.Struct, frozen=True, gc=False):
@@ -36,7 +36,6 @@ class OpenTasks:
         self._came = 0
         self._by_stage: dict[Stage, dict[str, None]] = {stage: {} for stage in IN_PROCESS_STAGES}
         self._by_server: dict[tuple[Stage, str], dict[str, None]] = {}
-        self._waiting = Waiting()
 
     def __contains__(self, task_id: str) -> bool:
         return task_id in self._standings
@@ -74,10 +73,11 @@ class OpenTasks:
     def _wait(self, task: Indexed, order: int) -> Wait:
         is_blocked = task.blocked_by is not None
         if is_blocked:
-            self._rolls.tally(task).blocked += 1
+            self._rolls.count(task, blocked=1)
         kind = sys.intern(task.workflow_type)
         wait = Wait(kind, -task.priority, order, task.task_id, is_blocked)
-        self._waiting.add(task.batch_id, wait)
+        roll = self._rolls[task.batch_id]
+        roll.line = joined(roll.line, wait)
         return wait
 
     def _leave(self, task: Indexed, before: _Standing) -> None:
@@ -87,9 +87,10 @@ class OpenTasks:
             if before.server is not None:
                 del self._by_server[before.stage, before.server][task.task_id]
             return
-        self._waiting.remove(task.batch_id, before)
+        roll = self._rolls[task.batch_id]
+        roll.line = left(roll.line, before)
         if before.is_blocked:
-            self._rolls.tally(task).blocked -= 1
+            self._rolls.count(task, blocked=-1)
 
     def ids_in_stage(self, *stages: Stage, server: str | None = None) -> list[str]:
         """Return the ids of the tasks in these open stages (on one server), oldest first."""
@@ -137,9 +138,16 @@ class OpenTasks:
 
     def waiting(self, batch_id: str, workflow_type: str) -> Iterator[Task]:
         """Yield a batch's waiting tasks of a type in their order, also while some come and go."""
-        for task_id in self._waiting.ids(batch_id, workflow_type):
-            yield self._tasks[task_id]
+        last = before_all(workflow_type)
+        while (wait := behind(self._line(batch_id), last)) is not None:
+            if wait.workflow_type != workflow_type:
+                return
+            last = wait
+            yield self._tasks[wait.task_id]
 
     def waiting_types(self, batch_id: str) -> list[str]:
         """Return the workflow types that have waiting tasks in the batch."""
-        return self._waiting.types(batch_id)
+        return list(types(self._line(batch_id)))
+
+    def _line(self, batch_id: str) -> Line:
+        return None if (roll := self._rolls.find(batch_id)) is None else roll.line

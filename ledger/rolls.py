@@ -1,7 +1,7 @@
 """What is known of a batch without a look at its tasks: their ids, and how many stand where.
 
 A batch may well have a single row, and there may be as many batches as rows. So all of it lies in
-two small records, which the garbage collector need not know: they never form a cycle.
+one small record, which the garbage collector need not know: it is never part of a cycle.
 """
 
 import sys
@@ -11,6 +11,7 @@ import msgspec
 
 from ledger.shelf import Indexed
 from ledger.status import Stage
+from ledger.waiting import Line
 
 #: Counts of all stages are one whole number, so many bits a stage. The one of waiting tasks stands
 #: lowest: as long as they all wait the number is a small one.
@@ -25,7 +26,7 @@ def told_apart(packed: int) -> dict[Stage, int]:
     return {stage: packed >> _BITS * place & _MASK for place, stage in enumerate(Stage)}
 
 
-class Tally(msgspec.Struct, gc=False):
+class Tally(msgspec.Struct, frozen=True, gc=False):
     """How a batch's tasks of one workflow type and stage of the row stand."""
 
     workflow_type: str
@@ -34,13 +35,34 @@ class Tally(msgspec.Struct, gc=False):
     families: int = 0  # packed; each counts where its newest task stands
     blocked: int = 0  # of the waiting tasks
 
+    def counts(self, task: Indexed) -> bool:
+        """Say whether *task* is one of these."""
+        return task.row_stage == self.row_stage and task.workflow_type == self.workflow_type
+
+    def plus(self, tasks: int, families: int, blocked: int) -> "Tally":
+        """Return the tally with so many more."""
+        return Tally(
+            self.workflow_type,
+            self.row_stage,
+            self.tasks + tasks,
+            self.families + families,
+            self.blocked + blocked,
+        )
+
+
+#: So many tasks a batch has at most that shares its tallies with others that stand alike.
+_FEW_TASKS = 8
+#: So many ways in which such batches stand are shared.
+_WAYS_TO_STAND = 1024
+
 
 class Roll(msgspec.Struct, gc=False):
-    """A batch: its tasks in the order of their acceptance, and their tallies."""
+    """A batch: its tasks in the order of their acceptance, and how they stand."""
 
     ids: str | list[str]  # of one task, or of many
     archived: int = 0  # of the ids there
     tallies: tuple[Tally, ...] = ()
+    line: Line = None  # of those that wait
 
     def __iter__(self) -> Iterator[str]:
         return iter((self.ids,) if isinstance(self.ids, str) else self.ids)
@@ -55,14 +77,15 @@ class Roll(msgspec.Struct, gc=False):
         else:
             self.ids.append(task_id)
 
-    def tally(self, workflow_type: str, row_stage: int) -> Tally:
-        """Return the tally of such tasks."""
-        for tally in self.tallies:
-            if tally.row_stage == row_stage and tally.workflow_type == workflow_type:
-                return tally
-        tally = Tally(sys.intern(workflow_type), row_stage)
-        self.tallies = (*self.tallies, tally)
-        return tally
+    def count(self, task: Indexed, tasks: int, families: int, blocked: int) -> None:
+        """Count so many more of those that *task* is one of."""
+        for place, tally in enumerate(self.tallies):
+            if tally.counts(task):
+                counted = tally.plus(tasks, families, blocked)
+                self.tallies = (*self.tallies[:place], counted, *self.tallies[place + 1 :])
+                return
+        workflow_type = sys.intern(task.workflow_type)
+        self.tallies += (Tally(workflow_type, task.row_stage, tasks, families, blocked),)
 
 
 class Rolls:
@@ -71,6 +94,15 @@ class Rolls:
     def __init__(self, present: Container[str]) -> None:
         self._present = present
         self._rolls: dict[str, Roll] = {}
+        self._alike: dict[tuple[Tally, ...], tuple[Tally, ...]] = {}  # those shared, by themselves
+
+    def __getitem__(self, batch_id: str) -> Roll:
+        """Return the roll of a batch that has tasks; raises KeyError."""
+        return self._rolls[batch_id]
+
+    def find(self, batch_id: str) -> Roll | None:
+        """Return the roll of a batch, None of one without tasks."""
+        return self._rolls.get(batch_id)
 
     def accept(self, batch_id: str, task_id: str) -> None:
         """Take in a new task."""
@@ -99,9 +131,16 @@ class Rolls:
             roll.ids, roll.archived = [each for each in roll if each in self._present], 0
         return list(roll)
 
-    def tally(self, task: Indexed) -> Tally:
-        """Return the tally that a task which was accepted counts in."""
-        return self._rolls[task.batch_id].tally(task.workflow_type, task.row_stage)
+    def count(
+        self, task: Indexed, *, tasks: int = 0, families: int = 0, blocked: int = 0
+    ) -> None:
+        """Count so many more, packed, where a task that was accepted counts."""
+        roll = self._rolls[task.batch_id]
+        roll.count(task, tasks, families, blocked)
+        if len(roll) <= _FEW_TASKS:
+            if len(self._alike) >= _WAYS_TO_STAND:
+                self._alike.clear()
+            roll.tallies = self._alike.setdefault(roll.tallies, roll.tallies)
 
     def tallies(self, batch_id: str) -> tuple[Tally, ...]:
         """Return the tallies of a batch; none of one without tasks."""

@@ -23,73 +23,54 @@ class Wait(msgspec.Struct, frozen=True, order=True, gc=False):
     is_blocked: bool
 
 
-#: Those of one batch.
-_Line: TypeAlias = list[Wait] | SortedList
+#: Those of one batch that wait; mostly there is one, or none: no list.
+Line: TypeAlias = Wait | list[Wait] | SortedList | None
 
 
-class Waiting:
-    """Who waits, by batch and workflow type."""
-
-    def __init__(self) -> None:
-        self._lines: dict[str, Wait | _Line] = {}  # mostly one: no list
-
-    def add(self, batch_id: str, wait: Wait) -> None:
-        """Take in a task of the batch."""
-        held = self._lines.get(batch_id)
-        if held is None:
-            self._lines[batch_id] = wait
-        elif isinstance(held, Wait):
-            self._lines[batch_id] = sorted((held, wait))
-        elif isinstance(held, SortedList):
-            held.add(wait)
-        elif len(held) < _FEW:
-            insort(held, wait)
-        else:
-            self._lines[batch_id] = SortedList((*held, wait))
-
-    def remove(self, batch_id: str, wait: Wait) -> None:
-        """Let go of a task, given as it was added."""
-        held = self._lines[batch_id]
-        if isinstance(held, Wait):
-            del self._lines[batch_id]
-            return
-        if isinstance(held, SortedList):
-            held.remove(wait)
-        else:
-            del held[bisect_left(held, wait)]
-        if not held:
-            del self._lines[batch_id]
-
-    def ids(self, batch_id: str, workflow_type: str) -> Iterator[str]:
-        """Yield a batch's tasks of a type in their order, also while some come and go."""
-        last = _before_all(workflow_type)
-        while (wait := self._behind(batch_id, last)) is not None:
-            if wait.workflow_type != workflow_type:
-                return
-            last = wait
-            yield wait.task_id
-
-    def types(self, batch_id: str) -> list[str]:
-        """Return the workflow types that have waiting tasks in the batch."""
-        types: list[str] = []
-        last = _before_all("")
-        while (wait := self._behind(batch_id, last)) is not None:
-            types.append(wait.workflow_type)
-            last = _behind_all(wait.workflow_type)
-        return types
-
-    def _behind(self, batch_id: str, last: Wait) -> Wait | None:
-        """Return what comes next behind *last*, which may have left."""
-        held = self._lines.get(batch_id, ())
-        if isinstance(held, Wait):
-            return held if held > last else None
-        place = (
-            held.bisect_right(last) if isinstance(held, SortedList) else bisect_right(held, last)
-        )
-        return held[place] if place < len(held) else None
+def joined(line: Line, wait: Wait) -> Line:
+    """Return the line, which may have changed in place, with one more."""
+    if line is None:
+        return wait
+    if isinstance(line, Wait):
+        return sorted((line, wait))
+    if isinstance(line, SortedList):
+        line.add(wait)
+    elif len(line) < _FEW:
+        insort(line, wait)
+    else:
+        return SortedList((*line, wait))
+    return line
 
 
-def _before_all(workflow_type: str) -> Wait:
+def left(line: Line, wait: Wait) -> Line:
+    """Return the line, which may have changed in place, without one, given as it joined."""
+    if line is None or isinstance(line, Wait):
+        return None
+    if isinstance(line, SortedList):
+        line.remove(wait)
+    else:
+        del line[bisect_left(line, wait)]
+    return line or None
+
+
+def types(line: Line) -> Iterator[str]:
+    """Yield the workflow types of those in line."""
+    wait = behind(line, before_all(""))
+    while wait is not None:
+        yield wait.workflow_type
+        wait = behind(line, _behind_all(wait.workflow_type))
+
+
+def behind(line: Line, last: Wait) -> Wait | None:
+    """Return who comes next behind *last*, which may have left."""
+    if line is None or isinstance(line, Wait):
+        return line if line is not None and line > last else None
+    place = line.bisect_right(last) if isinstance(line, SortedList) else bisect_right(line, last)
+    return line[place] if place < len(line) else None
+
+
+def before_all(workflow_type: str) -> Wait:
+    """Return what stands before all of a type."""
     return Wait(workflow_type, -math.inf, 0, "", is_blocked=False)
 
 
