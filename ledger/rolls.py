@@ -131,9 +131,7 @@ class Rolls:
             roll.ids, roll.archived = [each for each in roll if each in self._present], 0
         return list(roll)
 
-    def count(
-        self, task: Indexed, *, tasks: int = 0, families: int = 0, blocked: int = 0
-    ) -> None:
+    def count(self, task: Indexed, *, tasks: int = 0, families: int = 0, blocked: int = 0) -> None:
         """Count so many more, packed, where a task that was accepted counts."""
         roll = self._rolls[task.batch_id]
         roll.count(task, tasks, families, blocked)

@@ -106,12 +106,12 @@ class Folding:
         return max(0.0, due - time.monotonic())
 
     def _is_pressed(self) -> bool:
-        """Whether the journals have grown so long that the share of time counts no more.
+        """Whether so much waits to be folded that the share of time counts no more.
 
-        The changes wait in memory until then. What a snapshot writes stays in proportion to what
-        they wrote: three times as much at most.
+        It waits in memory. What a snapshot writes stays in proportion to what the journals wrote:
+        nine times as much at most.
         """
-        limit_bytes = max(self._limits.journal_bytes, self._compactor.snapshot_bytes // 2)
+        limit_bytes = max(self._limits.unfolded_bytes, self._compactor.snapshot_bytes // 8)
         return self._unfolded_bytes > limit_bytes and time.monotonic() >= self._pressed_not_before
 
     def _may_archive(self) -> bool:

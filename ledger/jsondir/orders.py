@@ -21,9 +21,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     journal_bytes: int = 16 * 1024 * 1024  # a longer journal is closed
     journal_bytes_at_close: int = 1024 * 1024  # a longer one is not kept open for the next start
+    unfolded_bytes: int = 4 * 1024 * 1024  # in the journals; more press for a snapshot
     snapshot_seconds: float = 1.0  # from a change to the snapshot that shows it, when it is cheap
     snapshot_share: float = 0.02  # of the time, at most, goes into snapshots
-    pressed_seconds: float = 1.0  # between two snapshots, also when the journals grow too long
+    pressed_seconds: float = 1.0  # between two snapshots, also when one is pressed for
     quiet_seconds: float = 1.0  # without a journal closed, before closed ones are packed
     waiting_journals: int = 8  # so many closed ones are packed all the same
     probe_bytes: int = 1024 * 1024  # must be free before writing begins again

@@ -26,7 +26,9 @@ from ledger.task import Metadata, Source, Task
 from tests.fakes.disk import ForgetfulDisk
 from tests.fakes.records import AT, batch_record, task_record
 
-PLAIN = Limits(snapshot_seconds=3600, journal_bytes=6000, journal_bytes_at_close=3000)
+PLAIN = Limits(
+    snapshot_seconds=3600, journal_bytes=6000, unfolded_bytes=6000, journal_bytes_at_close=3000
+)
 
 #: None: bytes and names reach the platter in the order they were written; else in any.
 ORDERS = st.none() | st.integers(0, 2**32)

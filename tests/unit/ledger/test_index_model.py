@@ -107,7 +107,9 @@ class Life:
 
     async def begin(self) -> None:
         self.disk = HeldBack()
-        limits = Limits(snapshot_seconds=3600, journal_bytes=20_000, quiet_seconds=0)
+        limits = Limits(
+            snapshot_seconds=3600, journal_bytes=20_000, unfolded_bytes=20_000, quiet_seconds=0
+        )
         backend = JsonDirBackend(self.folder, disk=self.disk, limits=limits)
         self.ledger = Ledger(backend)
         await self.ledger.open()

@@ -24,7 +24,13 @@ from tests.fakes.records import AT, batch_record, task_record
 from tests.unit.ledger.conftest import in_folder
 
 LARGE = 4
-EAGER = Limits(snapshot_seconds=0, snapshot_share=1, journal_bytes=20_000, quiet_seconds=0)
+EAGER = Limits(
+    snapshot_seconds=0,
+    snapshot_share=1,
+    journal_bytes=20_000,
+    unfolded_bytes=20_000,
+    quiet_seconds=0,
+)
 
 
 class Crowd:

@@ -114,7 +114,10 @@ async def test_after_a_clean_stop_the_snapshot_holds_everything(folder):
 
 async def test_a_long_journal_is_closed_gzipped_and_indexed(folder):
     ledger = in_folder(
-        folder, limits=Limits(journal_bytes=5000, snapshot_seconds=3600, quiet_seconds=0)
+        folder,
+        limits=Limits(
+            journal_bytes=5000, unfolded_bytes=5000, snapshot_seconds=3600, quiet_seconds=0
+        ),
     )
     await ledger.open()
     await write_some(ledger)
@@ -131,7 +134,11 @@ async def test_a_long_journal_is_closed_gzipped_and_indexed(folder):
 
 async def test_long_journals_press_for_a_snapshot_once_in_a_while_at_most(folder):
     limits = Limits(
-        journal_bytes=2000, snapshot_seconds=3600, pressed_seconds=3600, quiet_seconds=0
+        journal_bytes=2000,
+        unfolded_bytes=2000,
+        snapshot_seconds=3600,
+        pressed_seconds=3600,
+        quiet_seconds=0,
     )
     ledger = in_folder(folder, limits=limits)
     await ledger.open()
@@ -150,6 +157,7 @@ async def test_long_journals_press_for_a_snapshot_once_in_a_while_at_most(folder
 async def test_closed_journals_wait_for_a_quiet_moment_unless_too_many_do(folder):
     limits = Limits(
         journal_bytes=2000,
+        unfolded_bytes=2000,
         quiet_seconds=3600,
         waiting_journals=4,
         snapshot_seconds=0.05,
@@ -170,7 +178,13 @@ async def test_closed_journals_wait_for_a_quiet_moment_unless_too_many_do(folder
 
 
 async def test_journals_that_wait_are_packed_once_it_is_quiet(folder):
-    limits = Limits(journal_bytes=2000, snapshot_seconds=0.01, snapshot_share=1, quiet_seconds=0.5)
+    limits = Limits(
+        journal_bytes=2000,
+        unfolded_bytes=2000,
+        snapshot_seconds=0.01,
+        snapshot_share=1,
+        quiet_seconds=0.5,
+    )
     ledger = in_folder(folder, limits=limits)
     await ledger.open()
     await ledger.commit(*map(task_record, range(1, 6)), op="a.b")

@@ -37,7 +37,9 @@ async def test_a_backup_opens_as_the_same_ledger_and_can_take_its_place(tmp_path
 async def test_backups_beside_a_busy_writer_are_all_whole_and_never_older_than_asked(
     tmp_path: Path,
 ) -> None:
-    limits = Limits(journal_bytes=20_000, snapshot_seconds=0.01, snapshot_share=0.5)
+    limits = Limits(
+        journal_bytes=20_000, unfolded_bytes=20_000, snapshot_seconds=0.01, snapshot_share=0.5
+    )
     ledger = Ledger(JsonDirBackend(tmp_path / "ledger", limits=limits))
     await ledger.open()
     backups = LedgerBackups(tmp_path / "b", partial(copy_ledger, tmp_path / "ledger"), kept=100)
