@@ -40,6 +40,14 @@ def starting_concerns(settings: Settings) -> list[Concern]:
     return [Concern("concern.starting", {"pid": str(holder.pid)})]
 
 
+def daemon_runs(settings: Settings) -> bool:
+    """Say whether a process holds the ledger; one of which we may not know may well do."""
+    try:
+        return read_holder(settings.ledger.path) is not None
+    except PermissionError:
+        return True
+
+
 def full_disk_concerns(settings: Settings) -> list[Concern]:
     """Return where there is no room for the ledger: a daemon that is started waits for it."""
     full = on_full_disks((settings.ledger.path, settings.state_dir))

@@ -58,7 +58,7 @@ def export(invocation: Invocation) -> None:
         click.echo(piece, nl=False)
 
 
-@ledger.command("history", help=help_words("help.ledger.history"))
+@ledger.command("history", cls=Verb, help=help_words("help.ledger.history"))
 @click.argument("task_id", metavar="ID")
 @json_option
 @pass_invocation

@@ -4,7 +4,12 @@ from datetime import UTC, datetime
 
 from config.settings import Settings
 from daemon.cli.batch_names import batch_meant
-from daemon.cli.concerns import concerns_on_disk, full_disk_concerns, starting_concerns
+from daemon.cli.concerns import (
+    concerns_on_disk,
+    daemon_runs,
+    full_disk_concerns,
+    starting_concerns,
+)
 from daemon.story.documents import Story
 from daemon.story.telling import story_of
 from daemon.web.batch_documents import BatchDocument, BatchesDocument
@@ -38,7 +43,8 @@ class LedgerFiles:
         batches, now = [*batch_reports(index)], datetime.now(UTC)
         lying = concerns_on_disk(settings, index.meta("drops"), now)
         concerns = [*starting_concerns(settings), *full_disk_concerns(settings), *lying]
-        return report(index, batches, settings, now, words, concerns=concerns)
+        runs = daemon_runs(settings)
+        return report(index, batches, settings, now, words, concerns=concerns, daemon_runs=runs)
 
     def batches(self) -> BatchesDocument:
         """Return all batches."""
@@ -90,8 +96,8 @@ class LedgerFiles:
                     url=report.url,
                     drained=report.drained,
                     reachable=report.reachable,
-                    usable=bool(report.reachable) and report.url is not None,
-                    why_not=None,
+                    usable=bool(report.reachable and report.url) and report.why_not is None,
+                    why_not=report.why_not,
                     version=report.version,
                     in_flight=report.in_flight,
                     max_in_flight=limits.get(report.name, 0),
@@ -100,5 +106,6 @@ class LedgerFiles:
                     last_type=None,
                 )
                 for report in server_reports(read_index(self._path), self._settings)
-            ]
+            ],
+            daemon_runs=daemon_runs(self._settings),
         )

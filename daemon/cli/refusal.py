@@ -56,6 +56,11 @@ def refusal(code: str, message: str, hint: str, *, status: int) -> Refusal:
 
 
 def worded(code: str, words: Words, values: Mapping[str, object], *, status: int = 409) -> Refusal:
-    """Return the refusal that the catalogue has under ``error.<code>``."""
+    """Return the refusal that the catalogue has under ``error.<code>``; blanks show in quotes."""
+    values = {name: f"“{each}”" if _is_blank(each) else each for name, each in values.items()}
     message = words(f"error.{code}.message", **values)
     return refusal(code, message, words(f"error.{code}.hint", **values), status=status)
+
+
+def _is_blank(value: object) -> bool:
+    return isinstance(value, str) and not value.strip()

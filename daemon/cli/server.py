@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import click
+import msgspec
 
 from daemon.actions.errors import ActionError
 from daemon.cli import answers
@@ -17,6 +18,7 @@ from daemon.cli.verb import Verb
 from daemon.cli.views import server_state
 from daemon.web.documents import ServerDocument, ServersDocument
 from daemon.words import Words
+from daemon.words.retelling import in_language
 from ledger.task import Json
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ VERBS = ("drain", "resume")
 @pass_invocation
 def servers(invocation: Invocation) -> None:
     """List the servers as a running daemon sees them, else as the last one left them."""
-    _show(invocation, _servers(invocation))
+    _show(invocation, _known(invocation))
 
 
 @click.command(cls=Verb, help=help_words("help.server"))
@@ -42,10 +44,11 @@ def servers(invocation: Invocation) -> None:
 def server(invocation: Invocation, name: str, verb: str | None) -> None:
     """Show one server, or do *verb* to it."""
     if verb is None:
-        found = [each for each in _servers(invocation) if each.name == name]
+        known = _known(invocation)
+        found = [each for each in known.servers if each.name == name]
         if not found:
             raise ActionError("unknown_server", 404, id=name)
-        _show(invocation, found)
+        _show(invocation, msgspec.structs.replace(known, servers=found))
         return
     answers.tell(invocation, _do(invocation, name, verb))
 
@@ -59,16 +62,17 @@ def _do(invocation: Invocation, name: str, verb: str) -> Mapping[str, Json]:
     return act(invocation, plan, Request(f"/api/servers/{quote(name, safe='')}/{verb}"))
 
 
-def _show(invocation: Invocation, found: Sequence[ServerDocument]) -> None:
+def _show(invocation: Invocation, found: ServersDocument) -> None:
     if invocation.as_json:
-        invocation.answer(ServersDocument(list(found)))
-    else:
-        invocation.show(_as_text(found, invocation.words))
+        invocation.answer(found)
+        return
+    if not found.daemon_runs:
+        invocation.say("trouble.no_daemon")
+    invocation.show(_as_text(found.servers, invocation.words))
 
 
-def _servers(invocation: Invocation) -> list[ServerDocument]:
-    path = "/api/servers"
-    return asked(invocation, path, ServersDocument, lambda files: files.servers()).servers
+def _known(invocation: Invocation) -> ServersDocument:
+    return asked(invocation, "/api/servers", ServersDocument, lambda files: files.servers())
 
 
 def _as_text(found: Sequence[ServerDocument], words: Words) -> str:
@@ -83,7 +87,7 @@ def _as_text(found: Sequence[ServerDocument], words: Words) -> str:
             f"{one.in_flight}/{one.max_in_flight}",
             None if one.queue_running is None else f"{one.queue_running}+{one.queue_pending}",
             one.last_type,
-            one.why_not,
+            in_language(one.why_not or "", words.language),
         ]
         for one in found
     ]

@@ -40,7 +40,7 @@ def submit(invocation: Invocation, files: Sequence[Path], *, timeout_seconds: fl
     inbox, ledger, token = settings.inbox, settings.ledger, settings.web.admin_token_file
     own = (settings.state_dir, inbox.path, ledger.path, token)
     try:
-        drops = plan_drops(files, columns, own, [token, *_secret_files(invocation)])
+        drops = plan_drops(files, columns, own, [token, *_settings_files(invocation)])
     except CannotSubmit as error:
         raise click.UsageError(invocation.words(error.word, **error.values)) from error
     outcomes = list(_submit(invocation, drops, timeout_seconds))
@@ -49,10 +49,12 @@ def submit(invocation: Invocation, files: Sequence[Path], *, timeout_seconds: fl
     return 1 if any(outcome.is_bad for outcome in outcomes) else 0
 
 
-def _secret_files(invocation: Invocation) -> list[Path]:
-    """Return the files that secrets of the settings were read from."""
-    origins = invocation.loaded.origins.values()
-    return [Path(origin.detail) for origin in origins if origin.kind == "secret file"]
+def _settings_files(invocation: Invocation) -> list[Path]:
+    """Return the files that the settings, and secrets of them, were read from."""
+    loaded = invocation.loaded
+    origins = loaded.origins.values()
+    secrets = [Path(origin.detail) for origin in origins if origin.kind == "secret file"]
+    return secrets if loaded.file is None else [loaded.file, *secrets]
 
 
 def _submit(

@@ -25,11 +25,14 @@ class Server(Protocol):
     def drained(self) -> bool: ...  # noqa: D102 - as in ServerReport
     @property
     def reachable(self) -> bool | None: ...  # noqa: D102 - as in ServerReport
+    @property
+    def why_not(self) -> str | None: ...  # noqa: D102 - as in ServerReport
 
 
 def status(report: Report, settings: Settings, words: Words) -> str:
     """Return servers, batches and in-flight tasks below each other."""
-    parts = [words("servers.title"), _servers(report.servers, words), ""]
+    parts = [] if report.daemon_runs else [words("trouble.no_daemon"), ""]
+    parts += [words("servers.title"), _servers(report.servers, words), ""]
     parts += [*_batches(report.batches, settings, words), ""]
     if report.in_flight:
         parts += [words("in_flight.title"), tasks(report.in_flight, words)]
@@ -141,4 +144,6 @@ def server_state(server: Server, words: Words) -> str:
         return words("servers.unlisted")
     if server.drained:
         return words("servers.drained")
-    return words("servers.unreachable" if server.reachable is False else "servers.open")
+    if not server.reachable:
+        return words("servers.unasked" if server.reachable is None else "servers.unreachable")
+    return words("servers.open" if server.why_not is None else "servers.unusable")

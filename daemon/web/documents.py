@@ -67,6 +67,7 @@ class ServersDocument(msgspec.Struct, frozen=True):
     """All servers of the settings."""
 
     servers: list[ServerDocument]
+    daemon_runs: bool = True  # False: they are as the last one saw them
 
 
 class ServerDone(Done, frozen=True, kw_only=True):

@@ -9,13 +9,17 @@ from ledger.task import Task
 
 
 class ServerReport(msgspec.Struct, frozen=True, kw_only=True):
-    """A server as far as settings and ledger know it; nobody was asked."""
+    """A server as far as settings and ledger know it; nobody was asked.
+
+    ``reachable``: when a daemon last asked, None: it never did.
+    """
 
     name: str
     url: str | None  # None: the ledger knows it, the settings no longer do
     drained: bool
-    reachable: bool | None  # when the daemon last asked; None: it never did
+    reachable: bool | None
     version: str | None
+    why_not: str | None  # it gets no work
     in_flight: int
 
 
@@ -29,3 +33,4 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     stuck: int
     damage: list[str]
     warnings: list[WarningDocument] = []
+    daemon_runs: bool = True  # False: all this is as the last one left it

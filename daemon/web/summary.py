@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
 from config.settings import Settings, runtime_limit_minutes
+from daemon.comfy.version import why_unusable
 from daemon.concern import Concern
 from daemon.settle.server_memory import SECTION, memory_of
 from daemon.web.batch_documents import BatchDocument
@@ -26,6 +27,7 @@ def report(
     words: Words,
     *,
     concerns: Iterable[Concern] = (),
+    daemon_runs: bool = True,
 ) -> Report:
     """Return what stands in the ledger at the moment *now*; *batches*: see ``batch_reports``."""
     in_flight = index.in_stage(*IN_FLIGHT_STAGES)
@@ -37,6 +39,7 @@ def report(
         stuck=sum(_is_stuck(task, settings, now) for task in in_flight),
         damage=list(index.damage),
         warnings=[WarningDocument.of(each, words) for each in concerns],
+        daemon_runs=daemon_runs,
     )
 
 
@@ -57,6 +60,7 @@ def server_reports(index: Index, settings: Settings) -> list[ServerReport]:
             drained=memory.drained,
             reachable=memory.reachable,
             version=memory.version,
+            why_not=why_unusable(memory.version) if memory.reachable else None,
             in_flight=load[name],
         )
         for name, memory in known.items()

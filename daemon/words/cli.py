@@ -20,6 +20,7 @@ ZH: dict[str, str] = {
     "once.error": "{count} 个等待：{error}",
     "once.tables": "有表格读不了或写不了，见 `tables`",
     "trouble.daemon_silent": "守护进程没有应答；以下内容来自台账文件。",
+    "trouble.no_daemon": "没有守护进程在运行；以下内容来自台账文件。",
     "trouble.disk_full": "磁盘已满，写不进 {paths}；请腾出空间再试。",
     "trouble.disk": "{said}",
     "trouble.file": "{path}：{said}",
@@ -30,6 +31,8 @@ ZH: dict[str, str] = {
     "servers.drained": "不接新任务",
     "servers.open": "接任务",
     "servers.unreachable": "连不上",
+    "servers.unasked": "还没有问过",
+    "servers.unusable": "不可用",
     "servers.unlisted": "已不在设置中",
     "batches.title": "批次",
     "batches.none": "还没有接收任何批次。把任务文件放进 {inbox} 即可。",
@@ -117,7 +120,7 @@ ZH: dict[str, str] = {
     "submit.hidden": "{name}：这样的名字不会被接收，请改名",
     "submit.ours": "{name}：这个文件夹包含守护进程自己的 {own}，或在它里面，不能提交；"
     "请把任务文件和图片放进单独的文件夹",
-    "submit.secret": "{name}：这是守护进程自己的密钥文件，不能提交",
+    "submit.secret": "{name}：这是守护进程自己的设置或密钥文件，不能提交",
     "submit.no_job": "其中没有任务文件（.csv .xlsx .json .jsonl）",
     "submit.many_jobs": "图片只能属于一个任务文件；请逐个提交 {names}",
     "submit.same_name": "有两个文件放进收件夹后会同名：{name}",
@@ -148,6 +151,7 @@ EN: dict[str, str] = {
     "once.error": "{count} wait: {error}",
     "once.tables": "a table could not be read or told, see `tables`",
     "trouble.daemon_silent": "The daemon does not answer; this is what its ledger's files say.",
+    "trouble.no_daemon": "No daemon runs; this is what the ledger's files say.",
     "trouble.disk_full": "the disk is full: nothing can be written to {paths}; make room there "
     "and try again.",
     "trouble.disk": "{said}",
@@ -160,6 +164,8 @@ EN: dict[str, str] = {
     "servers.drained": "drained",
     "servers.open": "takes work",
     "servers.unreachable": "unreachable",
+    "servers.unasked": "not asked yet",
+    "servers.unusable": "unusable",
     "servers.unlisted": "no longer in the settings",
     "batches.title": "Batches",
     "batches.none": "No batch was accepted yet. Drop a job file into {inbox}.",
@@ -251,7 +257,8 @@ EN: dict[str, str] = {
     "submit.hidden": "{name}: files of this name are never taken in; rename it",
     "submit.ours": "{name}: this folder holds, or lies in, {own}, which is the daemon's own; put "
     "the job file and its pictures in a folder for themselves",
-    "submit.secret": "{name}: this file holds a secret of the daemon and is not submitted",
+    "submit.secret": "{name}: this file holds settings or a secret of the daemon and is not "
+    "submitted",
     "submit.no_job": "none of the files is a job file (.csv .xlsx .json .jsonl)",
     "submit.many_jobs": "pictures belong to one job file; submit {names} one after the other",
     "submit.same_name": "two files would both be called {name} in the drop",

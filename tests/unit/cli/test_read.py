@@ -136,6 +136,41 @@ def test_status_lists_the_servers_of_the_settings_and_of_the_ledger(filled):
     assert servers["gpu-a"]["in_flight"] == 1
 
 
+def test_that_no_daemon_runs_is_told_with_what_the_last_one_saw(filled):
+    told = "No daemon runs; this is what the ledger's files say.\n"
+    for call in (["status"], ["servers"], ["server", "gpu-b"]):
+        assert filled(*call).startswith(told), call
+        assert filled.json(*call)["daemon_runs"] is False, call
+    lock = FolderLock(filled.ledger, Disk())
+    lock.take(AT)
+    try:
+        for call in (["status"], ["servers"]):
+            assert told not in filled(*call), call
+            assert filled.json(*call)["daemon_runs"] is True, call
+    finally:
+        lock.drop()
+
+
+def test_only_a_server_that_was_seen_fit_is_said_to_take_work(command):
+    seen = {"old": {"version": "0.3.40"}, "new": {"version": "0.33.0"}}
+    command.record(
+        [Meta(section="servers", key=n, value=v | {"reachable": True}) for n, v in seen.items()]
+    )
+    names = enumerate((*seen, "unseen"), 1)
+    listed = (f'[[servers]]\nname = "{n}"\nurl = "http://127.0.0.1:{at}"\n' for at, n in names)
+    command.configure("".join(listed))
+    for call in ("status", "servers"):
+        words = {
+            line.split()[0]: line for line in command(call).splitlines() if "127.0.0.1" in line
+        }
+        assert "unusable" in words["old"]
+        assert "takes work" in words["new"]
+        assert "not asked yet" in words["unseen"]
+    (old, *_) = command.json("servers")["servers"]
+    assert old["usable"] is False
+    assert "0.3.57" in old["why_not"]
+
+
 def test_status_names_what_is_on_the_servers_and_what_runs_too_long(filled):
     status = filled.json("status")
     in_flight = [task["task_id"] for task in status["in_flight"]]
@@ -203,6 +238,17 @@ def test_an_unknown_batch_or_task_is_1_with_a_hint(filled):
     assert filled.err.startswith("There is no batch none. See ")
     assert filled("task", "none", code=1) == ""
     assert filled("ledger", "history", "none", code=1) == ""
+    error = filled.json("ledger", "history", "none", code=1)["error"]
+    assert (error["code"], error["message"]) == ("unknown_task", "There is no task none.")
+
+
+def test_an_id_of_blanks_alone_is_seen_in_what_is_said_of_it(filled):
+    for call in (["batch"], ["batch", "", "pause"], ["tasks", "--batch"]):
+        words = call if "" in call else [*call, ""]
+        assert filled(*words, code=1) == ""
+        assert filled.err.startswith("There is no batch “”. "), call
+    assert filled("server", " ", code=1) == ""
+    assert filled.err.startswith("There is no server “ ”. ")
 
 
 def test_one_task_comes_with_its_history_and_family(filled):

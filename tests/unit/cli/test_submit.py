@@ -74,7 +74,9 @@ def test_a_folder_that_shares_its_place_with_what_is_the_daemons_own_is_never_su
     assert [*(tmp_path / "var" / "inbox").iterdir()] == [tmp_path / "var" / "inbox" / "rejected"]
 
 
-@pytest.mark.parametrize("how", ["beside", "as job", "linked", "in a folder", "other secret"])
+@pytest.mark.parametrize(
+    "how", ["beside", "as job", "linked", "in a folder", "other secret", "settings"]
+)
 def test_a_file_that_holds_a_secret_of_the_daemon_is_not_submitted_by_whatever_name(
     command, job, tmp_path, how
 ):
@@ -97,9 +99,10 @@ def test_a_file_that_holds_a_secret_of_the_daemon_is_not_submitted_by_whatever_n
         "linked": [spring, folder / "b.png"],
         "in a folder": [folder],
         "other secret": [spring, secret],
+        "settings": [spring, command.config],
     }
     assert command("submit", *map(str, given[how]), code=2) == ""
-    assert "this file holds a secret of the daemon" in command.err
+    assert "this file holds settings or a secret of the daemon" in command.err
     assert not (tmp_path / "var" / "inbox").exists()
 
 
