@@ -139,6 +139,15 @@ class Shelf(Records[Task]):
         if record.stage is Stage.WAITING:
             super().keep_at_hand(record_id, record)
 
+    def __getitem__(self, record_id: str) -> Task:
+        held = self.held(record_id)
+        if isinstance(held, Task):
+            return held
+        task = self.decode(held)
+        # Whoever keeps the id of a task that was read keeps no second object.
+        msgspec.structs.force_setattr(task, "task_id", record_id)
+        return task
+
 
 def _keys_of(task: Task) -> TaskKeys:
     return TaskKeys(

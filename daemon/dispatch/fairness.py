@@ -18,47 +18,32 @@ class Line(msgspec.Struct):
     gone: int = 0
 
 
-class Turn(msgspec.Struct, frozen=True, gc=False):
-    """A waiting row's turn at the latest, counted by ``Line.gone``."""
-
-    priority: int
-    latest: int
-
-
 class Fairness:
-    """Remembers for each waiting row how many of its priority may go before it."""
+    """Counts, for each priority, the rows that wait and those that have gone."""
 
     def __init__(self) -> None:
         self._lines: dict[int, Line] = {}
-        self._turns: dict[str, Turn] = {}  # by task
 
-    def enter(self, task_id: str, priority: int) -> None:
-        """Give a row its place behind all of its priority; one that has a place there keeps it."""
-        if (turn := self._turns.get(task_id)) is not None and turn.priority == priority:
-            return
-        self.leave(task_id)
+    def enter(self, priority: int) -> int:
+        """Take in a row behind all of its priority; returns its turn at the latest.
+
+        Turns are counted by the rows that have gone, and compared within a priority.
+        """
         line = self._lines.setdefault(priority, Line())
         line.waiting += 1
-        self._turns[task_id] = Turn(priority, line.gone + PATIENCE * line.waiting)
+        return line.gone + PATIENCE * line.waiting
 
-    def leave(self, task_id: str) -> None:
+    def leave(self, priority: int) -> None:
         """Take out a row that waits no longer."""
-        if (turn := self._turns.pop(task_id, None)) is None:
-            return
-        line = self._lines[turn.priority]
+        line = self._lines[priority]
         line.waiting -= 1
         if not line.waiting:
-            del self._lines[turn.priority]
+            del self._lines[priority]
 
-    def took(self, task_id: str) -> None:
+    def took(self, priority: int) -> None:
         """Count a row that goes; it may come back."""
-        self._lines[self._turns[task_id].priority].gone += 1
+        self._lines[priority].gone += 1
 
-    def latest_turn(self, task_id: str) -> int:
-        """Return its turn at the latest, to be compared with others of its priority."""
-        return self._turns[task_id].latest
-
-    def is_late(self, task_id: str) -> bool:
-        """Say whether the row must go now to keep its latest turn."""
-        turn = self._turns[task_id]
-        return turn.latest <= self._lines[turn.priority].gone + 1
+    def is_late(self, priority: int, latest: int) -> bool:
+        """Say whether a row must go now to keep its *latest* turn."""
+        return latest <= self._lines[priority].gone + 1

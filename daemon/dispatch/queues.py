@@ -8,50 +8,21 @@ of its batch changes.
 import heapq
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import msgspec
 
-from daemon.dispatch.fairness import Fairness
-from ledger.task import Task
+from daemon.dispatch.heads import ByAge, ByTurn, Heads
+from daemon.dispatch.place import Kind, Place, Terms
 
-#: The one empty set; each new one would take 200 bytes.
-NOBODY: frozenset[str] = frozenset()
-
-
-class Kind(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True, gc=False):
-    """What decides which servers may take a task, and how gladly."""
-
-    workflow_type: str
-    excluded: frozenset[str] = NOBODY  # servers that cannot run it
-    wanted: str | None = None  # the server that is to run it, while it takes work
+H = TypeVar("H", bound=Heads)
 
 
-class QueueKey(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True, gc=False):
-    """What the tasks of one queue have in common."""
+class _Several(msgspec.Struct, gc=False):
+    """The ready tasks of a batch that has, or had, more than one."""
 
-    batch_id: str
-    kind: Kind
-    row_stage: int
-    retried_at: str | None  # by hand: runs also in a batch that does not
-
-    def __lt__(self, other: object) -> bool:
-        """Say no: ranks that differ in nothing else are of one task, and stand alike."""
-        return False
-
-
-class Rank(msgspec.Struct, frozen=True, order=True, gc=False):
-    """A task's place in line: priority, age, then the row's place in its file."""
-
-    urgency: int  # its priority, negated
-    created_at: str
-    ordinal: int
-    task_id: str
-    key: QueueKey  # of its queue: the one object for all its tasks
-
-    @property
-    def priority(self) -> int:
-        """Higher goes first."""
-        return -self.urgency
+    queues: dict[Terms, list[Place]]  # heaps; those that left stay until they come up
+    aside: dict[str, Place]  # heads that were set aside, by task
 
 
 class Queues:
@@ -60,146 +31,131 @@ class Queues:
     Heads are only put in order when somebody asks for them; meanwhile many may come and go.
     """
 
-    def __init__(self, fairness: Fairness) -> None:
-        self._fairness = fairness  # knows each task that is put here
-        # Mostly one: no heap. In a heap those that left stay until they come up.
-        self._queues: dict[QueueKey, Rank | list[Rank]] = {}
-        self._ranks: dict[str, Rank] = {}  # by task
-        self._created_at = ""  # of the last one; the next is mostly as old
-        # Whose head is to be offered; in a set they would take four times the memory.
-        self._changed: dict[QueueKey, None] = {}
-        self._oldest: defaultdict[Kind, _Heads] = defaultdict(_Heads)
-        self._due: defaultdict[Kind, _Heads] = defaultdict(_Heads)  # by their turn at the latest
-        self._aside: defaultdict[str, set[QueueKey]] = defaultdict(set)  # by batch
+    def __init__(self) -> None:
+        self._places: dict[str, Place] = {}  # by task
+        self._batches: dict[str, Place | _Several] = {}  # mostly one task, which needs no queue
+        self._new_heads: dict[str, Place] = {}  # not in order yet, by task
+        self._by_age: defaultdict[Kind, ByAge] = defaultdict(ByAge)
+        self._by_turn: defaultdict[Kind, ByTurn] = defaultdict(ByTurn)
 
     def __contains__(self, task_id: str) -> bool:
-        return task_id in self._ranks
+        return task_id in self._places
 
     def batch_ids(self) -> list[str]:
         """Return the batches that have tasks here."""
-        return list(dict.fromkeys(key.batch_id for key in self._queues))
+        return list(self._batches)
 
-    def put(self, task: Task, key: QueueKey) -> None:
-        """Put a task into a queue; it leaves the one it was in."""
-        self.remove(task.task_id)
-        head = self._head(key)
-        rank = self._rank(task, head.key if head else key)
-        self._ranks[task.task_id] = rank
-        held = self._queues.get(key)
-        if isinstance(held, list):
-            heapq.heappush(held, rank)
+    def put(self, place: Place) -> None:
+        """Put a task that is not here into the queue of its batch and terms."""
+        self._places[place.task_id] = place
+        held = self._batches.get(place.batch_id)
+        if held is None:
+            self._batches[place.batch_id] = place
         else:
-            self._queues[key] = rank if held is None else sorted((held, rank))
-        if head is None or rank < head:
-            self._changed[rank.key] = None
+            several = held if isinstance(held, _Several) else self._joined(held)
+            queue = several.queues.setdefault(place.terms, [])
+            heapq.heappush(queue, place)
+            if queue[0] is not place:
+                return
+        self._new_heads[place.task_id] = place
 
-    def _head(self, key: QueueKey) -> Rank | None:
-        held = self._queues.get(key)
-        return held[0] if isinstance(held, list) else held
+    def _joined(self, first: Place) -> _Several:
+        """Make queues for a batch whose first task gets company."""
+        several = _Several({first.terms: [first]}, {first.task_id: first} if first.is_aside else {})
+        self._batches[first.batch_id] = several
+        return several
 
-    def _rank(self, task: Task, key: QueueKey) -> Rank:
-        if task.created_at != self._created_at:
-            self._created_at = task.created_at
-        ordinal = task.row_id.rpartition(":")[2]
-        number = int(ordinal) if ordinal.isdecimal() else 0
-        return Rank(-task.priority, self._created_at, number, task.task_id, key)
+    def remove(self, task_id: str) -> Place | None:
+        """Take a task out, if it is here; returns the place it had."""
+        if (place := self._places.pop(task_id, None)) is None:
+            return None
+        self._new_heads.pop(task_id, None)
+        held = self._batches[place.batch_id]
+        if isinstance(held, _Several):
+            self._leave(held, place)
+        else:
+            del self._batches[place.batch_id]
+        return place
 
-    def remove(self, task_id: str) -> None:
-        """Take a task out, if it is here."""
-        if (rank := self._ranks.pop(task_id, None)) is None:
+    def _leave(self, several: _Several, place: Place) -> None:
+        several.aside.pop(place.task_id, None)
+        queue = several.queues[place.terms]
+        if queue[0] is not place:
             return
-        held = self._queues[rank.key]
-        if isinstance(held, list):
-            if held[0] is not rank:
-                return
-            while held and self._ranks.get(held[0].task_id) is not held[0]:
-                heapq.heappop(held)  # it has left, or got another rank
-            if held:
-                self._changed[rank.key] = None
-                return
-        del self._queues[rank.key]
-        self._changed.pop(rank.key, None)
+        while queue and self._places.get(queue[0].task_id) is not queue[0]:
+            heapq.heappop(queue)  # it has left, or got another place
+        if queue:
+            self._new_heads[queue[0].task_id] = queue[0]
+            return
+        del several.queues[place.terms]
+        if not several.queues:
+            del self._batches[place.batch_id]
 
     def touch(self, batch_id: str) -> None:
         """Ask anew whether the batch's queues have their turn: something of it has changed."""
-        self._changed.update(dict.fromkeys(self._aside.pop(batch_id, ())))
+        held = self._batches.get(batch_id)
+        if isinstance(held, _Several):
+            while held.aside:
+                self._take_back(held.aside.popitem()[1])
+        elif held is not None and held.is_aside:
+            self._take_back(held)
+
+    def _take_back(self, place: Place) -> None:
+        place.is_aside = False
+        self._new_heads[place.task_id] = place
 
     def oldest(
-        self, may_take: Callable[[Kind], bool], has_turn: Callable[[QueueKey], bool]
-    ) -> Iterator[Rank]:
+        self, may_take: Callable[[Kind], bool], has_turn: Callable[[Place], bool]
+    ) -> Iterator[Place]:
         """Yield, for each kind that may be taken, the first task of all that have their turn."""
-        self._tidy()
-        return self._firsts(self._oldest, may_take, has_turn)
+        self._order_heads()
+        return self._firsts(self._by_age, may_take, has_turn)
 
     def due(
-        self, may_take: Callable[[Kind], bool], has_turn: Callable[[QueueKey], bool]
-    ) -> Iterator[Rank]:
+        self, may_take: Callable[[Kind], bool], has_turn: Callable[[Place], bool]
+    ) -> Iterator[Place]:
         """Yield, for each such kind, the head of the highest priority that must go first."""
-        self._tidy()
-        return self._firsts(self._due, may_take, has_turn)
+        self._order_heads()
+        return self._firsts(self._by_turn, may_take, has_turn)
+
+    def _order_heads(self) -> None:
+        for place in self._new_heads.values():
+            if self._is_head(place):
+                self._by_age[place.terms.kind].offer(place)
+                self._by_turn[place.terms.kind].offer(place)
+        self._new_heads.clear()
 
     def _firsts(
         self,
-        heads: dict[Kind, "_Heads"],
+        kinds: dict[Kind, H],
         may_take: Callable[[Kind], bool],
-        has_turn: Callable[[QueueKey], bool],
-    ) -> Iterator[Rank]:
-        for kind in list(heads):
-            if may_take(kind) and (first := self._first(heads[kind], has_turn)) is not None:
+        has_turn: Callable[[Place], bool],
+    ) -> Iterator[Place]:
+        for kind, heads in list(kinds.items()):
+            if may_take(kind) and (first := self._first(heads, has_turn)) is not None:
                 yield first
-            if not heads[kind]:
-                del heads[kind]
+            if not heads:
+                del kinds[kind]
 
-    def _first(self, heads: "_Heads", has_turn: Callable[[QueueKey], bool]) -> Rank | None:
-        while (rank := heads.first()) is not None:
-            aside = self._aside.get(rank.key.batch_id, ())
-            if self._head(rank.key) is rank and rank.key not in aside:
-                if has_turn(rank.key):
-                    return rank
-                self._aside[rank.key.batch_id].add(rank.key)
+    def _first(self, heads: Heads, has_turn: Callable[[Place], bool]) -> Place | None:
+        while (place := heads.first()) is not None:
+            if self._is_head(place):
+                if has_turn(place):
+                    return place
+                self._set_aside(place)
             heads.drop_first()
         return None
 
-    def _tidy(self) -> None:
-        """Offer the heads of the queues that have changed."""
-        for key in self._changed:
-            if (rank := self._head(key)) is not None:
-                self._oldest[key.kind].offer(rank)
-                latest = self._fairness.latest_turn(rank.task_id)
-                self._due[key.kind].offer(rank, latest)
-        self._changed.clear()
+    def _is_head(self, place: Place) -> bool:
+        """Say whether it is the first of its queue, and that is not set aside."""
+        held = self._batches.get(place.batch_id)
+        if isinstance(held, _Several):
+            queue = held.queues.get(place.terms)
+            return queue is not None and queue[0] is place and not place.is_aside
+        return held is place and not place.is_aside
 
-
-class _Head(msgspec.Struct, frozen=True, order=True, gc=False):
-    """A head of a queue in the order of all those of its kind."""
-
-    urgency: int
-    latest: int  # its turn at the latest; 0 among those in the order of their age
-    rank: Rank
-
-
-class _Heads:
-    """Heads of queues in an order; what is a head no longer is dropped when it comes up."""
-
-    def __init__(self) -> None:
-        self._heap: list[_Head] = []
-        self._offered: dict[QueueKey, Rank] = {}
-
-    def __bool__(self) -> bool:
-        return bool(self._heap)
-
-    def offer(self, rank: Rank, latest: int = 0) -> None:
-        """Take in a queue's head; again is no more than once."""
-        if self._offered.get(rank.key) is not rank:
-            self._offered[rank.key] = rank
-            heapq.heappush(self._heap, _Head(rank.urgency, latest, rank))
-
-    def first(self) -> Rank | None:
-        """Return the first one, which may be out of date."""
-        return self._heap[0].rank if self._heap else None
-
-    def drop_first(self) -> None:
-        """Forget the first one."""
-        rank = heapq.heappop(self._heap).rank
-        if self._offered.get(rank.key) is rank:
-            del self._offered[rank.key]
+    def _set_aside(self, place: Place) -> None:
+        place.is_aside = True
+        held = self._batches[place.batch_id]
+        if isinstance(held, _Several):
+            held.aside[place.task_id] = place

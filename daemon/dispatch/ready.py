@@ -6,7 +6,6 @@ is in exactly one place: ready in a queue, parked on the family it depends on, d
 """
 
 import heapq
-import sys
 from collections import defaultdict
 from collections.abc import Callable
 from functools import partial
@@ -16,10 +15,11 @@ import msgspec
 
 from daemon.clock import Clock
 from daemon.dispatch.fairness import Fairness
-from daemon.dispatch.queues import NOBODY, Kind, QueueKey, Queues, Rank
+from daemon.dispatch.place import NOBODY, Kind, Place, Places
+from daemon.dispatch.queues import Queues
 from daemon.retrying import JITTER, LONGEST_DELAY_SECONDS, OUT_OF_MEMORY
 from daemon.settle.dependency import dependency_met, why_blocked
-from daemon.settle.gpu_memory import given_up_by, wanted_server
+from daemon.settle.gpu_memory import given_up_by
 from daemon.words.recorded import recorded
 from ledger.entry import Meta, Transaction
 from ledger.ledger import Ledger
@@ -62,13 +62,14 @@ class ReadyRows:
         self._affinity = affinity
         self._takes_work = takes_work
         self._fairness = Fairness()
-        self._queues = Queues(self._fairness)
+        self._places = Places()
+        self._queues = Queues()
+        self._elsewhere: dict[str, Place] = {}  # of tasks that wait, but in no queue
         self._parked: dict[Family, set[str]] = defaultdict(set)
         self._deferred: list[tuple[float, str]] = []  # due by the clock that never leaps, task
         self._due: dict[str, float] = {}  # of each deferred task the moment that counts
         self._taken: set[str] = set()
         self._excluded: dict[str, frozenset[str]] = {}
-        self._kinds: dict[Kind, Kind] = {}
         self._unfit: dict[str, Unfit] = {}  # why the excluding servers cannot run a task
         self.marks: dict[str, str | None] = {}  # task id -> its ``blocked_by`` to be
 
@@ -105,12 +106,14 @@ class ReadyRows:
             late = [
                 head for head in self._queues.due(may_take, has_turn) if self._is_late(head, top)
             ]
-            alike = [head for head in heads if head.key.kind.workflow_type == last_type]
+            alike = [head for head in heads if head.terms.kind.workflow_type == last_type]
             heads = late or alike or heads
-        task = self._ledger.task(min(heads).task_id)  # before it is taken: it may not be readable
+        first = min(heads)
+        task = self._ledger.task(first.task_id)  # before it is taken: it may not be readable
         self._queues.remove(task.task_id)
+        self._elsewhere[task.task_id] = first
         self._taken.add(task.task_id)
-        self._fairness.took(task.task_id)
+        self._fairness.took(first.priority)
         return task
 
     def give_back(self, task_id: str) -> None:
@@ -167,21 +170,22 @@ class ReadyRows:
             return False
         return kind.wanted in (None, server) or not self._takes_work(kind.wanted or "")
 
-    def _is_late(self, head: Rank, priority: int) -> bool:
-        return head.priority == priority and self._fairness.is_late(head.task_id)
+    def _is_late(self, head: Place, priority: int) -> bool:
+        return head.priority == priority and self._fairness.is_late(priority, head.latest)
 
-    def _has_its_turn(self, runs: Callable[[str], bool], key: QueueKey) -> bool:
+    def _has_its_turn(self, runs: Callable[[str], bool], head: Place) -> bool:
         """Say whether the queue's rows may run now; those retried by hand run by themselves.
 
         Not, however, those that were retried before their batch was paused or stopped.
         """
-        if key.retried_at is not None:
-            batch = self._ledger.index.find_batch(key.batch_id)
+        batch_id, terms = head.batch_id, head.terms
+        if terms.retried_at is not None:
+            batch = self._ledger.index.find_batch(batch_id)
             halted_at = batch.halted_at if batch else None
-            return halted_at is None or key.retried_at >= halted_at or runs(key.batch_id)
-        if self._stage_order and key.row_stage > 1 and self._first_stage_open(key.batch_id):
+            return halted_at is None or terms.retried_at >= halted_at or runs(batch_id)
+        if self._stage_order and terms.row_stage > 1 and self._first_stage_open(batch_id):
             return False
-        return runs(key.batch_id)
+        return runs(batch_id)
 
     def _first_stage_open(self, batch_id: str) -> bool:
         first = self._ledger.stage_counts(batch_id)[1]
@@ -193,8 +197,8 @@ class ReadyRows:
             self._sort_in(task)
             self._release(task.family)
             return
-        self._queues.remove(task.task_id)
-        self._fairness.leave(task.task_id)
+        if (place := self._withdraw(task.task_id)) is not None:
+            self._fairness.leave(place.priority)
         if task.status in (Status.DONE, Status.FAILED, Status.CANCELLED):
             self._excluded.pop(task.task_id, None)
             self._unfit.pop(task.task_id, None)
@@ -211,35 +215,32 @@ class ReadyRows:
     def _sort_in(self, task: Task, *, has_waited: bool = False) -> None:
         if task.task_id in self._taken:
             return  # the lane gives it back
-        self._queues.remove(task.task_id)
-        self._fairness.enter(task.task_id, task.priority)
+        self._elsewhere[task.task_id] = self._place(task)
         if not self._dependency_met(task):
             return
         if not has_waited and (wait_seconds := self._seconds_to_wait(task)) > 0:
             due = self._due[task.task_id] = self._clock.monotonic() + wait_seconds
             heapq.heappush(self._deferred, (due, task.task_id))
-            self.grown()  # whoever waits must not oversleep it
-            return
+        else:
+            self._queues.put(self._elsewhere.pop(task.task_id))
+        self.grown()  # whoever waits must not oversleep it
+
+    def _withdraw(self, task_id: str) -> Place | None:
+        return self._queues.remove(task_id) or self._elsewhere.pop(task_id, None)
+
+    def _place(self, task: Task) -> Place:
+        """Return the task's new place; of the one it gives up it keeps the turn, if it can."""
+        before = self._withdraw(task.task_id)
+        if before is not None and before.priority == task.priority:
+            latest = before.latest
+        else:
+            if before is not None:
+                self._fairness.leave(before.priority)
+            latest = self._fairness.enter(task.priority)
         for server in given_up_by(task.metadata):
             reason = recorded("memory", server=server)
             self.exclude(task, server, OUT_OF_MEMORY.kind, reason)
-        key = QueueKey(
-            batch_id=sys.intern(task.batch_id),  # as the batch's own
-            kind=self._kind(task),
-            row_stage=task.row_stage,
-            retried_at=None if task.retried_from is None else task.created_at,
-        )
-        self._queues.put(task, key)
-        self.grown()
-
-    def _kind(self, task: Task) -> Kind:
-        """Return the task's kind; there are few, and of each one object."""
-        kind = Kind(
-            workflow_type=task.workflow_type,
-            excluded=self._excluded.get(task.task_id, NOBODY),
-            wanted=wanted_server(task),
-        )
-        return self._kinds.setdefault(kind, kind)
+        return self._places.make(task, self._excluded.get(task.task_id, NOBODY), latest)
 
     def _dependency_met(self, task: Task) -> bool:
         """Say whether the task may run; park it otherwise, and note what its mark should be."""

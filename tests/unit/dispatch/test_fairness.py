@@ -69,25 +69,27 @@ async def test_a_row_put_first_waits_no_longer_than_twice_its_place_among_those_
     assert video.task_id in {task.task_id for task in taken if task is not None}
 
 
-def test_a_row_that_comes_back_keeps_its_place_until_it_has_gone() -> None:
+def test_a_row_is_late_once_twice_as_many_have_gone_as_waited_when_it_came() -> None:
     fairness = Fairness()
-    for row in ("one", "two", "three"):
-        fairness.enter(row, priority=0)
-    for _ in range(4):
-        fairness.took("three")
-    assert fairness.is_late("one")
-    assert fairness.is_late("two")
-    fairness.enter("one", priority=0)
-    assert fairness.is_late("one")
-    fairness.leave("one")
-    fairness.enter("one", priority=0)
-    assert not fairness.is_late("one")
+    first, second, third = (fairness.enter(0) for _ in range(3))
+    fairness.took(0)
+    assert [fairness.is_late(0, latest) for latest in (first, second, third)] == [
+        True,
+        False,
+        False,
+    ]
+    for _ in range(2):
+        fairness.took(0)
+        fairness.leave(0)
+    assert fairness.is_late(0, second)
+    assert not fairness.is_late(0, third)
+    assert not fairness.is_late(0, fairness.enter(0))
 
 
 def test_rows_of_another_priority_stand_in_another_line() -> None:
     fairness = Fairness()
-    fairness.enter("plain", priority=0)
-    fairness.enter("urgent", priority=5)
+    plain = fairness.enter(0)
+    fairness.enter(5)
     for _ in range(10):
-        fairness.took("urgent")
-    assert not fairness.is_late("plain")
+        fairness.took(5)
+    assert not fairness.is_late(0, plain)

@@ -1,5 +1,7 @@
 """Thousands of batches of one row each: what they cost while others have their turn."""
 
+import gc
+import tracemalloc
 from collections import Counter
 from collections.abc import AsyncIterator
 
@@ -71,6 +73,25 @@ async def test_batches_that_do_not_run_are_asked_once_until_something_of_them_ch
     house.asked.clear()
     assert house.take() == "job-000400"
     assert set(house.asked) == {"job-000400"}
+
+
+async def test_a_ready_row_with_a_batch_of_its_own_costs_less_than_280_bytes_of_memory() -> None:
+    ledger, count = Ledger(MemoryBackend()), 5_500  # with so many, dicts have just grown
+    await ledger.open()
+    rows = [(_batch(number), _row(number)) for number in range(count)]
+    await ledger.commit(*(record for row in rows for record in row), op="batch.accepted")
+    del rows
+    ready = ReadyRows(ledger, FakeClock())
+    tracemalloc.start()
+    try:
+        await ready.load()
+        assert ready.take("a", None, 0, lambda _: True) is not None
+        ledger.index._state.tasks._at_hand.clear()
+        gc.collect()
+        held_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held_bytes / count < 280
 
 
 async def test_a_row_that_leaves_hands_its_place_to_the_next_of_its_batch() -> None:

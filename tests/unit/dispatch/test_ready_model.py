@@ -274,8 +274,8 @@ class Life:
                 await self.commit(again)
 
     async def halt_or_go_on(self) -> None:
-        batch = self.order.choice(self.ledger.batches() or [None])
-        if batch is not None:
+        if batches := [*self.ledger.batches()]:
+            batch = self.order.choice(batches)
             runs = batch.status is BatchStatus.RUNNING
             status = BatchStatus.PAUSED if runs else BatchStatus.RUNNING
             halted_at = self.at() if runs else None
