@@ -47,7 +47,7 @@ class JobDone(Done, frozen=True, kw_only=True):
 
 
 class ServerDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """A server as dispatch sees it now."""
+    """A server as dispatch sees it now; ``reachable`` None: it was not asked since the start."""
 
     name: str
     url: str | None

@@ -75,7 +75,7 @@ def server_document(state: ServerState, in_flight: int) -> ServerDocument:
         name=state.name,
         url=state.settings.url,
         drained=memory.drained,
-        reachable=True if health else memory.reachable,
+        reachable=health is not None if state.asked else None,
         usable=health.usable if health else False,
         why_not=health.why_not if health else None,
         version=version,
