@@ -76,6 +76,8 @@ class Records(Mapping[str, R], Generic[R]):
                 if self._here.get(record_id) == encoded:
                     del self._here[record_id]
             yield
+        # A dict that has lost its items still takes all of their room; a copy does not.
+        self._here, self._new, self._gone = dict(self._here), dict(self._new), set(self._gone)
 
     def encoded(self, record_id: str) -> bytes:
         """Return the record as JSON; raises KeyError, LedgerDamaged."""

@@ -14,6 +14,7 @@ from ledger.jsondir.check import verify
 from ledger.jsondir.reader import read_state
 from ledger.jsondir.store import JsonDirBackend
 from ledger.ledger import Ledger
+from tests.fakes.records import batch_record
 
 #: Commits in a loop, compacts and archives now and then, says on stdout what was acknowledged.
 COMMITTER = """
@@ -49,6 +50,10 @@ async def work():
     if not ledger.index.batch_ids():
         await ledger.commit(batch_record(), op="batch.accepted")
     for _ in range(3):
+        batch = ledger.batch(batch_record().batch_id)
+        batch = batch.changed(at=AT, failures_in_a_row=batch.version)
+        await ledger.commit(batch, op="batch.counted")
+        say("acked", batch.batch_id, batch.version)
         pair = [
             task_record(int(task_id[-6:]), task_id=task_id, metadata=Metadata(source=Source(
                 kind="inbox", name="spring.csv", fingerprint=task_id)))
@@ -68,6 +73,7 @@ async def work():
 asyncio.run(work())
 """
 
+BATCH = batch_record().batch_id
 ROOT = Path(__file__).parents[2]
 
 
@@ -104,6 +110,9 @@ def test_every_acknowledged_change_survives_a_kill_at_every_place(places, tmp_pa
         assert code == 0, place
         acked |= {name: int(version) for _, name, version in lines}
         assert verify(folder) == [], place
+        batch = read_state(folder).batches[BATCH]
+        last = acked.pop(BATCH)
+        assert (batch.version, batch.failures_in_a_row) == (last, last - 1), place
         must_hold(folder, acked, place)
         asyncio.run(must_know(folder, acked, place))
 

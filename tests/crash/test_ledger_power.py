@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from ledger.batch import Batch
 from ledger.entry import Meta, Record
 from ledger.errors import LedgerError
 from ledger.jsondir.archive import find
@@ -51,6 +52,7 @@ class PowerCuts(RuleBasedStateMachine):
         self.left: int | None = None  # places until the power goes
         self.order: Random | None = None  # in which what was on its way then reaches the platter
         self.tasks: dict[str, Task] = {}
+        self.batches: dict[str, Batch] = {}
         self.meta: dict[str, object] = {}
         self.under_way: tuple[Record, ...] = ()
         self.open()
@@ -107,6 +109,8 @@ class PowerCuts(RuleBasedStateMachine):
         for record in records:
             if isinstance(record, Task):
                 self.tasks[record.task_id] = record
+            elif isinstance(record, Batch):
+                self.batches[record.batch_id] = record
             elif isinstance(record, Meta):
                 self.meta[record.key] = record.value
                 if record.value is None:
@@ -123,6 +127,9 @@ class PowerCuts(RuleBasedStateMachine):
         if isinstance(record, Task):
             known = self.ledger.index.find_task(record.task_id)
             return known is not None and known.version == record.version
+        if isinstance(record, Batch):
+            batch = self.ledger.index.find_batch(record.batch_id)
+            return batch is not None and batch.version == record.version
         if isinstance(record, Meta):
             return self.ledger.meta(record.section).get(record.key) == record.value
         return False
@@ -152,6 +159,14 @@ class PowerCuts(RuleBasedStateMachine):
             stages = sorted(MOVES[task.stage])
             stage = stages[to % len(stages)]
             self.commit(task.moved(stage, at=AT, error_message="x" * 300))
+
+    @rule(which=st.integers(0, 1000))
+    def accept_or_change_a_batch(self, which: int) -> None:
+        known = [None, *self.batches.values()][which % (len(self.batches) + 1)]
+        if known is None:
+            self.commit(batch_record(f"summer-{len(self.batches)}"))
+        else:
+            self.commit(known.changed(at=AT, failures_in_a_row=which))
 
     @rule()
     def forget_a_drop(self) -> None:
@@ -190,6 +205,7 @@ class PowerCuts(RuleBasedStateMachine):
             assert known == task
             assert self.ledger.was_accepted(task.fingerprint)
         assert not self.ledger.was_accepted(of_row("never").source.fingerprint)
+        assert [*self.ledger.batches()] == [*self.batches.values()]
         assert sum(self.ledger.counts().values()) <= len(self.tasks)
         assert dict(self.ledger.meta("drops")) == self.meta
         open_ = {each.task_id for each in self.tasks.values() if each.stage in OPEN_STAGES}

@@ -1,11 +1,13 @@
 """All that can be asked of the index, against a plain list of records.
 
-Rows come, move, wait in another order, are blocked, told of and archived, while a snapshot is held
-back as long as it may be; in between the ledger is stopped, or killed and loaded as it lay there.
+Rows come, move, wait in another order, are blocked, told of and archived, batches come and change,
+while a snapshot is held back as long as it may be; in between somebody writes over it, and the
+ledger is stopped, or killed and loaded as it lay there.
 """
 
 import asyncio
 import hashlib
+import re
 import shutil
 import threading
 from collections import Counter
@@ -19,6 +21,7 @@ import pytest
 
 from ledger import ledger as archiving_ledger
 from ledger import slices
+from ledger.batch import Batch, BatchStatus
 from ledger.jsondir.check import verify
 from ledger.jsondir.files import Disk
 from ledger.jsondir.orders import Limits
@@ -61,6 +64,7 @@ class Model:
     """Records in the order of their acceptance; every answer is found by looking at all."""
 
     def __init__(self) -> None:
+        self.batches: dict[str, Batch] = {}
         self.tasks: dict[str, Task] = {}
         self.archived: dict[str, Task] = {}
 
@@ -117,6 +121,10 @@ class Life:
     async def commit(self, *tasks: Task) -> None:
         await self.ledger.commit(*tasks, op="a.b")
         self.model.tasks |= {task.task_id: task for task in tasks}
+
+    async def commit_batches(self, *batches: Batch) -> None:
+        await self.ledger.commit(*batches, op="a.b")
+        self.model.batches |= {batch.batch_id: batch for batch in batches}
 
     # -- what may happen -------------------------------------------------------------------------
 
@@ -198,6 +206,39 @@ class Life:
             task, stage=first.stage, status=first.status, finished_at=None, server=None, version=1
         )
 
+    async def accept_batches(self) -> None:
+        """Take in batches without rows: of a file or a table, some of them reruns."""
+        known, order = [*self.model.batches], self.order
+        await self.commit_batches(
+            *(
+                batch_record(
+                    f"more-{len(known) + number}",
+                    source=Source(kind=order.choice(("inbox", "table")), name="orders"),
+                    rerun_of=order.choice((None, *known)),
+                )
+                for number in range(order.choice((1, 2, 15)))
+            )
+        )
+
+    async def change_batches(self) -> None:
+        batches = self.order.sample([*self.model.batches.values()], self.order.choice((1, 2, 3)))
+        status, held = self.order.choice((*BatchStatus,)), self.order.choice((None, "missing_node"))
+        await self.commit_batches(
+            *(batch.changed(at=YOUNG, status=status, held=held) for batch in batches)
+        )
+
+    async def be_written_over(self) -> None:
+        """Write over a batch, or a task, in the newest snapshot."""
+        path = self.folder / "ledger.json"
+        if not path.exists():
+            return
+        data = path.read_bytes()
+        places = [found.start() for found in re.finditer(rb'"created_at"', data)]
+        if places:
+            with path.open("r+b") as file:
+                file.seek(self.order.choice((places[0], places[-1])))
+                file.write(b'"created_by"')
+
     async def archive(self) -> None:
         moved = await self.ledger.archive_finished(NOW)
         before = len(self.model.archived)
@@ -268,6 +309,26 @@ class Life:
 
     def check_batches(self) -> None:
         index, model = self.ledger.index, self.model
+        batches = [*model.batches.values()]
+        assert list(index.batches()) == batches
+        assert index.batch_ids() == [*model.batches]
+        assert [index.find_batch(each) for each in model.batches] == batches
+        assert [index.batch_status(each) for each in model.batches] == [b.status for b in batches]
+        assert [index.is_held(each) for each in model.batches] == [
+            b.held is not None for b in batches
+        ]
+        assert +Counter(index.batch_counts()) == Counter(batch.status for batch in batches)
+        of_table = [b.batch_id for b in batches if b.source.kind == "table"]
+        assert index.batches_of_table("orders") == of_table
+        for batch in batches:
+            family = [batch.batch_id]
+            family.extend(each.batch_id for each in batches if each.rerun_of in family)
+            assert [batch.batch_id, *index.reruns_of(batch.batch_id)] == family
+        assert (index.find_batch("none"), index.batch_status("none")) == (None, None)
+        self.check_rolls()
+
+    def check_rolls(self) -> None:
+        index, model = self.ledger.index, self.model
         for batch_id in (None, *BATCHES):
             there = model.those(lambda t, batch_id=batch_id: batch_id in (None, t.batch_id))
             newest = model.newest(batch_id)
@@ -324,13 +385,15 @@ async def test_every_answer_is_what_a_look_at_all_records_gives(tmp_path, monkey
     monkeypatch.setattr(archiving_ledger, "_FINGERPRINTS_HELD", 15)
     life = Life(tmp_path, Random(seed))
     await life.begin()
-    await life.ledger.commit(*map(batch_record, BATCHES), op="batch.accepted")
+    await life.commit_batches(*map(batch_record, BATCHES))
     often = [life.accept, *[life.move] * 4, life.stay, life.retry, life.archive]
     seldom = [life.snapshot, life.end_snapshot, life.stop_and_start, life.be_killed_and_start]
+    seldom += [life.accept_batches, life.change_batches, life.change_batches, life.be_written_over]
     for _ in range(STEPS):
         await life.order.choice([*often, *often, *seldom])()
         life.check()
     assert len(life.model.archived) > 5
     await life.end_snapshot()
+    await life.accept_batches()  # so that what lies written over is written anew
     await life.ledger.close()
     assert verify(life.folder) == []
