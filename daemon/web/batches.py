@@ -1,12 +1,15 @@
 """Batches: how they stand, and what operators do to them."""
 
+from aiohttp import web
+
 from daemon.actions import batches, rerunning, tasks
 from daemon.actions.rerunning import Wish
 from daemon.intake.records import new_batch_id
 from daemon.web.asked import RerunBody, RowsQuery, StopBody
-from daemon.web.batch_documents import BatchDocument, BatchesDocument
+from daemon.web.batch_documents import BatchDocument
 from daemon.web.decoding import Nothing
 from daemon.web.endpoint import Call
+from daemon.web.gathering import answer_listing
 from daemon.web.listing import page_of
 from daemon.web.paging import Wanted
 from daemon.web.performing import now, perform
@@ -18,9 +21,9 @@ from ledger.status import Stage
 from ledger.task import Json
 
 
-async def list_batches(call: Call[Nothing, Nothing]) -> BatchesDocument:
-    """Answer all batches."""
-    return BatchesDocument(await batch_documents(call.desk))
+async def list_batches(call: Call[Nothing, Nothing]) -> web.StreamResponse:
+    """Answer all batches, a ``BatchesDocument``."""
+    return await answer_listing(call.request, "batches", batch_documents(call.desk), {})
 
 
 async def show_batch(call: Call[Nothing, Nothing]) -> BatchDocument:

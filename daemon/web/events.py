@@ -13,6 +13,7 @@ from daemon.web.desk import Desk
 from daemon.web.documents import OverviewDocument
 from daemon.web.endpoint import Call
 from daemon.web.feed import TELL_SECONDS, Feed, Listener
+from daemon.web.gathering import gathered
 from daemon.web.headers import ALWAYS
 from daemon.web.remaining import batch_documents, eta_of
 from daemon.web.standing import batch_document
@@ -96,7 +97,7 @@ async def _send(response: web.StreamResponse, listener: Listener, frames: bytes)
 
 
 async def _snapshot(desk: Desk) -> Mapping[str, object]:
-    batches = await batch_documents(desk)
+    batches = await gathered(batch_documents(desk))
     now = snapshot(desk.ledger, desk.servers, batches, progress(desk))
     return {**now, "overview": _overview(desk), "latest": desk.tallies.activity.latest()}
 

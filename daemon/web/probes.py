@@ -1,7 +1,5 @@
 """What machines ask: is it alive, is it ready, how many of what; and the reading session."""
 
-from typing import TYPE_CHECKING
-
 import msgspec
 from aiohttp import web
 
@@ -11,13 +9,9 @@ from daemon.web.concerns import concerns_of
 from daemon.web.decoding import Nothing
 from daemon.web.documents import Alive
 from daemon.web.endpoint import Call, respond
-from daemon.web.status_documents import Report
+from daemon.web.gathering import answer_listing
 from daemon.web.summary import batch_reports, report
 from daemon.web.views import readiness
-from ledger.slices import in_slices
-
-if TYPE_CHECKING:
-    from daemon.web.batch_documents import BatchDocument
 
 
 async def healthz(_: Call[Nothing, Nothing]) -> Alive:
@@ -31,16 +25,15 @@ async def readyz(call: Call[Nothing, Nothing]) -> web.StreamResponse:
     return respond(ready, 200 if ready.ready else 503)
 
 
-async def status(call: Call[Nothing, Nothing]) -> Report:
-    """Answer servers, batches and what is on the servers now.
-
-    The loop goes on while thousands of batches are gathered.
-    """
+async def status(call: Call[Nothing, Nothing]) -> web.StreamResponse:
+    """Answer servers, batches and what is on the servers now, a ``Report``."""
     desk, index = call.desk, call.desk.ledger.index
-    batches: list[BatchDocument] = []
-    await in_slices(map(batches.append, batch_reports(index)))
     now, concerns = desk.clock.now(), concerns_of(desk)
-    return report(index, batches, desk.settings, now, call.words, concerns=concerns)
+    rest = msgspec.structs.asdict(
+        report(index, [], desk.settings, now, call.words, concerns=concerns)
+    )
+    del rest["batches"]
+    return await answer_listing(call.request, "batches", batch_reports(index), rest)
 
 
 async def metrics(call: Call[Nothing, Nothing]) -> web.StreamResponse:

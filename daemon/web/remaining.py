@@ -7,7 +7,6 @@ from daemon.web.batch_documents import BatchDocument, EtaDocument
 from daemon.web.desk import Desk
 from daemon.web.standing import batch_document
 from ledger.batch import Batch, BatchStatus
-from ledger.slices import in_slices
 
 
 def eta_of(desk: Desk, batch: Batch) -> EtaDocument | None:
@@ -22,14 +21,7 @@ def eta_of(desk: Desk, batch: Batch) -> EtaDocument | None:
     return EtaDocument(low_seconds=eta.low_seconds, high_seconds=eta.high_seconds)
 
 
-async def batch_documents(desk: Desk) -> list[BatchDocument]:
-    """Return all batches, oldest first; the loop goes on while thousands are gathered."""
-    documents: list[BatchDocument] = []
-    await in_slices(map(documents.append, _each(desk)))
-    return documents
-
-
-def _each(desk: Desk) -> Iterator[BatchDocument]:
-    """Yield each batch as it stands when its turn comes."""
+def batch_documents(desk: Desk) -> Iterator[BatchDocument]:
+    """Yield all batches, oldest first, each as it stands when its turn comes."""
     for batch in desk.ledger.batches():
         yield batch_document(desk.ledger.index, batch, eta_of(desk, batch))

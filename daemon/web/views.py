@@ -6,7 +6,6 @@ import msgspec
 
 from daemon.dispatch.servers import ServerState
 from daemon.story.telling import JournalLine
-from daemon.web.batch_documents import BatchDocument
 from daemon.web.documents import Readiness, ServerDocument
 from daemon.web.task_documents import Change, TaskDocument, TaskRow
 from ledger.ledger import Ledger
@@ -110,10 +109,10 @@ def readiness(ledger: Ledger, servers: Sequence[ServerState]) -> Readiness:
 def snapshot(
     ledger: Ledger,
     servers: Sequence[ServerState],
-    batches: Sequence[BatchDocument],
+    batches: msgspec.Raw,
     progress: Mapping[str, Json],
 ) -> dict[str, object]:
-    """Return what one who begins to listen must know."""
+    """Return what one who begins to listen must know; *batches* are a list of BatchDocument."""
     return {
         "batches": batches,
         "tasks": [task_row(task) for task in ledger.in_stage(*IN_PROCESS_STAGES)],
