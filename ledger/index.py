@@ -167,6 +167,22 @@ class Index(BatchIndex):
             if (task := self.find_task(task_id)) is not None:
                 yield task
 
+    def kept_ids(self, task: Task) -> tuple[str, str]:
+        """Return the ids of a task and its batch as the texts that are kept here.
+
+        Whoever holds them for long holds no others: a text may take as much as all else that is
+        known of a row.
+        """
+        if (roll := self._rolls.find(task.batch_id)) is None:
+            return task.task_id, task.batch_id
+        if isinstance(roll.ids, str) and roll.ids == task.task_id:
+            return roll.ids, roll.batch_id
+        return task.task_id, roll.batch_id
+
+    def kept_batch_id(self, batch_id: str) -> str:
+        """Return the id of a batch likewise."""
+        return batch_id if (roll := self._rolls.find(batch_id)) is None else roll.batch_id
+
     def task_ids(self, batch_id: str | None = None) -> list[str]:
         """Return the ids of all tasks (of one batch) in the order of their acceptance."""
         return list(self._state.tasks) if batch_id is None else self._rolls.ids(batch_id)

@@ -59,6 +59,7 @@ _WAYS_TO_STAND = 1024
 class Roll(msgspec.Struct, gc=False):
     """A batch: its tasks in the order of their acceptance, and how they stand."""
 
+    batch_id: str  # the same text as the roll is found by
     ids: str | list[str]  # of one task, or of many
     archived: int = 0  # of the ids there
     tallies: tuple[Tally, ...] = ()
@@ -107,7 +108,7 @@ class Rolls:
     def accept(self, batch_id: str, task_id: str) -> None:
         """Take in a new task."""
         if (roll := self._rolls.get(batch_id)) is None:
-            self._rolls[sys.intern(batch_id)] = Roll(task_id)  # as the batch's own
+            self._rolls[batch_id] = Roll(batch_id, task_id)
         else:
             roll.accept(task_id)
 

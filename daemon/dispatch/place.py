@@ -4,11 +4,10 @@ There may be a hundred thousand, each of a batch of its own: so all that is know
 one record, and what many rows have in common is one object.
 """
 
-import sys
-
 import msgspec
 
 from daemon.settle.gpu_memory import wanted_server
+from ledger.ledger import Ledger
 from ledger.task import Task
 
 #: The one empty set; each new one would take 200 bytes.
@@ -66,7 +65,8 @@ _TERMS_AT_HAND = 256
 class Places:
     """Makes the places of tasks."""
 
-    def __init__(self) -> None:
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
         self._created_at = ""  # of the last one; the next is mostly as old
         self._terms: dict[Terms, Terms] = {}
 
@@ -74,13 +74,14 @@ class Places:
         """Return a place for a task that *excluded* servers cannot run."""
         if task.created_at != self._created_at:
             self._created_at = task.created_at
+        task_id, batch_id = self._ledger.index.kept_ids(task)
         ordinal = task.row_id.rpartition(":")[2]
         return Place(
             -task.priority,
             self._created_at,
             int(ordinal) if ordinal.isdecimal() else 0,
-            task.task_id,
-            sys.intern(task.batch_id),  # as the batch's own
+            task_id,
+            batch_id,
             self._terms_of(task, excluded),
             latest,
         )

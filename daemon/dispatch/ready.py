@@ -62,7 +62,7 @@ class ReadyRows:
         self._affinity = affinity
         self._takes_work = takes_work
         self._fairness = Fairness()
-        self._places = Places()
+        self._places = Places(ledger)
         self._queues = Queues()
         self._elsewhere: dict[str, Place] = {}  # of tasks that wait, but in no queue
         self._parked: dict[Family, set[str]] = defaultdict(set)

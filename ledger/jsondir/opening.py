@@ -1,6 +1,5 @@
 """From a snapshot's file to the state and its index, each record decoded once."""
 
-import sys
 from pathlib import Path
 
 import msgspec
@@ -55,7 +54,7 @@ def _opened(file: SnapshotFile) -> Opened:
             index.enter(keys)
     for offset, encoded in file.batches():
         batch = decode_batch_keys(encoded)
-        batch_id = sys.intern(batch.batch_id)  # as its tasks'
+        batch_id = index.kept_batch_id(batch.batch_id)
         batches.places[batch_id] = place_of(batch.mark, encoded, offset)
         index.enter_batch(batch)
     state.meta = empty_sections() | file.meta()
