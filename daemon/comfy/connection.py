@@ -15,6 +15,7 @@ import aiohttp
 import msgspec
 from yarl import URL
 
+from daemon.comfy.connector import OneEach
 from daemon.comfy.messages import NotQuiteJson, decoded, mended
 from daemon.comfy.server import AnswerLost, Unreachable
 from daemon.comfy.wording import cleaned
@@ -196,7 +197,7 @@ class Connection:
 
     def _change_session(self) -> aiohttp.ClientSession:
         if self._changing is None:
-            self._changing = self._session(aiohttp.TCPConnector(limit=0, force_close=True))
+            self._changing = self._session(OneEach())
         return self._changing
 
     def _listen_session(self) -> aiohttp.ClientSession:

@@ -302,7 +302,8 @@ async def test_a_password_in_the_address_is_never_shown(client_of, unused_port):
     assert "hunter2" not in str(error.value)
 
 
-async def test_a_kept_alive_connection_that_died_never_makes_a_submission_doubtful(client_of):
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])  # an address, and a name
+async def test_a_kept_alive_connection_that_died_never_makes_a_submission_doubtful(client_of, host):
     """The server drops idle connections; a POST on one of them would be lost without need."""
 
     async def answering(request):
@@ -311,7 +312,7 @@ async def test_a_kept_alive_connection_that_died_never_makes_a_submission_doubtf
         return json_answer({"prompt_id": ID, "node_errors": {}} if request.method == "POST" else {})
 
     async with wire_server(answering) as server:
-        client = client_of(server)
+        client = client_of(server.url.replace("127.0.0.1", host))
         await client.look_up([TICKET])
         for _ in range(3):
             await client.submit(GRAPH, TICKET, "c")
