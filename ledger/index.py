@@ -50,9 +50,8 @@ class Index(BatchIndex):
                 self._forget(record.key)
             apply(self._state, record, encoded)
             return
-        # Most are the next version of a task that stays where it is found. Waiting ones are not:
-        # they are ordered, and counted when blocked.
-        if record.stage is not Stage.WAITING and self._state.tasks.go_on(record):
+        # Most are the next version of a task that stays where it is found.
+        if self._state.tasks.go_on(record):
             if record.metadata.table_row is not None:
                 self._note_outbox(record)
             return
