@@ -73,6 +73,16 @@ class BatchIndex:
         """Say whether the batch's record says why its rows wait; raises KeyError. Reads none."""
         return self._batches.is_held(batch_id)
 
+    def failures_in_a_row(self, batch_id: str) -> int:
+        """Return how many rows of the batch failed in a row by its record; 0 of an unknown one.
+
+        Reads no record as long as there are none.
+        """
+        try:
+            return self._batches.failures_in_a_row(batch_id)
+        except KeyError:
+            return 0
+
     def batch_counts(self) -> Mapping[BatchStatus, int]:
         """Return how many batches have each status; never by counting."""
         return self._batch_counts

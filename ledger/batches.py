@@ -7,10 +7,10 @@ from ledger.records import Records
 
 _batches = msgspec.json.Decoder(Batch)
 
-#: A batch's mark is the number of its status, and whether it is held.
+#: A batch's mark is the number of its status, whether it is held, and whether rows failed in a row.
 _STATUSES = tuple(BatchStatus)
 _NUMBER_OF = {status: number for number, status in enumerate(_STATUSES)}
-_STATUS_BITS, _HELD = 0x7, 0x8
+_STATUS_BITS, _HELD, _FAILURES = 0x7, 0x8, 0x10
 
 
 class _Origin(msgspec.Struct, frozen=True, gc=False):
@@ -25,12 +25,14 @@ class BatchKeys(msgspec.Struct, frozen=True, gc=False):
     source: _Origin
     status: BatchStatus = BatchStatus.RUNNING
     rerun_of: str | None = None
+    failures_in_a_row: int = 0
     held: str | None = None
 
     @property
     def mark(self) -> int:
         """See ``Records``."""
-        return _NUMBER_OF[self.status] | (0 if self.held is None else _HELD)
+        held = 0 if self.held is None else _HELD
+        return _NUMBER_OF[self.status] | held | (_FAILURES if self.failures_in_a_row else 0)
 
 
 _keys = msgspec.json.Decoder(BatchKeys)
@@ -75,8 +77,18 @@ class Batches(Records[Batch]):
 
     def status_of(self, batch_id: str) -> BatchStatus:
         """Return the batch's status, without a read; raises KeyError."""
+        if (batch := self._at_hand.get(batch_id)) is not None:
+            return batch.status
         return _STATUSES[self.mark_of(batch_id) & _STATUS_BITS]
 
     def is_held(self, batch_id: str) -> bool:
         """Say, without a read, whether the record says why its rows wait; raises KeyError."""
         return bool(self.mark_of(batch_id) & _HELD)
+
+    def failures_in_a_row(self, batch_id: str) -> int:
+        """Return how many of its last rows failed, without a read if none; raises KeyError."""
+        if (batch := self._at_hand.get(batch_id)) is not None:
+            return batch.failures_in_a_row
+        if not self.mark_of(batch_id) & _FAILURES:
+            return 0
+        return self[batch_id].failures_in_a_row

@@ -38,8 +38,7 @@ class Streaks:
         """Return the failures in a row; once at the limit they stay until a resume or retry."""
         if (count := self._counts.get(batch_id)) is not None:
             return count
-        batch = self._ledger.index.find_batch(batch_id)
-        return batch.failures_in_a_row if batch is not None else 0
+        return self._ledger.index.failures_in_a_row(batch_id)
 
     def too_long(self, batch_id: str) -> bool:
         """Say whether no more waiting rows of the batch are to be spent."""

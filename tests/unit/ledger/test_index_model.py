@@ -224,7 +224,12 @@ class Life:
         batches = self.order.sample([*self.model.batches.values()], self.order.choice((1, 2, 3)))
         status, held = self.order.choice((*BatchStatus,)), self.order.choice((None, "missing_node"))
         await self.commit_batches(
-            *(batch.changed(at=YOUNG, status=status, held=held) for batch in batches)
+            *(
+                batch.changed(
+                    at=YOUNG, status=status, held=held, failures_in_a_row=self.order.choice((0, 3))
+                )
+                for batch in batches
+            )
         )
 
     async def be_written_over(self) -> None:
@@ -317,6 +322,8 @@ class Life:
         assert [index.is_held(each) for each in model.batches] == [
             b.held is not None for b in batches
         ]
+        failures = [index.failures_in_a_row(each) for each in model.batches]
+        assert failures == [batch.failures_in_a_row for batch in batches]
         assert +Counter(index.batch_counts()) == Counter(batch.status for batch in batches)
         of_table = [b.batch_id for b in batches if b.source.kind == "table"]
         assert index.batches_of_table("orders") == of_table
