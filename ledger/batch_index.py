@@ -55,8 +55,7 @@ class BatchIndex:
 
     def batches(self) -> Iterator[Batch]:
         """Yield all batches, oldest first, each as it stands when its turn comes."""
-        for batch_id in self.batch_ids():
-            yield self._batches[batch_id]
+        return self._batches.each()
 
     def batch_ids(self) -> list[str]:
         """Return the ids of all batches, oldest first; reads no record."""

@@ -6,7 +6,7 @@ store last wrote its state down lies here as JSON until then.
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
-from itertools import chain, filterfalse
+from itertools import chain, filterfalse, islice
 from typing import Generic, TypeVar
 
 from ledger.encoding import encode
@@ -17,6 +17,8 @@ R = TypeVar("R")
 #: Who asks for a record often asks for it again, and so does who changes it. So many are kept
 #: decoded.
 _AT_HAND = 256
+#: So many are read together by who wants all of them.
+_READ_AT_ONCE = 64
 
 
 class Records(Mapping[str, R], Generic[R]):
@@ -102,6 +104,20 @@ class Records(Mapping[str, R], Generic[R]):
             record = self[record_id]
             self.keep_at_hand(record_id, record)
         return record
+
+    def each(self) -> Iterator[R]:
+        """Yield all records in order, each as it stands at its turn, also while some change."""
+        left = iter(list(self))
+        while record_ids := tuple(islice(left, _READ_AT_ONCE)):
+            stored = self._stored
+            read = stored.some(record_ids)
+            for record_id in record_ids:
+                encoded = read.get(record_id)
+                changed = record_id in self._here or record_id in self._gone
+                if encoded is not None and not changed and stored is self._stored:
+                    yield self.decode(encoded)
+                elif record_id in self:
+                    yield self[record_id]
 
     def keep_at_hand(self, record_id: str, record: R) -> None:
         """Have *record*, which is the newest version, ready for who asks next."""

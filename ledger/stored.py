@@ -1,7 +1,7 @@
 """Records that a store keeps for us on its disk, so that they need not lie in memory."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -16,6 +16,10 @@ class StoredRecords(Mapping[str, bytes], ABC):
     @abstractmethod
     def mark_of(self, record_id: str) -> int:
         """Return the record's mark (see ``Records``) without a read; raises KeyError."""
+
+    def some(self, record_ids: Sequence[str]) -> Mapping[str, bytes]:
+        """Return those of the records that are here, of neighbours with one read for all."""
+        return {each: self[each] for each in record_ids if each in self}
 
 
 class NoRecords(StoredRecords):
