@@ -42,13 +42,8 @@ class Index(BatchIndex):
 
     def apply(self, record: Record, encoded: bytes) -> None:
         """Take in one durable record, which is *encoded* as JSON."""
-        if isinstance(record, Batch):
-            self._put_batch(record, encoded)
-            return
-        if isinstance(record, Meta):
-            if record.section == ARCHIVED:
-                self._forget(record.key)
-            apply(self._state, record, encoded)
+        if not isinstance(record, Task):
+            self._apply_other(record, encoded)
             return
         # Most are the next version of a task that stays where it is found.
         if self._state.tasks.go_on(record):
@@ -58,6 +53,14 @@ class Index(BatchIndex):
         before = self.stage_of(record.task_id)
         apply(self._state, record, encoded)
         self._enter(record, before)
+
+    def _apply_other(self, record: Batch | Meta, encoded: bytes) -> None:
+        if isinstance(record, Batch):
+            self._put_batch(record, encoded)
+            return
+        if record.section == ARCHIVED:
+            self._forget(record.key)
+        apply(self._state, record, encoded)
 
     def apply_encoded(self, keys: TaskKeys, encoded: bytes) -> None:
         """Take in one durable task given as JSON, whose *keys* are these; as ``apply``."""
