@@ -96,10 +96,10 @@ async def _send(response: web.StreamResponse, listener: Listener, frames: bytes)
         rest = rest[SEND_BUFFER_BYTES:]
 
 
-async def _snapshot(desk: Desk) -> Mapping[str, object]:
-    batches = await gathered(batch_documents(desk))
-    now = snapshot(desk.ledger, desk.servers, batches, progress(desk))
-    return {**now, "overview": _overview(desk), "latest": desk.tallies.activity.latest()}
+async def _snapshot(desk: Desk) -> bytearray:
+    now = snapshot(desk.ledger, desk.servers, progress(desk))
+    rest = {**now, "overview": _overview(desk), "latest": desk.tallies.activity.latest()}
+    return await gathered("batches", batch_documents(desk), rest)
 
 
 def _overview(desk: Desk) -> OverviewDocument:

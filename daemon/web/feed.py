@@ -212,8 +212,10 @@ class Feed:
         finally:
             self._listeners.discard(listener)
 
-    async def snapshot(self, take: Callable[[], Awaitable[object]]) -> bytes:
+    async def snapshot(self, take: Callable[[], Awaitable[bytearray]]) -> bytes:
         """Return the event that says how all stands; those who come at once share one.
+
+        *take* gives it as JSON.
 
         What changes while it is taken is told behind it. So one that was begun before an event is
         not given to who asks after that event: nobody would tell it to them.
@@ -222,7 +224,8 @@ class Feed:
         async with self._taking:
             if self._snapshot is None or self._snapshot.number < asked_at:
                 number = self._number
-                self._snapshot = Event(number, self._framed(number, "snapshot", await take()))
+                encoded = await take()
+                self._snapshot = Event(number, self._framed(number, "snapshot", encoded))
             return self._snapshot.frame
 
     def id_of(self, number: int) -> str:
@@ -250,11 +253,12 @@ class Feed:
 
     def _event(self, kind: str, data: object) -> Event:
         self._number += 1
-        return Event(self._number, self._framed(self._number, kind, data))
+        encoded = msgspec.json.encode(data)
+        return Event(self._number, self._framed(self._number, kind, encoded))
 
-    def _framed(self, number: int, kind: str, data: object) -> bytes:
-        parts = (self.id_of(number).encode(), kind.encode(), msgspec.json.encode(data))
-        return b"id: %b\nevent: %b\ndata: %b\n\n" % parts
+    def _framed(self, number: int, kind: str, encoded: bytes | bytearray) -> bytes:
+        head = b"id: %b\nevent: %b\ndata: " % (self.id_of(number).encode(), kind.encode())
+        return b"".join((head, encoded, b"\n\n"))
 
     def _forget(self) -> None:
         self._last.clear()

@@ -14,11 +14,11 @@ from ledger.slices import in_slices
 PIECE_BYTES = 64 * 1024
 
 
-async def gathered(documents: Iterable[object]) -> msgspec.Raw:
-    """Return the list of *documents* as JSON."""
-    listed = bytearray()
-    await in_slices(map(listed.extend, _listed(documents)))
-    return msgspec.Raw(listed)
+async def gathered(name: str, documents: Iterable[object], rest: Mapping[str, object]) -> bytearray:
+    """Return as JSON what ``answer_listing`` answers."""
+    encoded = bytearray()
+    await in_slices(map(encoded.extend, _object_of(name, documents, rest)))
+    return encoded
 
 
 async def answer_listing(
@@ -45,18 +45,12 @@ async def answer_listing(
 def _object_of(
     name: str, documents: Iterable[object], rest: Mapping[str, object]
 ) -> Iterator[bytes]:
-    yield b"{%b:" % msgspec.json.encode(name)
-    yield from _listed(documents)
-    yield b"," + msgspec.json.encode(rest)[1:] if rest else b"}"
-
-
-def _listed(documents: Iterable[object]) -> Iterator[bytes]:
-    yield b"["
+    yield b"{%b:[" % msgspec.json.encode(name)
     separator = b""
     for document in documents:
         yield separator + msgspec.json.encode(document)
         separator = b","
-    yield b"]"
+    yield b"]," + msgspec.json.encode(rest)[1:] if rest else b"]}"
 
 
 def _piece_of(parts: Iterator[bytes]) -> bytes:

@@ -109,12 +109,10 @@ def readiness(ledger: Ledger, servers: Sequence[ServerState]) -> Readiness:
 def snapshot(
     ledger: Ledger,
     servers: Sequence[ServerState],
-    batches: msgspec.Raw,
     progress: Mapping[str, Json],
 ) -> dict[str, object]:
-    """Return what one who begins to listen must know; *batches* are a list of BatchDocument."""
+    """Return what one who begins to listen must know beside the batches."""
     return {
-        "batches": batches,
         "tasks": [task_row(task) for task in ledger.in_stage(*IN_PROCESS_STAGES)],
         "servers": server_documents(ledger, servers),
         "progress": progress,

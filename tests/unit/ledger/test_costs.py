@@ -155,7 +155,7 @@ def _alone(number: int) -> tuple[Batch, Task]:
 
 
 async def test_a_batch_costs_its_id_and_a_place_in_the_snapshot(folder):
-    count = 16_384
+    count = 8_192
     tracemalloc.start()
     try:
         ledger = in_folder(folder)
@@ -186,7 +186,7 @@ def _held_bytes() -> int:
     return tracemalloc.get_traced_memory()[0]
 
 
-async def test_an_archived_row_costs_nothing_and_its_batch_nothing_but_its_record(folder):
+async def test_an_archived_row_costs_nothing_and_its_batch_nothing_but_a_place(folder):
     count = 2_000
     batches = [batch_record(f"spring-{number:06}") for number in range(count)]
     tracemalloc.start()

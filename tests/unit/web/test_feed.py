@@ -108,7 +108,7 @@ class Gathering:
     async def __call__(self):
         self.begun += 1
         await self.may_end.wait()
-        return self.begun
+        return bytearray(b"%d" % self.begun)
 
 
 async def test_all_who_begin_between_two_events_share_one_snapshot(feed):
