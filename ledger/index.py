@@ -204,6 +204,13 @@ class Index(BatchIndex):
         """
         return self._open.each_in_stage(*stages)
 
+    def line_up(self) -> Iterator[tuple[str, int]]:
+        """Yield the ids of the waiting tasks with their priorities, oldest first; reads no record.
+
+        Commits may happen meanwhile, as with ``each_in_stage``.
+        """
+        return self._open.line_up()
+
     @property
     def opened(self) -> int:
         """How many tasks were opened since the loading, those open then among them."""
@@ -223,6 +230,10 @@ class Index(BatchIndex):
     def waiting_types(self, batch_id: str) -> list[str]:
         """Return the workflow types that have waiting tasks in the batch."""
         return self._open.waiting_types(batch_id)
+
+    def batches_in_line(self) -> list[str]:
+        """Return the ids of the batches that have waiting tasks."""
+        return self._rolls.in_line()
 
     def open_of_family(self, family: tuple[str, str]) -> str | None:
         """Return the id of the family's open task, or None."""

@@ -123,6 +123,15 @@ class OpenTasks:
             if self.stage_of(task_id) in stages:
                 yield self._tasks[task_id]
 
+    def line_up(self) -> Iterator[tuple[str, int]]:
+        """Yield the waiting tasks with their priorities, oldest first; commits may happen.
+
+        None of them is read.
+        """
+        for task_id in list(self._standings):
+            if isinstance(standing := self._standings.get(task_id), Wait):
+                yield task_id, -int(standing.urgency)
+
     @property
     def opened(self) -> int:
         """How many tasks came here so far, those that have gone among them."""

@@ -141,6 +141,10 @@ class Rolls:
                 self._alike.clear()
             roll.tallies = self._alike.setdefault(roll.tallies, roll.tallies)
 
+    def in_line(self) -> list[str]:
+        """Return the batches of which a task waits."""
+        return [batch_id for batch_id, roll in self._rolls.items() if roll.line is not None]
+
     def tallies(self, batch_id: str) -> tuple[Tally, ...]:
         """Return the tallies of a batch; none of one without tasks."""
         return () if (roll := self._rolls.get(batch_id)) is None else roll.tallies

@@ -12,8 +12,9 @@ import msgspec
 import structlog
 
 from daemon.clock import Clock
-from daemon.dispatch.ready import ReadyRows, Unfit
+from daemon.dispatch.ready import ReadyRows
 from daemon.dispatch.servers import ServerState
+from daemon.dispatch.unfit import Unfit
 from daemon.retrying import SERVER_UNREACHABLE
 from daemon.settle.dependency import why_blocked
 from ledger.batch import Batch, BatchStatus

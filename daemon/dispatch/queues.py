@@ -38,6 +38,9 @@ class Queues:
         self._by_age: defaultdict[Kind, ByAge] = defaultdict(ByAge)
         self._by_turn: defaultdict[Kind, ByTurn] = defaultdict(ByTurn)
 
+    def __len__(self) -> int:
+        return len(self._places)
+
     def __contains__(self, task_id: str) -> bool:
         return task_id in self._places
 

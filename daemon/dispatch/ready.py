@@ -1,22 +1,25 @@
 """Waiting tasks that may run now, in the order in which they should.
 
 Lives in memory only: built from the ledger at start, kept up to date by its change feed. A task
-is in exactly one place: ready in a queue, parked on the family it depends on, deferred until its
-``not_before``, or taken by a lane.
+is in exactly one place: in the backlog, ready in a queue, parked on the family it depends on,
+deferred until its ``not_before``, or taken by a lane.
 """
 
-import heapq
+import asyncio
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import starmap
 from typing import TypeAlias
 
-import msgspec
-
 from daemon.clock import Clock
+from daemon.dispatch.backlog import Backlog
+from daemon.dispatch.deferred import Deferred
 from daemon.dispatch.fairness import Fairness
-from daemon.dispatch.place import NOBODY, Kind, Place, Places
+from daemon.dispatch.place import Kind, Place, Places
 from daemon.dispatch.queues import Queues
+from daemon.dispatch.turn import has_its_turn
+from daemon.dispatch.unfit import Unfit, UnfitRows
 from daemon.retrying import JITTER, LONGEST_DELAY_SECONDS, OUT_OF_MEMORY
 from daemon.settle.dependency import dependency_met, why_blocked
 from daemon.settle.gpu_memory import given_up_by
@@ -24,7 +27,7 @@ from daemon.words.recorded import recorded
 from ledger.entry import Meta, Transaction
 from ledger.ledger import Ledger
 from ledger.slices import in_slices
-from ledger.status import OPEN_STAGES, Stage, Status
+from ledger.status import Stage, Status
 from ledger.task import Task
 from ledger.timestamps import from_timestamp
 
@@ -32,15 +35,11 @@ Family: TypeAlias = tuple[str, str]
 
 #: Picks of one workflow type in a row while an older row of another type waits.
 AFFINITY_STREAK = 50
+#: Ready rows among which the next one is chosen; more stay in the backlog.
+CHOICE_ROWS = 4096
+#: Of these so many are drawn at once: that holds the loop for a few milliseconds.
+_PORTION = 1 / 16
 _LONGEST_WAIT_SECONDS = LONGEST_DELAY_SECONDS * (1 + JITTER)
-
-
-class Unfit(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Why a task cannot run where it was tried; told anew, it is another one."""
-
-    batch_id: str
-    kind: str  # failure class
-    reason: str
 
 
 class ReadyRows:
@@ -54,6 +53,7 @@ class ReadyRows:
         stage_order: bool = False,
         affinity: bool = True,
         takes_work: Callable[[str], bool] = lambda _server: False,
+        choice_rows: int = CHOICE_ROWS,
     ) -> None:
         self.grown: Callable[[], None] = lambda: None  # called when a row may run
         self._ledger = ledger
@@ -61,21 +61,24 @@ class ReadyRows:
         self._stage_order = stage_order  # all pictures of a batch before its first video
         self._affinity = affinity
         self._takes_work = takes_work
+        self._choice_rows = choice_rows
+        self._backlog = Backlog()
         self._fairness = Fairness()
         self._places = Places(ledger)
         self._queues = Queues()
         self._elsewhere: dict[str, Place] = {}  # of tasks that wait, but in no queue
         self._parked: dict[Family, set[str]] = defaultdict(set)
-        self._deferred: list[tuple[float, str]] = []  # due by the clock that never leaps, task
-        self._due: dict[str, float] = {}  # of each deferred task the moment that counts
+        self._deferred = Deferred(clock)
         self._taken: set[str] = set()
-        self._excluded: dict[str, frozenset[str]] = {}
-        self._unfit: dict[str, Unfit] = {}  # why the excluding servers cannot run a task
+        self._unfit = UnfitRows()
         self.marks: dict[str, str | None] = {}  # task id -> its ``blocked_by`` to be
 
     async def load(self) -> None:
-        """Take in every waiting task of the ledger; ``follow`` takes in what changes meanwhile."""
-        await in_slices(map(self._sort_in, self._ledger.each_in_stage(Stage.WAITING)))
+        """Know of every waiting task of the ledger; ``follow`` takes in what changes meanwhile."""
+        await in_slices(starmap(self._backlog.add, self._ledger.index.line_up()))
+        while self._may_draw():
+            self._draw()
+            await asyncio.sleep(0)
 
     def follow(self, transaction: Transaction) -> None:
         """Take in a durable change; the ledger's subscriber."""
@@ -96,11 +99,18 @@ class ReadyRows:
         a row that would come later than fair is (see ``fairness``).
         """
         self._wake_deferred()
-        may_take, has_turn = partial(self._may_run_on, server), partial(self._has_its_turn, runs)
+        if self._may_draw():
+            self._draw()
+        may_take = partial(self._may_run_on, server)
+        has_turn = partial(has_its_turn, self._ledger, runs, pictures_first=self._stage_order)
         heads = list(self._queues.oldest(may_take, has_turn))
-        if not heads:
+        top = max((head.priority for head in heads), default=None)
+        if self._backlog and (top is None or self._backlog.is_above(top)):
+            self._draw()
+            self.grown()  # who asked looks again, after others had the loop
             return None
-        top = max(head.priority for head in heads)
+        if top is None:
+            return None
         heads = [head for head in heads if head.priority == top]
         if self._affinity and streak < AFFINITY_STREAK:
             late = [
@@ -125,26 +135,22 @@ class ReadyRows:
 
     def exclude(self, task: Task, server: str, kind: str, reason: str) -> None:
         """Note that *server* cannot run the task, and why."""
-        self._excluded[task.task_id] = self._excluded.get(task.task_id, NOBODY) | {server}
-        self._unfit[task.task_id] = Unfit(batch_id=task.batch_id, kind=kind, reason=reason)
+        self._unfit.note(task, server, kind, reason)
 
     async def readmit(self, server: str) -> None:
         """Forget, bit by bit, what *server* could not run; it may have learnt."""
-        await in_slices(map(partial(self._readmit, server), list(self._excluded)))
+        await in_slices(map(self._sort_in_again, self._unfit.forgive(server)))
 
-    def _readmit(self, server: str, task_id: str) -> None:
-        excluded = self._excluded.get(task_id, NOBODY)  # nobody: it has ended meanwhile
-        if server in excluded:
-            self._excluded[task_id] = excluded - {server}
-            if task_id in self._queues:
-                self._sort_in(self._ledger.task(task_id))
+    def _sort_in_again(self, task_id: str) -> None:
+        if task_id in self._queues:
+            self._sort_in(self._ledger.task(task_id))
 
     async def unfit(self, servers: frozenset[str]) -> dict[str, Unfit]:
         """Return the ready tasks that none of *servers* can run, each with the reason."""
         found: dict[str, Unfit] = {}
 
         def look(task_id: str) -> None:
-            if task_id in self._queues and self._excluded[task_id] >= servers:
+            if task_id in self._queues and self._unfit.excluded(task_id) >= servers:
                 found[task_id] = self._unfit[task_id]
 
         await in_slices(map(look, list(self._unfit)))
@@ -156,14 +162,12 @@ class ReadyRows:
         return marks
 
     def batch_ids(self) -> list[str]:
-        """Return the batches that have ready tasks."""
-        return self._queues.batch_ids()
+        """Return the batches that have ready tasks, or such as may be when they are looked at."""
+        return self._ledger.index.batches_in_line() if self._backlog else self._queues.batch_ids()
 
     def seconds_to_next(self) -> float | None:
         """Return how long until a deferred task may run, or None."""
-        if not self._deferred:
-            return None
-        return max(0.0, self._deferred[0][0] - self._clock.monotonic())
+        return self._deferred.seconds_to_next()
 
     def _may_run_on(self, server: str, kind: Kind) -> bool:
         if server in kind.excluded:
@@ -173,44 +177,69 @@ class ReadyRows:
     def _is_late(self, head: Place, priority: int) -> bool:
         return head.priority == priority and self._fairness.is_late(priority, head.latest)
 
-    def _has_its_turn(self, runs: Callable[[str], bool], head: Place) -> bool:
-        """Say whether the queue's rows may run now; those retried by hand run by themselves.
-
-        Not, however, those that were retried before their batch was paused or stopped.
-        """
-        batch_id, terms = head.batch_id, head.terms
-        if terms.retried_at is not None:
-            batch = self._ledger.index.find_batch(batch_id)
-            halted_at = batch.halted_at if batch else None
-            return halted_at is None or terms.retried_at >= halted_at or runs(batch_id)
-        if self._stage_order and terms.row_stage > 1 and self._first_stage_open(batch_id):
-            return False
-        return runs(batch_id)
-
-    def _first_stage_open(self, batch_id: str) -> bool:
-        first = self._ledger.stage_counts(batch_id)[1]
-        blocked = self._ledger.blocked_counts(batch_id)[1]
-        return sum(first[stage] for stage in OPEN_STAGES) > blocked
-
     def _follow_task(self, task: Task) -> None:
         if task.stage is Stage.WAITING:
-            self._sort_in(task)
-            self._release(task.family)
+            if self._may_stay_behind(task):
+                self._backlog.add(task.task_id, task.priority)
+                self.grown()
+            else:
+                self._sort_in(task)
+            self._release(task)
             return
         if (place := self._withdraw(task.task_id)) is not None:
             self._fairness.leave(place.priority)
         if task.status in (Status.DONE, Status.FAILED, Status.CANCELLED):
-            self._excluded.pop(task.task_id, None)
-            self._unfit.pop(task.task_id, None)
-            self._release(task.family)
+            self._unfit.forget(task.task_id)
+            self._release(task)
             if self._stage_order or task.status is not Status.DONE:
                 self.grown()  # it may have been the last that kept others from their turn
 
-    def _release(self, family: Family) -> None:
-        for task_id in self._parked.pop(family, ()):
+    def _may_stay_behind(self, task: Task) -> bool:
+        """Say whether a waiting task may stay in the backlog, or join those of its priority there.
+
+        One that was tried comes back to its old place, which is before all of these.
+        """
+        if self._is_known(task.task_id) or task.attempt:
+            return False
+        return len(self._queues) >= self._choice_rows or self._backlog.has(task.priority)
+
+    def _is_known(self, task_id: str) -> bool:
+        return task_id in self._queues or task_id in self._elsewhere
+
+    def _may_draw(self) -> bool:
+        return bool(self._backlog) and len(self._queues) < self._choice_rows
+
+    def _draw(self) -> None:
+        """Look at the next rows of the backlog."""
+        self._backlog.draw(max(1, int(self._choice_rows * _PORTION)), self._look_at)
+
+    def _look_at(self, task_id: str, priority: int) -> None:
+        if self._is_known(task_id):
+            return
+        task = self._ledger.index.find_task(task_id)
+        if task is not None and task.stage is Stage.WAITING and task.priority == priority:
+            self._sort_in(task)
+
+    def _release(self, needed: Task) -> None:
+        """Judge anew the tasks that depend on *needed*, which came to wait or has ended."""
+        for task_id in (*self._parked.pop(needed.family, ()), *self._doubtful_behind(needed)):
             task = self._ledger.task(task_id)
             if task.stage is Stage.WAITING:
                 self._sort_in(task)
+
+    def _doubtful_behind(self, needed: Task) -> Iterator[str]:
+        """Yield the tasks of the row that are in the backlog and say wrongly what blocks them."""
+        ended = needed.status in (Status.FAILED, Status.CANCELLED)
+        if not self._backlog or not (ended or needed.retried_from):
+            return
+        for task_id in self._ledger.index.row(needed.row_id):
+            if (
+                not self._is_known(task_id)
+                and self._ledger.index.stage_of(task_id) is Stage.WAITING
+            ):
+                task = self._ledger.task(task_id)
+                if why_blocked(self._ledger, task) != task.blocked_by:
+                    yield task_id
 
     def _sort_in(self, task: Task, *, has_waited: bool = False) -> None:
         if task.task_id in self._taken:
@@ -219,8 +248,7 @@ class ReadyRows:
         if not self._dependency_met(task):
             return
         if not has_waited and (wait_seconds := self._seconds_to_wait(task)) > 0:
-            due = self._due[task.task_id] = self._clock.monotonic() + wait_seconds
-            heapq.heappush(self._deferred, (due, task.task_id))
+            self._deferred.add(task.task_id, wait_seconds)
         else:
             self._queues.put(self._elsewhere.pop(task.task_id))
         self.grown()  # whoever waits must not oversleep it
@@ -240,7 +268,7 @@ class ReadyRows:
         for server in given_up_by(task.metadata):
             reason = recorded("memory", server=server)
             self.exclude(task, server, OUT_OF_MEMORY.kind, reason)
-        return self._places.make(task, self._excluded.get(task.task_id, NOBODY), latest)
+        return self._places.make(task, self._unfit.excluded(task.task_id), latest)
 
     def _dependency_met(self, task: Task) -> bool:
         """Say whether the task may run; park it otherwise, and note what its mark should be."""
@@ -265,12 +293,7 @@ class ReadyRows:
         return min(left, _LONGEST_WAIT_SECONDS)
 
     def _wake_deferred(self) -> None:
-        now = self._clock.monotonic()
-        while self._deferred and self._deferred[0][0] <= now:
-            due, task_id = heapq.heappop(self._deferred)
-            if self._due.get(task_id) != due:
-                continue  # it was deferred anew since
-            del self._due[task_id]
+        for task_id in self._deferred.take_due():
             task = self._ledger.task(task_id)
             if task.stage is Stage.WAITING and task_id not in self._queues:
                 self._sort_in(task, has_waited=True)
