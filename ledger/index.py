@@ -205,10 +205,7 @@ class Index(BatchIndex):
         return self._open.each_in_stage(*stages)
 
     def line_up(self) -> Iterator[tuple[str, int]]:
-        """Yield the ids of the waiting tasks with their priorities, oldest first; reads no record.
-
-        Commits may happen meanwhile, as with ``each_in_stage``.
-        """
+        """Yield the waiting tasks' ids with their priorities, likewise; reads no record."""
         return self._open.line_up()
 
     @property

@@ -44,7 +44,7 @@ def _read_unchanged(descriptor: int, place: DropPlace) -> bytes:
     if place.sight.size_bytes > MAX_JOB_FILE_BYTES:
         raise too_big(place.sight.size_bytes)
     with os.fdopen(descriptor, "rb", closefd=False) as file:
-        data = file.read(MAX_JOB_FILE_BYTES + 1)
+        data = file.read(place.sight.size_bytes + 1)  # one more, if it has grown
     if sight_of(os.fstat(descriptor)) != place.sight or len(data) != place.sight.size_bytes:
         raise Vanished(str(place.job))
     return data
