@@ -81,7 +81,7 @@ async def test_a_ready_row_with_a_batch_of_its_own_costs_less_than_280_bytes_of_
     rows = [(_batch(number), _row(number)) for number in range(count)]
     await ledger.commit(*(record for row in rows for record in row), op="batch.accepted")
     del rows
-    ready = ReadyRows(ledger, FakeClock())
+    ready = ReadyRows(ledger, FakeClock(), choice_rows=count)
     tracemalloc.start()
     try:
         await ready.load()
