@@ -36,10 +36,12 @@ def run(invocation: Invocation, *, once: bool = False) -> int:
     from daemon.cli import progress  # noqa: PLC0415 - likewise
     from daemon.dispatch.templates import TemplateError  # noqa: PLC0415 - likewise
     from daemon.notify import ServiceManager  # noqa: PLC0415 - likewise
+    from daemon.upkeep import freed_memory  # noqa: PLC0415 - likewise
 
     def reload() -> Settings:
         return invocation.read_again().settings
 
+    freed_memory.keep_little()
     logs.set_up(settings.log, progress.Terminal(), list(secrets_in(settings)))
     manager = ServiceManager(invocation.env)
     observer = progress.observer_on_terminal(invocation.words)

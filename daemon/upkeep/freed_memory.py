@@ -20,8 +20,30 @@ LOOK_SECONDS = 2.0
 #: Less is not worth it: giving back so much takes a millisecond, and as long to have it again.
 GROWTH_BYTES = 8 * 1024 * 1024
 
+#: Blocks from this size on go back as soon as they are freed. Pieces of downloads are smaller: to
+#: get the pages of each anew would take longer than to write it.
+_BLOCK_BYTES = 2 * 1024 * 1024
+#: So much that was freed last stays at hand.
+_AT_HAND_BYTES = 8 * 1024 * 1024
+#: Parameters of ``mallopt``, as in glibc's malloc.h, and our values.
+_OPTIONS = ((-8, 1), (-3, _BLOCK_BYTES), (-1, _AT_HAND_BYTES))  # arenas, mmap and trim threshold
+
 _STATM = Path("/proc/self/statm")
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+
+def keep_little() -> None:
+    """Have the C library keep less of what is freed, for as long as the process lives.
+
+    Left alone it has a heap for each of the first threads, each with holes of its own, and grows
+    tables of a few megabytes in them. To be called before there are threads. Where the C library is
+    another one, or has its orders from the environment, nothing happens.
+    """
+    set_option = getattr(ctypes.CDLL(None), "mallopt", None)
+    if set_option is None or any(name.startswith("MALLOC_") for name in os.environ):
+        return
+    for parameter, value in _OPTIONS:
+        set_option(parameter, value)
 
 
 class FreedMemory:
