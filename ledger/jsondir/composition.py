@@ -12,9 +12,11 @@ from isal.isal_zlib import crc32
 
 from ledger.batches import decode_batch_keys
 from ledger.errors import LedgerDamaged
-from ledger.jsondir.places import SnapshotPlaces, end_of, moved, place_of
+from ledger.jsondir.placed_file import Spot
+from ledger.jsondir.places import SnapshotPlaces
 from ledger.jsondir.snapshot import Changes
 from ledger.jsondir.snapshot_file import BATCHES, META, SEPARATOR, TASKS, SnapshotFile
+from ledger.jsondir.spots import Spots
 from ledger.shelf import decode_keys
 from ledger.state import Sections, empty_sections
 from ledger.upgrade import FORMAT
@@ -29,7 +31,7 @@ class _Section:
         self.changed = dict(changed)
         self.mark_of = mark_of
         self.end = end  # what comes behind the records
-        self.places: dict[str, int] = {}
+        self.spots = Spots.none()
         self.separator = b""  # before the next record
 
 
@@ -61,7 +63,7 @@ class Composition:
 
     def places_in(self, path: Path) -> SnapshotPlaces:
         """Return where the records lie in *path*, which has all the pieces."""
-        tasks, batches = self._tasks.places, self._batches.places
+        tasks, batches = self._tasks.spots, self._batches.spots
         return SnapshotPlaces.of(path, tasks, batches, self._last_seq, self._crc)
 
     def _sealed(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
@@ -81,7 +83,7 @@ class Composition:
         yield self._head()
         with SnapshotFile(path) as file:
             for section, before in ((self._tasks, base.tasks), (self._batches, base.batches)):
-                yield from self._records_of_base(file, section, before.places)
+                yield from self._records_of_base(file, section, before.spots)
                 yield from self._rest_of(section)
             sections = file.meta()
             if file.crc != base.crc:
@@ -103,29 +105,34 @@ class Composition:
         return SEPARATOR.join(lines) + b"}"
 
     def _records_of_base(
-        self, file: SnapshotFile, section: _Section, places: dict[str, int]
+        self, file: SnapshotFile, section: _Section, before: Spots
     ) -> Iterator[bytes]:
         """Yield the lines of the base with the changed ones in their place; these are done then.
 
         Between two changed lines lies a stretch that is copied as it is, so many bytes further on.
         """
-        changed = section.changed
+        changed, spots = section.changed, before.copy()
+        section.spots = spots
         begin = file.at
         bytes_on = self._at - begin
-        last: int | None = None  # place of the stretch's last record
-        for record_id, place in places.items():
+        end = None
+        last: int | None = None  # end of the stretch's last record
+        for record_id, number, end in spots.numbered():
             if record_id not in changed:
-                section.places[record_id] = moved(place, bytes_on) if bytes_on else place
-                last = place
+                if bytes_on:
+                    spots.move(number, bytes_on)
+                last = end
                 continue
             yield from self._stretch(file, section, begin, last)
             if (encoded := changed.pop(record_id)) is not None:
                 yield self._record(section, record_id, encoded)
-            begin, last = end_of(place) + len(SEPARATOR), None
+            else:
+                spots.remove(number)
+            begin, last = end + len(SEPARATOR), None
             bytes_on = self._at + len(section.separator) - begin
         yield from self._stretch(file, section, begin, last)
-        if places:
-            for _ in file.stretch(end_of(place)):  # what was changed or left out at the end
+        if end is not None:
+            for _ in file.stretch(end):  # what was changed or left out at the end
                 pass
             file.expect(b"\n")
         file.expect(section.end)
@@ -138,7 +145,7 @@ class Composition:
         for _ in file.stretch(begin):  # read for the checksum only
             pass
         yield section.separator
-        yield from file.stretch(end_of(last))
+        yield from file.stretch(last)
         section.separator = SEPARATOR
 
     def _rest_of(self, section: _Section) -> Iterator[bytes]:
@@ -146,14 +153,14 @@ class Composition:
         for record_id, encoded in section.changed.items():
             if encoded is not None:
                 yield self._record(section, record_id, encoded)
-        if section.places:
+        if section.spots:
             yield b"\n"
         yield section.end
 
     def _record(self, section: _Section, record_id: str, encoded: bytes) -> bytes:
         lead = section.separator + orjson.dumps(record_id) + b":"
         mark = section.mark_of(encoded)
-        section.places[record_id] = place_of(mark, encoded, self._at + len(lead))
+        section.spots.put(record_id, mark, Spot.of(encoded, self._at + len(lead)))
         section.separator = SEPARATOR
         return lead + encoded
 

@@ -8,8 +8,10 @@ from ledger.batches import Batches, decode_batch_keys
 from ledger.errors import LedgerDamaged
 from ledger.index import Index
 from ledger.jsondir import snapshot
-from ledger.jsondir.places import PlacedFile, Places, SnapshotPlaces, place_of
+from ledger.jsondir.placed_file import PlacedFile, Spot
+from ledger.jsondir.places import Places, SnapshotPlaces
 from ledger.jsondir.snapshot_file import SnapshotFile, UnknownLayout
+from ledger.jsondir.spots import Spots
 from ledger.shelf import Shelf, decode_keys, decode_task
 from ledger.state import State, empty_sections
 from ledger.status import IN_PROCESS_STAGES
@@ -40,12 +42,12 @@ def open_snapshot(path: Path) -> Opened:
 
 def _opened(file: SnapshotFile) -> Opened:
     placed = PlacedFile(file.path.parent, file.descriptor())
-    tasks, batches = Places("task", placed, {}), Places("batch", placed, {})
+    tasks, batches = Places("task", placed, Spots.none()), Places("batch", placed, Spots.none())
     state = State(tasks=Shelf(tasks), batches=Batches(batches), last_seq=file.last_seq)
     index = Index(state)
     for offset, encoded in file.tasks():
         keys = decode_keys(encoded)
-        tasks.places[keys.task_id] = place_of(keys.mark, encoded, offset)
+        tasks.spots.put(keys.task_id, keys.mark, Spot.of(encoded, offset))
         if keys.stage in IN_PROCESS_STAGES:
             task = decode_task(encoded)
             state.tasks.put_stored(task)
@@ -55,7 +57,7 @@ def _opened(file: SnapshotFile) -> Opened:
     for offset, encoded in file.batches():
         batch = decode_batch_keys(encoded)
         batch_id = index.kept_batch_id(batch.batch_id)
-        batches.places[batch_id] = place_of(batch.mark, encoded, offset)
+        batches.spots.put(batch_id, batch.mark, Spot.of(encoded, offset))
         index.enter_batch(batch)
     state.meta = empty_sections() | file.meta()
     return Opened(state, index, SnapshotPlaces(tasks, batches, file.last_seq, file.crc))

@@ -16,8 +16,10 @@ from ledger.batch import Batch, BatchStatus
 from ledger.errors import LedgerDamaged
 from ledger.fingerprints import Fingerprints
 from ledger.jsondir.files import Disk
-from ledger.jsondir.places import PlacedFile, Places, place_of
+from ledger.jsondir.placed_file import PlacedFile, Spot
+from ledger.jsondir.places import Places
 from ledger.jsondir.reader import read_state
+from ledger.jsondir.spots import Spots
 from ledger.ledger import Ledger
 from ledger.shelf import Shelf, decode_keys, encode_task
 from ledger.status import Stage
@@ -253,8 +255,10 @@ def test_what_the_disk_cannot_read_of_a_snapshot_the_journals_tell(tmp_path):
     encoded = encode_task(waiting_task(1))
     (tmp_path / "journal-000000000001.jsonl").write_bytes(b'{"seq":1,"task":%b}\n' % encoded)
     unreadable = os.open(tmp_path / "ledger.json", os.O_WRONLY | os.O_CREAT)
-    places = {waiting_task(n).task_id: place_of(0, encoded, 0) for n in (1, 2)}
-    stored = Places("task", PlacedFile(tmp_path, unreadable), places)
+    spots = Spots.none()
+    for number in (1, 2):
+        spots.put(waiting_task(number).task_id, 0, Spot.of(encoded, 0))
+    stored = Places("task", PlacedFile(tmp_path, unreadable), spots)
     assert stored[waiting_task(1).task_id] == encoded
     with pytest.raises(LedgerDamaged):
         stored[waiting_task(2).task_id]

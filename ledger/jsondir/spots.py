@@ -1,0 +1,99 @@
+"""Where the records of one kind lie in a snapshot: 17 bytes each, and a number by which to ask.
+
+A record keeps its number from snapshot to snapshot. So where it lies in the next one takes a few
+arrays, however many records there are, and no second mapping of their ids beside the one in use.
+"""
+
+from array import array
+from collections.abc import Iterator
+from typing import Self, TypeAlias
+
+from ledger.jsondir.placed_file import Spot
+
+#: Offsets, sizes in bytes, checksums and marks.
+_Columns: TypeAlias = "tuple[array[int], array[int], array[int], array[int]]"
+
+_NO_SIZE = 0  # of a record that is not there
+_TOO_MANY = 8  # one of so many
+
+
+class Spots:
+    """Spots and marks of records by their ids, in the order of their acceptance.
+
+    Those of a snapshot in use never change. They share the numbers with those of the snapshot that
+    is being made, which gives new records new ones: here nothing lies under these.
+    """
+
+    def __init__(self, numbers: dict[str, int], columns: _Columns) -> None:
+        """*numbers*: of all records that ever had one; *columns*: by number, ours to change."""
+        self._numbers = numbers
+        self._columns = columns
+        self._offsets, self._sizes, self._crcs, self._marks = columns
+
+    @classmethod
+    def none(cls) -> Self:
+        """Return those of a snapshot without records."""
+        return cls({}, (array("Q"), array("I"), array("I"), array("B")))
+
+    def copy(self) -> Self:
+        """Return these to be changed into those of the next snapshot.
+
+        Those have other numbers once too many are of records that went.
+        """
+        if self._sizes.count(_NO_SIZE) * _TOO_MANY > len(self._sizes):
+            spots = self.none()
+            for record_id in self:
+                spots.put(record_id, self.mark_of(record_id), self[record_id])
+            return spots
+        offsets, sizes, crcs, marks = self._columns
+        return type(self)(self._numbers, (offsets[:], sizes[:], crcs[:], marks[:]))
+
+    def put(self, record_id: str, mark: int, spot: Spot) -> None:
+        """Note where a record lies now."""
+        number = self._numbers.setdefault(record_id, len(self._numbers))
+        missing = number + 1 - len(self._sizes)
+        for column in self._columns if missing > 0 else ():
+            column.frombytes(bytes(missing * column.itemsize))
+        self._offsets[number], self._sizes[number], self._crcs[number] = spot
+        self._marks[number] = mark
+
+    def move(self, number: int, bytes_on: int) -> None:
+        """Note that a record lies so many bytes further on."""
+        self._offsets[number] += bytes_on
+
+    def remove(self, number: int) -> None:
+        """Note that a record lies here no more."""
+        self._sizes[number] = _NO_SIZE
+
+    # -- asking ----------------------------------------------------------------------------------
+
+    def numbered(self) -> Iterator[tuple[str, int, int]]:
+        """Yield each record with its number and the offset behind its last byte."""
+        for record_id, number in self._numbers.items():
+            if number < len(self._sizes) and (size_bytes := self._sizes[number]):
+                yield record_id, number, self._offsets[number] + size_bytes
+
+    def mark_of(self, record_id: str) -> int:
+        """Return the record's mark; raises KeyError."""
+        return self._marks[self._number(record_id)]
+
+    def _number(self, record_id: str) -> int:
+        number = self._numbers[record_id]
+        if number >= len(self._sizes) or self._sizes[number] == _NO_SIZE:
+            raise KeyError(record_id)
+        return number
+
+    def __getitem__(self, record_id: str) -> Spot:
+        number = self._number(record_id)
+        return Spot(self._offsets[number], self._sizes[number], self._crcs[number])
+
+    def __contains__(self, record_id: object) -> bool:
+        number = self._numbers.get(record_id)  # type: ignore[call-overload]
+        return number is not None and number < len(self._sizes) and self._sizes[number] > 0
+
+    def __iter__(self) -> Iterator[str]:
+        # Others may get numbers while somebody goes through these.
+        return filter(self.__contains__, list(self._numbers))
+
+    def __len__(self) -> int:
+        return len(self._sizes) - self._sizes.count(_NO_SIZE)

@@ -1,0 +1,67 @@
+"""Where records lie in a snapshot, while the next one is being made."""
+
+from random import Random
+
+import pytest
+
+from ledger.jsondir.placed_file import Spot
+from ledger.jsondir.spots import Spots
+
+
+def _all(spots: Spots) -> dict[str, tuple[int, Spot]]:
+    return {each: (spots.mark_of(each), spots[each]) for each in spots}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_spots_in_use_stay_while_those_of_the_next_snapshot_are_made_of_them(seed: int) -> None:
+    chance = Random(seed)
+    expected: dict[str, tuple[int, Spot]] = {}
+    spots, came = Spots.none(), 0
+    for _ in range(60):
+        following, wanted = spots.copy(), dict(expected)
+        for record_id, number, end in following.numbered():
+            mark, spot = wanted[record_id]
+            assert end == spot.end
+            match chance.choice(("move", "put", "remove", "stay")):
+                case "move":
+                    following.move(number, 7)
+                    wanted[record_id] = mark, spot._replace(offset=spot.offset + 7)
+                case "put":
+                    wanted[record_id] = chance.randrange(256), Spot.of(b"{}", chance.randrange(99))
+                    following.put(record_id, *wanted[record_id])
+                case "remove" if chance.random() < 0.5:
+                    following.remove(number)
+                    del wanted[record_id]
+        for _ in range(chance.randrange(4)):
+            came += 1
+            wanted[f"row-{came}"] = came % 256, Spot(2**33 + came, came, 2**32 - came)
+            following.put(f"row-{came}", *wanted[f"row-{came}"])
+        assert _all(spots) == expected
+        assert (list(spots), len(spots)) == (list(expected), len(expected))
+        assert f"row-{came + 1}" not in spots
+        if chance.random() < 0.8:  # else it was not written: a full disk
+            spots, expected = following, wanted
+    assert _all(spots) == expected
+    with pytest.raises(KeyError):
+        spots["row-0"]
+
+
+def test_who_goes_through_them_is_not_held_up_by_a_record_that_comes() -> None:
+    spots = Spots.none()
+    for number in (1, 2):
+        spots.put(f"row-{number}", 0, Spot.of(b"{}", number))
+    going = iter(spots)
+    assert next(going) == "row-1"
+    spots.copy().put("row-3", 0, Spot.of(b"{}", 3))
+    assert list(going) == ["row-2"]
+    assert "row-3" not in spots
+
+
+def test_numbers_of_records_that_went_are_given_up_once_they_are_many() -> None:
+    spots = Spots.none()
+    for number in range(100):
+        spots.put(f"row-{number}", 0, Spot.of(b"{}", number))
+    for record_id, number, _ in spots.numbered():
+        if record_id != "row-99":
+            spots.remove(number)
+    assert [*spots.copy().numbered()] == [("row-99", 0, 101)]
