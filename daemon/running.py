@@ -21,10 +21,6 @@ TURN_SECONDS = 0.001
 #: So many new objects make the garbage collector look: at Python's 700, what is in flight is walked
 #: over again and again, a twentieth of the loop's time.
 NEW_OBJECTS = 10_000
-#: glibc gives back free memory at its heap's end above twice the largest block that it saw freed
-#: (mallopt(3), M_MMAP_THRESHOLD), 256 KiB at first: a large download would have its memory mapped
-#: anew over and over, a twelfth of its processor time.
-FREED_BLOCK_BYTES = 4 << 20
 
 
 class Service(Protocol):
@@ -94,7 +90,6 @@ def loop_first() -> Iterator[None]:
     sys.setswitchinterval(TURN_SECONDS)
     gc.freeze()
     gc.set_threshold(NEW_OBJECTS, *older)
-    bytes(FREED_BLOCK_BYTES)  # made and freed: glibc learns by it
     try:
         yield
     finally:

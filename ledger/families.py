@@ -1,6 +1,12 @@
-"""Families: the tasks of one row and workflow type, a first one and its retries."""
+"""Families: the tasks of one row and workflow type, a first one and its retries.
 
-from ledger.rolls import ONE, told_apart
+Where there are very many batches, most have one row, and that one task. Such a family has no entry
+here: the batch's roll tells of it.
+"""
+
+import sys
+
+from ledger.rolls import ONE, Rolls, told_apart
 from ledger.shelf import Indexed, Shelf
 from ledger.status import Stage
 
@@ -8,18 +14,28 @@ from ledger.status import Stage
 class Families:
     """Who belongs together, and how families stand by their newest task."""
 
-    def __init__(self, tasks: Shelf) -> None:
+    def __init__(self, tasks: Shelf, rolls: Rolls) -> None:
         self._tasks = tasks
+        self._rolls = rolls
         # By workflow type and row; mostly one: no tuple.
         self._members: dict[str, dict[str, str | tuple[str, ...]]] = {}
         self._totals: dict[str, int] = {}  # by workflow type, packed
         self._failed: dict[str, dict[tuple[str, str], None]] = {}  # by batch, by newest task
 
     def join(self, task: Indexed) -> int:
-        """Take in a new task, its family's newest from now on; return what that adds, packed."""
+        """Take in a new task, its family's newest from now on; return what that adds, packed.
+
+        Its batch's roll has it already.
+        """
         row_id, workflow_type = task.family
         rows = self._members.setdefault(workflow_type, {})
-        before = None
+        roll, before = self._rolls[task.batch_id], None
+        if len(roll) == 1 and row_id == roll.first_row:
+            roll.lone_type = sys.intern(workflow_type)
+            return self._stands(task, None, task.stage)
+        if roll.lone_type is not None:  # it is alone no longer
+            self._members[roll.lone_type][roll.first_row] = next(iter(roll))
+            roll.lone_type = None
         if members := self.members(task.family):
             before = self._tasks.stage_of(members[-1])
             rows[row_id] = (*members, task.task_id)
@@ -29,8 +45,7 @@ class Families:
 
     def change(self, task: Indexed, before: Stage) -> int:
         """Take in a new version of a known task that stood in *before*; likewise."""
-        held = self._members[task.workflow_type][task.row_id]
-        if task.task_id != (held if isinstance(held, str) else held[-1]):
+        if task.task_id != self.newest(task.family):
             return 0
         return self._stands(task, before, task.stage)
 
@@ -42,7 +57,7 @@ class Families:
         if left:
             self._members[workflow_type][row_id] = left if len(left) > 1 else left[0]
         else:
-            self._members[workflow_type].pop(row_id, None)
+            self._members[workflow_type].pop(row_id, None)  # unless it was alone in its batch
         if members[-1] != task.task_id:
             return 0
         return self._stands(task, task.stage, self._tasks.stage_of(left[-1]) if left else None)
@@ -54,8 +69,16 @@ class Families:
     def members(self, family: tuple[str, str]) -> tuple[str, ...]:
         """Return the ids of the family's tasks, oldest first."""
         row_id, workflow_type = family
-        held = self._members.get(workflow_type, {}).get(row_id, ())
+        held = self._members.get(workflow_type, {}).get(row_id)
+        if held is None:
+            return self._alone(row_id, workflow_type)
         return (held,) if isinstance(held, str) else held
+
+    def _alone(self, row_id: str, workflow_type: str) -> tuple[str, ...]:
+        roll = self._rolls.find(row_id.rpartition(":")[0])
+        if roll is None or roll.lone_type != workflow_type or row_id != roll.first_row:
+            return ()
+        return tuple(roll)
 
     def newest(self, family: tuple[str, str]) -> str | None:
         """Return the id of the family's newest task, or None: only this one may be open."""

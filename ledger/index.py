@@ -30,7 +30,7 @@ class Index(BatchIndex):
         self._state = state
         self._rolls = Rolls(state.tasks)
         self._open = OpenTasks(state.tasks, self._rolls)
-        self._families = Families(state.tasks)
+        self._families = Families(state.tasks, self._rolls)
         self._total = 0  # packed; see ``rolls``
         self._unpublished: dict[str, dict[str, None]] = {}  # by table
         self._fingerprints = Fingerprints()

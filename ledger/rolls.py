@@ -64,6 +64,12 @@ class Roll(msgspec.Struct, gc=False):
     archived: int = 0  # of the ids there
     tallies: tuple[Tally, ...] = ()
     line: Line = None  # of those that wait
+    lone_type: str | None = None  # of the one task it has; set while that is of its first row
+
+    @property
+    def first_row(self) -> str:
+        """The row that most batches have alone, if they are of a job file."""
+        return f"{self.batch_id}:1"
 
     def __iter__(self) -> Iterator[str]:
         return iter((self.ids,) if isinstance(self.ids, str) else self.ids)

@@ -16,14 +16,15 @@ from daemon.clock import Clock
 
 log = structlog.get_logger()
 
-LOOK_SECONDS = 2.0
+LOOK_SECONDS = 1.0
 #: Less is not worth it: giving back so much takes a millisecond, and as long to have it again.
-GROWTH_BYTES = 8 * 1024 * 1024
+GROWTH_BYTES = 3 * 1024 * 1024
 
-#: Blocks from this size on go back as soon as they are freed. Pieces of downloads are smaller: to
-#: get the pages of each anew would take longer than to write it.
+#: Blocks from this size on go back as soon as they are freed: tables of many thousand rows. Pieces
+#: of downloads are smaller: to have the pages of each mapped anew, as glibc does from 128 KiB on at
+#: first (mallopt(3), M_MMAP_THRESHOLD), took a twelfth of their processor time.
 _BLOCK_BYTES = 2 * 1024 * 1024
-#: So much that was freed last stays at hand.
+#: So much that was freed last stays at hand, for the same reason.
 _AT_HAND_BYTES = 8 * 1024 * 1024
 #: Parameters of ``mallopt``, as in glibc's malloc.h, and our values.
 _OPTIONS = ((-8, 1), (-3, _BLOCK_BYTES), (-1, _AT_HAND_BYTES))  # arenas, mmap and trim threshold

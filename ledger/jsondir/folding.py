@@ -109,9 +109,9 @@ class Folding:
         """Whether so much waits to be folded that the share of time counts no more.
 
         It waits in memory. What a snapshot writes stays in proportion to what the journals wrote:
-        nine times as much at most.
+        17 times as much at most.
         """
-        limit_bytes = max(self._limits.unfolded_bytes, self._compactor.snapshot_bytes // 8)
+        limit_bytes = max(self._limits.unfolded_bytes, self._compactor.snapshot_bytes // 16)
         return self._unfolded_bytes > limit_bytes and time.monotonic() >= self._pressed_not_before
 
     def _may_archive(self) -> bool:

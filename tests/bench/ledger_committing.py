@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from daemon.running import loop_first
+from daemon.upkeep.freed_memory import keep_little
 from ledger.jsondir.store import JsonDirBackend
 from ledger.ledger import Ledger
 from ledger.task import Task
@@ -36,6 +37,7 @@ async def ledger_of(folder: Path, tasks: int) -> AsyncIterator[Ledger]:
     await ledger.open()
     await ledger.commit(batch_record("warm"), op="batch.accepted")
     await ledger.compact()  # the next snapshot comes when the share of time allows
+    keep_little()
     with loop_first():
         yield ledger
     await ledger.close()

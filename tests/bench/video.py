@@ -26,6 +26,7 @@ from daemon.collect.proof import place, prove
 from daemon.comfy.client import ComfyClient
 from daemon.comfy.server import FileRef
 from daemon.running import loop_first
+from daemon.upkeep.freed_memory import keep_little
 from tests.bench.benchmark import Benchmark, Size, Target
 from tests.bench.memory import resident_bytes
 from tests.bench.own_process import own_process
@@ -79,6 +80,7 @@ def _alone(downloading: Coroutine[None, None, object], run: Run) -> _Course:
 
 
 async def _timed(downloading: Coroutine[None, None, object]) -> tuple[float, float]:
+    keep_little()
     with loop_first():
         async with LoopLag() as lag:
             began = time.perf_counter()

@@ -101,7 +101,7 @@ class Life:
     def __init__(self, root: Path, order: Random) -> None:
         self.root, self.order = root, order
         self.lives = 0
-        self.rows = 0
+        self.rows: Counter[str] = Counter()  # by batch
         self.model = Model()
         self.compaction: asyncio.Future[None] | None = None
 
@@ -132,15 +132,15 @@ class Life:
         """Take in rows: of a picture, of a video, or of a video that needs the picture."""
         tasks: list[Task] = []
         for _ in range(self.order.choice((1, 1, 3, 20))):
-            self.rows += 1
             batch_id = self.order.choice(BATCHES)
+            self.rows[batch_id] += 1
             kinds = self.order.choice(((PICTURE,), (VIDEO,), TYPES))
             tasks += [self.new_task(batch_id, kind, kinds) for kind in kinds]
         await self.commit(*tasks)
 
     def new_task(self, batch_id: str, kind: str, kinds: tuple[str, ...]) -> Task:
         (task_id,) = self.ledger.new_task_ids(kind, YOUNG)
-        row_id = f"{batch_id}:{self.rows}"
+        row_id = f"{batch_id}:{self.rows[batch_id]}"
         fingerprint = hashlib.sha256(row_id.encode()).hexdigest()
         is_of_table = self.order.random() < 0.3
         row = TableRow(table="orders", key=row_id, workflow_types=kinds) if is_of_table else None
