@@ -45,7 +45,8 @@ class Families:
 
     def change(self, task: Indexed, before: Stage) -> int:
         """Take in a new version of a known task that stood in *before*; likewise."""
-        if task.task_id != self.newest(task.family):
+        held = self._members[task.workflow_type].get(task.row_id)  # None: it is alone in its batch
+        if held is not None and task.task_id != (held if isinstance(held, str) else held[-1]):
             return 0
         return self._stands(task, before, task.stage)
 

@@ -233,10 +233,9 @@ class ReadyRows:
         if not self._backlog or not (ended or needed.retried_from):
             return
         for task_id in self._ledger.index.row(needed.row_id):
-            if (
-                not self._is_known(task_id)
-                and self._ledger.index.stage_of(task_id) is Stage.WAITING
-            ):
+            if task_id == needed.task_id or self._is_known(task_id):
+                continue
+            if self._ledger.index.stage_of(task_id) is Stage.WAITING:
                 task = self._ledger.task(task_id)
                 if why_blocked(self._ledger, task) != task.blocked_by:
                     yield task_id
