@@ -6,6 +6,7 @@ arrays, however many records there are, and no second mapping of their ids besid
 
 from array import array
 from collections.abc import Iterator
+from itertools import compress, count
 from typing import Self, TypeAlias
 
 from ledger.jsondir.placed_file import Spot
@@ -25,7 +26,7 @@ class Spots:
     """
 
     def __init__(self, numbers: dict[str, int], columns: _Columns) -> None:
-        """*numbers*: of all records that ever had one; *columns*: by number, ours to change."""
+        """*numbers*: in their order; *columns*: by number, of the first of them; ours to change."""
         self._numbers = numbers
         self._columns = columns
         self._offsets, self._sizes, self._crcs, self._marks = columns
@@ -41,12 +42,22 @@ class Spots:
         Those have other numbers once too many are of records that went.
         """
         if self._sizes.count(_NO_SIZE) * _TOO_MANY > len(self._sizes):
-            spots = self.none()
-            for record_id in self:
-                spots.put(record_id, self.mark_of(record_id), self[record_id])
-            return spots
+            return self._renumbered()
         offsets, sizes, crcs, marks = self._columns
         return type(self)(self._numbers, (offsets[:], sizes[:], crcs[:], marks[:]))
+
+    def _renumbered(self) -> Self:
+        numbers = dict(zip(self, count()))
+        offsets, sizes, crcs, marks = self._columns
+        return type(self)(
+            numbers,
+            (
+                array("Q", compress(offsets, sizes)),
+                array("I", compress(sizes, sizes)),
+                array("I", compress(crcs, sizes)),
+                array("B", compress(marks, sizes)),
+            ),
+        )
 
     def put(self, record_id: str, mark: int, spot: Spot) -> None:
         """Note where a record lies now."""
@@ -93,7 +104,7 @@ class Spots:
 
     def __iter__(self) -> Iterator[str]:
         # Others may get numbers while somebody goes through these.
-        return filter(self.__contains__, list(self._numbers))
+        return compress(list(self._numbers), self._sizes)
 
     def __len__(self) -> int:
         return len(self._sizes) - self._sizes.count(_NO_SIZE)
