@@ -44,12 +44,11 @@ class Records(Mapping[str, R], Generic[R]):
 
     def hold(self, record_id: str, held: R | bytes) -> bool:
         """Hold a record in place of its version before; say whether it is new."""
-        new = record_id not in self
-        if new:
+        known = self._at_hand.pop(record_id, None) is not None or record_id in self
+        if not known:
             self._new[record_id] = None
         self._here[record_id] = held
-        self._at_hand.pop(record_id, None)
-        return new
+        return not known
 
     def remove(self, record_id: str) -> None:
         """Forget the record, if it is here; none will ever have its id again."""
@@ -100,8 +99,11 @@ class Records(Mapping[str, R], Generic[R]):
         held = self._here.get(record_id)
         if held is not None and not isinstance(held, bytes):
             return held
-        if (record := self._at_hand.get(record_id)) is None and record_id in self:
-            record = self[record_id]
+        if (record := self._at_hand.get(record_id)) is None:
+            try:
+                record = self[record_id]
+            except KeyError:
+                return None
             self.keep_at_hand(record_id, record)
         return record
 

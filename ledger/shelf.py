@@ -66,7 +66,13 @@ class TaskKeys(msgspec.Struct, frozen=True, gc=False):
 #: A task, whole or by its keys: what the index takes in.
 Indexed: TypeAlias = Task | TaskKeys
 
+
+class _Standing(msgspec.Struct, frozen=True, gc=False):
+    stage: Stage
+
+
 _keys = msgspec.json.Decoder(TaskKeys)
+_standings = msgspec.json.Decoder(_Standing)
 
 
 def encode_task(task: Task) -> bytes:
@@ -82,6 +88,11 @@ def decode_task(encoded: bytes | msgspec.Raw) -> Task:
 def decode_keys(encoded: bytes) -> TaskKeys:
     """Return the keys of a task given as JSON; raises msgspec.ValidationError."""
     return _keys.decode(encoded)
+
+
+def mark_of_encoded(encoded: bytes) -> int:
+    """Return the mark of a task given as JSON; raises msgspec.ValidationError."""
+    return _NUMBER_OF[_standings.decode(encoded).stage]
 
 
 class Shelf(Records[Task]):

@@ -207,10 +207,16 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         """
         if to is not self.stage and to not in MOVES[self.stage]:
             raise IllegalMove(self.task_id, self.stage, to)
-        if STATUS_OF[to] is not self.status or to is Stage.RUNNING:
+        status = STATUS_OF[to]
+        if status is not self.status or to is Stage.RUNNING:
             fields.setdefault("publish", self.publish.due())
-        fields.update(stage=to, status=STATUS_OF[to])
         if not MOVES[to]:
-            by = self.requested_by if to is Stage.CANCELLED else None
-            fields.update(finished_at=at, processed_at=at, requested=None, requested_by=by)
-        return self.changed(at=at, **fields)
+            wanted_by = fields.get("requested_by", self.requested_by)
+            by = wanted_by if to is Stage.CANCELLED else None
+            fields |= {
+                "finished_at": at,
+                "processed_at": at,
+                "requested": None,
+                "requested_by": by,
+            }
+        return self.changed(at=at, stage=to, status=status, **fields)

@@ -1,5 +1,7 @@
 """Retry and cancel: one task, or all that failed in a batch."""
 
+from functools import cache
+
 import msgspec
 
 from daemon.actions.errors import ActionError
@@ -12,7 +14,7 @@ from daemon.words import in_each_language
 from ledger.batch import Batch, BatchStatus
 from ledger.entry import Record
 from ledger.statistics import statistics
-from ledger.status import IN_FLIGHT_STAGES, MOVES, OPEN_STAGES, Stage
+from ledger.status import IN_FLIGHT_STAGES, MOVES, OPEN_STAGES, Stage, Status
 from ledger.task import Json, Task
 
 
@@ -126,9 +128,7 @@ def cancel(view: View, task_id: str, *, at: str) -> Plan:
     """
     task = view.task(task_id)
     if task.stage is Stage.WAITING:
-        cancelled = msgspec.structs.replace(
-            task.moved(Stage.CANCELLED, at=at), requested_by=UNSIGNED
-        )
+        cancelled = task.moved(Stage.CANCELLED, at=at, requested_by=UNSIGNED)
         return _cancelled(cancelled, "action.cancelled", cancelled)
     if task.stage not in IN_FLIGHT_STAGES:
         key = "action.already_collecting" if MOVES[task.stage] else "action.already_ended"
@@ -139,9 +139,14 @@ def cancel(view: View, task_id: str, *, at: str) -> Plan:
     return _cancelled(asked, "action.cancel_requested", asked)
 
 
-def _status_word(task: Task) -> dict[str, Json]:
+def _status_word(task: Task) -> Json:
     """Return a task's status as people of each language call it."""
-    return {**in_each_language(f"status.{task.status}")}
+    return _word_of(task.status)
+
+
+@cache
+def _word_of(status: Status) -> dict[str, Json]:
+    return {**in_each_language(f"status.{status}")}
 
 
 def _cancelled(task: Task, key: str, *records: Record) -> Plan:
@@ -150,8 +155,8 @@ def _cancelled(task: Task, key: str, *records: Record) -> Plan:
         Said(key=key, values={"task": task.task_id, "status": _status_word(task)}),
         *records,
         task_id=task.task_id,
-        status=task.status.value,
-        stage=task.stage.value,
+        status=task.status,
+        stage=task.stage,
         requested=task.requested,
     )
 

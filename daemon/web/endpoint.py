@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from functools import cache
 from typing import Generic, TypeAlias, TypeVar
 
 import msgspec
@@ -32,6 +33,7 @@ ID_PATTERNS: dict[str, str] = {
     "column": r"[^/\\\x00-\x1f]{1,200}",
     "file": r"[a-z0-9-]{1,60}\.(js|css|svg)",
 }
+_words_in = cache(Words)
 _PATTERNS = {name: re.compile(pattern) for name, pattern in ID_PATTERNS.items()}
 _UNKNOWN = {
     "batch_id": "batch",
@@ -64,7 +66,7 @@ class Call(Generic[Q, B]):
     @property
     def words(self) -> Words:
         """The catalogue in the language that the client asked for."""
-        return Words(language_of(self.request, self.room))
+        return _words_in(language_of(self.request, self.room))
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):

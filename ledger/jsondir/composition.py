@@ -17,7 +17,7 @@ from ledger.jsondir.places import SnapshotPlaces
 from ledger.jsondir.snapshot import Changes
 from ledger.jsondir.snapshot_file import BATCHES, META, SEPARATOR, TASKS, SnapshotFile
 from ledger.jsondir.spots import Spots
-from ledger.shelf import decode_keys
+from ledger.shelf import mark_of_encoded
 from ledger.state import Sections, empty_sections
 from ledger.upgrade import FORMAT
 
@@ -41,7 +41,7 @@ class Composition:
     def __init__(self, changes: Changes, last_seq: int, at: str) -> None:
         self._changes = changes
         self._last_seq, self._written_at = last_seq, at
-        self._tasks = _Section(changes.tasks, _task_mark, BATCHES)
+        self._tasks = _Section(changes.tasks, mark_of_encoded, BATCHES)
         self._batches = _Section(changes.batches, _batch_mark, META)
         self._crc = 0
         self._at = 0  # offset of the next piece
@@ -99,7 +99,7 @@ class Composition:
         )
 
     def _meta(self, sections: Sections) -> bytes:
-        self._changes.apply_to_meta(sections)
+        self._changes.apply_to_meta(sections, self._tasks.changed)  # all that the base has not
         self.counters = sections.get("counters", {})
         lines = (b"%b:%b" % (orjson.dumps(name), orjson.dumps(sections[name])) for name in sections)
         return SEPARATOR.join(lines) + b"}"
@@ -113,39 +113,35 @@ class Composition:
         """
         changed, spots = section.changed, before.copy()
         section.spots = spots
-        begin = file.at
-        bytes_on = self._at - begin
-        end = None
-        last: int | None = None  # end of the stretch's last record
-        for record_id, number, end in spots.numbered():
-            if record_id not in changed:
-                if bytes_on:
-                    spots.move(number, bytes_on)
-                last = end
-                continue
-            yield from self._stretch(file, section, begin, last)
+        first, begin = 0, file.at  # of the stretch: its first record's number, its offset
+        end_of_all = spots.end_of_last(range(spots.numbers))
+        for number, record_id in spots.numbered(changed):
+            if number > first:
+                yield from self._stretch(file, section, begin, range(first, number))
+            begin = spots.end_of(number) + len(SEPARATOR)
             if (encoded := changed.pop(record_id)) is not None:
                 yield self._record(section, record_id, encoded)
             else:
                 spots.remove(number)
-            begin, last = end + len(SEPARATOR), None
-            bytes_on = self._at + len(section.separator) - begin
-        yield from self._stretch(file, section, begin, last)
-        if end is not None:
-            for _ in file.stretch(end):  # what was changed or left out at the end
+            first = number + 1
+        yield from self._stretch(file, section, begin, range(first, spots.numbers))
+        if end_of_all is not None:
+            for _ in file.stretch(end_of_all):  # what was changed or left out at the end
                 pass
             file.expect(b"\n")
         file.expect(section.end)
 
     def _stretch(
-        self, file: SnapshotFile, section: _Section, begin: int, last: int | None
+        self, file: SnapshotFile, section: _Section, begin: int, numbers: range
     ) -> Iterator[bytes]:
-        if last is None:
+        """Yield the lines of these numbers as the base has them, the first at offset *begin*."""
+        if (end := section.spots.end_of_last(numbers)) is None:
             return
+        section.spots.move(numbers, self._at + len(section.separator) - begin)
         for _ in file.stretch(begin):  # read for the checksum only
             pass
         yield section.separator
-        yield from file.stretch(last)
+        yield from file.stretch(end)
         section.separator = SEPARATOR
 
     def _rest_of(self, section: _Section) -> Iterator[bytes]:
@@ -163,10 +159,6 @@ class Composition:
         section.spots.put(record_id, mark, Spot.of(encoded, self._at + len(lead)))
         section.separator = SEPARATOR
         return lead + encoded
-
-
-def _task_mark(encoded: bytes) -> int:
-    return decode_keys(encoded).mark
 
 
 def _batch_mark(encoded: bytes) -> int:

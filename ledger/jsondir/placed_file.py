@@ -12,6 +12,9 @@ from ledger.jsondir.journals import Kind, record_in_journals
 
 #: Records within so much of the file are read in one go.
 _TOGETHER_BYTES = 256 * 1024
+#: Who reads a record that lies behind the one before, so near, is given what follows as well: a
+#: read has the interpreter go to another thread.
+_NEAR_BYTES, _AHEAD_BYTES = 4 * 1024, 64 * 1024
 
 
 class Spot(NamedTuple):
@@ -32,12 +35,27 @@ class Spot(NamedTuple):
         return self.offset + self.size_bytes
 
 
+class _Stretch(NamedTuple):
+    """What lies from an offset on."""
+
+    offset: int
+    content: bytes
+
+    def bytes_at(self, offset: int, size_bytes: int) -> bytes | None:
+        """Return what lies there; None when not all of it is here."""
+        begin = offset - self.offset
+        end = begin + size_bytes
+        return self.content[begin:end] if begin >= 0 and end <= len(self.content) else None
+
+
 class PlacedFile:
     """A snapshot's file that stays open, so that it may lose its name to a newer one."""
 
     def __init__(self, folder: Path, fd: int) -> None:
         self._folder = folder  # of the journals
         self._fd = fd  # ours from now on
+        self._ahead = _Stretch(0, b"")
+        self._read_to = 0  # where what was read last ends
 
     @classmethod
     def of(cls, path: Path) -> Self:
@@ -63,7 +81,7 @@ class PlacedFile:
         size_bytes = max(spot.end for spot in spots.values()) - begin
         if size_bytes > _TOGETHER_BYTES:
             return {each: self.read(kind, each, spot) for each, spot in spots.items()}
-        stretch = self._bytes_at(begin, size_bytes)
+        stretch = self._from_disk(begin, size_bytes)
         found = {}
         for record_id, spot in spots.items():
             encoded = stretch[spot.offset - begin : spot.end - begin]
@@ -78,6 +96,20 @@ class PlacedFile:
         return told
 
     def _bytes_at(self, offset: int, size_bytes: int) -> bytes:
+        """Return what lies there, or lay there when what lies before it was read.
+
+        Nothing when the disk cannot read it any more.
+        """
+        is_next = 0 <= offset - self._read_to < _NEAR_BYTES
+        self._read_to = offset + size_bytes
+        if not is_next:
+            return self._from_disk(offset, size_bytes)
+        if (found := self._ahead.bytes_at(offset, size_bytes)) is None:
+            self._ahead = _Stretch(offset, self._from_disk(offset, _AHEAD_BYTES))
+            found = self._ahead.bytes_at(offset, size_bytes)
+        return self._from_disk(offset, size_bytes) if found is None else found
+
+    def _from_disk(self, offset: int, size_bytes: int) -> bytes:
         """Return what lies there; nothing when the disk cannot read it any more."""
         try:
             return os.pread(self._fd, size_bytes, offset)

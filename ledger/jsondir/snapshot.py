@@ -106,11 +106,14 @@ class Changes:
         self.meta.update(later.meta)
         self.claimed.update(later.claimed)
 
-    def apply_to_meta(self, sections: Sections) -> None:
-        """Bring a meta part up to date, the counters of the ids seen included."""
+    def apply_to_meta(self, sections: Sections, new_task_ids: Iterable[str]) -> None:
+        """Bring a meta part up to date, the counters of the ids included.
+
+        *new_task_ids*: of the changed tasks those that it has not counted yet.
+        """
         for record in self.meta.values():
             set_meta(sections, record)
-        for task_id in (*self.tasks, *self.claimed.values()):
+        for task_id in (*new_task_ids, *self.claimed.values()):
             count_id(sections, task_id)
 
 

@@ -135,6 +135,22 @@ async def test_nobody_goes_on_with_a_row_whose_leaving_is_being_written(folder: 
     assert verify(folder) == []
 
 
+async def test_the_id_of_a_row_that_no_snapshot_ever_held_is_not_given_again(folder: Path) -> None:
+    ledger = in_folder(folder)
+    await ledger.open()
+    await ledger.commit(batch_record(), task_record(1), op="batch.accepted")
+    await ledger.compact()
+    cancelled = ended(OTHER, Stage.CANCELLED)
+    await ledger.commit(OTHER, op="a.b")
+    await ledger.commit(cancelled, op="a.b")
+    assert await ledger.archive_finished(MUCH_LATER) == 1
+    await ledger.close()
+    ledger = in_folder(folder)
+    await ledger.open()
+    assert ledger.new_task_ids(OTHER.workflow_type, AT) == ["img_20261121_000004"]
+    await ledger.close()
+
+
 async def test_the_lock_is_kept_as_long_as_a_thread_writes_to_the_archive(folder: Path) -> None:
     ledger = await ledger_with_ended_rows(folder, disk := Meanwhile())
     closing: list[asyncio.Task[None]] = []

@@ -19,12 +19,14 @@ def test_spots_in_use_stay_while_those_of_the_next_snapshot_are_made_of_them(see
     spots, came = Spots.none(), 0
     for _ in range(60):
         following, wanted = spots.copy(), dict(expected)
-        for record_id, number, end in following.numbered():
+        numbered = following.numbered([*reversed(expected), "of-no-record"])
+        assert [record_id for _, record_id in numbered] == list(expected)
+        for number, record_id in numbered:
             mark, spot = wanted[record_id]
-            assert end == spot.end
+            assert following.end_of(number) == spot.end
             match chance.choice(("move", "put", "remove", "stay")):
                 case "move":
-                    following.move(number, 7)
+                    following.move(range(number, number + 1), 7)
                     wanted[record_id] = mark, spot._replace(offset=spot.offset + 7)
                 case "put":
                     wanted[record_id] = chance.randrange(256), Spot.of(b"{}", chance.randrange(99))
@@ -61,7 +63,28 @@ def test_numbers_of_records_that_went_are_given_up_once_they_are_many() -> None:
     spots = Spots.none()
     for number in range(100):
         spots.put(f"row-{number}", 0, Spot.of(b"{}", number))
-    for record_id, number, _ in spots.numbered():
-        if record_id != "row-99":
-            spots.remove(number)
-    assert [*spots.copy().numbered()] == [("row-99", 0, 101)]
+    for number in range(99):
+        spots.remove(number)
+    few = spots.copy()
+    assert (few.numbered(spots), few.end_of(0)) == ([(0, "row-99")], 101)
+
+
+@pytest.mark.parametrize("count", [0, 1, 9_000])
+def test_many_records_move_on_together(count: int) -> None:
+    spots = Spots.none()
+    for number in range(9_002):
+        spots.put(f"row-{number}", 0, Spot.of(b"{}", number))
+    spots.move(range(1, 1 + count), 2**33)
+    moved = {each for each in spots if spots[each].offset >= 2**33}
+    assert moved == {f"row-{number}" for number in range(1, 1 + count)}
+
+
+def test_the_end_of_records_is_that_of_the_last_that_is_still_there() -> None:
+    spots = Spots.none()
+    for number in range(4):
+        spots.put(f"row-{number}", 0, Spot.of(b"{}", 10 * number))
+    for number in (0, 2):
+        spots.remove(number)
+    assert spots.end_of_last(range(4)) == 32
+    assert spots.end_of_last(range(3)) == 12
+    assert spots.end_of_last(range(1)) is None
