@@ -3,7 +3,6 @@
 Reading needs no lock, so a daemon that does not answer stands in nobody's way.
 """
 
-from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 import click
@@ -12,9 +11,11 @@ import msgspec
 from daemon.cli.acting import client_of_holder
 from daemon.cli.invocation import Invocation
 from daemon.cli.refusal import Refusal
-from daemon.web.batch_documents import BatchDocument, BatchesDocument
+from daemon.web.batch_documents import BatchesDocument
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from daemon.cli.ledger_files import LedgerFiles
 
 T = TypeVar("T")
@@ -50,10 +51,10 @@ def asked_as_json(
     return from_files(_files_of(invocation)) if found is None else found
 
 
-def batches_known(invocation: Invocation) -> Sequence[BatchDocument]:
+def batches_known(invocation: Invocation) -> BatchesDocument:
     """Return all batches."""
     path = "/api/batches"
-    return asked(invocation, path, BatchesDocument, lambda files: files.batches()).batches
+    return asked(invocation, path, BatchesDocument, lambda files: files.batches())
 
 
 def _files_of(invocation: Invocation) -> "LedgerFiles":

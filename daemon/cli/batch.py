@@ -45,8 +45,12 @@ def batches(invocation: Invocation) -> None:
     if invocation.as_json:
         path = "/api/batches"
         invocation.answer(asked_as_json(invocation, path, lambda files: files.batches()))
-    elif found := batches_known(invocation):
-        invocation.show(views.batches(found, invocation.words))
+        return
+    found = batches_known(invocation)
+    if not found.daemon_runs:
+        invocation.say("trouble.no_daemon")
+    if found.batches:
+        invocation.show(views.batches(found.batches, invocation.words))
     else:
         invocation.say("batches.none", inbox=invocation.settings.inbox.path)
 
@@ -116,7 +120,7 @@ def _report(invocation: Invocation, given: str) -> BatchDocument:
     except Refusal as error:
         if error.code != "unknown_batch":
             raise
-    return named(batch_meant(batches_known(invocation), given))
+    return named(batch_meant(batches_known(invocation).batches, given))
 
 
 def _last_failed(invocation: Invocation, batch_id: str) -> Task | None:

@@ -24,7 +24,7 @@ def ledger() -> None:
     """Look after the ledger."""
 
 
-@ledger.command(help=help_words("help.ledger.verify"))
+@ledger.command(cls=Verb, help=help_words("help.ledger.verify"))
 @json_option
 @pass_invocation
 def verify(invocation: Invocation) -> int:
@@ -47,7 +47,7 @@ def verify(invocation: Invocation) -> int:
     return 0
 
 
-@ledger.command(help=help_words("help.ledger.export"))
+@ledger.command(cls=Verb, help=help_words("help.ledger.export"))
 @pass_invocation
 def export(invocation: Invocation) -> None:
     """Print the state as one JSON document in the form of ``ledger.json``."""
@@ -73,7 +73,7 @@ def show_history(invocation: Invocation, task_id: str) -> None:
         invocation.show(task_view.changes(changes, invocation.words))
 
 
-@ledger.command(help=help_words("help.ledger.compact"))
+@ledger.command(cls=Verb, help=help_words("help.ledger.compact"))
 @pass_invocation
 def compact(invocation: Invocation) -> None:
     """Write a fresh snapshot and archive what it made superfluous."""
@@ -97,7 +97,7 @@ def compact(invocation: Invocation) -> None:
     invocation.say("compact.done")
 
 
-@ledger.command(help=help_words("help.ledger.repair"))
+@ledger.command(cls=Verb, help=help_words("help.ledger.repair"))
 @json_option
 @pass_invocation
 def repair(invocation: Invocation) -> None:

@@ -48,7 +48,8 @@ class LedgerFiles:
 
     def batches(self) -> BatchesDocument:
         """Return all batches."""
-        return BatchesDocument([*batch_reports(read_index(self._path))])
+        reports = [*batch_reports(read_index(self._path))]
+        return BatchesDocument(reports, daemon_runs=daemon_runs(self._settings))
 
     def batch(self, given: str) -> BatchDocument:
         """Return the batch that *given* means; raises UnknownRecord, ActionError for several."""

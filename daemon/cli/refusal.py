@@ -6,6 +6,7 @@ from typing import IO
 import click
 
 from daemon.words import Words
+from daemon.words.values import visible
 from ledger.task import Json
 
 #: HTTP's words for what makes no sense, and for what somebody else holds.
@@ -57,10 +58,6 @@ def refusal(code: str, message: str, hint: str, *, status: int) -> Refusal:
 
 def worded(code: str, words: Words, values: Mapping[str, object], *, status: int = 409) -> Refusal:
     """Return the refusal that the catalogue has under ``error.<code>``; blanks show in quotes."""
-    values = {name: f"“{each}”" if _is_blank(each) else each for name, each in values.items()}
+    values = {name: visible(each) for name, each in values.items()}
     message = words(f"error.{code}.message", **values)
     return refusal(code, message, words(f"error.{code}.hint", **values), status=status)
-
-
-def _is_blank(value: object) -> bool:
-    return isinstance(value, str) and not value.strip()

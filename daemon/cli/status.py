@@ -6,10 +6,11 @@ from daemon.cli import views
 from daemon.cli.asking import asked, asked_as_json
 from daemon.cli.commands import help_words, json_option
 from daemon.cli.invocation import Invocation, pass_invocation
+from daemon.cli.verb import Verb
 from daemon.web.status_documents import Report
 
 
-@click.command(help=help_words("help.status"))
+@click.command(cls=Verb, help=help_words("help.status"))
 @json_option
 @pass_invocation
 def status(invocation: Invocation) -> None:

@@ -12,6 +12,7 @@ from daemon.cli.commands import help_words, json_option
 from daemon.cli.drop import CannotSubmit, Drop, place, plan_drops
 from daemon.cli.drop_outcome import DUPLICATES_ENDING, REJECTED_ENDING, DropOutcome, OutcomeWatch
 from daemon.cli.invocation import Invocation, pass_invocation
+from daemon.cli.verb import Verb
 from daemon.words.retelling import REPORTS, in_language
 from ledger.jsondir.holder import read_holder
 from ledger.jsondir.reader import read_state
@@ -20,7 +21,7 @@ _LOOK_EVERY_SECONDS = 0.1
 _LEDGER_EVERY_SECONDS = 1.5  # reading it takes a while
 
 
-@click.command(help=help_words("help.submit"))
+@click.command(cls=Verb, help=help_words("help.submit"))
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE…")
 @click.option(
     "--timeout",

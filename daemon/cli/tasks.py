@@ -47,7 +47,7 @@ def tasks(
     if failed:
         stages &= {Stage.FAILED}
     if batch is not None:
-        batch = batch_meant(batches_known(invocation), batch)
+        batch = batch_meant(batches_known(invocation).batches, batch)
     listed = Wanted(stages=stages, workflow_type=workflow_type, batch_id=batch)
     path = _path(listed, limit, cursor)
 

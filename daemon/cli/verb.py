@@ -9,9 +9,9 @@ from daemon.web.refusal import Refusal as RefusedByHttp
 from daemon.words import Words
 from daemon.words.retelling import LEDGER, in_each_language
 from ledger.errors import (
-    Conflict,
     LedgerClosed,
     LedgerDamaged,
+    LedgerError,
     LedgerGone,
     LedgerLocked,
     LedgerTooNew,
@@ -28,15 +28,7 @@ class Verb(click.Command):
         assert invocation is not None  # noqa: S101 - the root made it
         try:
             return super().invoke(ctx)
-        except (
-            Refusal,
-            RefusedByHttp,
-            ActionError,
-            UnknownRecord,
-            Conflict,
-            LedgerClosed,
-            LedgerDamaged,
-        ) as error:
+        except (Refusal, RefusedByHttp, ActionError, LedgerError) as error:
             refused = refusal_of(error, invocation.words)
             if invocation.as_json:
                 invocation.answer(refused.document())

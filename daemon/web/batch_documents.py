@@ -34,6 +34,7 @@ class BatchesDocument(msgspec.Struct, frozen=True):
     """All batches, oldest first."""
 
     batches: list[BatchDocument]
+    daemon_runs: bool = True  # False: they are as the last one left them
 
 
 class BatchDone(Done, frozen=True, kw_only=True):

@@ -23,7 +23,8 @@ from ledger.task import Json
 
 async def list_batches(call: Call[Nothing, Nothing]) -> web.StreamResponse:
     """Answer all batches, a ``BatchesDocument``."""
-    return await answer_listing(call.request, "batches", batch_documents(call.desk), {})
+    documents = batch_documents(call.desk)
+    return await answer_listing(call.request, "batches", documents, {"daemon_runs": True})
 
 
 async def show_batch(call: Call[Nothing, Nothing]) -> BatchDocument:

@@ -160,8 +160,13 @@ def _key(endpoint: Endpoint) -> list[Json]:
 def _body(endpoint: Endpoint, schema: Object) -> Object:
     content: Object = {"application/json": {"schema": schema}}
     if endpoint.streams:
-        rows: Object = {"type": "array", "items": {"type": "object"}, "description": "Rows alone."}
-        content["application/json"] = {"schema": {"anyOf": [schema, rows]}}
+        row: Object = {"type": "object", "minProperties": 1, "not": {"required": ["rows"]}}
+        rows: Object = {"type": "array", "items": {"type": "object"}}
+        alone: list[Json] = [
+            rows | {"description": "The rows alone."},
+            row | {"description": "One row alone, its values by column."},
+        ]
+        content["application/json"] = {"schema": {"anyOf": [schema, *alone]}}
         content["multipart/form-data"] = {
             "schema": {
                 "type": "object",

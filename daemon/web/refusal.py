@@ -7,6 +7,7 @@ import msgspec
 
 from daemon.words.catalogue import CATALOGUE
 from daemon.words.retelling import FIELDS, in_language
+from daemon.words.values import visible
 from ledger.task import Json
 
 LANGUAGES = ("zh", "en")
@@ -117,7 +118,7 @@ def _in_language(value: Json, language: str) -> Json:
 
 
 def _shown(value: Json) -> object:
-    return ", ".join(map(str, value)) if isinstance(value, list) else value
+    return ", ".join(map(str, value)) if isinstance(value, list) else visible(value)
 
 
 @lru_cache(maxsize=64)  # browsers send few kinds, one for each request

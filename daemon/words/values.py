@@ -12,6 +12,11 @@ def printable(text: str) -> str:
     return "".join(char if unicodedata.category(char) != "Cc" else "�" for char in text)
 
 
+def visible(value: object) -> object:
+    """Return *value*; text that nobody would see in a sentence stands in quotes."""
+    return f"“{value}”" if isinstance(value, str) and not value.strip() else value
+
+
 def local_time(timestamp: str | None) -> str:
     """Return a moment of the ledger as the clock on the wall shows it."""
     if timestamp is None:

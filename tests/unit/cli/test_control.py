@@ -87,7 +87,7 @@ def test_batches_lists_every_batch_with_its_counts(filled):
 
 
 def test_a_batch_whose_rows_are_all_archived_is_said_to_be_so_and_status_leaves_it_out(filled):
-    assert filled("batches").splitlines()[2] == "summer-xyz987  archived"
+    assert filled("batches").splitlines()[3] == "summer-xyz987  archived"
     shown = filled("status")
     assert "summer-xyz987" not in shown
     assert "1 older batch(es) have all their rows in the archive" in shown

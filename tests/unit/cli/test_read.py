@@ -9,6 +9,7 @@ import pytest
 from ledger.entry import Meta
 from ledger.jsondir import archive
 from ledger.jsondir.files import Disk
+from ledger.jsondir.journal import CRC_BYTES, sealed
 from ledger.jsondir.lock import FolderLock
 from ledger.status import Stage
 from ledger.task import Dependency
@@ -138,13 +139,13 @@ def test_status_lists_the_servers_of_the_settings_and_of_the_ledger(filled):
 
 def test_that_no_daemon_runs_is_told_with_what_the_last_one_saw(filled):
     told = "No daemon runs; this is what the ledger's files say.\n"
-    for call in (["status"], ["servers"], ["server", "gpu-b"]):
+    for call in (["status"], ["servers"], ["server", "gpu-b"], ["batches"]):
         assert filled(*call).startswith(told), call
         assert filled.json(*call)["daemon_runs"] is False, call
     lock = FolderLock(filled.ledger, Disk())
     lock.take(AT)
     try:
-        for call in (["status"], ["servers"]):
+        for call in (["status"], ["servers"], ["batches"]):
             assert told not in filled(*call), call
             assert filled.json(*call)["daemon_runs"] is True, call
     finally:
@@ -330,3 +331,31 @@ def test_repairing_a_whole_ledger_changes_nothing(filled):
     done = filled.json("ledger", "repair")
     assert done == {"kept_aside": [], "lost": [], "made_again": [], "not_mended": []}
     assert filled.json("tasks") == before
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        ("status",),
+        ("tasks",),
+        ("batches",),
+        ("servers",),
+        ("ledger", "verify"),
+        ("ledger", "repair"),
+    ],
+)
+def test_that_the_ledger_is_of_a_newer_version_is_told_in_json_too(filled, call):
+    path = filled.ledger / "ledger.json"
+    body = path.read_bytes().replace(b'"format":1', b'"format":99')[: -CRC_BYTES - 1]
+    path.write_bytes(sealed(body))
+    error = filled.json(*call, code=1)["error"]
+    assert (error["code"], "99" in error["message"]) == ("ledger_too_new", True)
+
+
+def test_that_the_ledger_is_in_use_is_told_in_json_too(filled):
+    lock = FolderLock(filled.ledger, Disk())
+    lock.take(AT)
+    try:
+        assert filled.json("ledger", "repair", code=3)["error"]["code"] == "ledger_in_use"
+    finally:
+        lock.drop()

@@ -69,3 +69,9 @@ def test_lists_are_told_in_words_and_kept_as_they_are():
     error = error_document("two_job_files", "en", {"names": ["a.csv", "b.csv"]}).error
     assert "a.csv, b.csv" in error.message
     assert error.details == {"names": ["a.csv", "b.csv"]}
+
+
+def test_an_id_that_nobody_would_see_stands_in_quotes() -> None:
+    error = error_document("unknown_server", "en", {"id": " "}).error
+    assert error.message == "There is no server “ ”."
+    assert error.details == {"id": " "}
