@@ -66,7 +66,7 @@ class Lane:
 
         Most rows come and go while all servers are busy: a look for nothing costs more than each.
         """
-        if not self.wake.is_set() and self._free_slots() > 0 and self._state.takes_work:
+        if not self.wake.is_set() and self._state.takes_work and self._free_slots() > 0:
             self.wake.set()
 
     async def run(self, stop: asyncio.Event) -> None:
