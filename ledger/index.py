@@ -280,9 +280,9 @@ class Index(BatchIndex):
         """Return, per workflow type, how many waiting tasks of the batch are blocked."""
         return self._rolls.blocked_by_type(batch_id)
 
-    def failed(self, batch_id: str) -> list[Task]:
+    def failed_ids(self, batch_id: str) -> tuple[str, ...]:
         """Return the tasks that failed and are their family's newest, in the order of failing."""
-        return [self.task(task_id) for task_id in self._families.failed(batch_id)]
+        return self._families.failed(batch_id)
 
     def was_accepted(self, fingerprint: str) -> bool:
         """Say whether a row with this fingerprint was ever accepted, archived rows included.

@@ -90,9 +90,9 @@ class Reading:
         """Return, for stage 1 and 2 of the rows, how many waiting tasks are blocked."""
         return self._index.blocked_counts(batch_id)
 
-    def failed(self, batch_id: str) -> list[Task]:
+    def failed_ids(self, batch_id: str) -> tuple[str, ...]:
         """Return the tasks that failed and are their family's newest, in the order of failing."""
-        return self._index.failed(batch_id)
+        return self._index.failed_ids(batch_id)
 
     def was_accepted(self, fingerprint: str) -> bool:
         """Say whether a row with this fingerprint was ever accepted, archived rows included."""

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from daemon import failpoint
 from daemon.actions.plan import Plan, Planning
 from daemon.words import Words
+from ledger.entry import Record
 from ledger.errors import Conflict
 from ledger.ledger import Ledger
-from ledger.slices import in_turns
+from ledger.slices import SLICE, in_slices, in_turns, let_go
 from ledger.task import Json
 
 #: Plans that a step or another operator may overtake before the action is given up.
@@ -64,14 +65,22 @@ async def carry_out(
     ``perform`` for one that plans anew then.
     """
     plan = planned if isinstance(planned, Plan) else await in_turns(planned)
+    answer = plan.told(words or Words("en"))
     if plan.records:
+        op, reason, evidence = plan.op, plan.reason, plan.evidence
+        records = await _signed(plan, actor)
+        del planned, plan  # else the records outlast those that we let go of
         failpoint.reach("action.before_commit")
-        await ledger.commit(
-            *plan.signed(actor),
-            op=plan.op,
-            actor=actor,
-            reason=plan.reason,
-            evidence=plan.evidence,
-        )
+        await ledger.commit(*records, op=op, actor=actor, reason=reason, evidence=evidence)
         failpoint.reach("action.after_commit")
-    return plan.told(words or Words("en"))
+        await let_go(records)
+    return answer
+
+
+async def _signed(plan: Plan, actor: str) -> list[Record]:
+    """Return the records as *actor* wants them; of a long plan bit by bit."""
+    if len(plan.records) <= SLICE:
+        return [*plan.signed(actor)]
+    records: list[Record] = []
+    await in_slices(map(records.append, plan.signed(actor)))
+    return records

@@ -74,7 +74,7 @@ class View(Protocol):
         """Return, for stage 1 and 2 of the rows, how many waiting tasks are blocked."""
         ...
 
-    def failed(self, batch_id: str) -> list[Task]:
+    def failed_ids(self, batch_id: str) -> tuple[str, ...]:
         """Return the tasks that failed and are their family's newest, in the order of failing."""
         ...
 
@@ -120,9 +120,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
             **self.answer,
         }
 
-    def signed(self, actor: str) -> tuple[Record, ...]:
-        """Return the records, with *actor* as the one who wants what they request, or cancel."""
-        return tuple(_signed(record, actor) for record in self.records)
+    def signed(self, actor: str) -> Iterator[Record]:
+        """Yield the records, with *actor* as the one who wants what they request, or cancel."""
+        return (_signed(record, actor) for record in self.records)
 
 
 #: A plan that takes long to make: it yields whenever others may have their turn.

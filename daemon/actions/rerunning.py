@@ -39,6 +39,13 @@ class _Chosen(msgspec.Struct):
     left_out: int = 0  # rows that lack a picture
 
 
+class _Anew(msgspec.Struct):
+    """The new tasks, and how many are of stage 1 and 2 of the rows."""
+
+    tasks: list[Task] = []
+    by_stage: dict[int, int] = msgspec.field(default_factory=lambda: {1: 0, 2: 0})
+
+
 def rerun(
     view: View,
     batch_id: str,
@@ -70,8 +77,8 @@ def rerun(
     return _plan(old, wish, anew, chosen.left_out)
 
 
-def _plan(old: Batch, wish: Wish, tasks: list[Task], left_out: int) -> Plan:
-    batch, stands = _batch(old, wish), _all_waiting(tasks)
+def _plan(old: Batch, wish: Wish, anew: _Anew, left_out: int) -> Plan:
+    batch, stands = _batch(old, wish), _all_waiting(anew.by_stage)
     return planned(
         "batch.rerun",
         Said(
@@ -79,7 +86,7 @@ def _plan(old: Batch, wish: Wish, tasks: list[Task], left_out: int) -> Plan:
             values={"batch": batch.batch_id, "rows": stands.rows, "left_out": left_out},
         ),
         batch,
-        *tasks,
+        *anew.tasks,
         evidence={
             "rerun_of": old.batch_id,
             "stage": wish.stage,
@@ -128,13 +135,15 @@ def _has_picture(view: View, needed: Dependency) -> bool:
     return view.newest_done_of_family(needed.row_id, needed.workflow_type) is not None
 
 
-def _anew(view: View, chosen: _Chosen, wish: Wish) -> Generator[None, None, list[Task]]:
+def _anew(view: View, chosen: _Chosen, wish: Wish) -> Generator[None, None, _Anew]:
     ids = new_ids(view, list(chosen.types.values()), wish.at)
-    tasks: list[Task] = []
+    anew = _Anew()
     for task, task_id in zip(map(view.task, chosen.types), ids, strict=True):
-        tasks.append(_again(view, task, task_id, wish))
+        again = _again(view, task, task_id, wish)
+        anew.tasks.append(again)
+        anew.by_stage[again.row_stage] += 1
         yield
-    return tasks
+    return anew
 
 
 def _again(view: View, task: Task, task_id: str, wish: Wish) -> Task:
@@ -207,6 +216,5 @@ def _batch(old: Batch, wish: Wish) -> Batch:
     )
 
 
-def _all_waiting(tasks: list[Task]) -> BatchStatistics:
-    numbers = {number: sum(task.row_stage == number for task in tasks) for number in (1, 2)}
-    return summed({number: StageStatistics(total=n, pending=n) for number, n in numbers.items()})
+def _all_waiting(by_stage: Mapping[int, int]) -> BatchStatistics:
+    return summed({number: StageStatistics(total=n, pending=n) for number, n in by_stage.items()})

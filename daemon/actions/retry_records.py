@@ -1,9 +1,10 @@
 """The records of a retry: the new task, and what it changes around it."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Generator, Iterator, Sequence
 
 from daemon.actions.plan import View
 from ledger.batch import Batch, BatchStatus
+from ledger.entry import Record
 from ledger.status import Stage
 from ledger.task import Metadata, Task
 
@@ -41,22 +42,32 @@ def new_task(view: View, task: Task, task_id: str, *, at: str) -> Task:
     )
 
 
-def unblocked(
-    view: View, batch_id: str, retried: Collection[tuple[str, str]], *, at: str
-) -> Iterator[Task]:
+def retried_records(
+    view: View, batch: Batch, pairs: Sequence[tuple[Task, Task]], at: str
+) -> Generator[None, None, list[Record]]:
+    """Return all that is written when failed tasks get their retries; a step a pair."""
+    records: list[Record] = []
+    second = _second_stage_types(view, batch.batch_id)
+    for task, new in pairs:
+        records += [task.changed(at=at, retry_count=task.retry_count + 1), new]
+        records += _unblocked(view, new.family, second, at)
+        yield
+    after = _batch_after(batch, at=at)
+    return [*records, after] if after is not None else records
+
+
+def _unblocked(view: View, family: tuple[str, str], second: list[str], at: str) -> Iterator[Task]:
     """Yield the waiting tasks that were blocked by a family which now has another chance."""
-    second = _second_stage_types(view, batch_id)
-    for row_id, workflow_type in retried:
-        for name in second:
-            task = view.newest_of_family(row_id, name)
-            if task is None or task.depends_on is None or task.stage is not Stage.WAITING:
-                continue
-            needs = (task.depends_on.row_id, task.depends_on.workflow_type)
-            if needs == (row_id, workflow_type) and task.blocked_by is not None:
-                yield task.changed(at=at, blocked_by=None)
+    for name in second:
+        task = view.newest_of_family(family[0], name)
+        if task is None or task.depends_on is None or task.stage is not Stage.WAITING:
+            continue
+        needs = (task.depends_on.row_id, task.depends_on.workflow_type)
+        if needs == family and task.blocked_by is not None:
+            yield task.changed(at=at, blocked_by=None)
 
 
-def batch_after(batch: Batch, *, at: str) -> Batch | None:
+def _batch_after(batch: Batch, *, at: str) -> Batch | None:
     """Return the batch as it stands after a retry, or None when it stays as it is.
 
     A completed one runs again, a halted one stays halted, and failures are counted anew.

@@ -1,20 +1,20 @@
 """Retry and cancel: one task, or all that failed in a batch."""
 
+from collections.abc import Generator
 from functools import cache
-
-import msgspec
 
 from daemon.actions.errors import ActionError
 from daemon.actions.files import PathOf, files_of, gone_files
 from daemon.actions.ids import new_ids
-from daemon.actions.plan import UNSIGNED, Plan, Said, View, planned
-from daemon.actions.retry_records import batch_after, new_task, unblocked
+from daemon.actions.plan import UNSIGNED, Plan, Planning, Said, View, planned
+from daemon.actions.retry_records import new_task, retried_records
 from daemon.settle.streaks import TASK_RETRIED
 from daemon.words import in_each_language
 from ledger.batch import Batch, BatchStatus
 from ledger.entry import Record
 from ledger.statistics import statistics
 from ledger.status import IN_FLIGHT_STAGES, MOVES, OPEN_STAGES, Stage, Status
+from ledger.steps import at_once
 from ledger.task import Json, Task
 
 
@@ -48,7 +48,7 @@ def retry(
             key="action.retried_beside_waiting" if waiting else "action.retried",
             values={"task": new_id, "number": new.retry_number, "waiting": waiting},
         ),
-        *_written(view, batch, [(task, new)], at),
+        *at_once(retried_records(view, batch, [(task, new)], at)),
         evidence={"retried": [task_id], "new": [new_id]},
         new_task_id=new_id,
         status=new.status.value,
@@ -67,33 +67,39 @@ def retry_failed(
     at: str,
     input_path: PathOf,
     output_path: PathOf,
-) -> Plan:
+) -> Planning:
     """Retry every row of the batch whose newest task failed, as ``retry`` does for one.
 
     Rows whose files are gone are left out and named in the answer; raises ActionError when they
     are all that failed, and UnknownRecord.
     """
     batch = view.batch(batch_id)
-    failed = view.failed(batch_id)
-    if not failed:
+    whole: list[Task] = []
+    left_out: dict[str, list[str]] = {}
+    for task_id in view.failed_ids(batch_id):
+        task = view.task(task_id)
+        if gone := gone_files(view, [task], input_path, output_path):
+            left_out[task_id] = gone
+        else:
+            whole.append(task)
+        yield
+    if not whole and not left_out:
         return _none_failed(view, batch)
-    gone = {task.task_id: gone_files(view, [task], input_path, output_path) for task in failed}
-    left_out = {task_id: names for task_id, names in gone.items() if names}
-    whole = [task for task in failed if task.task_id not in left_out]
     if not whole:
         missing = dict.fromkeys(name for names in left_out.values() for name in names)
         raise ActionError("files_gone", 409, files=", ".join(missing))
-    pairs = _pairs(view, whole, at)
+    pairs = yield from _pairs(view, whole, at)
+    records = yield from retried_records(view, batch, pairs, at)
     waiting = _waiting_beside(view, batch)
     return planned(
         TASK_RETRIED,
         _all_retried(len(pairs), waiting, len(left_out)),
-        *_written(view, batch, pairs, at),
+        *records,
         evidence={"retried": len(pairs), "left_out": len(left_out)},
         batch_id=batch_id,
         retried=len(pairs),
         new_task_ids=[new.task_id for _, new in pairs],
-        files_copied=sum(files_of(view, task) for task in whole),
+        files_copied=(yield from _files_copied(view, whole)),
         files_gone=[{"task_id": each, "files": [*names]} for each, names in left_out.items()],
         waiting=waiting,
     )
@@ -102,22 +108,6 @@ def retry_failed(
 def _all_retried(count: int, waiting: int, left_out: int) -> Said:
     key = "action.all_retried" + "_but_some" * bool(left_out) + "_beside_waiting" * bool(waiting)
     return Said(key=key, values={"count": count, "waiting": waiting, "left_out": left_out})
-
-
-def failed_executions(view: View, batch_id: str) -> dict[str, Json]:
-    """Return the tasks that failed and were not retried, whole, with their reasons counted."""
-    view.batch(batch_id)
-    failed = view.failed(batch_id)
-    reasons: dict[str, Json] = {}
-    for task in failed:
-        kind = task.error_kind or "unknown"
-        known = reasons.get(kind, 0)
-        reasons[kind] = (known if isinstance(known, int) else 0) + 1
-    return {
-        "failed_executions": [msgspec.to_builtins(task) for task in failed],
-        "total": len(failed),
-        "reasons": reasons,
-    }
 
 
 def cancel(view: View, task_id: str, *, at: str) -> Plan:
@@ -173,25 +163,24 @@ def _must_be_retryable(view: View, task: Task) -> None:
         raise ActionError("retry_family_done", 409, task=task.task_id, newest=newest.task_id)
 
 
-def _pairs(view: View, failed: list[Task], at: str) -> list[tuple[Task, Task]]:
+def _pairs(
+    view: View, failed: list[Task], at: str
+) -> Generator[None, None, list[tuple[Task, Task]]]:
     """Return each failed task with its retry."""
+    pairs: list[tuple[Task, Task]] = []
     ids = new_ids(view, [task.workflow_type for task in failed], at)
-    return [
-        (task, new_task(view, task, new_id, at=at))
-        for task, new_id in zip(failed, ids, strict=True)
-    ]
+    for task, new_id in zip(failed, ids, strict=True):
+        pairs.append((task, new_task(view, task, new_id, at=at)))
+        yield
+    return pairs
 
 
-def _written(
-    view: View, batch: Batch, pairs: list[tuple[Task, Task]], at: str
-) -> tuple[Record, ...]:
-    records: list[Record] = []
-    for task, new in pairs:
-        records += [task.changed(at=at, retry_count=task.retry_count + 1), new]
-    retried = {new.family for _, new in pairs}
-    records += unblocked(view, batch.batch_id, retried, at=at)
-    after = batch_after(batch, at=at)
-    return (*records, after) if after is not None else tuple(records)
+def _files_copied(view: View, tasks: list[Task]) -> Generator[None, None, int]:
+    count = 0
+    for task in tasks:
+        count += files_of(view, task)
+        yield
+    return count
 
 
 def _waiting_beside(view: View, batch: Batch) -> int:

@@ -60,7 +60,8 @@ class LedgerFiles:
 
     def failed(self, batch_id: str) -> list[Task]:
         """Return the tasks that failed and were not retried since, in the order of failing."""
-        return read_index(self._path).failed(batch_id)
+        index = read_index(self._path)
+        return [index.task(each) for each in index.failed_ids(batch_id)]
 
     def page(self, wanted: Wanted, limit: int, cursor: str | None) -> TaskPage:
         """Return up to *limit* of the wanted tasks behind *cursor*.

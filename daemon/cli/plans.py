@@ -74,6 +74,8 @@ def batch(
                 rerun(ledger, batch_id, wish, input_path=input_path, output_path=output_path)
             )
         case _:
-            return tasks.retry_failed(
-                ledger, batch_id, at=at, input_path=input_path, output_path=output_path
+            return at_once(
+                tasks.retry_failed(
+                    ledger, batch_id, at=at, input_path=input_path, output_path=output_path
+                )
             )

@@ -1,5 +1,8 @@
 """Batches: how they stand, and what operators do to them."""
 
+from collections import Counter
+from collections.abc import Iterator
+
 from aiohttp import web
 
 from daemon.actions import batches, rerunning, tasks
@@ -18,7 +21,7 @@ from daemon.web.standing import batch_document
 from daemon.web.task_documents import RowsPage
 from daemon.web.views import task_row
 from ledger.status import Stage
-from ledger.task import Json
+from ledger.task import Json, Task
 
 
 async def list_batches(call: Call[Nothing, Nothing]) -> web.StreamResponse:
@@ -86,9 +89,19 @@ async def rerun(call: Call[Nothing, RerunBody]) -> dict[str, Json]:
     )
 
 
-async def failed_executions(call: Call[Nothing, Nothing]) -> dict[str, Json]:
-    """Answer the tasks that failed and were not retried since."""
-    return tasks.failed_executions(call.desk.ledger, call.id("batch_id"))
+async def failed_executions(call: Call[Nothing, Nothing]) -> web.StreamResponse:
+    """Answer the tasks that failed and were not retried since, a ``FailedExecutions``."""
+    index = call.desk.ledger.index
+    failed = index.failed_ids(call.desk.ledger.batch(call.id("batch_id")).batch_id)
+    reasons = Counter[str]()
+
+    def told() -> Iterator[Task]:
+        for task in filter(None, map(index.find_task, failed)):
+            reasons[task.error_kind or "unknown"] += 1
+            yield task
+
+    rest = {"total": len(failed), "reasons": reasons}  # counted by the time they are told
+    return await answer_listing(call.request, "failed_executions", told(), rest)
 
 
 async def retry_failed(call: Call[Nothing, Nothing]) -> dict[str, Json]:

@@ -328,7 +328,7 @@ async def test_a_batch_whose_rows_all_left_counts_none_and_takes_in_others(ledge
     assert await ledger.archive_finished(datetime(2027, 1, 15, tzinfo=UTC)) == 3
     for number in (4, 5):
         index = ledger.index
-        assert (list(ledger.tasks()), index.failed("spring-abc234")) == ([], [])
+        assert (list(ledger.tasks()), index.failed_ids("spring-abc234")) == ([], ())
         assert not any(index.counts("spring-abc234").values())
         assert not index.family_counts("spring-abc234")
         await ledger.commit(late := task_record(number), op="a.b")

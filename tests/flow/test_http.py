@@ -118,6 +118,22 @@ async def test_a_wrong_state_is_409_with_a_hint_in_the_language_asked_for(door: 
         assert set(error["translations"]) == {"zh", "en"}
 
 
+async def test_failed_rows_are_listed_with_their_reasons_counted(door: Door) -> None:
+    assert door.ledger is not None
+    kinds = {1: "rejected", 2: "rejected", 3: None, 4: "bad_input"}
+    failed = [task_record(n, Stage.FAILED, error_kind=kind) for n, kind in kinds.items()]
+    paused = batch_record(status=BatchStatus.PAUSED)
+    path = f"/api/batches/{BATCH}/failed-executions"
+    await door.ledger.commit(paused, task_record(5, Stage.DONE), op="batch.accepted")
+    assert (await door.get(path)).json == {"failed_executions": [], "total": 0, "reasons": {}}
+    await door.ledger.commit(*failed, op="batch.accepted")
+    told = (await door.get(path)).json
+    assert [task["task_id"] for task in told["failed_executions"]] == [t.task_id for t in failed]
+    assert told["failed_executions"][3]["error_kind"] == "bad_input"
+    assert told["total"] == 4
+    assert told["reasons"] == {"rejected": 2, "unknown": 1, "bad_input": 1}
+
+
 async def test_failed_rows_are_listed_and_retried_one_and_all(door: Door) -> None:
     first, second, third = await record(door, Stage.FAILED, Stage.FAILED, Stage.FAILED)
     listed = (await door.get(f"/api/batches/{BATCH}/failed-executions")).json

@@ -10,6 +10,7 @@ from PIL import Image
 from daemon.actions.performing import perform
 from daemon.actions.plan import Planning
 from daemon.actions.rerunning import Wish, rerun
+from daemon.actions.tasks import retry_failed
 from daemon.clock import SystemClock
 from daemon.dispatch.ready import ReadyRows
 from daemon.intake.drops import find_drops
@@ -91,6 +92,25 @@ async def test_the_loop_goes_on_while_a_batch_of_ten_thousand_rows_is_run_again(
     assert lag.worst_share < WORST_SHARE
 
 
+async def test_the_loop_goes_on_while_thousands_of_failed_rows_are_retried(tmp_path: Path) -> None:
+    ledger = await ledger_of_blocked_rows(tmp_path / "ledger", videos=1000)
+    batch_id = batch_record().batch_id
+
+    def path_of(_: str) -> Path:
+        return Path(__file__)
+
+    def plan() -> Planning:
+        at = batch_record().created_at
+        return retry_failed(ledger, batch_id, at=at, input_path=path_of, output_path=path_of)
+
+    async with LoopLag() as lag:
+        await perform(ledger, plan, actor="api")
+        await ledger.close()
+    assert ledger.counts(batch_id)[Stage.WAITING] == 21_000
+    assert ledger.index.blocked_counts(batch_id)[2] == 0
+    assert lag.held_seconds < HELD_SECONDS
+
+
 async def test_the_loop_goes_on_while_thousands_of_job_files_are_looked_at(tmp_path):
     house = House(tmp_path, JsonDirBackend(tmp_path / "ledger"))
     await house.ledger.open()
@@ -106,12 +126,14 @@ async def test_the_loop_goes_on_while_thousands_of_job_files_are_looked_at(tmp_p
     assert lag.worst_share < WORST_SHARE
 
 
-async def ledger_of_blocked_rows(folder: Path) -> Ledger:
+async def ledger_of_blocked_rows(folder: Path, videos: int = 20_000) -> Ledger:
     ledger = Ledger(JsonDirBackend(folder))
     await ledger.open()
     pictures = [row(number, Stage.FAILED) for number in range(1, 20_001)]
-    videos = [video_of(each, 50_000 + n, blocked_by="x") for n, each in enumerate(pictures)]
-    await ledger.commit(batch_record(), *pictures, *videos, op="batch.accepted")
+    blocked = [
+        video_of(each, 50_000 + n, blocked_by="x") for n, each in enumerate(pictures[:videos])
+    ]
+    await ledger.commit(batch_record(), *pictures, *blocked, op="batch.accepted")
     return ledger
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from daemon.actions.errors import ActionError
 from daemon.actions.performing import carry_out
-from daemon.actions.plan import Plan
+from daemon.actions.plan import Plan, Planning
 from ledger.batch import Batch
 from ledger.ledger import Ledger
 from ledger.memory import MemoryBackend
@@ -42,7 +42,7 @@ class House:
         await self.ledger.commit(batch_record(**batch), *tasks, op="rows.accepted")
         return self
 
-    async def do(self, plan: Plan) -> dict[str, Json]:
+    async def do(self, plan: Plan | Planning) -> dict[str, Json]:
         return dict(await carry_out(self.ledger, plan, actor="cli:anna"))
 
     async def refused(self, plan: Callable[[], Plan]) -> str:

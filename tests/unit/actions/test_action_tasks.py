@@ -14,6 +14,7 @@ from ledger.batch import BatchStatus
 from ledger.errors import Conflict, UnknownRecord
 from ledger.statistics import statistics
 from ledger.status import Stage
+from ledger.steps import at_once
 from ledger.task import InputFile, Source
 from tests.unit.actions.house import (
     BATCH,
@@ -226,23 +227,8 @@ async def test_failed_rows_whose_files_are_gone_are_left_out_by_name(house: Hous
         "1 row(s) submitted again; 1 left out because their files are gone."
     )
     assert "files_gone" in await house.refused(
-        lambda: tasks.retry_failed(house.ledger, BATCH, at=LATER, **GONE)
+        lambda: at_once(tasks.retry_failed(house.ledger, BATCH, at=LATER, **GONE))
     )
-
-
-async def test_failed_rows_are_listed_with_their_reasons(house: House) -> None:
-    await house.open(
-        row(1, Stage.FAILED, error_kind="rejected", error_message="no"),
-        row(2, Stage.FAILED, error_kind="rejected"),
-        row(3, Stage.FAILED, error_kind="bad_input"),
-        row(4, Stage.DONE),
-    )
-    told = tasks.failed_executions(house.ledger, BATCH)
-    listed = told["failed_executions"]
-    assert isinstance(listed, list)
-    assert [each["task_id"] for each in listed] == [row(n).task_id for n in (1, 2, 3)]
-    assert listed[0]["error_message"] == "no"
-    assert told["reasons"] == {"rejected": 2, "bad_input": 1}
 
 
 async def test_a_retry_keeps_where_the_row_came_from(house: House) -> None:

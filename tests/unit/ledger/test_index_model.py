@@ -367,7 +367,7 @@ class Life:
             assert {kind: list(index.waiting(batch_id, kind)) for kind in TYPES} == wait
             assert index.waiting_types(batch_id) == sorted(kind for kind in TYPES if wait[kind])
             failed = {task.task_id: task for task in newest if task.stage is Stage.FAILED}
-            assert {task.task_id: task for task in index.failed(batch_id)} == failed
+            assert {each: index.task(each) for each in index.failed_ids(batch_id)} == failed
 
     def check_families(self) -> None:
         index, model = self.ledger.index, self.model
