@@ -82,7 +82,8 @@ class Disk:
     def write_whole(self, what: str, path: Path, pieces: Iterable[bytes]) -> None:
         """Put *pieces* durably into ``<path>.tmp``; ``take_place`` makes it *path*.
 
-        A piece of the result is at most PIECE_BYTES between two syncs.
+        A piece of the result is at most PIECE_BYTES between two syncs. After an OSError the room it
+        took is free again: the disk may be full, and whoever commits needs some.
         """
         self.reached(f"{what}.before_write")
         fd = self.open(temporary(path), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
@@ -91,6 +92,10 @@ class Disk:
                 self.write(fd, piece)
                 self.sync(fd)
                 self.reached(f"{what}.piece_synced")
+        except OSError:
+            with contextlib.suppress(OSError):
+                self.remove_if_there(temporary(path))
+            raise
         finally:
             os.close(fd)
 

@@ -74,7 +74,9 @@ class Spots:
         """Note that the records of these numbers lie so many bytes further on."""
         for begin in numbers[::_AT_ONCE] if bytes_on else ():
             here = slice(begin, min(begin + _AT_ONCE, numbers.stop))
-            self._offsets[here] = array("Q", [at + bytes_on for at in self._offsets[here]])
+            there = zip(self._offsets[here], self._sizes[here], strict=True)
+            moved = [at + bytes_on if size_bytes else 0 for at, size_bytes in there]
+            self._offsets[here] = array("Q", moved)
 
     def remove(self, number: int) -> None:
         """Note that a record lies here no more."""

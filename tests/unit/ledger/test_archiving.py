@@ -151,6 +151,29 @@ async def test_the_id_of_a_row_that_no_snapshot_ever_held_is_not_given_again(fol
     await ledger.close()
 
 
+async def test_rows_move_back_in_the_snapshot_over_one_that_left_while_they_had_moved_on(
+    folder: Path,
+) -> None:
+    ledger = in_folder(folder)
+    await ledger.open()
+    rows = [task_record(number) for number in range(1, 41)]
+    await ledger.commit(batch_record(), *rows, op="batch.accepted")
+    await ledger.commit(ended(rows[1], Stage.CANCELLED), op="a.b")
+    await ledger.compact()
+    longer = rows[0].moved(Stage.SUBMITTING, at=AT, server="gpu-a", error_message="x" * 300)
+    await ledger.commit(longer, op="a.b")
+    assert await ledger.archive_finished(MUCH_LATER) == 1
+    await ledger.compact()
+    for stage in (Stage.COLLECTING, Stage.DONE):
+        longer = longer.moved(stage, at=AT)
+        await ledger.commit(longer, op="a.b")
+    assert await ledger.archive_finished(MUCH_LATER) == 1
+    await ledger.compact()
+    assert [ledger.task(row.task_id) for row in rows[2:]] == rows[2:]
+    await ledger.close()
+    assert verify(folder) == []
+
+
 async def test_the_lock_is_kept_as_long_as_a_thread_writes_to_the_archive(folder: Path) -> None:
     ledger = await ledger_with_ended_rows(folder, disk := Meanwhile())
     closing: list[asyncio.Task[None]] = []

@@ -12,6 +12,19 @@ def _all(spots: Spots) -> dict[str, tuple[int, Spot]]:
     return {each: (spots.mark_of(each), spots[each]) for each in spots}
 
 
+def _move_some(chance: Random, spots: Spots, wanted: dict[str, tuple[int, Spot]]) -> None:
+    """Move those of some numbers, those of records that went among them, on or all the way back."""
+    first = chance.randrange(spots.numbers + 1)
+    numbers = range(first, chance.randrange(first, spots.numbers + 1))
+    here = [each for number, each in spots.numbered(wanted) if number in numbers]
+    lowest = min((wanted[each][1].offset for each in here), default=100)
+    bytes_on = chance.choice((9, -lowest))
+    spots.move(numbers, bytes_on)
+    for each in here:
+        mark, spot = wanted[each]
+        wanted[each] = mark, spot._replace(offset=spot.offset + bytes_on)
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_spots_in_use_stay_while_those_of_the_next_snapshot_are_made_of_them(seed: int) -> None:
     chance = Random(seed)
@@ -34,6 +47,7 @@ def test_spots_in_use_stay_while_those_of_the_next_snapshot_are_made_of_them(see
                 case "remove" if chance.random() < 0.5:
                     following.remove(number)
                     del wanted[record_id]
+        _move_some(chance, following, wanted)
         for _ in range(chance.randrange(4)):
             came += 1
             wanted[f"row-{came}"] = came % 256, Spot(2**33 + came, came, 2**32 - came)
@@ -77,6 +91,20 @@ def test_many_records_move_on_together(count: int) -> None:
     spots.move(range(1, 1 + count), 2**33)
     moved = {each for each in spots if spots[each].offset >= 2**33}
     assert moved == {f"row-{number}" for number in range(1, 1 + count)}
+
+
+def test_records_move_back_over_the_numbers_of_such_as_went_and_of_such_as_never_came() -> None:
+    spots = Spots.none()
+    for number in range(4):
+        spots.put(f"row-{number}", 0, Spot.of(b"{}", 10 * number))
+    spots.copy().put("row-4", 0, Spot.of(b"{}", 40))  # into a snapshot that was not written
+    spots.put("row-5", 0, Spot.of(b"{}", 50))
+    for number in (0, 1):
+        spots.remove(number)
+    spots.move(range(6), -15)
+    assert {each: spots[each].offset for each in spots} == {"row-2": 5, "row-3": 15, "row-5": 35}
+    spots.move(range(6), 2**33)
+    assert spots["row-2"].offset == 2**33 + 5
 
 
 def test_the_end_of_records_is_that_of_the_last_that_is_still_there() -> None:

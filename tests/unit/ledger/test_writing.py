@@ -251,6 +251,19 @@ def test_no_piece_of_a_snapshot_is_larger_than_half_a_mebibyte(tmp_path):
 
 
 @pytest.mark.parametrize("fault", ["full", "sync_fails"])
+async def test_a_snapshot_that_failed_takes_no_room(folder, fault):
+    disk = FailingDisk()
+    ledger = in_folder(folder, disk)
+    await ledger.open()
+    await write_some(ledger)
+    setattr(disk, fault, True)
+    with pytest.raises(OSError, match="No space" if fault == "full" else "Input/output"):
+        await ledger.compact()
+    assert list(folder.glob("*.tmp")) == []
+    await ledger.close()
+
+
+@pytest.mark.parametrize("fault", ["full", "sync_fails"])
 async def test_a_failed_write_ends_writing_until_reopened(folder, fault):
     disk = FailingDisk()
     ledger = in_folder(folder, disk)
