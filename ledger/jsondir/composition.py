@@ -114,7 +114,7 @@ class Composition:
         changed, spots = section.changed, before.copy()
         section.spots = spots
         first, begin = 0, file.at  # of the stretch: its first record's number, its offset
-        end_of_all = spots.end_of_last(range(spots.numbers))
+        end_of_all = spots.end_of_last(range(spots.numbers_given))
         for number, record_id in spots.numbered(changed):
             if number > first:
                 yield from self._stretch(file, section, begin, range(first, number))
@@ -124,7 +124,7 @@ class Composition:
             else:
                 spots.remove(number)
             first = number + 1
-        yield from self._stretch(file, section, begin, range(first, spots.numbers))
+        yield from self._stretch(file, section, begin, range(first, spots.numbers_given))
         if end_of_all is not None:
             for _ in file.stretch(end_of_all):  # what was changed or left out at the end
                 pass

@@ -85,7 +85,7 @@ class Spots:
     # -- asking ----------------------------------------------------------------------------------
 
     @property
-    def numbers(self) -> int:
+    def numbers_given(self) -> int:
         """How many numbers were given, those of records that went among them."""
         return len(self._sizes)
 

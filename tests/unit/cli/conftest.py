@@ -11,6 +11,7 @@ import structlog
 
 from daemon.cli.main import exit_code
 from ledger.entry import Record
+from ledger.jsondir.journal import CRC_BYTES, sealed
 from ledger.jsondir.store import JsonDirBackend
 from ledger.ledger import Ledger
 
@@ -53,6 +54,12 @@ class CommandLine:
             await ledger.close()
 
         asyncio.run(write())
+
+    def make_newer(self) -> None:
+        """Have the ledger be one that a later version wrote, in format 99."""
+        path = self.ledger / "ledger.json"
+        body = path.read_bytes().replace(b'"format":1', b'"format":99')[: -CRC_BYTES - 1]
+        path.write_bytes(sealed(body))
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ import pytest
 from config.builtin import EXAMPLES
 from daemon.comfy.simulator import Simulator
 from ledger.jsondir.files import Disk
-from ledger.jsondir.journal import CRC_BYTES, sealed
 from ledger.jsondir.lock import FolderLock
 from ledger.task import InputFile
 from tests.fakes.feishu import FakeFeishu
@@ -198,9 +197,7 @@ def test_the_holder_of_the_ledger_is_named(command):
 async def test_a_ledger_of_a_newer_version_fails_and_the_rest_is_looked_at(command):
     command.configure(server(f"http://127.0.0.1:{free_port()}"))
     await asyncio.to_thread(command.record, [batch_record(), task_record(1)])
-    path = command.ledger / "ledger.json"
-    body = path.read_bytes().replace(b'"format":1', b'"format":99')[: -CRC_BYTES - 1]
-    path.write_bytes(sealed(body))
+    command.make_newer()
     told = await checks(command, code=1)
     ((level, message),) = [line for line in named(told, "ledger") if line[0] != "ok"]
     assert (level, message.split(",")[0]) == ("fail", "The ledger has format 99")

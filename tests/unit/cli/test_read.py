@@ -9,7 +9,6 @@ import pytest
 from ledger.entry import Meta
 from ledger.jsondir import archive
 from ledger.jsondir.files import Disk
-from ledger.jsondir.journal import CRC_BYTES, sealed
 from ledger.jsondir.lock import FolderLock
 from ledger.status import Stage
 from ledger.task import Dependency
@@ -345,9 +344,7 @@ def test_repairing_a_whole_ledger_changes_nothing(filled):
     ],
 )
 def test_that_the_ledger_is_of_a_newer_version_is_told_in_json_too(filled, call):
-    path = filled.ledger / "ledger.json"
-    body = path.read_bytes().replace(b'"format":1', b'"format":99')[: -CRC_BYTES - 1]
-    path.write_bytes(sealed(body))
+    filled.make_newer()
     error = filled.json(*call, code=1)["error"]
     assert (error["code"], "99" in error["message"]) == ("ledger_too_new", True)
 

@@ -14,8 +14,8 @@ def _all(spots: Spots) -> dict[str, tuple[int, Spot]]:
 
 def _move_some(chance: Random, spots: Spots, wanted: dict[str, tuple[int, Spot]]) -> None:
     """Move those of some numbers, those of records that went among them, on or all the way back."""
-    first = chance.randrange(spots.numbers + 1)
-    numbers = range(first, chance.randrange(first, spots.numbers + 1))
+    first = chance.randrange(spots.numbers_given + 1)
+    numbers = range(first, chance.randrange(first, spots.numbers_given + 1))
     here = [each for number, each in spots.numbered(wanted) if number in numbers]
     lowest = min((wanted[each][1].offset for each in here), default=100)
     bytes_on = chance.choice((9, -lowest))
