@@ -11,7 +11,7 @@ import structlog
 from ledger.entry import Transaction
 from ledger.errors import LedgerClosed
 from ledger.index import Index
-from ledger.listeners import Listener, Listeners
+from ledger.listeners import Listeners
 from ledger.pending import Pending
 from ledger.slices import SLICE, SLICE_SECONDS, Change, changes_of, parts
 from ledger.stored import WrittenDown
@@ -92,9 +92,9 @@ class Applier:
             except Exception as error:  # noqa: BLE001 - the others under way are shown all the same
                 _fail(done, error)
             else:
-                for listener in self.listeners.concerned(transaction.records):
-                    _tell(listener, transaction)
-                _wake(done)
+                self.listeners.tell(transaction)
+                if not done.done():  # else whoever committed it was cancelled
+                    done.set_result(None)
             if monotonic() > until and self._durable_count:
                 self._idle.clear()
                 asyncio.get_running_loop().call_soon(self._apply)
@@ -121,11 +121,11 @@ class Applier:
 
     def _tell_parts(self, left: Iterator[Transaction], done: Done) -> None:
         if (part := next(left, None)) is not None:
-            for listener in self.listeners.concerned(part.records):
-                _tell(listener, part)
+            self.listeners.tell(part)
             asyncio.get_running_loop().call_soon(self._tell_parts, left, done)
             return
-        _wake(done)
+        if not done.done():
+            done.set_result(None)
         self._apply()
 
     def _let_go(self) -> None:
@@ -142,20 +142,8 @@ class Applier:
                 return
 
 
-def _tell(listener: Listener, transaction: Transaction) -> None:
-    try:
-        listener(transaction)
-    except Exception:  # the change is durable; a listener's fault is not the committer's
-        log.exception("ledger.listener_failed", op=transaction.op)
-
-
 def _fail(done: Done, error: Exception) -> None:
     if done.done():  # whoever committed it was cancelled
         log.error("ledger.not_shown", exc_info=error)
     else:
         done.set_exception(error)
-
-
-def _wake(done: Done) -> None:
-    if not done.done():  # else whoever committed it was cancelled
-        done.set_result(None)

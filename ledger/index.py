@@ -16,7 +16,7 @@ from ledger.fingerprints import Fingerprints, KnownFingerprints
 from ledger.open_tasks import OpenTasks
 from ledger.rolls import ONE, Rolls, told_apart
 from ledger.shelf import Indexed, TaskKeys, decode_task
-from ledger.state import State, apply
+from ledger.state import State, apply, count_id
 from ledger.status import IN_PROCESS_STAGES, OPEN_STAGES, Stage
 from ledger.stored import WrittenDown
 from ledger.task import Json, Task
@@ -51,7 +51,8 @@ class Index(BatchIndex):
                 self._note_outbox(record)
             return
         before = self.stage_of(record.task_id)
-        apply(self._state, record, encoded)
+        if self._state.tasks.put(record, encoded):
+            count_id(self._state.meta, record.task_id)
         self._enter(record, before)
 
     def _apply_other(self, record: Batch | Meta, encoded: bytes) -> None:
@@ -77,10 +78,9 @@ class Index(BatchIndex):
 
     def read_from(self, written: WrittenDown) -> Iterator[None]:
         """Read records from where they were *written* from now on; see ``Records.read_from``."""
-        tasks, batches = self._state.tasks, self._batches
         return chain(
-            tasks.read_from(written.tasks, written.changed_tasks),
-            batches.read_from(written.batches, written.changed_batches),
+            self._state.tasks.read_from(written.tasks, written.changed_tasks),
+            self._batches.read_from(written.batches, written.changed_batches),
         )
 
     def know_archived(self, fingerprints: KnownFingerprints) -> None:

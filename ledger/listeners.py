@@ -1,12 +1,16 @@
 """Who is told of durable changes, and of which."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from typing import TypeAlias
+
+import structlog
 
 from ledger.batch import Batch
 from ledger.entry import Meta, Record, Transaction
 from ledger.status import Stage
 from ledger.task import Task
+
+log = structlog.get_logger()
 
 Listener: TypeAlias = Callable[[Transaction], None]
 #: What a record is to those who are told: a task in its stage, a batch, a meta value.
@@ -38,17 +42,40 @@ class Listeners:
 
         return remove
 
-    def concerned(self, records: Sequence[Record]) -> tuple[Listener, ...]:
-        """Return whom a transaction of *records* concerns, as of now."""
-        if len(records) == 1:
+    def tell(self, transaction: Transaction) -> None:
+        """Tell those whom *transaction* concerns, as of now; one that raises is logged."""
+        records = transaction.records
+        if len(records) == 1:  # as most have
             record = records[0]
-            return self._of_kind[record.stage if isinstance(record, Task) else type(record)]
-        kinds = {_kind_of(record) for record in records}
-        return tuple(listener for listener, wanted in self._all if not wanted.isdisjoint(kinds))
+            kind = record.stage if isinstance(record, Task) else type(record)
+            concerned = self._of_kind[kind]
+        else:
+            kinds = {_kind_of(record) for record in records}
+            concerned = tuple(each for each, wanted in self._all if not wanted.isdisjoint(kinds))
+        for listener in concerned:
+            try:
+                listener(transaction)
+            except Exception:  # the change is durable; a listener's fault is not the committer's
+                log.exception("ledger.listener_failed", op=transaction.op)
 
     def _sort_in(self) -> None:
         for kind in KINDS:
             self._of_kind[kind] = tuple(each for each, wanted in self._all if kind in wanted)
+
+
+def of_ends(*takers: Callable[[Task], None]) -> Listener:
+    """Return a listener that gives each task to *takers* when it ends, in this order.
+
+    Only the change that ends it counts; later ones, such as what a table was told, do not.
+    """
+
+    def follow(transaction: Transaction) -> None:
+        for record in transaction.records:
+            if isinstance(record, Task) and record.has_just_ended:
+                for take in takers:
+                    take(record)
+
+    return follow
 
 
 def _kind_of(record: Record) -> Kind:

@@ -5,7 +5,7 @@ from typing import Protocol, TypeAlias
 from ledger.batch import Batch
 from ledger.entry import Record, as_json
 from ledger.errors import Conflict, IllegalMove
-from ledger.status import MOVES, OPEN_STAGES, STATUS_OF
+from ledger.status import MOVES, OPEN_STAGES, STATUS_OF, Stage
 from ledger.task import Task
 
 Family: TypeAlias = tuple[str, str]
@@ -46,34 +46,37 @@ class Overlay:
 
         Raises, with nothing changed: Conflict, IllegalMove.
         """
-        if isinstance(record, Task):
-            self._add_task(record)
-        elif isinstance(record, Batch):
-            self._add_batch(record)
-
-    def _add_task(self, task: Task) -> None:
-        task_id, stage = task.task_id, task.stage
-        if self.leaving and not self.leaving.isdisjoint(_rows_of(task)):
+        if not isinstance(record, Task):
+            if isinstance(record, Batch):
+                self._add_batch(record)
+            return
+        task_id = record.task_id
+        if self.leaving and not self.leaving.isdisjoint(_rows_of(record)):
             raise Conflict(f"task {task_id}: its row, or one that it needs, goes to the archive")
         known = self.tasks.get(task_id) or self._below.find_task(task_id)
-        if task.version != (1 if known is None else known.version + 1):
-            raise _does_not_follow(task_id, task, known)
+        if record.version != (1 if known is None else known.version + 1):
+            raise _does_not_follow(task_id, record, known)
+        if known is None:
+            self._move(record, None)
+        elif not (
+            record.row_id == known.row_id
+            and record.workflow_type == known.workflow_type
+            and record.batch_id == known.batch_id
+        ):
+            raise Conflict(f"task {task_id} belongs to another row, type or batch")
+        elif record.stage is not known.stage or record.status is not known.status:
+            self._move(record, known.stage)
+        self.tasks[task_id] = record
+
+    def _move(self, task: Task, before: Stage | None) -> None:
+        """Check a move of *task*, and count in what it means for its family."""
+        stage = task.stage
         if task.status is not STATUS_OF[stage]:
-            raise IllegalMove(task_id, f"status {task.status}", f"stage {stage}")
-        was_open = False
-        if known is not None:
-            was_open = known.stage in OPEN_STAGES
-            if stage is not known.stage and stage not in MOVES[known.stage]:
-                raise IllegalMove(task_id, known.stage, stage)
-            if not (
-                task.row_id == known.row_id
-                and task.workflow_type == known.workflow_type
-                and task.batch_id == known.batch_id
-            ):
-                raise Conflict(f"task {task_id} belongs to another row, type or batch")
-        if (stage in OPEN_STAGES) is not was_open:
+            raise IllegalMove(task.task_id, f"status {task.status}", f"stage {stage}")
+        if before is not None and stage is not before and stage not in MOVES[before]:
+            raise IllegalMove(task.task_id, before, stage)
+        if (stage in OPEN_STAGES) is not (before in OPEN_STAGES):
             self._open_or_close(task)
-        self.tasks[task_id] = task
 
     def _add_batch(self, batch: Batch) -> None:
         batch_id = batch.batch_id

@@ -68,19 +68,18 @@ async def carry_out(
     answer = plan.told(words or Words("en"))
     if plan.records:
         op, reason, evidence = plan.op, plan.reason, plan.evidence
-        records = await _signed(plan, actor)
+        is_long = len(plan.records) > SLICE
+        records = await _signed_in_slices(plan, actor) if is_long else [*plan.signed(actor)]
         del planned, plan  # else the records outlast those that we let go of
         failpoint.reach("action.before_commit")
         await ledger.commit(*records, op=op, actor=actor, reason=reason, evidence=evidence)
         failpoint.reach("action.after_commit")
-        await let_go(records)
+        if is_long:
+            await let_go(records)
     return answer
 
 
-async def _signed(plan: Plan, actor: str) -> list[Record]:
-    """Return the records as *actor* wants them; of a long plan bit by bit."""
-    if len(plan.records) <= SLICE:
-        return [*plan.signed(actor)]
+async def _signed_in_slices(plan: Plan, actor: str) -> list[Record]:
     records: list[Record] = []
     await in_slices(map(records.append, plan.signed(actor)))
     return records

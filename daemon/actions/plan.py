@@ -1,6 +1,7 @@
 """What an action is made of: the view it sees, the plan it returns, the reasons it refuses."""
 
 from collections.abc import Generator, Iterator, Mapping
+from functools import partial
 from typing import Protocol, TypeAlias
 
 import msgspec
@@ -122,7 +123,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     def signed(self, actor: str) -> Iterator[Record]:
         """Yield the records, with *actor* as the one who wants what they request, or cancel."""
-        return (_signed(record, actor) for record in self.records)
+        return map(partial(_signed, actor), self.records)
 
 
 #: A plan that takes long to make: it yields whenever others may have their turn.
@@ -140,7 +141,7 @@ def planned(
     return Plan(op=op, answer=answer, said=said, records=records, evidence=evidence)
 
 
-def _signed(record: Record, actor: str) -> Record:
+def _signed(actor: str, record: Record) -> Record:
     if not isinstance(record, Task):
         return record
     if record.requested_by == UNSIGNED or (record.requested and not record.requested_by):

@@ -122,7 +122,7 @@ def cancel(view: View, task_id: str, *, at: str) -> Plan:
         return _cancelled(cancelled, "action.cancelled", cancelled)
     if task.stage not in IN_FLIGHT_STAGES:
         key = "action.already_collecting" if MOVES[task.stage] else "action.already_ended"
-        return _cancelled(task, key)
+        return _cancelled(task, key, status=_status_word(task))
     if task.requested == "cancel":
         return _cancelled(task, "action.already_requested")
     asked = task.changed(at=at, requested="cancel", requested_by=None)
@@ -139,10 +139,10 @@ def _word_of(status: Status) -> dict[str, Json]:
     return {**in_each_language(f"status.{status}")}
 
 
-def _cancelled(task: Task, key: str, *records: Record) -> Plan:
+def _cancelled(task: Task, key: str, *records: Record, **values: Json) -> Plan:
     return planned(
         "task.cancelled" if task.stage is Stage.CANCELLED else "task.cancel_requested",
-        Said(key=key, values={"task": task.task_id, "status": _status_word(task)}),
+        Said(key=key, values={"task": task.task_id, **values}),
         *records,
         task_id=task.task_id,
         status=task.status,

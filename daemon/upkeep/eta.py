@@ -12,7 +12,6 @@ from typing import TypeAlias
 
 import msgspec
 
-from ledger.entry import Transaction
 from ledger.ledger import Ledger
 from ledger.newest import newest_done
 from ledger.slices import in_slices
@@ -73,11 +72,10 @@ class RunTimes:
         for run in sorted(runs, key=lambda run: run.finished_at):
             self._take(run)
 
-    def follow(self, transaction: Transaction) -> None:
-        """Take in what a durable transaction tells: a listener of the ledger."""
-        for record in transaction.records:
-            if isinstance(record, Task) and record.has_just_ended and (run := _run_of(record)):
-                self._take(run)
+    def take(self, task: Task) -> None:
+        """Take in a task that has just ended."""
+        if (run := _run_of(task)) is not None:
+            self._take(run)
 
     def of(self, workflow_type: str) -> Runs:
         """Return what is known of the type."""

@@ -3,7 +3,6 @@
 import asyncio
 from collections import OrderedDict
 
-from ledger.entry import Transaction
 from ledger.ledger import Ledger
 from ledger.slices import in_slices
 from ledger.statistics import GpuSeconds
@@ -32,14 +31,12 @@ class GpuTime:
             self._sums.move_to_end(batch_id)
             return self._sums[batch_id].by_product()
 
-    def follow(self, transaction: Transaction) -> None:
-        """Take in what a durable transaction ended: a listener of the ledger."""
-        for record in transaction.records:
-            if isinstance(record, Task) and record.has_just_ended:
-                if record.batch_id in self._ended_meanwhile:
-                    self._ended_meanwhile[record.batch_id][record.task_id] = record
-                elif record.batch_id in self._sums:
-                    self._sums[record.batch_id].add(record)
+    def take(self, task: Task) -> None:
+        """Take in a task that has just ended."""
+        if task.batch_id in self._ended_meanwhile:
+            self._ended_meanwhile[task.batch_id][task.task_id] = task
+        elif task.batch_id in self._sums:
+            self._sums[task.batch_id].add(task)
 
     async def _sum_up(self, batch_id: str) -> GpuSeconds:
         meanwhile = self._ended_meanwhile[batch_id] = {}

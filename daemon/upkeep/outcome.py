@@ -41,14 +41,16 @@ class Endings:
         self.failed = 0
         self.rejected = 0
 
-    def follow(self, transaction: Transaction) -> None:
-        """Count what a durable transaction ends: a listener of the ledger."""
+    def take(self, task: Task) -> None:
+        """Count a task that has just ended."""
+        self.failed += task.stage is Stage.FAILED
+        self.done += task.stage is Stage.DONE
+
+    def follow_drops(self, transaction: Transaction) -> None:
+        """Count the rows that a durable transaction gives back: a listener of the ledger."""
         for record in transaction.records:
             if isinstance(record, Meta):
                 self.rejected += rejected_in(record)
-            elif isinstance(record, Task) and record.has_just_ended:  # not one retried now
-                self.failed += record.stage is Stage.FAILED
-                self.done += record.stage is Stage.DONE
 
 
 class _Filing(msgspec.Struct, frozen=True):

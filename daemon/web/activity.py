@@ -12,7 +12,6 @@ from daemon.web.documents import OverviewDocument
 from daemon.web.task_documents import TaskRow
 from daemon.web.views import task_row
 from daemon.web.warning import BilingualWarning
-from ledger.entry import Transaction
 from ledger.ledger import Ledger
 from ledger.newest import newest_done
 from ledger.slices import in_turns
@@ -45,11 +44,15 @@ class Activity:
         """Take in the newest results that earlier processes have made."""
         self._latest.extend(await in_turns(_newest_results(self._ledger)))
 
-    def follow(self, transaction: Transaction) -> None:
-        """Count what a durable transaction ends: a listener of the ledger."""
-        for record in transaction.records:
-            if isinstance(record, Task) and record.has_just_ended:
-                self._count(record)
+    def take(self, task: Task) -> None:
+        """Count a task that has just ended."""
+        if task.stage is Stage.DONE or task.stage is Stage.FAILED:
+            self._count_in_minute(task)
+        if task.stage is Stage.DONE and task.output_files:
+            self._latest.append(task)
+        if task.gpu_seconds and task.server and task.started_at:
+            began = from_timestamp(task.started_at).timestamp()
+            self._note_busy(task.server, began, began + task.gpu_seconds)
 
     def overview(
         self, servers: Sequence[ServerState], stuck: int, concerns: Iterable[Concern]
@@ -69,15 +72,6 @@ class Activity:
     def latest(self) -> list[TaskRow]:
         """Return the newest results, the newest one first."""
         return [task_row(task) for task in reversed(self._latest)]
-
-    def _count(self, task: Task) -> None:
-        if task.stage is Stage.DONE or task.stage is Stage.FAILED:
-            self._count_in_minute(task)
-        if task.stage is Stage.DONE and task.output_files:
-            self._latest.append(task)
-        if task.gpu_seconds and task.server and task.started_at:
-            began = from_timestamp(task.started_at).timestamp()
-            self._note_busy(task.server, began, began + task.gpu_seconds)
 
     def _count_in_minute(self, task: Task) -> None:
         minute = _minute(self._clock.now())

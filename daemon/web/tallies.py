@@ -13,7 +13,8 @@ from daemon.web.activity import Activity
 from daemon.web.counts import COUNTED_STAGES, Counts
 from ledger.entry import Meta
 from ledger.ledger import Ledger
-from ledger.status import ENDED_STAGES, Stage
+from ledger.listeners import of_ends
+from ledger.status import ENDED_STAGES
 
 
 class Tallies(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,9 +42,8 @@ class Tallies(msgspec.Struct, frozen=True, kw_only=True):
         await begun.run_times.load(ledger)
         await begun.activity.load()
         await begun.counts.load()
-        ledger.subscribe(begun.run_times.follow, Stage.DONE)
-        ledger.subscribe(begun.gpu_time.follow, *ENDED_STAGES)
-        ledger.subscribe(begun.activity.follow, *ENDED_STAGES)
+        of_each_end = (begun.endings, begun.run_times, begun.gpu_time, begun.activity)
+        ledger.subscribe(of_ends(*(each.take for each in of_each_end)), *ENDED_STAGES)
+        ledger.subscribe(begun.endings.follow_drops, Meta)
         ledger.subscribe(begun.counts.follow, *COUNTED_STAGES)
-        ledger.subscribe(begun.endings.follow, Meta, *ENDED_STAGES)
         return begun

@@ -28,6 +28,8 @@ from daemon.words.headings import SHOWN
 from daemon.words.retelling import SYSTEM, in_language, of_system
 
 LANGUAGES = tuple(CATALOGUE)
+#: Values of these types fill a placeholder as they are.
+_PLAIN = frozenset({str, int, float})
 #: Between the names of a list.
 _BETWEEN = {"zh": "、", "en": ", "}
 
@@ -47,8 +49,10 @@ class Words:
 
     def __call__(self, key: str, **values: object) -> str:
         """Return the sentence *key* with its placeholders filled; raises KeyError."""
-        filled = {name: self._filled(value) for name, value in values.items()}
-        return self._sentences[key].format(heading=self.headings, **filled)
+        for name, value in values.items():
+            if type(value) not in _PLAIN:  # as most are
+                values[name] = self._filled(value)
+        return self._sentences[key].format(heading=self.headings, **values)
 
     def _filled(self, value: object) -> object:
         """Return what fills a placeholder: of a list its items, of words in each language ours.

@@ -42,9 +42,10 @@ T = TypeVar("T")
 
 #: How a line about a task begins to tell of it; records begin with their id.
 _TASK_MARK = b',"task":{"task_id":"'
-#: So many lines are read, or records written, in one go, or their ids looked at: each takes a tenth
-#: of a millisecond.
+#: So many lines are read in one go, or their ids looked at: each takes a tenth of a millisecond.
 _LINES_AT_ONCE, _IDS_AT_ONCE = 64, 512
+#: So long a snapshot's records are put together in one go.
+_BUSY_SECONDS = 0.0002
 _REST_SECONDS = 0.0001
 #: What zlib takes for "the largest window, and a gzip header".
 _GZIP_WINDOW = 16 + isal_zlib.MAX_WBITS
@@ -87,7 +88,7 @@ class Compactor:
             pieces = composition.anew()
         else:
             pieces = composition.upon(current, self._places)
-        self._disk.write_whole("snapshot", current, _giving_way(pieces))
+        self._disk.write_whole("snapshot", current, _resting(pieces))
         self.note_given(last_seq, composition.counters)
         return composition.places_in(temporary(current))
 
@@ -202,6 +203,16 @@ def _giving_way(steps: Iterable[T], at_once: int = _LINES_AT_ONCE) -> Iterator[T
         yield step
         if number % at_once == 0:
             time.sleep(_REST_SECONDS)
+
+
+def _resting(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield *pieces* likewise; one may be a comma, another many records."""
+    until = time.monotonic() + _BUSY_SECONDS
+    for piece in pieces:
+        yield piece
+        if time.monotonic() > until:
+            time.sleep(_REST_SECONDS)
+            until = time.monotonic() + _BUSY_SECONDS
 
 
 def _gzipped(path: Path) -> Iterator[bytes]:

@@ -21,6 +21,9 @@ from ledger.shelf import mark_of_encoded
 from ledger.state import Sections, empty_sections
 from ledger.upgrade import FORMAT
 
+#: So many changed records that follow one another are one piece.
+_RECORDS_AT_ONCE = 64
+
 
 class _Section:
     """The records of one kind in a new snapshot: those that changed, and where all of them lie."""
@@ -33,6 +36,29 @@ class _Section:
         self.end = end  # what comes behind the records
         self.spots = Spots.none()
         self.separator = b""  # before the next record
+        self._gathered: list[bytes] = []  # for the next piece
+        self._size_bytes = 0  # of that
+
+    def add(self, record_id: str, encoded: bytes, at: int) -> None:
+        """Gather a changed record for the next piece, which will lie at offset *at*."""
+        lead = self.separator + orjson.dumps(record_id) + b":"
+        offset = at + self._size_bytes + len(lead)
+        self.spots.put(record_id, self.mark_of(encoded), Spot.of(encoded, offset))
+        self._gathered += (lead, encoded)
+        self._size_bytes = offset + len(encoded) - at
+        self.separator = SEPARATOR
+
+    @property
+    def is_full(self) -> bool:
+        """Whether enough is gathered for a piece."""
+        return len(self._gathered) >= 2 * _RECORDS_AT_ONCE
+
+    def gathered(self) -> Iterator[bytes]:
+        """Yield what was gathered as one piece, if there is anything."""
+        if self._gathered:
+            piece = b"".join(self._gathered)
+            self._gathered, self._size_bytes = [], 0
+            yield piece
 
 
 class Composition:
@@ -117,13 +143,17 @@ class Composition:
         end_of_all = spots.end_of_last(range(spots.numbers_given))
         for number, record_id in spots.numbered(changed):
             if number > first:
+                yield from section.gathered()
                 yield from self._stretch(file, section, begin, range(first, number))
             begin = spots.end_of(number) + len(SEPARATOR)
-            if (encoded := changed.pop(record_id)) is not None:
-                yield self._record(section, record_id, encoded)
-            else:
+            if (encoded := changed.pop(record_id)) is None:
                 spots.remove(number)
+            else:
+                section.add(record_id, encoded, self._at)
+                if section.is_full:
+                    yield from section.gathered()
             first = number + 1
+        yield from section.gathered()
         yield from self._stretch(file, section, begin, range(first, spots.numbers_given))
         if end_of_all is not None:
             for _ in file.stretch(end_of_all):  # what was changed or left out at the end
@@ -148,17 +178,13 @@ class Composition:
         """Yield the records that are new, and what comes behind them all."""
         for record_id, encoded in section.changed.items():
             if encoded is not None:
-                yield self._record(section, record_id, encoded)
+                section.add(record_id, encoded, self._at)
+                if section.is_full:
+                    yield from section.gathered()
+        yield from section.gathered()
         if section.spots:
             yield b"\n"
         yield section.end
-
-    def _record(self, section: _Section, record_id: str, encoded: bytes) -> bytes:
-        lead = section.separator + orjson.dumps(record_id) + b":"
-        mark = section.mark_of(encoded)
-        section.spots.put(record_id, mark, Spot.of(encoded, self._at + len(lead)))
-        section.separator = SEPARATOR
-        return lead + encoded
 
 
 def _batch_mark(encoded: bytes) -> int:

@@ -3,8 +3,9 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Self
 
+import msgspec
 from isal.isal_zlib import crc32
 
 from ledger.errors import LedgerDamaged
@@ -17,7 +18,7 @@ _TOGETHER_BYTES = 256 * 1024
 _NEAR_BYTES, _AHEAD_BYTES = 4 * 1024, 64 * 1024
 
 
-class Spot(NamedTuple):
+class Spot(msgspec.Struct, frozen=True, gc=False):
     """Where a record lies, and its checksum."""
 
     offset: int
@@ -35,26 +36,13 @@ class Spot(NamedTuple):
         return self.offset + self.size_bytes
 
 
-class _Stretch(NamedTuple):
-    """What lies from an offset on."""
-
-    offset: int
-    content: bytes
-
-    def bytes_at(self, offset: int, size_bytes: int) -> bytes | None:
-        """Return what lies there; None when not all of it is here."""
-        begin = offset - self.offset
-        end = begin + size_bytes
-        return self.content[begin:end] if begin >= 0 and end <= len(self.content) else None
-
-
 class PlacedFile:
     """A snapshot's file that stays open, so that it may lose its name to a newer one."""
 
     def __init__(self, folder: Path, fd: int) -> None:
         self._folder = folder  # of the journals
         self._fd = fd  # ours from now on
-        self._ahead = _Stretch(0, b"")
+        self._ahead, self._ahead_at = b"", 0  # what lies from an offset on
         self._read_to = 0  # where what was read last ends
 
     @classmethod
@@ -104,10 +92,13 @@ class PlacedFile:
         self._read_to = offset + size_bytes
         if not is_next:
             return self._from_disk(offset, size_bytes)
-        if (found := self._ahead.bytes_at(offset, size_bytes)) is None:
-            self._ahead = _Stretch(offset, self._from_disk(offset, _AHEAD_BYTES))
-            found = self._ahead.bytes_at(offset, size_bytes)
-        return self._from_disk(offset, size_bytes) if found is None else found
+        begin = offset - self._ahead_at
+        if begin < 0 or begin + size_bytes > len(self._ahead):
+            self._ahead, self._ahead_at = self._from_disk(offset, _AHEAD_BYTES), offset
+            begin = 0
+            if size_bytes > len(self._ahead):  # it is large, or what follows it cannot be read
+                return self._from_disk(offset, size_bytes)
+        return self._ahead[begin : begin + size_bytes]
 
     def _from_disk(self, offset: int, size_bytes: int) -> bytes:
         """Return what lies there; nothing when the disk cannot read it any more."""

@@ -64,11 +64,18 @@ class Spots:
     def put(self, record_id: str, mark: int, spot: Spot) -> None:
         """Note where a record lies now."""
         number = self._numbers.setdefault(record_id, len(self._numbers))
-        missing = number + 1 - len(self._sizes)
-        for column in self._columns if missing > 0 else ():
-            column.frombytes(bytes(missing * column.itemsize))
-        self._offsets[number], self._sizes[number], self._crcs[number] = spot
+        if number >= len(self._sizes):
+            self._grow(number + 1)
+        self._offsets[number] = spot.offset
+        self._sizes[number] = spot.size_bytes
+        self._crcs[number] = spot.crc
         self._marks[number] = mark
+
+    def _grow(self, count: int) -> None:
+        """Have room for so many numbers."""
+        missing = count - len(self._sizes)
+        for column in self._columns:
+            column.frombytes(bytes(missing * column.itemsize))
 
     def move(self, numbers: range, bytes_on: int) -> None:
         """Note that the records of these numbers lie so many bytes further on."""
@@ -91,9 +98,14 @@ class Spots:
 
     def numbered(self, record_ids: Iterable[str]) -> list[tuple[int, str]]:
         """Return those of the records that are here, with their numbers: in the file's order."""
-        sizes, none = self._sizes, len(self._sizes)
-        found = ((self._numbers.get(each, none), each) for each in record_ids)
-        return sorted(each for each in found if each[0] < none and sizes[each[0]])
+        numbers, sizes, none = self._numbers, self._sizes, len(self._sizes)
+        return sorted(
+            [
+                (number, each)
+                for each in record_ids
+                if (number := numbers.get(each, none)) < none and sizes[number]
+            ]
+        )
 
     def end_of(self, number: int) -> int:
         """Return the offset behind the record of this number."""

@@ -3,6 +3,7 @@
 from random import Random
 
 import pytest
+from msgspec.structs import replace
 
 from ledger.jsondir.placed_file import Spot
 from ledger.jsondir.spots import Spots
@@ -22,7 +23,7 @@ def _move_some(chance: Random, spots: Spots, wanted: dict[str, tuple[int, Spot]]
     spots.move(numbers, bytes_on)
     for each in here:
         mark, spot = wanted[each]
-        wanted[each] = mark, spot._replace(offset=spot.offset + bytes_on)
+        wanted[each] = mark, replace(spot, offset=spot.offset + bytes_on)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -40,7 +41,7 @@ def test_spots_in_use_stay_while_those_of_the_next_snapshot_are_made_of_them(see
             match chance.choice(("move", "put", "remove", "stay")):
                 case "move":
                     following.move(range(number, number + 1), 7)
-                    wanted[record_id] = mark, spot._replace(offset=spot.offset + 7)
+                    wanted[record_id] = mark, replace(spot, offset=spot.offset + 7)
                 case "put":
                     wanted[record_id] = chance.randrange(256), Spot.of(b"{}", chance.randrange(99))
                     following.put(record_id, *wanted[record_id])

@@ -17,6 +17,7 @@ from daemon.upkeep.eta import (
 )
 from ledger.entry import transaction_of
 from ledger.ledger import Ledger
+from ledger.listeners import of_ends
 from ledger.memory import MemoryBackend
 from ledger.status import Stage
 from ledger.timestamps import from_timestamp, to_timestamp
@@ -35,7 +36,7 @@ def known(*runs: tuple[str, str, float]) -> RunTimes:
             gpu_seconds=seconds,
             finished_at=AT,
         )
-        times.follow(transaction_of(task, op="task.done"))
+        times.take(task)
     return times
 
 
@@ -102,7 +103,7 @@ def test_a_change_of_a_task_that_was_done_before_is_no_run() -> None:
     times = RunTimes()
     done = task_record(1, Stage.DONE, server="a", gpu_seconds=5.0, finished_at=AT)
     later = to_timestamp(from_timestamp(AT) + timedelta(days=1))
-    times.follow(transaction_of(done.changed(at=later, retry_count=1), op="task.retried"))
+    of_ends(times.take)(transaction_of(done.changed(at=later, retry_count=1), op="task.retried"))
     assert not times.of("图片合成")
 
 

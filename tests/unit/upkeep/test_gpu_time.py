@@ -7,6 +7,7 @@ import pytest
 from daemon.upkeep.gpu_time import GpuTime
 from ledger import slices
 from ledger.ledger import Ledger
+from ledger.listeners import of_ends
 from ledger.memory import MemoryBackend
 from ledger.status import Stage
 from ledger.task import Task
@@ -37,7 +38,7 @@ async def test_a_task_that_ends_while_its_batch_is_summed_up_counts_once(
     ]
     await ledger.commit(batch_record(), *tasks, op="batch.accepted")
     gpu_time = GpuTime(ledger)
-    ledger.subscribe(gpu_time.follow)
+    ledger.subscribe(of_ends(gpu_time.take))
     for task in tasks[::2]:
         await ledger.commit(done(task, 1.0), op="task.done")
 

@@ -10,6 +10,7 @@ from daemon.words import Words
 from ledger.batch import BatchStatus
 from ledger.entry import Meta
 from ledger.ledger import Ledger
+from ledger.listeners import of_ends
 from ledger.memory import MemoryBackend
 from ledger.status import Stage
 from tests.fakes.clock import FakeClock
@@ -18,7 +19,8 @@ from tests.fakes.records import batch_record, task_record
 
 def counted(ledger: Ledger) -> Endings:
     endings = Endings()
-    ledger.subscribe(endings.follow)
+    ledger.subscribe(of_ends(endings.take))
+    ledger.subscribe(endings.follow_drops)
     return endings
 
 

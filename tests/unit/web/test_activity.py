@@ -15,6 +15,7 @@ from daemon.web.activity import (
 )
 from daemon.web.documents import OverviewDocument
 from ledger.ledger import Ledger
+from ledger.listeners import of_ends
 from ledger.memory import MemoryBackend
 from ledger.status import Stage
 from ledger.timestamps import to_timestamp
@@ -52,7 +53,7 @@ async def ended(
 async def test_what_ends_is_counted_in_its_minute_and_forgotten_after_an_hour(ledger):
     clock = FakeClock()
     activity = Activity(ledger, clock)
-    ledger.subscribe(activity.follow)
+    ledger.subscribe(of_ends(activity.take))
     await ended(ledger, clock, 1, Stage.DONE)
     await ended(ledger, clock, 2, Stage.FAILED)
     clock.advance(60)
@@ -70,7 +71,7 @@ async def test_what_ends_is_counted_in_its_minute_and_forgotten_after_an_hour(le
 async def test_the_busy_share_counts_runs_that_ended_and_the_one_that_runs(ledger):
     clock = FakeClock()
     activity = Activity(ledger, clock)
-    ledger.subscribe(activity.follow)
+    ledger.subscribe(of_ends(activity.take))
     clock.advance(BUSY_SECONDS)
     began = to_timestamp(clock.now() - timedelta(seconds=60))
     await ended(ledger, clock, 1, Stage.DONE, server="gpu-0", started_at=began, gpu_seconds=60.0)
@@ -98,7 +99,7 @@ async def test_what_a_person_should_mend_is_told_in_both_languages_while_it_last
 async def test_the_newest_results_are_kept_and_found_again_after_a_start(ledger):
     clock = FakeClock()
     activity = Activity(ledger, clock)
-    ledger.subscribe(activity.follow)
+    ledger.subscribe(of_ends(activity.take))
     for number in range(1, LATEST_RESULTS + 5):
         clock.advance(1)
         await ended(ledger, clock, number, Stage.DONE, output_files=(f"outputs/{number}.png",))
