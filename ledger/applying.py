@@ -81,13 +81,14 @@ class Applier:
         while self._durable_count:
             transaction, pending, done = self._under_way.popleft()
             self._durable_count -= 1
-            if len(transaction.records) > SLICE:
+            records, encoded = transaction.records, transaction.encoded
+            if len(records) > SLICE:
                 self._idle.clear()
                 self._apply_slice(changes_of(transaction), (transaction, pending, done))
                 return
             try:  # in one go: it is small, and shown as a whole
-                for place, record in enumerate(transaction.records):
-                    self._index.apply(record, transaction.encoded[place])
+                for place, record in enumerate(records):
+                    self._index.apply(record, encoded[place])
                     pending.settle(record)
             except Exception as error:  # noqa: BLE001 - the others under way are shown all the same
                 _fail(done, error)

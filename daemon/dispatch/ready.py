@@ -222,6 +222,8 @@ class ReadyRows:
 
     def _release(self, needed: Task) -> None:
         """Judge anew the tasks that depend on *needed*, which came to wait or has ended."""
+        if not (self._parked or self._backlog):
+            return
         for task_id in (*self._parked.pop(needed.family, ()), *self._doubtful_behind(needed)):
             task = self._ledger.task(task_id)
             if task.stage is Stage.WAITING:

@@ -63,14 +63,16 @@ def encode_all(transactions: Sequence[Transaction], first_seq: int, at: str) -> 
     seq, stamp = first_seq, at.encode()
     lines: list[bytes] = []
     for transaction in transactions:
-        records, encoded = transaction.records, transaction.encoded
+        records = transaction.records
         if len(records) == 1:  # as most have
-            kind, author, why = _KINDS[type(records[0])], transaction.author, transaction.why
-            body = _ONLY_LINE % (seq, stamp, author, seq, kind, encoded[0], why)
+            (record,), (encoded,) = records, transaction.encoded
+            author, why = transaction.author, transaction.why
+            body = _ONLY_LINE % (seq, stamp, author, seq, _KINDS[type(record)], encoded, why)
             lines.append(sealed(body))
+            seq += 1
         else:
             lines += _lines_of(transaction, seq, stamp)
-        seq += len(records)
+            seq += len(records)
     return lines
 
 

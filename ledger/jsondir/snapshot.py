@@ -88,14 +88,14 @@ class Changes:
         """Take in durable transactions, in their order; return each record's task, if any."""
         task_ids: list[str | None] = []
         for transaction in transactions:
-            records, encoded = transaction.records, transaction.encoded
-            if len(records) == 1 and isinstance(records[0], Task):  # as most are
-                task_id = records[0].task_id
-                self.tasks[task_id] = encoded[0]
+            records = transaction.records
+            if len(records) == 1 and isinstance(record := records[0], Task):  # as most are
+                task_id = record.task_id
+                (self.tasks[task_id],) = transaction.encoded
                 task_ids.append(task_id)
                 continue
-            for place, record in enumerate(records):
-                self.add(record, encoded[place])
+            for record, encoded in zip(records, transaction.encoded, strict=True):
+                self.add(record, encoded)
                 task_ids.append(record.task_id if isinstance(record, Task) else None)
         return task_ids
 
