@@ -114,7 +114,10 @@ class BatchKeeper:
     def _reviewed(self, batch: Batch) -> Generator[None, None, Batch | None]:
         """Find out how the batch should stand; None when it does."""
         stands = statistics(self._ledger, batch.batch_id)
-        if batch.status is BatchStatus.COMPLETED or not stands.total:  # the rest is in the archive
+        in_archive = not stands.total  # all its rows
+        if batch.status is BatchStatus.COMPLETED or (
+            batch.status is BatchStatus.FAILED and in_archive
+        ):
             return None
         runs = batch.status is BatchStatus.RUNNING
         too_many = runs and self._streaks.too_long(batch.batch_id)
@@ -127,7 +130,7 @@ class BatchKeeper:
             status = _ended(status is BatchStatus.FAILED, stands)
         after = msgspec.structs.replace(
             batch,
-            stage=stands.stage,
+            stage=batch.stage if in_archive else stands.stage,
             status=status,
             failures_in_a_row=self._streaks.count(batch.batch_id),
         )

@@ -93,6 +93,8 @@ class Sweeps:
             await self._sweeps[name].act(self._clock.now())
         except (LedgerError, OSError) as error:  # the disk, or the ledger for its sake
             log.warning("sweep.failed", sweep=name, error=str(error) or type(error).__name__)
+        except Exception:  # a fault of ours; rows are made all the same
+            log.exception("sweep.failed", sweep=name)
 
 
 class Daily:

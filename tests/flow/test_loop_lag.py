@@ -195,9 +195,9 @@ async def test_thousands_of_batches_are_answered_and_counted_without_all_of_them
     async with open_door(World(tmp_path / "world", "http://127.0.0.1:9")) as door:
         await accept_paused(5_000, door.ledger)
         for path, ids in (("/api/batches", 5_000), ("/api/status", 5_000), ("/metrics", 0)):
-            tracemalloc.start()
+            tracemalloc.start()  # it takes three times as long to be watched
             told = 0
-            async with LoopLag() as lag, door.session.get(door.url + path) as answer:
+            async with door.session.get(door.url + path) as answer:
                 async for piece in answer.content.iter_any():
                     told += piece.count(b'"batch_id":"job-')
             _, peak_bytes = tracemalloc.get_traced_memory()
@@ -205,6 +205,8 @@ async def test_thousands_of_batches_are_answered_and_counted_without_all_of_them
             assert answer.status == 200
             assert ids * 0.99 <= told <= ids  # some may be cut in two
             assert peak_bytes < 2_000_000
+            async with LoopLag() as lag:
+                await door.ask("GET", path)
             assert lag.held_seconds < HELD_SECONDS
         for _ in range(2):  # on one connection
             assert (await door.ask("HEAD", "/api/batches")).body == b""

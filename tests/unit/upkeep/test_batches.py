@@ -308,3 +308,12 @@ async def test_what_the_archive_took_away_changes_no_batch(house: House) -> None
     async with kept(house):
         pass
     assert (house.batch().status, house.ledger.batch("old-abc234")) == ("failed", old)
+
+
+async def test_a_batch_whose_last_rows_went_to_the_archive_at_once_is_completed(
+    house: House,
+) -> None:
+    await house.open(stage=2)
+    async with kept(house):
+        await settled(house)
+    assert (house.batch().status, house.batch().stage) == (BatchStatus.COMPLETED, 2)

@@ -82,8 +82,8 @@ async def test_a_sweep_asked_for_twice_runs_once_and_two_never_at_the_same_time(
     assert order == ["first begins", "first ends", "second"]
 
 
-@pytest.mark.parametrize("error", [LedgerClosed("disk full"), OSError("disk full")])
-async def test_a_sweep_that_fails_for_the_disks_sake_ends_nothing(error: Exception) -> None:
+@pytest.mark.parametrize("error", [LedgerClosed("disk full"), OSError("disk full"), KeyError("x")])
+async def test_a_sweep_that_fails_ends_nothing_whatever_it_was(error: Exception) -> None:
     async def act(_now: datetime) -> None:
         raise error
 
