@@ -114,9 +114,9 @@ class BatchKeeper:
     def _reviewed(self, batch: Batch) -> Generator[None, None, Batch | None]:
         """Find out how the batch should stand; None when it does."""
         stands = statistics(self._ledger, batch.batch_id)
-        in_archive = not stands.total  # all its rows
+        is_archived = not stands.total  # with all its rows, so none is open
         if batch.status is BatchStatus.COMPLETED or (
-            batch.status is BatchStatus.FAILED and in_archive
+            batch.status is BatchStatus.FAILED and is_archived
         ):
             return None
         runs = batch.status is BatchStatus.RUNNING
@@ -130,7 +130,7 @@ class BatchKeeper:
             status = _ended(status is BatchStatus.FAILED, stands)
         after = msgspec.structs.replace(
             batch,
-            stage=batch.stage if in_archive else stands.stage,
+            stage=batch.stage if is_archived else stands.stage,
             status=status,
             failures_in_a_row=self._streaks.count(batch.batch_id),
         )

@@ -28,7 +28,7 @@ from daemon.words.headings import SHOWN
 from daemon.words.retelling import SYSTEM, in_language, of_system
 
 LANGUAGES = tuple(CATALOGUE)
-#: Values of these types fill a placeholder as they are.
+#: Values of these types, as most are of, fill a placeholder as they are.
 _PLAIN = frozenset({str, int, float})
 #: Between the names of a list.
 _BETWEEN = {"zh": "、", "en": ", "}
@@ -50,7 +50,7 @@ class Words:
     def __call__(self, key: str, **values: object) -> str:
         """Return the sentence *key* with its placeholders filled; raises KeyError."""
         for name, value in values.items():
-            if type(value) not in _PLAIN:  # as most are
+            if type(value) not in _PLAIN:
                 values[name] = self._filled(value)
         return self._sentences[key].format(heading=self.headings, **values)
 
