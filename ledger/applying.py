@@ -94,8 +94,7 @@ class Applier:
                 _fail(done, error)
             else:
                 self.listeners.tell(transaction)
-                if not done.done():  # else whoever committed it was cancelled
-                    done.set_result(None)
+                _wake(done)
             if monotonic() > until and self._durable_count:
                 self._idle.clear()
                 asyncio.get_running_loop().call_soon(self._apply)
@@ -125,8 +124,7 @@ class Applier:
             self.listeners.tell(part)
             asyncio.get_running_loop().call_soon(self._tell_parts, left, done)
             return
-        if not done.done():
-            done.set_result(None)
+        _wake(done)
         self._apply()
 
     def _let_go(self) -> None:
@@ -148,3 +146,8 @@ def _fail(done: Done, error: Exception) -> None:
         log.error("ledger.not_shown", exc_info=error)
     else:
         done.set_exception(error)
+
+
+def _wake(done: Done) -> None:
+    if not done.done():  # else whoever committed it was cancelled
+        done.set_result(None)

@@ -16,7 +16,7 @@ from ledger.fingerprints import Fingerprints, KnownFingerprints
 from ledger.open_tasks import OpenTasks
 from ledger.rolls import ONE, Rolls, told_apart
 from ledger.shelf import Indexed, TaskKeys, decode_task
-from ledger.state import State, apply, count_id
+from ledger.state import State, apply
 from ledger.status import IN_PROCESS_STAGES, OPEN_STAGES, Stage
 from ledger.stored import WrittenDown
 from ledger.task import Json, Task
@@ -51,8 +51,7 @@ class Index(BatchIndex):
                 self._note_outbox(record)
             return
         before = self.stage_of(record.task_id)
-        if self._state.tasks.put(record, encoded):
-            count_id(self._state.meta, record.task_id)
+        apply(self._state, record, encoded)
         self._enter(record, before)
 
     def _apply_other(self, record: Batch | Meta, encoded: bytes) -> None:

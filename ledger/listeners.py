@@ -46,9 +46,7 @@ class Listeners:
         """Tell those whom *transaction* concerns, as of now; one that raises is logged."""
         records = transaction.records
         if len(records) == 1:  # as most have
-            record = records[0]
-            kind = record.stage if isinstance(record, Task) else type(record)
-            concerned = self._of_kind[kind]
+            concerned = self._of_kind[_kind_of(records[0])]
         else:
             kinds = {_kind_of(record) for record in records}
             concerned = tuple(each for each, wanted in self._all if not wanted.isdisjoint(kinds))

@@ -35,10 +35,8 @@ class Durations:
         if op == "task.submitting" and task.attempt == 1:
             waited = self._waited(task.workflow_type)
             waited.observe(_seconds(task.created_at, task.updated_at))
-        if task.stage is Stage.COLLECTING or self._collecting_since:
-            self._follow_collecting(task)
-        if not task.publish.is_settled or self._publishing_since:
-            self._follow_publishing(task)
+        self._follow_collecting(task)
+        self._follow_publishing(task)
         if task.stage is Stage.DONE and task.has_just_ended and task.gpu_seconds is not None:
             self._run(task.workflow_type, task.server or "").observe(task.gpu_seconds)
 

@@ -42,11 +42,10 @@ T = TypeVar("T")
 
 #: How a line about a task begins to tell of it; records begin with their id.
 _TASK_MARK = b',"task":{"task_id":"'
-#: So many lines are read in one go, or their ids looked at: each takes a tenth of a millisecond.
+#: So many lines are read, or ids looked at, before the time is: both take a tenth of a millisecond.
 _LINES_AT_ONCE, _IDS_AT_ONCE = 64, 512
-#: So long a snapshot's records are put together in one go.
-_BUSY_SECONDS = 0.0002
-_REST_SECONDS = 0.0001
+#: So long at most is worked without a rest, and so long the rest is.
+_BUSY_SECONDS, _REST_SECONDS = 0.0001, 0.0001
 #: What zlib takes for "the largest window, and a gzip header".
 _GZIP_WINDOW = 16 + isal_zlib.MAX_WBITS
 #: Journals repeat themselves: 15 to 1, in a fifth of the time that zlib's quickest level takes from
@@ -88,7 +87,7 @@ class Compactor:
             pieces = composition.anew()
         else:
             pieces = composition.upon(current, self._places)
-        self._disk.write_whole("snapshot", current, _resting(pieces))
+        self._disk.write_whole("snapshot", current, _giving_way(pieces))
         self.note_given(last_seq, composition.counters)
         return composition.places_in(temporary(current))
 
@@ -180,7 +179,7 @@ def _found_in(place: JournalPlace) -> ArchivedIndex:
     tasks: dict[str, list[int]] = {}
     last = b""
     with place.live.open("rb") as journal:
-        for number, line in enumerate(_giving_way(journal), start=1):
+        for number, line in enumerate(_giving_way(journal, _LINES_AT_ONCE), start=1):
             last = line
             if (at := line.find(_TASK_MARK)) >= 0:
                 start = at + len(_TASK_MARK)
@@ -193,24 +192,16 @@ def _found_in(place: JournalPlace) -> ArchivedIndex:
     return ArchivedIndex(place.first_seq, end.seq, end.at, tasks)
 
 
-def _giving_way(steps: Iterable[T], at_once: int = _LINES_AT_ONCE) -> Iterator[T]:
-    """Yield *steps*, letting those who commit have the interpreter after every few.
+def _giving_way(steps: Iterable[T], look_after: int = 1) -> Iterator[T]:
+    """Yield *steps*, letting those who commit have the interpreter every little while.
 
     A thread that only computes keeps it for a millisecond each time, as long as a whole group's
-    commit takes.
+    commit takes. After so many steps the time is looked at.
     """
+    until = time.monotonic() + _BUSY_SECONDS
     for number, step in enumerate(steps, start=1):
         yield step
-        if number % at_once == 0:
-            time.sleep(_REST_SECONDS)
-
-
-def _resting(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield *pieces* likewise; one may be a comma, another many records."""
-    until = time.monotonic() + _BUSY_SECONDS
-    for piece in pieces:
-        yield piece
-        if time.monotonic() > until:
+        if number % look_after == 0 and time.monotonic() > until:
             time.sleep(_REST_SECONDS)
             until = time.monotonic() + _BUSY_SECONDS
 
