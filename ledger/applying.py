@@ -2,9 +2,8 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from time import monotonic
-from typing import TypeAlias
 
 import structlog
 
@@ -18,10 +17,6 @@ from ledger.stored import WrittenDown
 
 log = structlog.get_logger()
 
-Done: TypeAlias = "asyncio.Future[None]"
-#: A transaction on its way to the disk, where it is counted in, and what its committer awaits.
-UnderWay: TypeAlias = tuple[Transaction, Pending, Done]
-
 
 class Applier:
     """Takes durable transactions and shows them; holds the loop for ``SLICE_SECONDS`` at most.
@@ -31,40 +26,34 @@ class Applier:
     that error, and the next start shows it.
     """
 
-    def __init__(self, index: Index) -> None:
+    def __init__(self, index: Index, pending: Pending) -> None:
         self._index = index
+        self.pending = pending  # where all that is under way is counted in
         self.listeners = Listeners()
-        self._under_way: deque[UnderWay] = deque()
-        self._durable_count = 0  # of those, the oldest
+        self._durable: deque[Transaction] = deque()  # still to be shown
         self._written_down: deque[WrittenDown] = deque()
         self._applying = False
         self._idle = asyncio.Event()
         self._idle.set()
         self.last_seq = index.last_seq
 
-    def expect(self, transaction: Transaction, pending: Pending, done: Done) -> None:
-        """Know of a transaction that goes to the disk, after all before it."""
-        self._under_way.append((transaction, pending, done))
+    def take(self, transactions: Iterable[Transaction], last_seq: int) -> None:
+        """Show *transactions*, which come next and are durable up to line *last_seq*.
 
-    def take(self, count: int, last_seq: int) -> None:
-        """Show the next *count* transactions under way: they are durable up to line *last_seq*.
-
-        Each is shown, settled in its pending, and then its committer is woken.
+        Each is shown, settled in what is pending, and then its committer is woken.
         """
         self.last_seq = last_seq
-        self._durable_count += count
+        self._durable.extend(transactions)
         if not self._applying:
             self._apply()
 
-    def refuse(self, count: int, error: LedgerClosed) -> None:
-        """Tell the committers of the next *count* transactions under way that there are none."""
-        durable = [self._under_way.popleft() for _ in range(self._durable_count)]
-        for _ in range(count):
-            _, _, done = self._under_way.popleft()
-            if not done.done():  # else whoever committed it was cancelled
+    def refuse(self, transactions: Iterable[Transaction], error: LedgerClosed) -> None:
+        """Tell the committers of *transactions* that there are none."""
+        for transaction in transactions:
+            done = transaction.done
+            if done is not None and not done.done():  # else whoever committed it was cancelled
                 done.set_exception(error)
                 done.exception()  # he may be gone; this is no news to the loop
-        self._under_way.extendleft(reversed(durable))
 
     def read_from(self, written: WrittenDown) -> None:
         """Let go of records that the store has, once all is applied that it has."""
@@ -78,24 +67,24 @@ class Applier:
     def _apply(self) -> None:
         self._applying = True
         until = monotonic() + SLICE_SECONDS
-        while self._durable_count:
-            transaction, pending, done = self._under_way.popleft()
-            self._durable_count -= 1
+        durable, pending = self._durable, self.pending
+        while durable:
+            transaction = durable.popleft()
             records, encoded = transaction.records, transaction.encoded
             if len(records) > SLICE:
                 self._idle.clear()
-                self._apply_slice(changes_of(transaction), (transaction, pending, done))
+                self._apply_slice(changes_of(transaction), transaction)
                 return
             try:  # in one go: it is small, and shown as a whole
                 for place, record in enumerate(records):
                     self._index.apply(record, encoded[place])
                     pending.settle(record)
             except Exception as error:  # noqa: BLE001 - the others under way are shown all the same
-                _fail(done, error)
+                _fail(transaction, error)
             else:
                 self.listeners.tell(transaction)
-                _wake(done)
-            if monotonic() > until and self._durable_count:
+                _wake(transaction)
+            if durable and monotonic() > until:
                 self._idle.clear()
                 asyncio.get_running_loop().call_soon(self._apply)
                 return
@@ -103,28 +92,28 @@ class Applier:
         self._idle.set()
         self._let_go()
 
-    def _apply_slice(self, changes: Iterator[Change], shown: UnderWay) -> None:
+    def _apply_slice(self, changes: Iterator[Change], transaction: Transaction) -> None:
         until = monotonic() + SLICE_SECONDS
-        transaction, pending, done = shown
         try:
             for record, encoded in changes:
                 self._index.apply(record, encoded)
-                pending.settle(record)
+                self.pending.settle(record)
                 if monotonic() > until:
-                    asyncio.get_running_loop().call_soon(self._apply_slice, changes, shown)
+                    loop = asyncio.get_running_loop()
+                    loop.call_soon(self._apply_slice, changes, transaction)
                     return
         except Exception as error:  # noqa: BLE001 - as in _apply
-            _fail(done, error)
+            _fail(transaction, error)
             self._apply()
         else:
-            self._tell_parts(parts(transaction), done)
+            self._tell_parts(parts(transaction), transaction)
 
-    def _tell_parts(self, left: Iterator[Transaction], done: Done) -> None:
+    def _tell_parts(self, left: Iterator[Transaction], transaction: Transaction) -> None:
         if (part := next(left, None)) is not None:
             self.listeners.tell(part)
-            asyncio.get_running_loop().call_soon(self._tell_parts, left, done)
+            asyncio.get_running_loop().call_soon(self._tell_parts, left, transaction)
             return
-        _wake(done)
+        _wake(transaction)
         self._apply()
 
     def _let_go(self) -> None:
@@ -141,13 +130,15 @@ class Applier:
                 return
 
 
-def _fail(done: Done, error: Exception) -> None:
-    if done.done():  # whoever committed it was cancelled
+def _fail(transaction: Transaction, error: Exception) -> None:
+    done = transaction.done
+    if done is None or done.done():  # whoever committed it was cancelled
         log.error("ledger.not_shown", exc_info=error)
     else:
         done.set_exception(error)
 
 
-def _wake(done: Done) -> None:
-    if not done.done():  # else whoever committed it was cancelled
+def _wake(transaction: Transaction) -> None:
+    done = transaction.done
+    if done is not None and not done.done():  # else whoever committed it was cancelled
         done.set_result(None)

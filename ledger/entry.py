@@ -1,7 +1,7 @@
 """One change to the ledger: what a commit is made of, and what a line of the journal says."""
 
 from collections.abc import Mapping
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 import orjson
@@ -10,10 +10,12 @@ from ledger.batch import Batch
 from ledger.encoding import NO_REASON, encode, encode_author, encode_why
 from ledger.task import Json, Task
 
+if TYPE_CHECKING:  # who changes the ledger without a loop does not load one
+    from asyncio import Future
+
 #: The meta section whose records say that a task (``key``) moved to ``archive/`` (``value``: the
 #: month). It is never kept: applying such a record takes the task out of the state.
 ARCHIVED = "archived"
-
 
 #: The meta section of rows that are being taken from a table: by first task id, what is to become
 #: of the row; ``task_ids`` in it are given and never given again.
@@ -40,10 +42,15 @@ class Meta(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 Record: TypeAlias = Task | Batch | Meta
 
 
-class Transaction(msgspec.Struct, frozen=True, gc=False):
+#: What a committer awaits.
+Done: TypeAlias = "Future[None]"
+
+
+class Transaction(msgspec.Struct, gc=False):
     """Changes that count together or not at all, with who made them and why.
 
     Made by ``transaction_of`` or ``transaction_with``: what a store writes is encoded once for all.
+    Nothing of it changes but ``done``, set once, when it goes to the disk.
     """
 
     records: tuple[Record, ...]
@@ -54,6 +61,7 @@ class Transaction(msgspec.Struct, frozen=True, gc=False):
     encoded: tuple[bytes, ...]  # the records as JSON, in the same order
     author: bytes  # actor and op, as members of a JSON object
     why: bytes  # reason and evidence, likewise
+    done: "Done | None" = None
 
 
 def as_json(value: object) -> bytes:

@@ -13,11 +13,12 @@ from time import monotonic
 
 import structlog
 
-from ledger.applying import Applier, Done
+from ledger.applying import Applier
 from ledger.archiving import Archived, Needed, rows_to_archive, still_going
 from ledger.backend import Backend
 from ledger.entry import (
     ARCHIVED,
+    Done,
     Meta,
     Record,
     Transaction,
@@ -61,8 +62,8 @@ class Ledger(Reading):
 
     def _load(self, index: Index) -> None:
         self._index = index
-        self._applier = Applier(index)
         self._pending = Pending(index)
+        self._applier = Applier(index, self._pending)
 
     async def open(self) -> None:
         """Load the state; raises LedgerLocked when another process writes it."""
@@ -93,7 +94,7 @@ class Ledger(Reading):
             return
         await self._backend.reopen()
         await self._applier.finish()
-        self._pending = Pending(self._index)
+        self._pending = self._applier.pending = Pending(self._index)
         self._writable = True
         log.info("ledger.reopened", last_seq=self.last_seq)
 
@@ -141,12 +142,11 @@ class Ledger(Reading):
             pending.add(records[0])
         else:
             pending.take(write_set)
-        await self._send(transaction, pending)
+        await self._send(transaction)
 
-    def _send(self, transaction: Transaction, pending: Pending) -> Done:
-        done: Done = asyncio.get_running_loop().create_future()
+    def _send(self, transaction: Transaction) -> Done:
+        done = transaction.done = asyncio.get_running_loop().create_future()
         self._backend.append(transaction)
-        self._applier.expect(transaction, pending, done)
         return done
 
     async def _check(self, records: Sequence[Record]) -> WriteSet:
@@ -162,14 +162,14 @@ class Ledger(Reading):
         return write_set
 
     def _written(self, transactions: Sequence[Transaction], outcome: int | LedgerClosed) -> None:
-        """Go on with the oldest transactions under way, which these are."""
+        """Go on with *transactions*, the oldest under way."""
         if isinstance(outcome, int):
-            self._applier.take(len(transactions), outcome)
+            self._applier.take(transactions, outcome)
             return
         if self._writable:
             log.error("ledger.writing_ended", error=str(outcome))
         self._writable = False
-        self._applier.refuse(len(transactions), outcome)
+        self._applier.refuse(transactions, outcome)
 
     def new_task_ids(self, workflow_type: str, at: str, count: int = 1) -> list[str]:
         """Return ids never given before: ``img_``/``vid_`` + UTC day of *at* + running number.
@@ -260,7 +260,7 @@ class Ledger(Reading):
         ]
         pending, rows = self._pending, {task.row_id for task in tasks}
         pending.leaving |= rows
-        done = self._send(transaction_of(*records, op="task.archived"), pending)
+        done = self._send(transaction_of(*records, op="task.archived"))
         done.add_done_callback(lambda _: pending.leaving.difference_update(rows))
         return done
 
