@@ -5,20 +5,20 @@ import contextlib
 import json
 import os
 import signal
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 
-from tests.fakes.world import ROOT, World
+from tests.fakes.program import Program
+from tests.fakes.world import World
 
 
 class Running:
     """A daemon that serves: its address, its token, and its API for comparison."""
 
-    def __init__(self, process: asyncio.subprocess.Process, url: str, token: str) -> None:
+    def __init__(self, process: Program, url: str, token: str) -> None:
         self.process = process
         self.url = url
         self.token = token
@@ -39,12 +39,8 @@ async def running(world: World) -> AsyncIterator[Running]:
     """Run the daemon until the end of the block."""
     address = world.state / "web.json"
     with (world.folder / "log").open("ab") as log:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, str(ROOT / "run_daemon.py"), "--config", str(world.config), "run"),
-            env={**os.environ, "LANG": "C.UTF-8"},
-            stdout=log,
-            stderr=log,
-        )
+        arguments = ("--config", str(world.config), "run")
+        process = await Program.start(arguments, os.environ | {"LANG": "C.UTF-8"}, log)
     try:
         async with asyncio.timeout(60):
             while (url := url_in(address, process.pid)) is None:

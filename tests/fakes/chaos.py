@@ -5,8 +5,8 @@
 
 import asyncio
 import contextlib
+import os
 import random
-import sys
 from collections import Counter
 from collections.abc import Coroutine
 from pathlib import Path
@@ -14,8 +14,8 @@ from pathlib import Path
 from daemon.comfy.simulator.executions import read_executions
 from ledger.status import OPEN_STAGES, Stage
 from ledger.task import Task
+from tests.fakes.program import Program
 from tests.fakes.world import (
-    ROOT,
     World,
     free_port,
     kill,
@@ -56,7 +56,7 @@ class GpuProcess:
     def __init__(self, folder: Path) -> None:
         self.folder, self.port = folder, free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: Program | None = None
 
     async def start(self, faults: dict[str, float]) -> None:
         orders = [word for name, rate in faults.items() for word in ("--fault", f"{name}={rate}")]
@@ -72,7 +72,7 @@ class DaemonProcess:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: Program | None = None
 
     @property
     def pid(self) -> int:
@@ -80,11 +80,9 @@ class DaemonProcess:
         return self._process.pid
 
     async def start(self) -> None:
-        command = [sys.executable, str(ROOT / "run_daemon.py"), "--config", str(self._world.config)]
+        arguments = ("--config", str(self._world.config), "run")
         with (self._world.folder / "daemon.log").open("ab") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                *command, "run", stdout=log, stderr=log
-            )
+            self._process = await Program.start(arguments, os.environ, log)
 
     async def kill(self) -> None:
         if self._process is not None:

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import socket
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from ledger.jsondir.check import verify
 from ledger.jsondir.reader import read_state
 from ledger.status import Stage
 from ledger.task import Task
+from tests.fakes.program import Program
 
 ROOT = Path(__file__).parents[2]
 
@@ -131,18 +131,10 @@ class World:
         made.rename(drop)
         return drop
 
-    async def daemon(self, *arguments: str, **environment: str) -> asyncio.subprocess.Process:
+    async def daemon(self, *arguments: str, **environment: str) -> Program:
         """Start the real program."""
-        return await asyncio.create_subprocess_exec(
-            sys.executable,
-            str(ROOT / "run_daemon.py"),
-            "--config",
-            str(self.config),
-            *arguments,
-            env={**os.environ, **environment},
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
+        arguments = ("--config", str(self.config), *arguments)
+        return await Program.start(arguments, os.environ | environment)
 
     async def run(
         self, *arguments: str, seconds: float = 60, **environment: str
@@ -214,7 +206,9 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-async def finish(process: asyncio.subprocess.Process, seconds: float = 60) -> tuple[int, str]:
+async def finish(
+    process: Program | asyncio.subprocess.Process, seconds: float = 60
+) -> tuple[int, str]:
     """Wait for the end of a process; one that takes too long is killed and shown."""
     try:
         async with asyncio.timeout(seconds):
@@ -230,31 +224,17 @@ def text(out: bytes, err: bytes) -> str:
     return (out + err).decode("utf-8", "replace")
 
 
-async def simulator_process(
-    folder: Path, port: int, seconds_per_job: float, *more: str
-) -> asyncio.subprocess.Process:
+async def simulator_process(folder: Path, port: int, seconds_per_job: float, *more: str) -> Program:
     """Start a simulator of its own process and wait until it serves."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        str(ROOT / "run_daemon.py"),
-        "simulate",
-        "--port",
-        str(port),
-        "--folder",
-        str(folder),
-        "--seconds-per-job",
-        str(seconds_per_job),
-        *more,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    assert process.stdout is not None
+    arguments = ("simulate", "--port", str(port), "--folder", str(folder))
+    arguments += ("--seconds-per-job", str(seconds_per_job), *more)
+    process = await Program.start(arguments, os.environ)
     line = await asyncio.wait_for(process.stdout.readline(), timeout=30)
     assert str(port).encode() in line, line
     return process
 
 
-async def kill(process: asyncio.subprocess.Process) -> None:
+async def kill(process: Program | asyncio.subprocess.Process) -> None:
     if process.returncode is None:
         process.send_signal(signal.SIGKILL)
     await process.wait()

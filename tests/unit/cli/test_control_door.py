@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import sys
 from asyncio.subprocess import PIPE
 from collections import Counter
@@ -37,17 +36,7 @@ class Answer(msgspec.Struct, frozen=True):
 
 async def cli(world: World, *arguments: str) -> Answer:
     """Run one command in a process of its own, with ``--json``."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        str(ROOT / "run_daemon.py"),
-        "--config",
-        str(world.config),
-        "--json",
-        *arguments,
-        env={**os.environ, "LANG": "C.UTF-8"},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
+    process = await world.daemon("--json", *arguments, LANG="C.UTF-8")
     async with asyncio.timeout(60):
         out, err = await process.communicate()
     assert process.returncode is not None
