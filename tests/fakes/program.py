@@ -2,7 +2,8 @@
 
 Loading them takes most of the time that a start takes, and the crash tests start it by the
 hundred. What is started is as real as any: its own arguments, environment, files and end, and it
-can be killed. Starts from nothing are tested where starting is what is tested.
+can be killed; only what Python itself takes from the environment comes from whoever started first.
+Starts from nothing are tested where starting is what is tested.
 """
 
 import asyncio
@@ -18,6 +19,8 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import IO, Self
+
+ROOT = Path(__file__).parents[2]
 
 #: prctl(2): whose parent dies is ours, as if we had started it.
 _SET_CHILD_SUBREAPER = 36
@@ -111,7 +114,9 @@ def _loaded_program() -> socket.socket:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     command = [sys.executable, "-m", "tests.fakes.loaded_program", str(theirs.fileno())]
     with theirs:
-        loaded = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
+        loaded = subprocess.Popen(
+            command, cwd=ROOT, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
+        )
 
     def end() -> None:
         ours.close()

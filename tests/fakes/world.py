@@ -22,9 +22,8 @@ from ledger.jsondir.check import verify
 from ledger.jsondir.reader import read_state
 from ledger.status import Stage
 from ledger.task import Task
-from tests.fakes.program import Program
+from tests.fakes.program import ROOT, Program
 
-ROOT = Path(__file__).parents[2]
 
 SETTINGS = """
 state_dir = "state"

