@@ -24,7 +24,6 @@ from ledger.status import Stage
 from ledger.task import Task
 from tests.fakes.program import ROOT, Program
 
-
 SETTINGS = """
 state_dir = "state"
 [inbox]
