@@ -1,6 +1,6 @@
 """Which finished rows are old enough for the archive, and what is found there; pure."""
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
@@ -15,6 +15,11 @@ class Archived(msgspec.Struct, frozen=True, gc=False):
 
     tasks: dict[str, Task]  # by id
     damage: tuple[str, ...] = ()  # what could not be read, in words: some of them may lie there
+
+
+def oldest_first(tasks: Iterable[Task]) -> list[Task]:
+    """Return tasks of one row in the order in which they came to be."""
+    return sorted(tasks, key=lambda task: (task.created_at, task.retry_number))
 
 
 class Needed:

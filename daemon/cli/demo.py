@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 import shutil
 import tempfile
 from importlib.resources import as_file, files
@@ -19,6 +20,8 @@ from daemon.web.address import address_in
 from ledger.status import Stage
 
 if TYPE_CHECKING:
+    import asyncio
+
     from daemon.cli.progress import BarDisplay, LineDisplay
     from daemon.web.desk import Desk
     from ledger.ledger import Ledger
@@ -45,6 +48,8 @@ def demo(*, rows: int | None, keep_running: bool, folder: Path | None) -> int:
 
 
 async def _run(folder: Path, rows: int | None, *, keep_running: bool) -> int:
+    import asyncio  # noqa: PLC0415 - slow to import
+
     from daemon.app import run  # noqa: PLC0415 - slow to import
     from daemon.cli import progress  # noqa: PLC0415 - slow to import
     from daemon.comfy.simulator import Simulator  # noqa: PLC0415 - needs the demo extra
@@ -67,10 +72,31 @@ async def _run(folder: Path, rows: int | None, *, keep_running: bool) -> int:
                 return progress.LineDisplay(desk, help_words, finished=finished)
             return progress.BarDisplay(desk, bars, help_words, finished=finished)
 
-        code = await run(settings, once=not keep_running, observer=observe)
+        ended = asyncio.Event()
+
+        async def work() -> int:
+            try:
+                return await run(settings, once=not keep_running, observer=observe)
+            finally:
+                ended.set()
+
+        code, _ = await asyncio.gather(work(), _tell_dashboard(settings.state_dir, ended))
     if not keep_running:
         summary.show()
     return code
+
+
+async def _tell_dashboard(state_dir: Path, ended: "asyncio.Event") -> None:
+    """Say where the dashboard is as soon as it opens."""
+    from daemon.clock import SystemClock  # noqa: PLC0415 - slow to import
+
+    clock = SystemClock()
+    while not ended.is_set():
+        door = address_in(state_dir)
+        if door is not None and door.pid == os.getpid():  # an earlier one's may lie there still
+            click.echo(help_words("demo.dashboard", url=f"{door.url}/"))
+            return
+        await clock.pause(0.05, ended)
 
 
 def _settings(folder: Path, url: str) -> Settings:

@@ -43,6 +43,6 @@ def task(invocation: Invocation, task_id: str) -> None:
 
 def _row(path: Path, index: Index, one: Task) -> list[Task]:
     """Return all tasks of the row of *one*, its archived kin too, oldest first."""
-    archived = archive.family(path, one.row_id, one.workflow_type)
+    archived = archive.row(path, one.row_id)
     kept = map(index.task, index.row(one.row_id))
     return list({each.task_id: each for each in (*archived, *kept)}.values())

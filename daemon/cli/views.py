@@ -7,7 +7,7 @@ from config.settings import Settings
 from daemon.cli.render import table
 from daemon.cli.stages import COUNTS, remark
 from daemon.web.batch_documents import BatchDocument
-from daemon.web.status_documents import Report, ServerReport
+from daemon.web.status_documents import NodeProgress, Report, ServerReport, TaskInFlight
 from daemon.web.table_documents import TableDocument
 from daemon.words import Words
 from daemon.words.retelling import LEDGER, in_language
@@ -35,7 +35,7 @@ def status(report: Report, settings: Settings, words: Words) -> str:
     parts += [words("servers.title"), _servers(report.servers, words), ""]
     parts += [*_batches(report.batches, settings, words), ""]
     if report.in_flight:
-        parts += [words("in_flight.title"), tasks(report.in_flight, words)]
+        parts += [words("in_flight.title"), in_flight(report.in_flight, words)]
     else:
         parts += [words("in_flight.none")]
     if lines := hindered_tables(report.tables, words):
@@ -103,24 +103,48 @@ def batches(reports: Sequence[BatchDocument], words: Words) -> str:
 
 def tasks(found: Sequence[Task], words: Words) -> str:
     """Return a line for each task."""
-    heads = (
-        "task", "row", "product", "model", "type", "status", "server", "updated", "remark",
-    )  # fmt: skip
+    heads = (*_OF_A_TASK, "updated", "remark")
+    rows = [
+        [*_cells(task, words), local_time(task.updated_at), remark(task, words)] for task in found
+    ]
+    return table([words(f"column.{head}") for head in heads], rows)
+
+
+def in_flight(found: Sequence[TaskInFlight], words: Words) -> str:
+    """Return a line for each task that is on a server, with how far it is."""
+    heads = (*_OF_A_TASK, "progress", "updated", "remark")
     rows = [
         [
-            task.task_id,
-            task.row_number,
-            task.product_name,
-            task.model_name,
-            task.workflow_type,
-            stage(task, words),
-            task.server,
+            *_cells(task, words),
+            _share(task.progress),
             local_time(task.updated_at),
             remark(task, words),
         ]
         for task in found
     ]
     return table([words(f"column.{head}") for head in heads], rows)
+
+
+_OF_A_TASK = ("task", "row", "product", "model", "type", "status", "server")
+
+
+def _cells(task: Task, words: Words) -> list[object]:
+    return [
+        task.task_id,
+        task.row_number,
+        task.product_name,
+        task.model_name,
+        task.workflow_type,
+        stage(task, words),
+        task.server,
+    ]
+
+
+def _share(progress: NodeProgress | None) -> str | None:
+    """Return how far the node is that runs now, in percent, if it says."""
+    if progress is None or progress.value is None or not progress.maximum:
+        return None
+    return f"{progress.value / progress.maximum:.0%}"
 
 
 def stage(one: Task, words: Words) -> str:

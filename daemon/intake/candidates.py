@@ -20,6 +20,7 @@ class Drop(msgspec.Struct, frozen=True, kw_only=True):
     """Rows that came together, and where their pictures lie."""
 
     name: str  # as its maker called it; it becomes the batch's name
+    job: str = ""  # the name of the file with the rows, if that is another one
     kind: str = "inbox"  # where it came from: inbox, api, table
     rows: tuple[RawRow, ...]
     pictures_in: Path  # relative paths start here, and none may lead out of it
@@ -34,7 +35,8 @@ class Drop(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def rerun(self) -> bool:
         """Whether rows that ran before run again."""
-        return ".rerun." in self.name.lower() or self.options.get("rerun") is True
+        named = any(".rerun." in name.lower() for name in (self.name, self.job))
+        return named or self.options.get("rerun") is True
 
 
 class PlannedDrop(msgspec.Struct, frozen=True):

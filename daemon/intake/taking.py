@@ -106,8 +106,14 @@ class Taker:
             except Vanished:
                 log.info("drop.vanished", drop=place.name)
                 continue
-            folder = (self._inbox / (place.job or place.name)).parent
-            drop = Drop(name=place.name, rows=job.rows, pictures_in=folder, options=job.options)
+            file = self._inbox / (place.job or place.name)
+            drop = Drop(
+                name=place.name,
+                job=file.name,
+                rows=job.rows,
+                pictures_in=file.parent,
+                options=job.options,
+            )
             planned = plan_rows(drop, self._intake.needs)
             if self._completeness.has_pictures(place, planned):
                 opened.append(ReadJob(place, planned, job.headings, sha256))

@@ -35,6 +35,13 @@ class ResultNode(msgspec.Struct, frozen=True, kw_only=True):
         extension = KNOWN_EXTENSIONS.get(self.class_type)
         return None if extension is None else f"{file_stem(self.node_id)}_{number:05}_{extension}"
 
+    def made(self, maker: str) -> bool:
+        """Say whether the node with the id *maker* is this one, or one that it expanded into.
+
+        Those are named after it by ComfyUI's ``GraphBuilder``: ``40.0.0.1``.
+        """
+        return maker == self.node_id or maker.startswith(f"{self.node_id}.")
+
 
 class Miscount(msgspec.Struct, frozen=True):
     """A result node that made another number of files than the settings say."""
@@ -47,10 +54,9 @@ class Miscount(msgspec.Struct, frozen=True):
 def miscounts(results: Sequence[ResultNode], makers: Iterable[str]) -> list[Miscount]:
     """Return the result nodes whose number of files is wrong; *makers*: the node of each file."""
     found = Counter(makers)
+    counts = [(node, sum(found[maker] for maker in found if node.made(maker))) for node in results]
     return [
-        Miscount(node.node_id, node.count, found[node.node_id])
-        for node in results
-        if found[node.node_id] != node.count
+        Miscount(node.node_id, node.count, count) for node, count in counts if count != node.count
     ]
 
 

@@ -135,6 +135,7 @@ class Settlement:
             task,
             sighting,
             settled=settled,
+            results=self._results_of(task),
             probe=probe,
             ask_when_uncertain=self._asks_when_uncertain(task.workflow_type),
         )

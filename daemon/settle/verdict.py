@@ -3,6 +3,7 @@
 The same verdicts serve at start, while following, and after a lost answer.
 """
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 import msgspec
@@ -16,6 +17,7 @@ from daemon.retrying import (
     POISON,
     POISON_AFTER_LOSSES,
 )
+from daemon.settle.results import ResultNode
 from daemon.words.recorded import recorded, together
 from ledger.status import Stage
 from ledger.task import Task
@@ -68,6 +70,7 @@ def judge(
     sighting: Sighting,
     *,
     settled: bool,
+    results: Sequence[ResultNode] = (),
     probe: Probe | None = None,
     ask_when_uncertain: bool = False,
 ) -> Verdict:
@@ -75,13 +78,14 @@ def judge(
 
     With an intent (``requested``): interrupted or gone is what was wanted; a success stands.
 
-    *settled*: it has been absent for ``settle_seconds``. *probe*: the folder's answer, once asked.
+    *settled*: it has been absent for ``settle_seconds``. *results*: the nodes whose files are the
+    result, none when nobody knows any more. *probe*: the folder's answer, once asked.
     """
     match sighting.state:
         case State.PENDING | State.RUNNING:
             return _inside(task, sighting)
         case State.SUCCEEDED:
-            return _ended_well(task, sighting)
+            return _ended_well(task, sighting, results)
         case State.FAILED:
             return _ended_badly(sighting)
         case State.INTERRUPTED:
@@ -111,8 +115,8 @@ def _inside(task: Task, sighting: Sighting) -> Verdict:
     return Verdict(decision=Decision.FOLLOW, reason=recorded(sighting.state))
 
 
-def _ended_well(task: Task, sighting: Sighting) -> Verdict:
-    files = tuple(ref for ref in sighting.outputs if ref.type == "output") or sighting.outputs
+def _ended_well(task: Task, sighting: Sighting, results: Sequence[ResultNode]) -> Verdict:
+    files = _result_of(sighting, results)
     if any(_is_of_another_attempt(task, ref) for ref in files):
         return Verdict(
             decision=Decision.FAIL,
@@ -131,6 +135,17 @@ def _ended_well(task: Task, sighting: Sighting) -> Verdict:
         failure=BAD_OUTPUT.kind,
         message=recorded("no_output"),
     )
+
+
+def _result_of(sighting: Sighting, results: Sequence[ResultNode]) -> tuple[FileRef, ...]:
+    """Return the files that are the result: of the nodes it is to come from, saved ones if any.
+
+    When none of these made a file, all that there is: what was paid for is not thrown away, and
+    the log tells that the settings name other nodes.
+    """
+    made = sighting.outputs
+    named = tuple(ref for ref in made if any(node.made(ref.node) for node in results)) or made
+    return tuple(ref for ref in named if ref.type == "output") or named
 
 
 def _is_of_another_attempt(task: Task, ref: FileRef) -> bool:

@@ -17,10 +17,10 @@ from daemon.web.gathering import gathered
 from daemon.web.headers import ALWAYS
 from daemon.web.remaining import batch_documents, eta_of
 from daemon.web.standing import batch_document
+from daemon.web.status_documents import NodeProgress
 from daemon.web.views import server_documents, snapshot
 from ledger.slices import in_slices
 from ledger.status import Stage
-from ledger.task import Json
 
 log = structlog.get_logger()
 
@@ -107,11 +107,11 @@ def _overview(desk: Desk) -> OverviewDocument:
     return activity.overview(desk.servers, desk.stuck.stuck, concerns_of(desk))
 
 
-def progress(desk: Desk) -> Mapping[str, Json]:
+def progress(desk: Desk) -> Mapping[str, NodeProgress]:
     """Return how far each running prompt is, by task id."""
     heard = {prompt: how for news in desk.news for prompt, how in news.progress.items()}
     return {
-        task.task_id: {"node": how.node, "value": how.value, "maximum": how.maximum}
+        task.task_id: NodeProgress(node=how.node, value=how.value, maximum=how.maximum)
         for task in desk.ledger.in_stage(Stage.QUEUED, Stage.RUNNING)
         if task.comfyui_task_id and (how := heard.get(task.comfyui_task_id)) is not None
     }
@@ -123,7 +123,7 @@ class Teller:
     def __init__(self, feed: Feed, desk: Desk) -> None:
         self._feed = feed
         self._desk = desk
-        self._progress: Mapping[str, Json] = {}
+        self._progress: Mapping[str, NodeProgress] = {}
         self._servers = server_documents(desk.ledger, ())
         self._overview = _overview(desk)
 

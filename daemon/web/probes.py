@@ -9,6 +9,7 @@ from daemon.web.concerns import concerns_of
 from daemon.web.decoding import Nothing
 from daemon.web.documents import Alive
 from daemon.web.endpoint import Call, respond
+from daemon.web.events import progress
 from daemon.web.gathering import answer_listing
 from daemon.web.summary import batch_reports, report
 from daemon.web.views import readiness
@@ -30,7 +31,9 @@ async def status(call: Call[Nothing, Nothing]) -> web.StreamResponse:
     desk, index = call.desk, call.desk.ledger.index
     now, concerns = desk.clock.now(), concerns_of(desk)
     rest = msgspec.structs.asdict(
-        report(index, [], desk.settings, now, call.words, concerns=concerns)
+        report(
+            index, [], desk.settings, now, call.words, progress=progress(desk), concerns=concerns
+        )
     )
     del rest["batches"]
     return await answer_listing(call.request, "batches", batch_reports(index), rest)

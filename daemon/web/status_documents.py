@@ -23,12 +23,26 @@ class ServerReport(msgspec.Struct, frozen=True, kw_only=True):
     in_flight: int
 
 
+class NodeProgress(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a prompt is, as its server told last; *value* of *maximum* where the node counts."""
+
+    node: str | None
+    value: float | None = None
+    maximum: float | None = None
+
+
+class TaskInFlight(Task, frozen=True, kw_only=True, gc=False):
+    """A task that is on a server; ``progress`` is None until that tells, and without a daemon."""
+
+    progress: NodeProgress | None = None
+
+
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """The answer of `status`."""
 
     servers: list[ServerReport]
     batches: list[BatchDocument]
-    in_flight: list[Task]
+    in_flight: list[TaskInFlight]
     tables: list[TableDocument]
     stuck: int
     damage: list[str]

@@ -1,8 +1,10 @@
 """What the read commands tell: counts of a batch, tasks in flight, stuck ones. Pure."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
+
+import msgspec
 
 from config.settings import Settings, runtime_limit_minutes
 from daemon.comfy.version import why_unusable
@@ -10,13 +12,15 @@ from daemon.concern import Concern
 from daemon.settle.server_memory import SECTION, memory_of
 from daemon.web.batch_documents import BatchDocument
 from daemon.web.standing import batch_document, table_documents
-from daemon.web.status_documents import Report, ServerReport
+from daemon.web.status_documents import NodeProgress, Report, ServerReport, TaskInFlight
 from daemon.web.warning import WarningDocument
 from daemon.words import Words
 from ledger.index import Index
 from ledger.status import IN_FLIGHT_STAGES, Stage
 from ledger.task import Task
 from ledger.timestamps import from_timestamp
+
+_NONE_TOLD: Mapping[str, NodeProgress] = {}
 
 
 def report(
@@ -26,15 +30,22 @@ def report(
     now: datetime,
     words: Words,
     *,
+    progress: Mapping[str, NodeProgress] = _NONE_TOLD,
     concerns: Iterable[Concern] = (),
     daemon_runs: bool = True,
 ) -> Report:
-    """Return what stands in the ledger at the moment *now*; *batches*: see ``batch_reports``."""
+    """Return what stands in the ledger at the moment *now*; *batches*: see ``batch_reports``.
+
+    *progress*: how far tasks are, by their ids.
+    """
     in_flight = index.in_stage(*IN_FLIGHT_STAGES)
     return Report(
         servers=server_reports(index, settings),
         batches=batches,
-        in_flight=in_flight,
+        in_flight=[
+            TaskInFlight(**msgspec.structs.asdict(task), progress=progress.get(task.task_id))
+            for task in in_flight
+        ],
         tables=table_documents(index, settings, words),
         stuck=sum(_is_stuck(task, settings, now) for task in in_flight),
         damage=list(index.damage),

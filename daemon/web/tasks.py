@@ -19,8 +19,10 @@ from daemon.web.performing import now, perform
 from daemon.web.refusal import Refusal
 from daemon.web.task_documents import Change, HistoryDocument, TaskDocument, TaskPage
 from daemon.web.views import change, stages_named, task_document
+from ledger.archiving import oldest_first
 from ledger.errors import UnknownRecord
-from ledger.task import Json
+from ledger.ledger import Ledger
+from ledger.task import Json, Task
 
 B = TypeVar("B", bound=msgspec.Struct)
 
@@ -40,13 +42,21 @@ async def list_tasks(call: Call[TaskQuery, Nothing]) -> TaskPage:
 
 async def show_task(call: Call[Nothing, Nothing]) -> TaskDocument:
     """Answer one task in full; archived ones too."""
-    task = await call.desk.ledger.task_or_archived(call.id("task_id"))
-    index = call.desk.ledger.index
-    family = index.family(task.row_id, task.workflow_type)
-    types = {task.workflow_type, *call.desk.settings.workflows}
-    row = [each for name in types for each in index.family(task.row_id, name)] or [task]
+    ledger = call.desk.ledger
+    task = await ledger.task_or_archived(call.id("task_id"))
+    row = await _row_of(ledger, task)
+    family = [each for each in row if each.family == task.family]
     gpu_seconds = sum(each.gpu_seconds or 0.0 for each in row if each.finished_at)
     return task_document(task, family, await _history(call), round(gpu_seconds, 3))
+
+
+async def _row_of(ledger: Ledger, task: Task) -> list[Task]:
+    """Return all tasks of the row of *task*, oldest first; they go to the archive together."""
+    kept = ledger.index.row(task.row_id)
+    if task.task_id in kept:
+        return oldest_first(map(ledger.index.task, kept))
+    archived = await ledger.find_all_archived((), {task.row_id})
+    return oldest_first(archived.tasks.values())
 
 
 async def show_history(call: Call[Nothing, Nothing]) -> HistoryDocument:

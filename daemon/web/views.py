@@ -7,11 +7,12 @@ import msgspec
 from daemon.dispatch.servers import ServerState
 from daemon.story.telling import JournalLine
 from daemon.web.documents import Readiness, ServerDocument
+from daemon.web.status_documents import NodeProgress
 from daemon.web.task_documents import Change, TaskDocument, TaskRow
 from ledger.ledger import Ledger
 from ledger.shelf import decode_task
 from ledger.status import IN_FLIGHT_STAGES, IN_PROCESS_STAGES, STATUS_OF, Stage, Status
-from ledger.task import Json, Task
+from ledger.task import Task
 
 #: Of an error's text, in a list; the task itself has the whole of it.
 MESSAGE_CHARACTERS = 300
@@ -109,7 +110,7 @@ def readiness(ledger: Ledger, servers: Sequence[ServerState]) -> Readiness:
 def snapshot(
     ledger: Ledger,
     servers: Sequence[ServerState],
-    progress: Mapping[str, Json],
+    progress: Mapping[str, NodeProgress],
 ) -> dict[str, object]:
     """Return what one who begins to listen must know beside the batches."""
     return {

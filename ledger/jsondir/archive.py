@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from ledger.archiving import Archived
+from ledger.archiving import Archived, oldest_first
 from ledger.errors import LedgerDamaged
 from ledger.jsondir.archive_index import (
     Entry,
@@ -111,14 +111,13 @@ def _members_with(
     return members
 
 
-def family(folder: Path, row_id: str, workflow_type: str) -> list[Task]:
-    """Return the archived tasks of a family, oldest first."""
+def row(folder: Path, row_id: str) -> list[Task]:
+    """Return the archived tasks of a row, of whatever workflow type, oldest first."""
     tasks: dict[str, Task] = {}
     for index in sorted((folder / ARCHIVE).glob("*.index.jsonl")):
         for entry in _entries_with(index, row_id):
-            if (entry.row_id, entry.workflow_type) == (row_id, workflow_type):
-                tasks[entry.task_id] = _read_task(index, entry)
-    return sorted(tasks.values(), key=lambda task: (task.created_at, task.retry_number))
+            tasks[entry.task_id] = _read_task(index, entry)
+    return oldest_first(tasks.values())
 
 
 def every_task(folder: Path) -> Iterator[Task]:

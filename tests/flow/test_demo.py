@@ -26,6 +26,7 @@ async def test_the_demo_makes_real_pictures_and_videos_and_ends_with_0(tmp_path:
     told, _ = await asyncio.wait_for(demo.communicate(), 60)
     assert demo.returncode == 0, told.decode()
     assert b"8 of 8 done" in told
+    assert re.search(rb"^Dashboard  http://127.0.0.1:\d+/ ", told, re.MULTILINE)
     assert b"\x1b" not in told, "piped output is plain lines"
     made = sorted(path.suffix for path in (tmp_path / "rowkeeper" / "outputs").rglob("*.*"))
     assert made == [".mp4"] * 3 + [".png"] * 5
@@ -37,8 +38,10 @@ async def test_the_demo_stays_up_when_asked_and_tells_where_it_answers(tmp_path:
     assert demo.stdout is not None
     async with asyncio.timeout(60):
         async for line in demo.stdout:
-            if line.startswith(b"Dashboard"):
+            if line.startswith(b"2 of 2 done"):
                 break
+        line = await demo.stdout.readline()
+    assert line.startswith(b"Dashboard")
     url = line.decode().split()[1] + "api/batches"
     answer = await asyncio.to_thread(lambda: urlopen(url, timeout=10).read())
     assert b'"completed"' in answer

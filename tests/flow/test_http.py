@@ -263,7 +263,8 @@ async def test_an_archived_task_is_shown_and_who_would_change_it_is_told_so(
     await door.ledger.commit(batch_record(), failed, op="batch.accepted")
     later = from_timestamp(AT) + timedelta(days=60)
     assert await door.ledger.archive_finished(later) == 1
-    assert (await door.get(f"/api/tasks/{failed.task_id}")).status == 200
+    shown = await door.get(f"/api/tasks/{failed.task_id}")
+    assert (shown.status, shown.json["family"]) == (200, [failed.task_id])
     refused = await door.post(f"/api/tasks/{failed.task_id}/{verb}")
     assert (refused.status, refused.code) == (409, "task_archived")
 

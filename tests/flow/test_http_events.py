@@ -202,3 +202,5 @@ async def test_the_progress_of_a_running_row_is_told(tmp_path: Path) -> None:
             task_id = next(iter(told.data))
             stage = (await door.get(f"/api/tasks/{task_id}")).json["stage"]
             assert stage in (Stage.QUEUED, Stage.RUNNING)  # the ledger waits for the next poll
+            (shown,) = (await door.get("/api/status")).json["in_flight"]
+            assert (shown["task_id"], set(shown["progress"])) == (task_id, set(how))

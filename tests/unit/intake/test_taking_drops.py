@@ -55,6 +55,15 @@ async def test_a_folder_with_a_job_file_and_pictures_is_one_drop_and_moves_whole
     assert house.ledger.meta(SECTION) == {}
 
 
+async def test_a_folder_whose_job_file_asks_for_it_runs_again_what_ran_before(house):
+    house.folder_drop("spring", GOOD)
+    await house.take_in()
+    again = house.folder_drop("again", GOOD)
+    (again / "again.csv").rename(again / "again.rerun.csv")
+    await house.take_in()
+    assert len(house.tasks()) == 2
+
+
 async def test_a_job_file_moves_and_the_pictures_beside_it_stay_for_the_next_one(house):
     house.draw("p.png")
     house.draw("m.png")

@@ -22,7 +22,7 @@ def test_a_task_is_found_wherever_its_entry_lies_in_a_long_index(tmp_path):
     archive.put(tmp_path, Disk(), tasks[800:])
     for task in (*tasks[::97], tasks[-1]):
         assert archive.find(tmp_path, task.task_id) == task
-        assert archive.family(tmp_path, task.row_id, task.workflow_type) == [task]
+        assert archive.row(tmp_path, task.row_id) == [task]
     assert archive.find(tmp_path, "img_20261121_00000") is None
     assert list(archive.every_task(tmp_path)) == tasks
     assert list(archive.fingerprints(tmp_path)) == [task.fingerprint for task in tasks]

@@ -1,8 +1,10 @@
 """The table of recovery, line by line."""
 
+import msgspec
 import pytest
 
 from daemon.comfy.server import FileRef, NodeError, Sighting, State
+from daemon.settle.results import ResultNode
 from daemon.settle.verdict import Decision, Probe, judge
 from ledger.status import Stage
 from tests.fakes.records import task_record
@@ -47,6 +49,23 @@ def test_a_cached_success_with_another_attempts_files_is_a_bad_output(
     verdict = judge(task_record(stage=Stage.RUNNING, attempt=1), sighting, settled=False)
     assert (verdict.decision, verdict.failure) == (Decision.FAIL, "bad_output")
     assert "another run" in verdict.message
+
+
+@pytest.mark.parametrize("maker", ["40", "40.0.0.1"])
+def test_files_of_the_result_nodes_and_of_those_they_expand_into_are_the_result(maker: str) -> None:
+    task = task_record(stage=Stage.RUNNING, attempt=1)
+    ours, other = (msgspec.structs.replace(FILE, node=node) for node in (maker, "400"))
+    sighting = Sighting(state=State.SUCCEEDED, outputs=(other, ours))
+    node = ResultNode(node_id="40", class_type="SaveImage", title="output")
+    verdict = judge(task, sighting, settled=False, results=[node])
+    assert verdict.files == (ours,)
+
+
+def test_when_no_result_node_made_a_file_what_others_made_is_not_thrown_away() -> None:
+    task = task_record(stage=Stage.RUNNING, attempt=1)
+    node = ResultNode(node_id="41", class_type="SaveImage", title="output")
+    sighting = Sighting(state=State.SUCCEEDED, outputs=(FILE,))
+    assert judge(task, sighting, settled=False, results=[node]).files == (FILE,)
 
 
 def test_a_success_without_any_file_is_a_bad_output() -> None:
