@@ -43,6 +43,10 @@ class OutputFile(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     removed_at: str | None = None  # retention removed the file; before that it was proven
 
 
+#: The picture column of a second stage that takes what the first stage made.
+HANDED_ON = "image"
+
+
 class Dependency(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The family whose newest done task must exist before this one may run."""
 

@@ -11,7 +11,7 @@ from daemon.dispatch.workflow import Template
 from daemon.words.recorded import recorded
 from daemon.words.retelling import of_system
 from ledger.ledger import Ledger
-from ledger.task import InputFile, Task
+from ledger.task import HANDED_ON, InputFile, Task
 
 #: Suffixes that ComfyUI's LoadImage is sure to offer; others are uploaded as .png (it looks at
 #: the bytes, not at the name).
@@ -45,13 +45,13 @@ class Picture(msgspec.Struct, frozen=True):
 def pictures_of(
     task: Task, template: Template, files: TaskFiles, ledger: Ledger
 ) -> dict[str, Picture]:
-    """Return each picture column's file; stage two takes the picture that stage one made.
+    """Return each picture column's file: in stage two one of them is what stage one made.
 
     Raises FilesGone.
     """
     pictures: dict[str, Picture] = {}
     for column in sorted(template.picture_columns):
-        if task.depends_on is not None:
+        if task.depends_on is not None and column == HANDED_ON:
             pictures[column] = _stage_one_picture(task, files, ledger)
         elif (file := task.inputs.get(column)) is not None:
             pictures[column] = Picture(file, files.input_path(file.sha256))

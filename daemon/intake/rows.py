@@ -9,11 +9,9 @@ from daemon.intake.columns import HEADINGS, WorkflowNeeds, as_text
 from daemon.intake.grid import RawRow
 from daemon.intake.reasons import Reason, because, cut, joined, shown
 from daemon.words import Words
-from ledger.task import Json
+from ledger.task import HANDED_ON, Json
 
 DEFAULT_WORKFLOW_TYPE = "图片合成"
-#: The picture column of a second stage that the first stage fills.
-HANDED_ON = "image"
 MAX_PRIORITY = 1_000_000_000
 SEED_COLUMN = "seed"
 #: Seeds stay below it, so that every JSON reader keeps all their digits.
