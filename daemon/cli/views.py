@@ -15,6 +15,9 @@ from daemon.words.values import local_time, printable
 from ledger.status import Status
 from ledger.task import Task
 
+#: The columns of every list of tasks.
+_OF_A_TASK = ("task", "row", "product", "model", "type", "status", "server")
+
 
 class Server(Protocol):
     """What must be known of a server to say how it is."""
@@ -123,9 +126,6 @@ def in_flight(found: Sequence[TaskInFlight], words: Words) -> str:
         for task in found
     ]
     return table([words(f"column.{head}") for head in heads], rows)
-
-
-_OF_A_TASK = ("task", "row", "product", "model", "type", "status", "server")
 
 
 def _cells(task: Task, words: Words) -> list[object]:

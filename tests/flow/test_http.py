@@ -258,13 +258,16 @@ async def test_a_page_goes_on_behind_a_task_that_was_archived_meanwhile(door: Do
 async def test_an_archived_task_is_shown_and_who_would_change_it_is_told_so(
     door: Door, verb: str
 ) -> None:
-    failed = task_record(1, Stage.FAILED, finished_at=AT)
+    failed = task_record(1, Stage.FAILED, finished_at=AT, gpu_seconds=2.0)
+    again = {"row_id": failed.row_id, "retried_from": failed.task_id, "retry_number": 1}
+    retried = task_record(2, Stage.FAILED, finished_at=AT, gpu_seconds=3.0, **again)
     assert door.ledger is not None
-    await door.ledger.commit(batch_record(), failed, op="batch.accepted")
+    await door.ledger.commit(batch_record(), failed, retried, op="batch.accepted")
     later = from_timestamp(AT) + timedelta(days=60)
-    assert await door.ledger.archive_finished(later) == 1
-    shown = await door.get(f"/api/tasks/{failed.task_id}")
-    assert (shown.status, shown.json["family"]) == (200, [failed.task_id])
+    assert await door.ledger.archive_finished(later) == 2
+    shown = (await door.get(f"/api/tasks/{failed.task_id}")).json
+    assert shown["family"] == [failed.task_id, retried.task_id]
+    assert shown["row_gpu_seconds"] == 5.0
     refused = await door.post(f"/api/tasks/{failed.task_id}/{verb}")
     assert (refused.status, refused.code) == (409, "task_archived")
 

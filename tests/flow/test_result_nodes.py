@@ -10,11 +10,8 @@ from tests.fakes.world import SMALL_GRAPH, World, small_rows, small_world
 def world_with_two_saving_nodes(folder: Path, url: str, more: str) -> World:
     world = small_world(folder, url, more=more)
     graph = json.loads(SMALL_GRAPH)
-    first, *rest = graph.items()
-    draft = {"class_type": "SaveImage", "_meta": {"title": "draft"}} | {
-        "inputs": {"images": ["10", 0], "filename_prefix": "d"}
-    }
-    (folder / "small.json").write_text(json.dumps(dict([first, ("20", draft), *rest])), "utf-8")
+    graph["20"] = graph["40"] | {"_meta": {"title": "draft"}}
+    (folder / "small.json").write_text(json.dumps(graph), "utf-8")
     return world
 
 

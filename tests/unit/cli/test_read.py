@@ -6,6 +6,9 @@ import os
 import msgspec
 import pytest
 
+from daemon.cli.views import in_flight
+from daemon.web.status_documents import NodeProgress, TaskInFlight
+from daemon.words import Words
 from ledger.entry import Meta
 from ledger.jsondir import archive
 from ledger.jsondir.files import Disk
@@ -176,6 +179,20 @@ def test_status_names_what_is_on_the_servers_and_what_runs_too_long(filled):
     in_flight = [task["task_id"] for task in status["in_flight"]]
     assert in_flight == ["img_20261121_000002", "img_20261121_000006"]
     assert status["stuck"] == 1
+
+
+@pytest.mark.parametrize(
+    ("progress", "shown"),
+    [
+        (NodeProgress(node="4", value=3.0, maximum=20.0), True),
+        (NodeProgress(node="4"), False),
+        (None, False),
+    ],
+)
+def test_the_text_of_status_says_how_far_a_task_is_if_its_node_counts(progress, shown):
+    task = msgspec.structs.asdict(task_record(1, Stage.RUNNING, server="gpu-a"))
+    text = in_flight([TaskInFlight(**task, progress=progress)], Words("en"))
+    assert ("progress" in text, "15%" in text) == (shown, shown)
 
 
 def test_status_is_plain_text_in_the_language_of_the_settings(filled):
