@@ -8,7 +8,7 @@ from pathlib import Path
 
 import structlog
 
-from ledger.jsondir.freeing import freed_bit_by_bit
+from ledger.freeing import freed_bit_by_bit
 from ledger.timestamps import to_timestamp
 
 log = structlog.get_logger()

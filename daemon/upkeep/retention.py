@@ -18,7 +18,7 @@ from config.settings import Settings
 from daemon.tables.overwritten import REMEMBERED_FOR
 from daemon.words.recorded import recorded
 from ledger.errors import Conflict
-from ledger.jsondir.freeing import freed_bit_by_bit
+from ledger.freeing import freed_bit_by_bit
 from ledger.ledger import Ledger
 from ledger.slices import in_slices
 from ledger.status import OPEN_STAGES, Stage

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from ledger.jsondir.freeing import freed_bit_by_bit
+from ledger.freeing import freed_bit_by_bit
 
 #: No write of more than this goes unsynced: one large sync would stall the commits behind it.
 PIECE_BYTES = 512 * 1024

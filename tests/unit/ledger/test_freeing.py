@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ledger.jsondir import freeing
+from ledger import freeing
 from ledger.jsondir.files import Disk, temporary
 from tests.fakes.disk import FailingDisk
 
