@@ -78,6 +78,17 @@ class DirectLedger(Reading):
         self._index = self._loaded.index
         self._pending = Pending(self._index)
 
+    def know_archived(self) -> None:
+        """Have ``was_accepted`` know archived rows too; few commands ask for a row.
+
+        What tells of them is made again if need be, as at a daemon's start. Raises LedgerDamaged,
+        or OSError, when it cannot be read. A crash leaves each file of it as it was, or whole.
+        """
+        from ledger.jsondir.archived_before import archived_before  # noqa: PLC0415 - seldom asked
+
+        at, tasks = to_timestamp(self._now()), self._loaded.state.tasks
+        self._index.know_archived(archived_before(self._path, self._disk, at, tasks).rows)
+
     def __exit__(
         self,
         kind: type[BaseException] | None,
