@@ -174,7 +174,7 @@ class Intake:
         ]
 
     async def _commit(self, decided: Decided, drop: Drop, also: Also) -> Receipt:
-        if change := change_of(decided, drop, also):
+        if change := change_of(decided, drop, also(decided.receipt)):
             await self._ledger.commit(*change.records, op=change.op, actor=change.actor)
         failpoint.reach("intake.after_commit")
         return decided.receipt

@@ -109,10 +109,9 @@ def decide(
     return Decided(receipt, [batch, *tasks] if tasks else [])
 
 
-def change_of(decided: Decided, drop: Drop, also: Also) -> Change | None:
-    """Return what is to be written of the verdict; None when there is nothing."""
-    receipt = decided.receipt
-    if not (records := (*decided.records, *also(receipt))):
+def change_of(decided: Decided, drop: Drop, also: Sequence[Meta]) -> Change | None:
+    """Return what is to be written of the verdict, and *also*; None when there is nothing."""
+    if not (records := (*decided.records, *also)):
         return None
-    op = "batch.accepted" if receipt.accepted_rows else "drop.refused"
+    op = "batch.accepted" if decided.receipt.accepted_rows else "drop.refused"
     return Change(records=records, op=op, actor=drop.kind)
