@@ -97,6 +97,7 @@ class Submission:
         waited_for = set(intake.waiting)
         taken = intake.take(ledger, list(filter(intake.is_ready, pending)))
         self._verdicts |= taken.verdicts
+        self._unmoved |= taken.unmoved
         self._obstacle = taken.obstacle
         wait_seconds = self._invocation.settings.inbox.wait_for_pictures_seconds
         for name in filter(lambda each: each not in waited_for, intake.waiting):
@@ -132,7 +133,8 @@ class Submission:
             elif now >= ledger_due:
                 state, ledger_due = read_state(self._ledger), now + _LEDGER_EVERY_SECONDS
                 lying = {name for name in self._names if self._watch.is_unmoved(name, state)}
-                self._unmoved, decided = lying & decided, lying
+                self._unmoved |= lying & decided
+                decided = lying
             time.sleep(_LOOK_EVERY_SECONDS)
 
     def _take_what_is_ready(self) -> None:

@@ -60,10 +60,11 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Taken(msgspec.Struct, frozen=True):
-    """Verdicts by the names of drops, and why some of the others have none yet, if it is that."""
+    """What became of some drops, by their names."""
 
     verdicts: dict[str, Verdict]
-    obstacle: Postponed | LedgerError | None = None
+    unmoved: frozenset[str] = frozenset()  # decided before, and still not to be moved
+    obstacle: Postponed | LedgerError | None = None  # why some of the others have no verdict yet
 
 
 class _Filed(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,14 +114,15 @@ class DirectIntake:
         self._finish_old(ledger)
         pending = pending_in(ledger.meta(SECTION)).values()
         decided = {from_text(filing.name): filing.sight for filing in pending}
-        places = [p for p in find_named(self._inbox, names) if decided.get(p.name) != p.sight]
+        lying = find_named(self._inbox, names)
+        unmoved = frozenset(place.name for place in lying if decided.get(place.name) == place.sight)
         verdicts: dict[str, Verdict] = {}
-        for group in taken_together(places):
+        for group in taken_together([place for place in lying if place.name not in unmoved]):
             taken = self._take(ledger, group)
             verdicts |= taken.verdicts
             if taken.obstacle is not None:
-                return Taken(verdicts, taken.obstacle)
-        return Taken(verdicts)
+                return Taken(verdicts, unmoved, taken.obstacle)
+        return Taken(verdicts, unmoved)
 
     def is_ready(self, name: str) -> bool:
         """Say whether the pictures that a drop waits for came, or were waited for long enough."""
@@ -150,7 +152,7 @@ class DirectIntake:
         except LedgerError as error:
             obstacle = obstacle or error
         if not filed:
-            return Taken({}, obstacle)
+            return Taken({}, obstacle=obstacle)
         away = self._put_away(ledger, [(each.key, each.filing) for each in filed])
         verdicts = {
             each.name: msgspec.structs.replace(
@@ -160,7 +162,7 @@ class DirectIntake:
             )
             for each in filed
         }
-        return Taken(verdicts, obstacle)
+        return Taken(verdicts, obstacle=obstacle)
 
     def _open(self, places: Sequence[DropPlace]) -> tuple[list[ReadJob], list[UnreadableJob]]:
         """Read the job files; drops that are gone or wait for pictures are left out."""

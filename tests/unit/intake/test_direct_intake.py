@@ -183,7 +183,7 @@ def test_a_drop_that_may_not_be_moved_has_its_verdict_and_is_not_decided_again(t
         path.write_text("in the way")
     verdict = take(house, ["first"]).verdicts["first"]
     assert (verdict.receipt.accepted_rows, verdict.unmoved) == (2, True)
-    assert take(house, ["first"]) == Taken({})
+    assert take(house, ["first"]) == Taken({}, frozenset({"first"}))
     for path in in_the_way:
         path.unlink()
     asyncio.run(take_by_daemon(house))
