@@ -8,16 +8,18 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from ledger.entry import Record, Transaction, transaction_with
 from ledger.errors import LedgerClosed, LedgerDamaged
+from ledger.jsondir import snapshot
+from ledger.jsondir.compactor import Compactor
 from ledger.jsondir.files import Disk
 from ledger.jsondir.journal import encode
 from ledger.jsondir.leaping import forget_backup_note, take_over_by_hand
 from ledger.jsondir.loading import Loaded, load
 from ledger.jsondir.lock import FolderLock
-from ledger.jsondir.mark import HighWater
+from ledger.jsondir.open_journal import OpenJournal
 from ledger.jsondir.replacing import finish_restore
 from ledger.jsondir.resuming import journal_to_write
 from ledger.pending import Pending, WriteSet
@@ -26,8 +28,8 @@ from ledger.task import Json
 from ledger.taskids import Numbering
 from ledger.timestamps import to_timestamp
 
-if TYPE_CHECKING:
-    from ledger.jsondir.open_journal import OpenJournal
+#: A snapshot of this size is written in a tenth of a second.
+CHEAP_BYTES = 16 * 1024 * 1024
 
 
 def _utc_now() -> datetime:
@@ -38,8 +40,9 @@ class DirectLedger(Reading):
     """What ``Ledger`` is to the daemon, for a command: the same checks, the same journal.
 
     Entering takes the folder's lock and raises LedgerLocked, which names the holder, or
-    LedgerDamaged: a damaged ledger is repaired first. Leaving drops the lock. Nothing is written
-    without a commit. The snapshot stays as it is; the next daemon brings it up to date.
+    LedgerDamaged: a damaged ledger is repaired first. Nothing is written without a commit. Leaving
+    brings a snapshot of less than ``CHEAP_BYTES`` up to date, which the next daemon does with a
+    larger one, and drops the lock.
     """
 
     def __init__(
@@ -77,17 +80,7 @@ class DirectLedger(Reading):
         self._next_seq = self._loaded.next_seq
         self._index = self._loaded.index
         self._pending = Pending(self._index)
-
-    def know_archived(self) -> None:
-        """Have ``was_accepted`` know archived rows too; few commands ask for a row.
-
-        What tells of them is made again if need be, as at a daemon's start. Raises LedgerDamaged,
-        or OSError, when it cannot be read. A crash leaves each file of it as it was, or whole.
-        """
-        from ledger.jsondir.archived_before import archived_before  # noqa: PLC0415 - seldom asked
-
-        at, tasks = to_timestamp(self._now()), self._loaded.state.tasks
-        self._index.know_archived(archived_before(self._path, self._disk, at, tasks).rows)
+        self._compactor = Compactor(self._path, self._disk, self._loaded.places)
 
     def __exit__(
         self,
@@ -95,17 +88,29 @@ class DirectLedger(Reading):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._writable = False
+        whole, self._writable = self._writable, False
         if self._journal is not None:
             self._journal.close()
-            self._note_given()
+        if self._journal is not None and whole:
+            with contextlib.suppress(OSError, LedgerDamaged):  # the next daemon says what is wrong
+                self._leave_behind()
         self._lock.drop()
 
-    def _note_given(self) -> None:
-        given = HighWater(self._path, self._disk)
-        with contextlib.suppress(OSError):  # the next daemon writes it, and says if it cannot
-            given.reach(self._next_seq - 1, self._index.meta("counters"))
-            given.write()
+    def _leave_behind(self) -> None:
+        self._compactor.note_given(self._next_seq - 1, self._index.meta("counters"))
+        self._compactor.settle_mark()
+        if self._compactor.snapshot_bytes < CHEAP_BYTES and not self._loaded.damaged_snapshot:
+            self._fold()
+
+    def _fold(self) -> None:
+        changes = self._loaded.changes
+        if self._loaded.base != snapshot.CURRENT or self._loaded.places is None:
+            changes = snapshot.Changes.of(self._loaded.state)
+        if changes:
+            at, last_seq = to_timestamp(self._now()), self._next_seq - 1
+            self._loaded.places = self._compactor.write_snapshot(changes, last_seq, at)
+            self._loaded.base, self._loaded.damaged_snapshot = snapshot.CURRENT, False
+            self._loaded.changes = snapshot.Changes()
 
     def commit(
         self,
@@ -133,21 +138,38 @@ class DirectLedger(Reading):
         self._append(transaction)
         for record, encoded in zip(records, transaction.encoded, strict=True):
             self._index.apply(record, encoded)
+            self._loaded.changes.add(record, encoded)
 
     def _append(self, transaction: Transaction) -> None:
         at = to_timestamp(self._now())
         try:
-            if self._journal is None:
-                self._journal = journal_to_write(
-                    self._disk, self._path, self._loaded, at, damaged=False
-                )
-                self._next_seq = self._loaded.next_seq
-                forget_backup_note(self._path, self._disk)
-            self._journal.append(encode(transaction, self._next_seq, at))
+            self._journal_to_write(at).append(encode(transaction, self._next_seq, at))
         except OSError as error:
             self._give_up()
             raise LedgerClosed(f"writing the journal failed: {error}") from error
         self._next_seq += len(transaction.records)
+
+    def _journal_to_write(self, at: str) -> OpenJournal:
+        if self._journal is None:
+            journal = journal_to_write(self._disk, self._path, self._loaded, at, damaged=False)
+            self._journal, self._next_seq = journal, self._loaded.next_seq
+            forget_backup_note(self._path, self._disk)
+        return self._journal
+
+    def compact(self) -> None:
+        """Write a fresh snapshot, and archive all journals, which it makes superfluous.
+
+        Raises OSError. A kill leaves some of it done; the next time does the rest.
+        """
+        at = to_timestamp(self._now())
+        journal = self._journal_to_write(at)
+        if self._loaded.damaged_snapshot:
+            self._compactor.set_aside(self._path / snapshot.CURRENT, at)
+        if journal.size_bytes:
+            journal.close()
+            journal = self._journal = OpenJournal.begin(self._disk, self._path, self._next_seq)
+        self._fold()
+        self._compactor.archive_journals(journal.place, {})
 
     def _give_up(self) -> None:
         """End writing; take back at once what was not acknowledged, if the disk lets us."""
@@ -161,3 +183,14 @@ class DirectLedger(Reading):
     def new_task_ids(self, workflow_type: str, at: str, count: int = 1) -> list[str]:
         """Return ids never given before; see ``Ledger.new_task_ids``."""
         return self._numbering.take(self._index.meta("counters"), workflow_type, at, count)
+
+    def know_archived(self) -> None:
+        """Have ``was_accepted`` know archived rows too; few commands ask for a row.
+
+        What tells of them is made again if need be, as at a daemon's start. Raises LedgerDamaged,
+        or OSError, when it cannot be read. A crash leaves each file of it as it was, or whole.
+        """
+        from ledger.jsondir.archived_before import archived_before  # noqa: PLC0415 - seldom asked
+
+        at, tasks = to_timestamp(self._now()), self._loaded.state.tasks
+        self._index.know_archived(archived_before(self._path, self._disk, at, tasks).rows)

@@ -87,6 +87,8 @@ def place(drop: Drop, inbox: Path) -> str:
             target = hidden / inside if drop.folder else hidden
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target)
+            times = source.stat()  # what was written long ago need not settle in the inbox
+            os.utime(target, ns=(times.st_atime_ns, times.st_mtime_ns))
             sync_file(target)
         for folder in [hidden, *hidden.rglob("*")] if drop.folder else []:
             if folder.is_dir():

@@ -77,23 +77,10 @@ def show_history(invocation: Invocation, task_id: str) -> None:
 @pass_invocation
 def compact(invocation: Invocation) -> None:
     """Write a fresh snapshot and archive what it made superfluous."""
-    import asyncio  # noqa: PLC0415 - commands that only read must not pay for it
+    from ledger.direct import DirectLedger  # noqa: PLC0415 - commands that read do without
 
-    from ledger.jsondir.store import JsonDirBackend  # noqa: PLC0415 - likewise
-
-    settings = invocation.settings.ledger
-
-    async def fold() -> None:
-        backend = JsonDirBackend(settings.path, history_days=settings.history_days)
-        index = await backend.open(lambda *_: None, lambda *_: None)
-        try:
-            if index.damage:  # the store keeps its hands off the files until they are repaired
-                raise LedgerDamaged("; ".join(index.damage))
-            await backend.compact()
-        finally:
-            await backend.close()
-
-    asyncio.run(fold())
+    with DirectLedger(invocation.settings.ledger.path) as direct:
+        direct.compact()
     invocation.say("compact.done")
 
 

@@ -5,7 +5,7 @@ to wait for one is judged here by its pictures alone until they are there.
 """
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from config.settings import Inbox
@@ -31,11 +31,17 @@ class Completeness:
         self._actual_inbox = Path(os.path.realpath(inbox.path))
         self._settling = Settling(inbox.settle_seconds)
         self._named: dict[str, tuple[Sight, float, tuple[Path, ...]]] = {}
+        self._renamed: Collection[str] = ()
         self.held: set[str] = set()  # drops at rest that wait for a writer or pictures
 
-    def complete(self, places: Sequence[DropPlace]) -> list[DropPlace]:
-        """Return those of *places*, all that were looked at now, that can be taken."""
-        self.held = set()
+    def complete(
+        self, places: Sequence[DropPlace], renamed: Collection[str] = ()
+    ) -> list[DropPlace]:
+        """Return those of *places*, all that were looked at now, that can be taken.
+
+        *renamed*: names in the inbox that came by a rename since the last look.
+        """
+        self.held, self._renamed = set(), renamed
         ready = [place for place in places if self._is_complete(place)]
         lying = {str(path) for place in places for path in place.files}
         pictures = {str(p) for _, _, named in self._named.values() for p in named}
@@ -77,7 +83,10 @@ class Completeness:
 
     def _is_complete(self, place: DropPlace) -> bool:
         try:
-            rests = [self._rest_of(path, sight) for path, sight in place.files.items()]
+            renamed = place.name in self._renamed
+            rests = [
+                self._rest_of(path, sight, renamed=renamed) for path, sight in place.files.items()
+            ]
             if Rest.MOVING in rests:
                 return False
             closed = all(map(self._is_closed, place.files, rests))
@@ -88,21 +97,26 @@ class Completeness:
         self.held.add(place.name)
         return False
 
-    def _rest_of(self, path: Path, sight: Sight) -> Rest:
-        wall = self._clock.now().timestamp()
-        return self._settling.look(str(path), sight, monotonic=self._clock.monotonic(), wall=wall)
+    def _rest_of(self, path: Path, sight: Sight, *, renamed: bool = False) -> Rest:
+        monotonic, wall = self._clock.monotonic(), self._clock.now().timestamp()
+        return self._settling.look(
+            str(path), sight, monotonic=monotonic, wall=wall, renamed=renamed
+        )
 
     def _is_closed(self, path: Path, rest: Rest) -> bool:
         writers = writers_of(self._inbox.path / path)
-        return writers is Writers.NONE or (writers is Writers.UNKNOWN and rest is Rest.STILL)
+        return writers is Writers.NONE or (writers is Writers.UNKNOWN and rest is not Rest.OLD)
 
     def _rest_of_picture(self, place: DropPlace, picture: Path) -> bool | None:
         """Say whether a picture is at rest; None when it is not there."""
-        inside = picture.is_relative_to(self._actual_inbox)
-        if inside and picture.relative_to(self._actual_inbox) in place.files:
-            return True  # a drop's own files are at rest by now
+        renamed = False
+        if picture.is_relative_to(self._actual_inbox):
+            inside = picture.relative_to(self._actual_inbox)
+            if inside in place.files:
+                return True  # a drop's own files are at rest by now
+            renamed = inside.parts[0] in self._renamed
         try:
-            rest = self._rest_of(picture, sight_of(picture.stat()))
+            rest = self._rest_of(picture, sight_of(picture.stat()), renamed=renamed)
             return rest is not Rest.MOVING and self._is_closed(picture, rest)
         except OSError:
             return None

@@ -1,7 +1,7 @@
 """The inbox service: notices what is dropped, and takes it in when it is complete."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import msgspec
 import structlog
@@ -95,8 +95,7 @@ class Inbox:
         try:
             while not stop.is_set():
                 self._woken.clear()
-                watch.looked()
-                scan = await self.scan_once(stop)
+                scan = await self.scan_once(stop, renamed=watch.look())
                 if scan.unfinished:
                     continue
                 over = not (watch.in_burst and scan.settling)
@@ -107,22 +106,24 @@ class Inbox:
         finally:
             await asyncio.to_thread(watch.end)
 
-    async def scan_once(self, stop: asyncio.Event | None = None) -> Scan:
+    async def scan_once(
+        self, stop: asyncio.Event | None = None, *, renamed: Collection[str] = ()
+    ) -> Scan:
         """Finish what was interrupted, take in what is complete, and say what is left.
 
         For ``run --once``: call again after a pause until ``settling`` is 0. When *stop* is set,
-        the remaining drops are left for the next time.
+        the remaining drops are left for the next time. *renamed*: see ``Watch.look``.
         """
         async with self._looking:
-            self._last = await self._scan(stop)
+            self._last = await self._scan(stop, renamed)
             return self._last
 
-    async def _scan(self, stop: asyncio.Event | None) -> Scan:
+    async def _scan(self, stop: asyncio.Event | None, renamed: Collection[str]) -> Scan:
         await self._finish_old_moves()
         pending = self._taker.clerk.pending().values()
         decided = {from_text(filing.name): filing.sight for filing in pending}
         try:
-            found, ready = await asyncio.to_thread(self._look, decided)
+            found, ready = await asyncio.to_thread(self._look, decided, renamed)
         except OSError as error:
             log.warning("inbox.unreadable", path=str(self._settings.path), error=str(error))
             return Scan()
@@ -182,7 +183,9 @@ class Inbox:
             soon = self._clock.monotonic() + _MOVE_AGAIN_SECONDS
             self._old_moves_due = min(self._old_moves_due, soon)
 
-    def _look(self, decided: Mapping[str, Sight]) -> tuple[Found, list[DropPlace]]:
+    def _look(
+        self, decided: Mapping[str, Sight], renamed: Collection[str]
+    ) -> tuple[Found, list[DropPlace]]:
         if not self._settings.path.is_dir():
             self._ledger.prove_there()
         for folder in ("", *OUR_FOLDERS):
@@ -193,7 +196,7 @@ class Inbox:
         found = find_drops(self._settings.path, known=known)
         places = tuple(p for p in found.places if decided.get(p.name) != p.sight)
         found = msgspec.structs.replace(found, places=places)
-        return found, self._completeness.complete(places)
+        return found, self._completeness.complete(places, renamed)
 
     async def _pause(self, scan: Scan, stop: asyncio.Event, *, watched: bool) -> None:
         """Wait until something happens in the inbox, or a look is due anyway."""

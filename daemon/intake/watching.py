@@ -1,4 +1,6 @@
-"""Says when something happens in the inbox; what it was is for the looker to see.
+"""Says when something happens in the inbox, and what was renamed to where it lies.
+
+What it was otherwise is for the looker to see.
 
 A burst fills the kernel's queue, which then loses events, and watchdog's own, which then fills
 the memory. So a burst ends the watching: while drops lie there the inbox looks by itself, and
@@ -6,6 +8,8 @@ it watches again when the burst is over.
 """
 
 import asyncio
+import os
+import sys
 import threading
 from pathlib import Path
 
@@ -22,7 +26,7 @@ from watchdog.events import (
     FileSystemEventHandler,
 )
 from watchdog.observers import Observer
-from watchdog.observers.api import BaseObserver  # noqa: TC002 - mypy reads it, so do people
+from watchdog.observers.api import BaseObserver
 
 log = structlog.get_logger()
 
@@ -49,6 +53,7 @@ class Watch(FileSystemEventHandler):
         self._lock = threading.Lock()
         self._observer: BaseObserver | None = None  # making one opens an inotify instance
         self._events = 0  # since the last look
+        self._renamed: set[str] = set()  # names in the inbox, likewise
         self.inode: int | None = None  # of the folder that is watched
         self.in_burst = False
 
@@ -64,7 +69,7 @@ class Watch(FileSystemEventHandler):
         with self._lock:
             self.in_burst = False
             try:
-                self._observer = Observer()
+                self._observer = _observer()
                 self._observer.schedule(self, str(self._inbox), event_filter=_EVENTS)
                 self._observer.start()
             except OSError as error:
@@ -81,14 +86,20 @@ class Watch(FileSystemEventHandler):
             if observer.is_alive():
                 observer.join()
 
-    def looked(self) -> None:
-        """Say that a look begins now: whatever happened so far, it will see."""
-        self._events = 0
+    def look(self) -> frozenset[str]:
+        """Say that a look begins now: whatever happened so far, it will see.
+
+        Returns the names of what came by a rename since the last one and was not written to since,
+        as far as the system tells renames from new files.
+        """
+        renamed, self._renamed, self._events = self._renamed, set(), 0
+        return frozenset(renamed)
 
     def on_any_event(self, event: FileSystemEvent) -> None:
         """Wake the loop; called in watchdog's thread."""
         if isinstance(event, DirDeletedEvent) and event.src_path == str(self._inbox):
             self.inode = None  # the next one may get the same number
+        self._note_rename(event)
         self._events += 1
         if self._events > BURST_EVENTS and not self.in_burst:
             self.in_burst = True
@@ -96,7 +107,25 @@ class Watch(FileSystemEventHandler):
         if not self._woken.is_set():
             self._loop.call_soon_threadsafe(self._woken.set)
 
+    def _note_rename(self, event: FileSystemEvent) -> None:
+        self._renamed.discard(_name_in(event.src_path))
+        if isinstance(event, FileMovedEvent | DirMovedEvent) and event.dest_path:
+            self._renamed.add(_name_in(event.dest_path))
+
     def _leave(self) -> None:
         """Stop watching behind the loop's back; whoever looks is told by ``in_burst``."""
         log.info("inbox.burst", events=self._events)
         self._loop.run_in_executor(None, self.end)
+
+
+def _observer() -> BaseObserver:
+    """Return an observer that tells a rename from outside as one, where that can be told."""
+    if sys.platform != "linux":
+        return Observer()
+    from watchdog.observers.inotify import InotifyObserver  # noqa: PLC0415 - Linux only
+
+    return InotifyObserver(generate_full_events=True)
+
+
+def _name_in(path: bytes | str) -> str:
+    return os.path.basename(os.fsdecode(path))  # noqa: PTH119 - asked for each event of a burst

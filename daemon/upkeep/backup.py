@@ -8,6 +8,7 @@ from pathlib import Path
 
 import structlog
 
+from ledger.jsondir.freeing import freed_bit_by_bit
 from ledger.timestamps import to_timestamp
 
 log = structlog.get_logger()
@@ -45,14 +46,16 @@ class LedgerBackups:
         """
         self._folder.mkdir(exist_ok=True)
         for left in self._left_behind(now):
-            shutil.rmtree(left)
+            _remove(left)
         backup = free_name(self._folder, now)
         unfinished = backup.with_name(backup.name + _UNFINISHED)
         self._copy(unfinished)
         unfinished.rename(backup)
         log.info("ledger.backed_up", folder=str(backup))
         for old in self.all()[: -self._kept]:
-            shutil.rmtree(old)
+            leaving = old.with_name(old.name + _UNFINISHED)  # half of a backup is none
+            old.rename(leaving)
+            _remove(leaving)
         return backup
 
     def all(self) -> list[Path]:
@@ -66,6 +69,15 @@ class LedgerBackups:
             with contextlib.suppress(FileNotFoundError):  # it has got its name this moment
                 if now.timestamp() - copying.stat().st_mtime > COPYING_SECONDS:
                     yield copying
+
+
+def _remove(folder: Path) -> None:
+    """Remove all of *folder*; those who commit meanwhile do not wait for the room of it."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with freed_bit_by_bit(path):
+                path.unlink()
+    shutil.rmtree(folder)
 
 
 def backups_in(folder: Path) -> list[Path]:

@@ -18,6 +18,7 @@ from config.settings import Settings
 from daemon.tables.overwritten import REMEMBERED_FOR
 from daemon.words.recorded import recorded
 from ledger.errors import Conflict
+from ledger.jsondir.freeing import freed_bit_by_bit
 from ledger.ledger import Ledger
 from ledger.slices import in_slices
 from ledger.status import OPEN_STAGES, Stage
@@ -169,7 +170,8 @@ def _remove_files(
         path = absolute(output.path or "")
         if not _is_ours(path, output):
             continue
-        path.unlink(missing_ok=True)
+        with freed_bit_by_bit(path):
+            path.unlink(missing_ok=True)
         removed += 1
         _remove_empty_folders(path.parent, root)
     return removed

@@ -5,13 +5,12 @@ its name, the one before and the journals hold the state.
 """
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import msgspec
-import structlog
 from isal import isal_zlib
 
 from ledger.errors import LedgerDamaged
@@ -35,10 +34,10 @@ from ledger.jsondir.snapshot import Changes
 from ledger.task import Json
 from ledger.timestamps import to_timestamp
 
-log = structlog.get_logger()
-
 T = TypeVar("T")
 
+#: Is told what went wrong, by its name in the log, where the work goes on all the same.
+Warn: TypeAlias = Callable[[str, Exception], None]
 
 #: How a line about a task begins to tell of it; records begin with their id.
 _TASK_MARK = b',"task":{"task_id":"'
@@ -53,11 +52,22 @@ _GZIP_WINDOW = 16 + isal_zlib.MAX_WBITS
 _GZIP_LEVEL = 1
 
 
+def _keep_quiet(_event: str, _error: Exception) -> None:
+    """Say nothing: a command has no log, and the next daemon finds the same."""
+
+
 class Compactor:
     """Writes snapshots and archives journals; used by one thread at a time."""
 
-    def __init__(self, folder: Path, disk: Disk, places: SnapshotPlaces | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        disk: Disk,
+        places: SnapshotPlaces | None = None,
+        warn: Warn = _keep_quiet,
+    ) -> None:
         self.folder = folder
+        self._warn = warn
         self._disk = disk
         self._given = HighWater(folder, disk)
         self._places = places  # of what is in ledger.json
@@ -74,7 +84,7 @@ class Compactor:
         try:
             places = self._write(current, changes, last_seq, at)
         except (LedgerDamaged, FileNotFoundError) as error:
-            log.warning("snapshot.found_damaged", error=str(error))
+            self._warn("snapshot.found_damaged", error)
             places = self._rewrite(current, last_seq, at)
         self._disk.take_place("snapshot", current, keep=self.folder / snapshot.PREVIOUS)
         self._places = places
@@ -108,14 +118,14 @@ class Compactor:
         try:
             self._given.reach(last_seq, counters)
         except OSError as error:
-            log.warning("mark.not_written", error=str(error))
+            self._warn("mark.not_written", error)
 
     def settle_mark(self) -> None:
         """Have the mark say exactly what was noted: no more is given for the time being."""
         try:
             self._given.write()
         except OSError as error:
-            log.warning("mark.not_written", error=str(error))
+            self._warn("mark.not_written", error)
 
     def set_aside(self, path: Path, at: str) -> str:
         """Rename a damaged file to ``<name>.corrupt-<time>`` and return that name."""

@@ -10,6 +10,8 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from ledger.jsondir.freeing import freed_bit_by_bit
+
 #: No write of more than this goes unsynced: one large sync would stall the commits behind it.
 PIECE_BYTES = 512 * 1024
 
@@ -104,17 +106,18 @@ class Disk:
 
         At every instant a whole *path* is there, if one was before.
         """
-        if keep is not None and path.exists():
-            self.reached(f"{what}.before_keep")
-            aside = temporary(keep)
-            self.remove_if_there(aside)
-            self.link(path, aside)
-            self.rename(aside, keep)
-        self.reached(f"{what}.before_rename")
-        self.rename(temporary(path), path)
-        self.reached(f"{what}.after_rename")
-        self.sync_folder(path.parent)
-        self.reached(f"{what}.after_folder_sync")
+        with freed_bit_by_bit(keep or path):
+            if keep is not None and path.exists():
+                self.reached(f"{what}.before_keep")
+                aside = temporary(keep)
+                self.remove_if_there(aside)
+                self.link(path, aside)
+                self.rename(aside, keep)
+            self.reached(f"{what}.before_rename")
+            self.rename(temporary(path), path)
+            self.reached(f"{what}.after_rename")
+            self.sync_folder(path.parent)
+            self.reached(f"{what}.after_folder_sync")
 
     def append_whole(self, what: str, path: Path, data: bytes) -> None:
         """Append *data* durably to *path*, which need not be there."""
@@ -139,8 +142,9 @@ class Disk:
     def remove(self, what: str, path: Path) -> None:
         """Remove *path* durably; nothing happens when it is not there."""
         self.reached(f"{what}.before_remove")
-        self.remove_if_there(path)
-        self.sync_folder(path.parent)
+        with freed_bit_by_bit(path):
+            self.remove_if_there(path)
+            self.sync_folder(path.parent)
         self.reached(f"{what}.after_remove")
 
     def make_folder(self, path: Path) -> None:

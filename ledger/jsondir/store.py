@@ -122,7 +122,8 @@ class JsonDirBackend:
     def _begin(self, loaded: Loaded, snapshotted: Snapshotted) -> Writer:
         damaged = bool(loaded.state.damage)
         at = to_timestamp(self._now())
-        compactor = self._compactor = Compactor(self._path, self._disk, loaded.places)
+        compactor = Compactor(self._path, self._disk, loaded.places, _warn)
+        self._compactor = compactor
         if loaded.damaged_snapshot and not damaged:
             name = compactor.set_aside(self._path / snapshot.CURRENT, at)
             log.warning("snapshot.rebuilt", kept_aside=name, last_seq=loaded.state.last_seq)
@@ -252,6 +253,10 @@ class JsonDirBackend:
         if self._writer is None:
             raise LedgerClosed("the ledger is not open")
         return self._writer
+
+
+def _warn(event: str, error: Exception) -> None:
+    log.warning(event, error=str(error))
 
 
 def _tell_nobody(transactions: Sequence[Transaction], outcome: int | LedgerClosed) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import itertools
+import json
 import shutil
 import tempfile
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from ledger.batch import Batch
+from ledger.direct import DirectLedger
 from ledger.entry import Meta, Record
 from ledger.errors import LedgerError
 from ledger.jsondir.archive import find
@@ -153,12 +155,43 @@ class PowerCuts(RuleBasedStateMachine):
 
     @rule(which=st.integers(0, 1000), to=st.integers(0, 1000))
     def move(self, which: int, to: int) -> None:
+        if moved := self.moved(which, to):
+            self.commit(*moved)
+
+    def moved(self, which: int, to: int) -> tuple[Task, ...]:
         open_ = [each for each in self.tasks.values() if each.stage in OPEN_STAGES]
-        if open_:
-            task = open_[which % len(open_)]
-            stages = sorted(MOVES[task.stage])
-            stage = stages[to % len(stages)]
-            self.commit(task.moved(stage, at=AT, error_message="x" * 300))
+        if not open_:
+            return ()
+        task = open_[which % len(open_)]
+        stages = sorted(MOVES[task.stage])
+        return (task.moved(stages[to % len(stages)], at=AT, error_message="x" * 300),)
+
+    @rule(which=st.integers(0, 1000), to=st.integers(0, 1000), compacting=st.booleans())
+    def act_without_a_daemon(self, which: int, to: int, *, compacting: bool) -> None:
+        self.loop.run_until_complete(self.ledger.close())
+        self.under_way = self.moved(which, to)
+        try:
+            with DirectLedger(self.folder, disk=self.disk) as direct:
+                if self.under_way:
+                    direct.commit(*self.under_way, op="a.b", actor="cli:anna")
+                    self.learn(self.under_way)
+                    self.under_way = ()
+                if compacting:
+                    direct.compact()
+        except (LedgerError, OSError):
+            assert self.left is not None, "failed with the power on"
+        if self.left is None:
+            self.show_in_snapshot()
+            self.open()
+        else:
+            self.cut(lambda size: size // 2)
+        self.under_way = ()
+
+    def show_in_snapshot(self) -> None:
+        document = json.loads((self.folder / "ledger.json").read_bytes())
+        shown = {task_id: task["version"] for task_id, task in document["tasks"].items()}
+        open_ = [each for each in self.tasks.values() if each.stage in OPEN_STAGES]
+        assert all(shown[task.task_id] == task.version for task in open_)
 
     @rule(which=st.integers(0, 1000))
     def accept_or_change_a_batch(self, which: int) -> None:

@@ -437,6 +437,7 @@ VERBS = [
     ["retry", "img_20261121_000002"],
     ["cancel", "img_20261121_000005"],
     ["server", "gpu-a", "drain"],
+    ["ledger", "compact"],
 ]
 
 

@@ -153,3 +153,11 @@ def test_a_file_system_without_hard_links_works_too(tmp_path, monkeypatch):
     (drop,) = plan_drops([job])
     assert place(drop, tmp_path / "inbox") == "plain.csv"
     assert tree(tmp_path / "inbox") == {"plain.csv"}
+
+
+def test_what_was_written_long_ago_need_not_settle_in_the_inbox_as_if_it_were_new(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("产品名\n茶壶\n", "utf-8")
+    os.utime(path, (1, 1))
+    place(*plan_drops([path]), tmp_path / "inbox")
+    assert (tmp_path / "inbox" / "a.csv").stat().st_mtime == 1

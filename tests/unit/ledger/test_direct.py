@@ -1,5 +1,6 @@
 """A command's own ledger writes what the daemon's writes, under the same checks."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -67,6 +68,51 @@ def test_a_folder_that_is_not_there_becomes_a_ledger_at_the_first_change(folder)
         direct.commit(Meta(section="servers", key="a", value={"drained": True}), **ACT)
     assert read_state(folder).meta["servers"] == {"a": {"drained": True}}
     assert verify(folder) == []
+
+
+def test_ledger_json_shows_a_change_as_soon_as_the_command_is_done(filled):
+    for stage in (Stage.WAITING, Stage.CANCELLED):  # without a snapshot before, and upon one
+        with DirectLedger(filled) as direct:
+            direct.commit(direct.task("img_20261121_000001").moved(stage, at=AT), **ACT)
+        document = json.loads((filled / "ledger.json").read_bytes())
+        assert document["tasks"]["img_20261121_000001"]["stage"] == stage
+    assert verify(filled) == []
+
+
+def test_a_great_snapshot_is_left_to_the_next_daemon(filled, monkeypatch):
+    monkeypatch.setattr("ledger.direct.CHEAP_BYTES", 0)
+    with DirectLedger(filled) as direct:
+        direct.commit(direct.task("img_20261121_000001").moved(Stage.CANCELLED, at=AT), **ACT)
+    assert not (filled / "ledger.json").exists()
+    assert read_state(filled).tasks["img_20261121_000001"].stage is Stage.CANCELLED
+
+
+def test_compaction_leaves_one_snapshot_an_empty_journal_and_the_whole_history(filled):
+    before = [line.seq for line in history(filled, "img_20261121_000001")]
+    with DirectLedger(filled) as direct:
+        direct.compact()
+    with DirectLedger(filled) as direct:  # with nothing to do
+        direct.compact()
+    (journal,) = filled.glob("journal-*")
+    assert journal.read_bytes() == b""
+    assert set(json.loads((filled / "ledger.json").read_bytes())["tasks"]) == set(
+        read_state(filled).tasks
+    )
+    assert [line.seq for line in history(filled, "img_20261121_000001")] == before
+    assert verify(filled) == []
+
+
+def test_compaction_keeps_a_damaged_snapshot_aside(filled):
+    with DirectLedger(filled) as direct:
+        direct.commit(direct.task("img_20261121_000001").moved(Stage.CANCELLED, at=AT), **ACT)
+    (filled / "ledger.json").write_bytes(b"{}")
+    with DirectLedger(filled) as direct:  # the journals have all of it
+        direct.commit(direct.task("img_20261121_000002").moved(Stage.CANCELLED, at=AT), **ACT)
+    assert (filled / "ledger.json").read_bytes() == b"{}"
+    with DirectLedger(filled) as direct:
+        direct.compact()
+    assert [path.read_bytes() for path in filled.glob("ledger.json.corrupt-*")] == [b"{}"]
+    assert verify(filled) == []
 
 
 def test_looking_without_a_change_leaves_every_byte_as_it_was(filled):

@@ -92,6 +92,23 @@ def test_a_backup_that_was_broken_off_is_no_backup_and_goes_with_the_next(tmp_pa
     assert len(list((tmp_path / "b").iterdir())) == 1
 
 
+def test_a_backup_whose_removal_was_broken_off_is_no_backup_any_more(
+    tmp_path: Path, monkeypatch
+) -> None:
+    def break_off(_folder: Path) -> None:
+        raise OSError("killed, as it were")
+
+    backups = LedgerBackups(tmp_path / "b", Path.mkdir, kept=1)
+    backups.make(NOW)
+    with monkeypatch.context() as patched:
+        patched.setattr("shutil.rmtree", break_off)
+        with pytest.raises(OSError, match="as it were"):
+            backups.make(NOW + timedelta(days=1))
+    assert len(backups.all()) == 1
+    made = backups.make(NOW + timedelta(days=2))
+    assert list((tmp_path / "b").iterdir()) == [made]
+
+
 def test_a_ledger_that_is_not_there_yet_makes_an_empty_backup(tmp_path: Path) -> None:
     backup = LedgerBackups(tmp_path / "b", partial(copy_ledger, tmp_path / "none")).make(NOW)
     assert list(backup.iterdir()) == []
