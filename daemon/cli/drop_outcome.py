@@ -1,4 +1,4 @@
-"""What became of a drop, read from the ledger and the folders of the inbox."""
+"""What became of a drop: our own verdict, or what ledger and folders of the inbox tell."""
 
 import csv
 import re

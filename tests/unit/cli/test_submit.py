@@ -252,6 +252,25 @@ async def test_the_verdict_is_told_row_by_row_whether_a_daemon_runs_or_not(
         assert len((await asyncio.to_thread(command.json, "tasks"))["tasks"]) == 2
 
 
+async def test_a_daemon_that_starts_while_pictures_are_waited_for_takes_the_drop(
+    command, job, tmp_path
+):
+    world = World(tmp_path / "world", DEAD_SERVER)
+    text = world.config.read_text("utf-8")
+    text = text.replace("pictures_seconds = 0.5", "pictures_seconds = 60")
+    world.config.write_text(text, "utf-8")
+    command.config, path = world.config, job(GOOD, NO_PICTURE)
+    submitted = asyncio.create_task(asyncio.to_thread(command.json, "submit", str(path)))
+    async with asyncio.timeout(30):
+        while not (world.inbox / "spring").exists():
+            await asyncio.sleep(0.02)
+    async with daemon(world):
+        Image.new("RGB", (8, 8), "red").save(world.inbox / "spring" / "none.png")
+        (verdict,) = (await submitted)["submitted"]
+    assert (verdict["accepted_rows"], verdict["rejected_rows"]) == (2, 0)
+    assert len(world.batches()) == 1
+
+
 async def test_a_verdict_is_told_of_a_drop_that_may_not_be_moved(command, job, tmp_path):
     world = World(tmp_path / "world", DEAD_SERVER)
     command.config = world.config
