@@ -24,13 +24,24 @@ GOOD = "壶,小美,图片合成,p.png,m.png"
 
 
 @contextlib.asynccontextmanager
-async def _running(made: House, settings: InboxSettings) -> AsyncIterator[None]:
+async def house_at_work(
+    folder: Path, *, settle_seconds: float, wait_seconds: float
+) -> AsyncIterator[House]:
+    """A house whose inbox looks only when it is told to: the rescan is an hour away."""
+    made = House(folder, MemoryBackend())
+    made.clock = SystemClock()
+    settings = InboxSettings(
+        path=made.path,
+        settle_seconds=settle_seconds,
+        rescan_seconds=3600,
+        wait_for_pictures_seconds=wait_seconds,
+    )
     await made.ledger.open()
     made.inbox = Inbox(settings, made.intake, made.ledger, made.clock, made.words)
     stop = asyncio.Event()
     service = asyncio.ensure_future(run_services([made.inbox], stop, grace_seconds=5))
     await until(lambda: made.inbox.idle)
-    yield
+    yield made
     stop.set()
     await service
     await made.ledger.close()
@@ -38,13 +49,14 @@ async def _running(made: House, settings: InboxSettings) -> AsyncIterator[None]:
 
 @pytest.fixture
 async def house(tmp_path: Path) -> AsyncIterator[House]:
-    """A house whose inbox looks only when it is told to: the rescan is an hour away."""
-    made = House(tmp_path, MemoryBackend())
-    made.clock = SystemClock()
-    settings = InboxSettings(
-        path=made.path, settle_seconds=0.2, rescan_seconds=3600, wait_for_pictures_seconds=0.5
-    )
-    async with _running(made, settings):
+    async with house_at_work(tmp_path, settle_seconds=0.2, wait_seconds=0.5) as made:
+        yield made
+
+
+@pytest.fixture
+async def patient(tmp_path: Path) -> AsyncIterator[House]:
+    """A house in which a file that is written takes an hour to settle."""
+    async with house_at_work(tmp_path, settle_seconds=3600, wait_seconds=3600) as made:
         yield made
 
 
@@ -55,18 +67,6 @@ async def test_a_file_that_is_moved_into_the_inbox_is_taken_within_a_moment(hous
     made.rename(house.path / "a.json")
     await until(lambda: house.filed("rejected") == ["a.json", "a.json.rejected.csv"])
     assert house.left() == []
-
-
-@pytest.fixture
-async def patient(tmp_path: Path) -> AsyncIterator[House]:
-    """A house in which a file that is written takes an hour to settle."""
-    made = House(tmp_path, MemoryBackend())
-    made.clock = SystemClock()
-    settings = InboxSettings(
-        path=made.path, settle_seconds=3600, rescan_seconds=3600, wait_for_pictures_seconds=3600
-    )
-    async with _running(made, settings):
-        yield made
 
 
 async def test_what_is_renamed_into_the_inbox_counts_at_once_however_new_it_is(patient, tmp_path):
