@@ -2,24 +2,16 @@
 
 import asyncio
 import contextlib
-import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
+
+from daemon.timepiece import MachineTime, Timepiece
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
-class Clock(Protocol):
+class Clock(Timepiece, Protocol):
     """Tells the time and waits."""
-
-    def now(self) -> datetime:
-        """Return the present moment, aware, in UTC."""
-        ...
-
-    def monotonic(self) -> float:
-        """Return seconds that never go back; only differences mean something."""
-        ...
 
     async def pause(self, seconds: float, *until: asyncio.Event) -> None:
         """Wait *seconds*, or less when one of the events *until* is set before."""
@@ -37,16 +29,8 @@ def boot_id() -> str:
         return ""
 
 
-class SystemClock:
+class SystemClock(MachineTime):
     """The machine's own clock."""
-
-    def now(self) -> datetime:
-        """Return the present moment, aware, in UTC."""
-        return datetime.now(UTC)
-
-    def monotonic(self) -> float:
-        """Return the machine's monotonic seconds."""
-        return time.monotonic()
 
     async def pause(self, seconds: float, *until: asyncio.Event) -> None:
         """Wait *seconds*, or less when one of the events *until* is set before."""

@@ -183,3 +183,14 @@ class DirectLedger(Reading):
     def new_task_ids(self, workflow_type: str, at: str, count: int = 1) -> list[str]:
         """Return ids never given before; see ``Ledger.new_task_ids``."""
         return self._numbering.take(self._index.meta("counters"), workflow_type, at, count)
+
+    def know_archived(self) -> None:
+        """Have ``was_accepted`` know archived rows too; few commands ask for a row.
+
+        What tells of them is made again if need be, as at a daemon's start. Raises LedgerDamaged,
+        or OSError, when it cannot be read. A crash leaves each file of it as it was, or whole.
+        """
+        from ledger.jsondir.archived_before import archived_before  # noqa: PLC0415 - seldom asked
+
+        at, tasks = to_timestamp(self._now()), self._loaded.state.tasks
+        self._index.know_archived(archived_before(self._path, self._disk, at, tasks).rows)

@@ -1,8 +1,9 @@
-"""What became of a drop, read from the ledger and the folders of the inbox."""
+"""What became of a drop: our own verdict, or what ledger and folders of the inbox tell."""
 
 import csv
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -10,7 +11,11 @@ from daemon.intake.columns import REPORT_LINE
 from daemon.intake.drops import DUPLICATES, REJECTED
 from daemon.intake.filing import SECTION, Filing, from_text
 from daemon.intake.reports import reason_in
+from daemon.words import Words
 from ledger.state import State
+
+if TYPE_CHECKING:
+    from daemon.intake.direct import Verdict
 
 REJECTED_ENDING, DUPLICATES_ENDING, _ERROR = ".rejected.csv", ".duplicates.csv", ".error.txt"
 #: Ending of a report's name -> the folder it lies in.
@@ -26,6 +31,7 @@ class DropOutcome(msgspec.Struct, frozen=True, kw_only=True):
     accepted_rows: int = 0
     rejected_rows: int = 0
     duplicate_rows: int = 0
+    postponed: str | None = None  # why it is pending, if a person must do something about that
     unmoved: bool = False  # decided, but the daemon may not move it out of the inbox
     unreadable: str | None = None  # why the whole drop was refused
     reports: tuple[str, ...] = ()  # files that say more
@@ -36,8 +42,23 @@ class DropOutcome(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_bad(self) -> bool:
-        """Whether something of it will not run that was meant to."""
-        return bool(self.rejected_rows) or self.unreadable is not None
+        """Whether a person must do something before all of it runs."""
+        return bool(self.rejected_rows) or not (self.unreadable is self.postponed is None)
+
+
+def outcome_of(name: str, verdict: "Verdict", words: Words) -> DropOutcome:
+    """Return what became of the drop *name* by our own verdict."""
+    receipt, unreadable = verdict.receipt, verdict.unreadable
+    return DropOutcome(
+        name=name,
+        batch_id=receipt.batch_id if receipt and receipt.accepted_rows else None,
+        accepted_rows=receipt.accepted_rows if receipt else 0,
+        rejected_rows=len(receipt.rejected) if receipt else 0,
+        duplicate_rows=len(receipt.duplicates) if receipt else 0,
+        unmoved=verdict.unmoved,
+        unreadable=None if unreadable is None else unreadable.reason.text(words),
+        reports=tuple(map(str, verdict.reports)),
+    )
 
 
 class OutcomeWatch:

@@ -1,24 +1,17 @@
 """`submit FILE…`: the same as dropping the files into the inbox, with the verdict printed."""
 
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
-import msgspec
 
 from config.output_name import columns_in
 from daemon.cli.commands import help_words, json_option
-from daemon.cli.drop import CannotSubmit, Drop, place, plan_drops
-from daemon.cli.drop_outcome import DUPLICATES_ENDING, REJECTED_ENDING, DropOutcome, OutcomeWatch
+from daemon.cli.drop import CannotSubmit, plan_drops
+from daemon.cli.drop_outcome import DUPLICATES_ENDING, REJECTED_ENDING, DropOutcome
 from daemon.cli.invocation import Invocation, pass_invocation
+from daemon.cli.submission import Submission
 from daemon.cli.verb import Verb
-from daemon.words.retelling import REPORTS, in_language
-from ledger.jsondir.holder import read_holder
-from ledger.jsondir.reader import read_state
-
-_LOOK_EVERY_SECONDS = 0.1
-_LEDGER_EVERY_SECONDS = 1.5  # reading it takes a while
 
 
 @click.command(cls=Verb, help=help_words("help.submit"))
@@ -34,7 +27,10 @@ _LEDGER_EVERY_SECONDS = 1.5  # reading it takes a while
 @json_option
 @pass_invocation
 def submit(invocation: Invocation, files: Sequence[Path], *, timeout_seconds: float) -> int:
-    """Drop *files* and tell what became of them: 1 when something was rejected, else 0."""
+    """Drop *files* and tell what became of them.
+
+    1 when something was rejected, or cannot be taken in until a person does something; else 0.
+    """
     settings = invocation.settings
     columns = {column for each in settings.workflows.values() for column in each.inputs}
     columns |= columns_in(settings.outputs.name)
@@ -44,7 +40,10 @@ def submit(invocation: Invocation, files: Sequence[Path], *, timeout_seconds: fl
         drops = plan_drops(files, columns, own, [token, *_settings_files(invocation)])
     except CannotSubmit as error:
         raise click.UsageError(invocation.words(error.word, **error.values)) from error
-    outcomes = list(_submit(invocation, drops, timeout_seconds))
+    outcomes: list[DropOutcome] = []
+    for outcome in Submission(invocation, drops).outcomes(timeout_seconds):
+        _tell(invocation, outcome, timeout_seconds)
+        outcomes.append(outcome)
     if invocation.as_json:
         invocation.answer({"submitted": outcomes})
     return 1 if any(outcome.is_bad for outcome in outcomes) else 0
@@ -58,59 +57,12 @@ def _settings_files(invocation: Invocation) -> list[Path]:
     return secrets if loaded.file is None else [loaded.file, *secrets]
 
 
-def _submit(
-    invocation: Invocation, drops: Sequence[Drop], timeout_seconds: float
-) -> Iterator[DropOutcome]:
-    settings = invocation.settings
-    known_batches = frozenset(read_state(settings.ledger.path).batches)
-    watch = OutcomeWatch(settings.inbox.path, known_batches)
-    names = [place(drop, settings.inbox.path) for drop in drops]
-    if read_holder(settings.ledger.path) is None:
-        for name in names:
-            invocation.say("submit.later", name=name)
-            yield DropOutcome(name=name, pending=True)
-        return
-    unmoved = _wait_for_outcomes(watch, names, settings.ledger.path, timeout_seconds)
-    for name, drop in zip(names, drops, strict=True):
-        if watch.is_pending(name) and name not in unmoved:
-            invocation.say("submit.undecided", name=name, seconds=timeout_seconds)
-            yield DropOutcome(name=name, pending=True)
-            continue
-        outcome = watch.outcome(name, drop.lines, read_state(settings.ledger.path))
-        why = outcome.unreadable  # in the language of reports
-        outcome = msgspec.structs.replace(
-            outcome,
-            unmoved=watch.is_pending(name),
-            unreadable=why and in_language(why, invocation.words.language, REPORTS),
-        )
-        _tell(invocation, outcome)
-        yield outcome
-
-
-def _wait_for_outcomes(
-    watch: OutcomeWatch, names: Sequence[str], ledger: Path, timeout_seconds: float
-) -> set[str]:
-    """Wait until every drop is decided, or time is over; return those decided but not moved.
-
-    Another process decides: there is nothing to wait on. A drop is moved right after its outcome,
-    so one that lies there decided at two looks in a row may not be moved.
-    """
-    deadline = time.monotonic() + timeout_seconds
-    ledger_due = time.monotonic() + _LEDGER_EVERY_SECONDS
-    decided, unmoved = set[str](), set[str]()
-    while any(watch.is_pending(name) and name not in unmoved for name in names):
-        if (now := time.monotonic()) >= deadline:
-            break
-        if now >= ledger_due:
-            state, ledger_due = read_state(ledger), now + _LEDGER_EVERY_SECONDS
-            lying = {name for name in names if watch.is_unmoved(name, state)}
-            unmoved, decided = lying & decided, lying
-        time.sleep(_LOOK_EVERY_SECONDS)
-    return unmoved
-
-
-def _tell(invocation: Invocation, outcome: DropOutcome) -> None:
+def _tell(invocation: Invocation, outcome: DropOutcome, timeout_seconds: float) -> None:
     name = outcome.name
+    if outcome.postponed is not None:
+        invocation.say("submit.postponed", name=name, reason=outcome.postponed)
+    elif outcome.pending:
+        invocation.say("submit.undecided", name=name, seconds=timeout_seconds)
     if outcome.batch_id is not None:
         invocation.say(
             "submit.accepted", name=name, batch=outcome.batch_id, rows=outcome.accepted_rows

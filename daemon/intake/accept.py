@@ -1,39 +1,29 @@
 """The one way in: rows become tasks here, whoever brings them (inbox, table, HTTP)."""
 
 import asyncio
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TypeAlias
 
-import msgspec
 import structlog
 
 from config.settings import Inputs
 from daemon import failpoint
 from daemon.clock import Clock
-from daemon.intake.candidates import (
-    Candidates,
-    Drop,
-    PlannedDrop,
-    candidates_of,
-    plan_rows,
-    refused,
-)
+from daemon.intake.candidates import Candidates, Drop, PlannedDrop, candidates_of, plan_rows
 from daemon.intake.claimed import Claimed, batch_of_table
-from daemon.intake.columns import WorkflowNeeds, clean_text, known_columns
+from daemon.intake.columns import WorkflowNeeds, known_columns
 from daemon.intake.contents import ContentStore
+from daemon.intake.deciding import Also, Decided, Receipt, Sieve, change_of, decide, ids_for
 from daemon.intake.errors import BadPicture
 from daemon.intake.first_commands import obey_first
 from daemon.intake.grid import RawRow
-from daemon.intake.reasons import because
-from daemon.intake.records import AcceptedRow, new_batch, new_batch_id, new_tasks
+from daemon.intake.records import AcceptedRow
 from daemon.intake.rows import RefusedRow
 from daemon.intake.superseding import superseded_tasks
-from ledger.entry import Meta, Record
+from ledger.entry import Record
 from ledger.errors import Conflict, LedgerDamaged
 from ledger.ledger import Ledger
-from ledger.task import InputFile, Source, Task
+from ledger.task import InputFile
 from ledger.timestamps import to_timestamp
 
 log = structlog.get_logger()
@@ -43,27 +33,6 @@ _SLICE = 2000
 #: Changes to a table's batch that may come before ours; each is over in milliseconds.
 _ATTEMPTS = 20
 _OVERTAKEN_SECONDS = 0.02
-
-
-class Receipt(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a drop's rows."""
-
-    batch_id: str  # of the batch; without accepted rows there is none of this id
-    accepted_rows: int = 0
-    task_ids: tuple[str, ...] = ()
-    rejected: tuple[RefusedRow, ...] = ()
-    duplicates: tuple[RefusedRow, ...] = ()
-
-
-#: What is to be written in the same transaction as a receipt.
-Also: TypeAlias = Callable[[Receipt], Sequence[Meta]]
-
-
-class Decided(msgspec.Struct, frozen=True):
-    """A receipt, and the records of the rows that run."""
-
-    receipt: Receipt
-    records: Sequence[Record]
 
 
 class Intake:
@@ -159,7 +128,8 @@ class Intake:
         """
         async with self._deciding:
             new = await self._surely_new_rows([candidates for candidates, _ in brought])
-            ids = [self._task_ids(rows) for rows in new]
+            at = to_timestamp(self._clock.now())
+            ids = [ids_for(rows, self._ledger, at) for rows in new]
             drops = [candidates for candidates, _ in brought]
             decided = await asyncio.to_thread(self._decide_all, drops, new, ids)
             failpoint.reach("intake.before_commit")
@@ -180,27 +150,16 @@ class Intake:
 
     async def _new_rows(self, brought: Sequence[Candidates]) -> list[list[AcceptedRow]]:
         """Return, for each, the rows that were never accepted before."""
+        sieve = Sieve(self._ledger.was_accepted)
         new: list[list[AcceptedRow]] = []
-        claimed: set[str] = set()
         for candidates in brought:
             rows: list[AcceptedRow] = []
-            for place, row in enumerate(candidates.good, 1):
-                known = row.fingerprint in claimed or self._ledger.was_accepted(row.fingerprint)
-                if candidates.drop.rerun or not known:
-                    rows.append(row)
-                if place % _SLICE == 0:
+            for first in range(0, len(candidates.good), _SLICE):
+                if first:
                     await asyncio.sleep(0)
-            claimed.update(row.fingerprint for row in rows)
+                rows += sieve.new_among(candidates.good[first : first + _SLICE], candidates.drop)
             new.append(rows)
         return new
-
-    def _task_ids(self, rows: Sequence[AcceptedRow]) -> dict[str, Iterator[str]]:
-        """Return, by workflow type, the ids that its tasks will bear, in order."""
-        at = to_timestamp(self._clock.now())
-        wanted = Counter(name for row in rows for name in row.wanted.workflow_types)
-        return {
-            name: iter(self._ledger.new_task_ids(name, at, count)) for name, count in wanted.items()
-        }
 
     def _decide_all(
         self,
@@ -210,45 +169,15 @@ class Intake:
     ) -> list[Decided]:
         at = to_timestamp(self._clock.now())  # one text, which the records share
         return [
-            self._decide(candidates, rows, own, at)
+            decide(candidates, rows, own, self._needs, at)
             for candidates, rows, own in zip(brought, new, ids, strict=True)
         ]
 
-    def _decide(
-        self,
-        candidates: Candidates,
-        new: Sequence[AcceptedRow],
-        ids: Mapping[str, Iterator[str]],
-        at: str,
-    ) -> Decided:
-        drop = candidates.drop
-        source = Source(kind=drop.kind, name=clean_text(drop.name))
-        batch = new_batch(new_batch_id(clean_text(drop.stem)), source, at, drop.options)
-        tasks: list[Task] = []
-        for row in new:
-            own = [next(ids[workflow_type]) for workflow_type in row.wanted.workflow_types]
-            tasks += new_tasks(row, own, batch, self._needs, at)
-        running = {row.wanted.line for row in new}
-        receipt = Receipt(
-            batch_id=batch.batch_id,
-            accepted_rows=len(new),
-            task_ids=tuple(task.task_id for task in tasks),
-            rejected=tuple(candidates.rejected),
-            duplicates=tuple(
-                refused(row.wanted, because("duplicate"))
-                for row in candidates.good
-                if row.wanted.line not in running
-            ),
-        )
-        return Decided(receipt, [batch, *tasks] if tasks else [])
-
     async def _commit(self, decided: Decided, drop: Drop, also: Also) -> Receipt:
-        receipt = decided.receipt
-        if records := (*decided.records, *also(receipt)):
-            op = "batch.accepted" if receipt.accepted_rows else "drop.refused"
-            await self._ledger.commit(*records, op=op, actor=drop.kind)
+        if change := change_of(decided, drop, also(decided.receipt)):
+            await self._ledger.commit(*change.records, op=change.op, actor=change.actor)
         failpoint.reach("intake.after_commit")
-        return receipt
+        return decided.receipt
 
     async def take(self, claimed: Claimed, also: Sequence[Record]) -> str:
         """Record checked rows of a table under the ids they bear, and *also*; returns the batch.

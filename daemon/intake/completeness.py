@@ -9,13 +9,13 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from config.settings import Inbox
-from daemon.clock import Clock
 from daemon.intake.candidates import PlannedDrop
 from daemon.intake.drops import DropPlace, sight_of
 from daemon.intake.errors import BadPicture
 from daemon.intake.lease import Writers, writers_of
 from daemon.intake.safeopen import place_of
 from daemon.intake.settling import Rest, Settling, Sight
+from daemon.timepiece import Timepiece
 
 
 class Completeness:
@@ -24,7 +24,7 @@ class Completeness:
     The calls come one at a time.
     """
 
-    def __init__(self, inbox: Inbox, allow: Sequence[Path], clock: Clock) -> None:
+    def __init__(self, inbox: Inbox, allow: Sequence[Path], clock: Timepiece) -> None:
         self._inbox = inbox
         self._allow = allow
         self._clock = clock
@@ -56,38 +56,12 @@ class Completeness:
         if not pictures or place.name in self._named:  # they are there, or were waited for
             return True
         self._named[place.name] = (place.sight, self._clock.monotonic(), pictures)
-        if self._rested(place):
+        if self.has_rested(place):
             return True
         self.held.add(place.name)
         return False
 
-    def _is_complete(self, place: DropPlace) -> bool:
-        try:
-            renamed = place.name in self._renamed
-            rests = [
-                self._rest_of(path, sight, renamed=renamed) for path, sight in place.files.items()
-            ]
-            if Rest.MOVING in rests:
-                return False
-            closed = all(map(self._is_closed, place.files, rests))
-        except (FileNotFoundError, NotADirectoryError):
-            return False  # it goes away under our eyes
-        if closed and self._rested(place):
-            return True
-        self.held.add(place.name)
-        return False
-
-    def _rest_of(self, path: Path, sight: Sight, *, renamed: bool = False) -> Rest:
-        monotonic, wall = self._clock.monotonic(), self._clock.now().timestamp()
-        return self._settling.look(
-            str(path), sight, monotonic=monotonic, wall=wall, renamed=renamed
-        )
-
-    def _is_closed(self, path: Path, rest: Rest) -> bool:
-        writers = writers_of(self._inbox.path / path)
-        return writers is Writers.NONE or (writers is Writers.UNKNOWN and rest is not Rest.OLD)
-
-    def _rested(self, place: DropPlace) -> bool:
+    def has_rested(self, place: DropPlace) -> bool:
         """Say whether all known pictures are there and at rest, or were waited for long enough."""
         known = self._named.get(place.name)
         if known is None:
@@ -101,6 +75,37 @@ class Completeness:
         if waited >= self._inbox.wait_for_pictures_seconds:
             return False not in rests  # what is missing now is missing
         return all(rests)
+
+    def lacking(self, place: DropPlace) -> list[Path]:
+        """Return the pictures that the drop at *place* waits for."""
+        _, _, pictures = self._named.get(place.name, (None, None, ()))
+        return [each for each in pictures if not self._rest_of_picture(place, each)]
+
+    def _is_complete(self, place: DropPlace) -> bool:
+        try:
+            renamed = place.name in self._renamed
+            rests = [
+                self._rest_of(path, sight, renamed=renamed) for path, sight in place.files.items()
+            ]
+            if Rest.MOVING in rests:
+                return False
+            closed = all(map(self._is_closed, place.files, rests))
+        except (FileNotFoundError, NotADirectoryError):
+            return False  # it goes away under our eyes
+        if closed and self.has_rested(place):
+            return True
+        self.held.add(place.name)
+        return False
+
+    def _rest_of(self, path: Path, sight: Sight, *, renamed: bool = False) -> Rest:
+        monotonic, wall = self._clock.monotonic(), self._clock.now().timestamp()
+        return self._settling.look(
+            str(path), sight, monotonic=monotonic, wall=wall, renamed=renamed
+        )
+
+    def _is_closed(self, path: Path, rest: Rest) -> bool:
+        writers = writers_of(self._inbox.path / path)
+        return writers is Writers.NONE or (writers is Writers.UNKNOWN and rest is not Rest.OLD)
 
     def _rest_of_picture(self, place: DropPlace, picture: Path) -> bool | None:
         """Say whether a picture is at rest; None when it is not there."""

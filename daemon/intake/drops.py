@@ -9,7 +9,7 @@ with a workbook of another kind is refused as that workbook alone would be.
 import heapq
 import os
 import stat
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -87,6 +87,24 @@ def find_drops(
         beyond=candidates.count - len(oldest),
         inode=inbox.stat().st_ino,
     )
+
+
+def find_named(inbox: Path, names: Sequence[str]) -> list[DropPlace]:
+    """Return the drops in *inbox* that are called *names*, in that order; others are not opened.
+
+    Raises OSError when the inbox itself cannot be read.
+    """
+    with os.scandir(inbox) as entries:
+        lying = {entry.name: entry for entry in entries if entry.name in names}
+    places: list[DropPlace] = []
+    for name in filter(lying.__contains__, names):
+        try:
+            place = _place(inbox, lying[name])
+        except FileNotFoundError:
+            continue
+        if isinstance(place, DropPlace):
+            places.append(place)
+    return places
 
 
 class _Candidates:

@@ -1,6 +1,6 @@
 """What is left to do with a drop whose rows are decided, as it stands in the ledger.
 
-The verdict's transaction holds it; ``filing_clerk`` does it.
+The verdict's transaction holds it; ``putting_away`` does it.
 """
 
 import base64

@@ -1,7 +1,7 @@
 """The inbox service: notices what is dropped, and takes it in when it is complete."""
 
 import asyncio
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 
 import msgspec
 import structlog
@@ -13,6 +13,7 @@ from daemon.intake.accept import Intake
 from daemon.intake.completeness import Completeness
 from daemon.intake.drops import OUR_FOLDERS, DropPlace, Found, JoblessFolder, find_drops
 from daemon.intake.filing import from_text
+from daemon.intake.jobs import taken_together
 from daemon.intake.leftovers import jobless, unmoved
 from daemon.intake.settling import Sight
 from daemon.intake.taking import Taker
@@ -23,8 +24,6 @@ from ledger.ledger import Ledger
 
 log = structlog.get_logger()
 
-_TAKEN_TOGETHER = 64  # drops that share a few trips to the disk
-_TOGETHER_BYTES = 256 * 1024  # of job files; a larger one is taken alone
 _TAKING_SECONDS = 1.75  # then we look again: what came meanwhile is to be seen
 _BURST_SECONDS = 0.1  # events that come together lead to one look
 _PULSE_SECONDS = 0.5  # how often we look at drops that settle, at most
@@ -145,7 +144,7 @@ class Inbox:
         """Take what is ready for as long as a look may wait; say how far that went."""
         until = self._clock.monotonic() + _TAKING_SECONDS
         taken = 0
-        for places in _taken_together(ready):
+        for places in taken_together(ready):
             if stop is not None and stop.is_set():
                 return Scan(taken=taken)
             if taken and self._clock.monotonic() > until:
@@ -225,17 +224,3 @@ class Inbox:
         except OSError:
             return None
         return folder.st_ino, folder.st_mtime_ns
-
-
-def _taken_together(ready: list[DropPlace]) -> Iterator[list[DropPlace]]:
-    """Part what is ready, in its order, so that neither many nor large job files add up."""
-    group: list[DropPlace] = []
-    size_bytes = 0
-    for place in ready:
-        size_bytes += place.sight.size_bytes
-        if group and (len(group) == _TAKEN_TOGETHER or size_bytes > _TOGETHER_BYTES):
-            yield group
-            group, size_bytes = [], place.sight.size_bytes
-        group.append(place)
-    if group:
-        yield group

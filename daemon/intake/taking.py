@@ -3,51 +3,26 @@
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeAlias
 
-import msgspec
 import structlog
 
 from daemon.clock import Clock
-from daemon.intake.accept import Also, Intake, Receipt
-from daemon.intake.candidates import Candidates, Drop, PlannedDrop, candidates_of, plan_rows
-from daemon.intake.columns import clean_text
+from daemon.intake.accept import Intake
+from daemon.intake.candidates import Candidates, candidates_of
 from daemon.intake.completeness import Completeness
+from daemon.intake.deciding import Also, Receipt
 from daemon.intake.drops import DropPlace
-from daemon.intake.errors import BadPicture, Postponed, Unreadable, Vanished
-from daemon.intake.filing import Filing, new_filing
+from daemon.intake.errors import Postponed, Vanished
+from daemon.intake.filing import Filing
 from daemon.intake.filing_clerk import FilingClerk
-from daemon.intake.reading import read_job
-from daemon.intake.records import new_batch_id
-from daemon.intake.reports import ReportedRow
+from daemon.intake.jobs import Kept, Opened, ReadJob, UnreadableJob, open_job, refusal
 from daemon.words import Words
 from ledger.entry import Meta
 from ledger.errors import LedgerError
 from ledger.ledger import Ledger
-from ledger.task import InputFile
 from ledger.timestamps import to_timestamp
 
 log = structlog.get_logger()
-
-
-class ReadJob(msgspec.Struct, frozen=True):
-    """A drop whose job file was read: what its rows want, and what its reports will need."""
-
-    place: DropPlace
-    planned: PlannedDrop
-    headings: dict[str, str]
-    sha256: str
-
-
-class UnreadableJob(msgspec.Struct, frozen=True):
-    """A drop of which nothing can be taken, and why."""
-
-    place: DropPlace
-    error: Unreadable
-
-
-Opened: TypeAlias = ReadJob | UnreadableJob
-Kept: TypeAlias = dict[str, InputFile | BadPicture]
 
 
 class Taker:
@@ -99,24 +74,15 @@ class Taker:
         opened: list[Opened] = []
         for place in places:
             try:
-                job, sha256 = read_job(self._inbox, place, known)
-            except Unreadable as error:
-                opened.append(UnreadableJob(place, error))
-                continue
+                job = open_job(self._inbox, place, known, self._intake.needs)
             except Vanished:
                 log.info("drop.vanished", drop=place.name)
                 continue
-            file = self._inbox / (place.job or place.name)
-            drop = Drop(
-                name=place.name,
-                job=file.name,
-                rows=job.rows,
-                pictures_in=file.parent,
-                options=job.options,
+            ready = isinstance(job, UnreadableJob) or self._completeness.has_pictures(
+                place, job.planned
             )
-            planned = plan_rows(drop, self._intake.needs)
-            if self._completeness.has_pictures(place, planned):
-                opened.append(ReadJob(place, planned, job.headings, sha256))
+            if ready:
+                opened.append(job)
         return opened
 
     async def _with_pictures(
@@ -151,7 +117,7 @@ class Taker:
             if isinstance(receipt, BaseException):
                 decided.append(receipt)
                 continue
-            decided.append((receipt.batch_id, self._filing_of(job, receipt, at)))
+            decided.append((receipt.batch_id, job.filing(receipt, self._words, at)))
             log.info(
                 "drop.decided",
                 drop=job.place.name,
@@ -168,10 +134,9 @@ class Taker:
         return await asyncio.gather(*map(self._refuse_one, jobs), return_exceptions=True)
 
     async def _refuse_one(self, job: UnreadableJob) -> tuple[str, Filing]:
-        key = new_batch_id(clean_text(job.place.name))
-        reason = job.error.reason.text(self._words)
-        filing = new_filing(job.place, self._now(), error=reason)
-        await self._ledger.commit(filing.as_meta(key), op="drop.refused", actor="inbox")
+        key, filing = job.filing(self._words, self._now())
+        change = refusal(key, filing)
+        await self._ledger.commit(*change.records, op=change.op, actor=change.actor)
         log.warning("drop.refused", drop=job.place.name, reason=str(job.error))
         return key, filing
 
@@ -179,21 +144,9 @@ class Taker:
         """Return what writes down, with the receipt, that the drop is to be put away."""
 
         def also(receipt: Receipt) -> tuple[Meta]:
-            return (self._filing_of(job, receipt, at).as_meta(receipt.batch_id),)
+            return (job.filing(receipt, self._words, at).as_meta(receipt.batch_id),)
 
         return also
-
-    def _filing_of(self, job: ReadJob, receipt: Receipt, at: str) -> Filing:
-        words = self._words.about(job.headings)
-        return new_filing(
-            job.place,
-            at,
-            sha256=job.sha256,
-            accepted_rows=receipt.accepted_rows,
-            headings=job.headings,
-            rejected=tuple(ReportedRow.of(row, words) for row in receipt.rejected),
-            duplicates=tuple(ReportedRow.of(row, words) for row in receipt.duplicates),
-        )
 
     def _now(self) -> str:
         return to_timestamp(self._clock.now())

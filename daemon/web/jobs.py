@@ -8,8 +8,8 @@ from pathlib import Path
 import msgspec
 from aiohttp import web
 
-from daemon.intake.accept import Receipt
 from daemon.intake.candidates import Drop
+from daemon.intake.deciding import Receipt
 from daemon.intake.errors import Postponed, Unreadable
 from daemon.intake.jobfile import MAX_JOB_FILE_BYTES, read_job_file
 from daemon.intake.rows import RefusedRow

@@ -12,8 +12,8 @@ from aiohttp import BodyPartReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from daemon.folders import make_below
-from daemon.intake.contents import MAX_PICTURE_BYTES
 from daemon.intake.jobfile import JOB_SUFFIXES, MAX_JOB_FILE_BYTES
+from daemon.intake.picture_store import MAX_PICTURE_BYTES
 from daemon.web.limits import too_large
 from daemon.web.refusal import Refusal
 

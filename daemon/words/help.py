@@ -9,7 +9,7 @@ ZH: dict[str, str] = {
     "help.task": "显示一个任务的全部内容、变更记录和同一行的各次运行。",
     "help.tables": "列出表格及其未写入的结果；reconcile：更正与台账不符的单元格；resume："
     "恢复调用飞书。",
-    "help.submit": "把任务文件（连同图片，或整个文件夹）放进收件夹。",
+    "help.submit": "把任务文件（连同图片，或整个文件夹）放进收件夹，并告知结论。",
     "help.simulate": "单独运行 ComfyUI 兼容模拟器。",
     "help.demo": "用模拟器和示例行演示全过程。",
     "help.ledger": "校验、导出、压缩、修复、备份或恢复台账。",
@@ -57,7 +57,8 @@ EN: dict[str, str] = {
     "help.task": "Show one task with its history and the other runs of its row.",
     "help.tables": "List tables and what they were not told; reconcile: put cells right; "
     "resume: let calls to Feishu pass again.",
-    "help.submit": "Put job files (with their pictures, or as folders) into the inbox.",
+    "help.submit": "Put job files (with their pictures, or as folders) into the inbox and tell the "
+    "verdict.",
     "help.simulate": "Run the ComfyUI-compatible simulator alone.",
     "help.demo": "Show the whole way with the simulator and example rows.",
     "help.ledger": "Verify, export, compact, repair, back up or restore the ledger.",

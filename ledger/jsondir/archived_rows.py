@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
-import structlog
 from isal.isal_zlib import crc32
 
 from ledger.errors import LedgerDamaged
@@ -25,8 +24,6 @@ from ledger.fingerprints import digest_of
 from ledger.jsondir.archive_index import blocks_of, fingerprints_in, not_as_written
 from ledger.jsondir.files import Disk
 from ledger.jsondir.journals import ARCHIVE
-
-log = structlog.get_logger()
 
 NAME = "fingerprints.jsonl"
 #: Of one row: two quotes, the digits, and the end of the line.
@@ -118,14 +115,12 @@ def catch_up(folder: Path, disk: Disk, *, forget_gone: bool = False) -> Archived
     """Return what knows all rows that the indexes in *folder* tell of, or ever told of.
 
     The file is written when they are others than it was made of. That one of them is gone stays
-    on record, unless *forget_gone*. Needs the lock. Raises OSError. A crash leaves the file as it
-    was, or whole.
+    on record (``gone_of``), unless *forget_gone*. Needs the lock. Raises OSError, LedgerDamaged. A
+    crash leaves the file as it was, or whole.
     """
     path = folder / ARCHIVE / NAME
     indexes = {index.name: index for index in path.parent.glob("*.index.jsonl")}
     rows = _read(path)
-    if gone := sorted(rows.made_of.keys() - indexes.keys()):
-        log.warning("archive.index_gone", files=gone, known_rows=len(rows))
     made_of = {
         name: covered
         for name, covered in rows.made_of.items()
@@ -145,9 +140,12 @@ def catch_up(folder: Path, disk: Disk, *, forget_gone: bool = False) -> Archived
 
 def gone_indexes(folder: Path) -> list[str]:
     """Return the names of those that the file was made of and that are gone; reads only."""
-    archive = folder / ARCHIVE
-    made_of = _read(archive / NAME).made_of
-    return sorted(name for name in made_of if not (archive / name).exists())
+    return gone_of(_read(folder / ARCHIVE / NAME), folder)
+
+
+def gone_of(rows: ArchivedRows, folder: Path) -> list[str]:
+    """Return the names of the indexes in *folder* that told of some of *rows* and are gone."""
+    return sorted(name for name in rows.made_of if not (folder / ARCHIVE / name).exists())
 
 
 def _read(path: Path) -> ArchivedRows:

@@ -14,10 +14,10 @@ from ledger.archiving import Archived
 from ledger.backend import Snapshotted, Written
 from ledger.entry import Transaction
 from ledger.errors import LedgerClosed, LedgerGone
-from ledger.fingerprints import Fingerprints, KnownFingerprints
+from ledger.fingerprints import KnownFingerprints
 from ledger.index import Index
 from ledger.jsondir import archive, snapshot
-from ledger.jsondir.archive_mending import mend_indexes
+from ledger.jsondir.archived_before import archived_before
 from ledger.jsondir.archived_rows import catch_up
 from ledger.jsondir.compactor import Compactor, forget_history
 from ledger.jsondir.files import Disk
@@ -110,13 +110,14 @@ class JsonDirBackend:
     def _know_archived(self, loaded: Loaded) -> None:
         """Have the index know the archived rows; what tells of them is made again if need be."""
         at, tasks = to_timestamp(self._now()), loaded.state.tasks
-        if made := mend_indexes(self._path, self._disk, at, tasks):
-            log.warning("archive.index_made_again", files=made)
-        try:
-            loaded.index.know_archived(catch_up(self._path, self._disk))
-        except OSError as error:  # the disk is full, perhaps: the daemon starts and waits for space
-            log.warning("archive.rows_held_in_memory", error=str(error))
-            loaded.index.know_archived(Fingerprints(archive.fingerprints(self._path)))
+        before = archived_before(self._path, self._disk, at, tasks)
+        if before.mended:
+            log.warning("archive.index_made_again", files=before.mended)
+        if before.gone:
+            log.warning("archive.index_gone", files=before.gone)
+        if before.unwritten:  # the daemon starts and waits for space
+            log.warning("archive.rows_held_in_memory", error=str(before.unwritten))
+        loaded.index.know_archived(before.rows)
 
     def _begin(self, loaded: Loaded, snapshotted: Snapshotted) -> Writer:
         damaged = bool(loaded.state.damage)

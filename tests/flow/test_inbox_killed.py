@@ -1,4 +1,4 @@
-"""A process that takes in drops is killed with SIGKILL at every failpoint of the intake."""
+"""A process that takes in drops, daemon or command, is killed at every failpoint of the intake."""
 
 import asyncio
 import multiprocessing
@@ -11,21 +11,34 @@ import pytest
 from config.settings import Inbox as InboxSettings
 from daemon import failpoint
 from daemon.intake.inbox import Inbox
+from ledger.direct import DirectLedger
+from ledger.jsondir.files import Disk
 from ledger.jsondir.store import JsonDirBackend
 from ledger.ledger import Ledger
 from tests.unit.intake.house import House
 
+DROPS = ["first", "spring", "beside.csv", "broken.csv"]
 SPAWNED = multiprocessing.get_context("forkserver")
 SPAWNED.set_forkserver_preload(["daemon.intake.inbox", "ledger.jsondir.store", "PIL.Image"])
 
 
-def take_in(folder: Path, order: str | None, record: str | None = None) -> None:
-    """Take in all that lies there, as the daemon does; killed where *order* says."""
+def take_in(folder: Path, who: str, order: str | None, record: str | None = None) -> None:
+    """Take in all that lies there, as *who* does; killed where *order* says."""
     if order:
         failpoint.arm(failpoint.kill_at(order))
     if record:
         failpoint.arm(failpoint.record_to(record))
-    asyncio.run(_take_in(folder))
+    if who == "daemon":
+        asyncio.run(_take_in(folder))
+    else:
+        _take_in_directly(folder)
+
+
+def _take_in_directly(folder: Path) -> None:
+    house = House(folder, JsonDirBackend(folder / "ledger"))
+    with DirectLedger(folder / "ledger", disk=Disk(reached=failpoint.reach)) as ledger:
+        ledger.know_archived()
+        house.direct(settle_seconds=0).take(ledger, DROPS)
 
 
 async def _take_in(folder: Path) -> None:
@@ -38,8 +51,10 @@ async def _take_in(folder: Path) -> None:
     await house.ledger.close()
 
 
-def run(folder: Path, order: str | None = None, record: str | None = None) -> int | None:
-    process = SPAWNED.Process(target=take_in, args=(folder, order, record))
+def run(
+    folder: Path, who: str = "daemon", order: str | None = None, record: str | None = None
+) -> int | None:
+    process = SPAWNED.Process(target=take_in, args=(folder, who, order, record))
     process.start()
     process.join(60)
     return process.exitcode
@@ -63,13 +78,20 @@ def prepare(folder: Path) -> None:
         os.utime(house.path / name, (number + 1, number + 1))
 
 
+@pytest.fixture(scope="module", params=["daemon", "command"])
+def who(request: pytest.FixtureRequest) -> str:
+    """Who is killed; after it the daemon goes on."""
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def places(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+def places(who: str, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     folder = tmp_path_factory.mktemp("places")
     prepare(folder / "house")
-    assert run(folder / "house", record=str(folder / "reached")) == 0
+    assert run(folder / "house", who, record=str(folder / "reached")) == 0
     counts = Counter((folder / "reached").read_text("utf-8").split())
     assert len(counts) > 15, counts
+    assert {"intake.before_commit", "intake.after_commit", "intake.forgotten"} < counts.keys()
     return [
         f"{name}@{number}"
         for name, count in counts.items()
@@ -97,12 +119,12 @@ async def shown_whole(folder: Path) -> None:
 
 
 def test_killed_at_any_place_no_row_is_lost_or_doubled_and_every_report_is_there_once(
-    places: list[str], tmp_path: Path
+    who: str, places: list[str], tmp_path: Path
 ) -> None:
     for number, place in enumerate(places):
         folder = tmp_path / str(number)
         prepare(folder)
-        assert run(folder, place) == -9, place
+        assert run(folder, who, place) == -9, place
         assert run(folder) == 0, place
         try:
             asyncio.run(shown_whole(folder))

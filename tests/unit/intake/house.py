@@ -9,9 +9,13 @@ from PIL import Image
 from config.settings import Inbox as InboxSettings
 from config.settings import Inputs
 from daemon.intake.accept import Intake
-from daemon.intake.columns import WorkflowNeeds
+from daemon.intake.columns import WorkflowNeeds, known_columns
+from daemon.intake.completeness import Completeness
 from daemon.intake.contents import ContentStore
+from daemon.intake.direct import DirectIntake
 from daemon.intake.inbox import Inbox, Scan
+from daemon.intake.picture_store import PictureStore
+from daemon.timepiece import MachineTime
 from daemon.words import Words
 from ledger.ledger import Ledger
 from ledger.memory import MemoryBackend
@@ -59,9 +63,23 @@ class House:
             self.inputs.path, max_picture_megapixels=self.inputs.max_picture_megapixels
         )
         self.intake = Intake(self.ledger, self.contents, NEEDS, self.clock, self.inputs)
-        settings = InboxSettings(path=self.path)
         self.words = Words(language)
-        self.inbox = Inbox(settings, self.intake, self.ledger, self.clock, self.words)
+        self.inbox = Inbox(
+            InboxSettings(path=self.path), self.intake, self.ledger, self.clock, self.words
+        )
+
+    def direct(self, **inbox: float) -> DirectIntake:
+        """What a command without a daemon takes drops in with; does not wait if not told to."""
+        settings = InboxSettings(path=self.path, **{"wait_for_pictures_seconds": 0} | inbox)
+        return DirectIntake(
+            self.path,
+            PictureStore(self.inputs.path, max_picture_megapixels=100),
+            Completeness(settings, self.inputs.allow, MachineTime()),
+            NEEDS,
+            known_columns(NEEDS),
+            allow=self.inputs.allow,
+            words=self.words,
+        )
 
     async def take_in(self) -> Scan:
         """Let everything settle and the wait for pictures pass, looking again and again."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from daemon.intake import contents
+from daemon.intake import picture_store
 from daemon.intake.contents import ContentStore
 from daemon.intake.errors import BadPicture, Postponed
 from daemon.intake.reasons import because
@@ -111,7 +111,7 @@ async def test_the_setting_alone_says_how_large_a_picture_may_be(drop, tmp_path,
 async def test_a_picture_over_the_byte_limit_is_refused_before_it_is_copied_whole(
     store, drop, monkeypatch
 ):
-    monkeypatch.setattr(contents, "MAX_PICTURE_BYTES", 10)
+    monkeypatch.setattr(picture_store, "MAX_PICTURE_BYTES", 10)
     assert "larger than" in await refusal(store, "a.png", drop)
 
 
