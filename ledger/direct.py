@@ -28,7 +28,7 @@ from ledger.task import Json
 from ledger.taskids import Numbering
 from ledger.timestamps import to_timestamp
 
-#: A snapshot of this size is written in a tenth of a second.
+#: What snapshot and journal hold of this size is written down in a tenth of a second.
 CHEAP_BYTES = 16 * 1024 * 1024
 
 
@@ -91,16 +91,17 @@ class DirectLedger(Reading):
         whole, self._writable = self._writable, False
         if self._journal is not None:
             self._journal.close()
-        if self._journal is not None and whole:
-            with contextlib.suppress(OSError, LedgerDamaged):  # the next daemon says what is wrong
-                self._leave_behind()
+            if whole:
+                self._leave_behind(self._journal.size_bytes)
         self._lock.drop()
 
-    def _leave_behind(self) -> None:
+    def _leave_behind(self, journal_bytes: int) -> None:
         self._compactor.note_given(self._next_seq - 1, self._index.meta("counters"))
         self._compactor.settle_mark()
-        if self._compactor.snapshot_bytes < CHEAP_BYTES and not self._loaded.damaged_snapshot:
-            self._fold()
+        is_cheap = self._compactor.snapshot_bytes + journal_bytes < CHEAP_BYTES
+        if is_cheap and not self._loaded.damaged_snapshot:
+            with contextlib.suppress(OSError, LedgerDamaged):  # the next daemon says what is wrong
+                self._fold()
 
     def _fold(self) -> None:
         changes = self._loaded.changes

@@ -43,7 +43,7 @@ class DropOutcome(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_bad(self) -> bool:
         """Whether a person must do something before all of it runs."""
-        return bool(self.rejected_rows) or not (self.unreadable is self.postponed is None)
+        return bool(self.rejected_rows or self.unreadable or self.postponed)
 
 
 def outcome_of(name: str, verdict: "Verdict", words: Words) -> DropOutcome:
