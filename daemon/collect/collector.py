@@ -21,6 +21,7 @@ from daemon.settle.failure import after_failure, waiting_again
 from daemon.words.retelling import SYSTEM, in_each_language, of_system
 from ledger.entry import Transaction
 from ledger.errors import Conflict, LedgerClosed
+from ledger.freeing import freed_bit_by_bit
 from ledger.ledger import Ledger
 from ledger.status import Stage
 from ledger.task import Task
@@ -171,7 +172,8 @@ class Collector:
     def _remove(self, recorded: list[str]) -> None:
         for each in recorded:
             path = self._paths.folder.absolute(each)
-            path.unlink(missing_ok=True)
+            with freed_bit_by_bit(path):
+                path.unlink(missing_ok=True)
             discard(part_of(path))
 
     async def _choose_other_names(self, task_id: str, reason: str) -> bool:

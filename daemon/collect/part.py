@@ -20,6 +20,7 @@ from daemon.collect.digest import Digest
 from daemon.comfy.server import FileHead
 from daemon.durable import make_folder
 from daemon.words.recorded import recorded
+from ledger.freeing import freed_bit_by_bit
 
 #: Makes the folder of a part, where it is missing.
 MakeFolder: TypeAlias = Callable[[Path], None]
@@ -171,7 +172,8 @@ def _open_empty(path: Path, make: MakeFolder) -> FileIO:
 
 def discard(path: Path) -> None:
     """Remove a part and its note; missing ones are no error."""
-    path.unlink(missing_ok=True)
+    with freed_bit_by_bit(path):
+        path.unlink(missing_ok=True)
     discard_note(path)
 
 
