@@ -4,7 +4,7 @@ Ids are written into tables and file names, and change numbers into archived jou
 they would mean two things, and a row of a table would run a second time.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -86,7 +86,7 @@ def leap(
     first = loaded.state.last_seq + 1
     loaded.next_seq = max(loaded.next_seq, given.mark.last_seq + given.more_changes + 1)
     lost = (first, loaded.next_seq - 1) if first < loaded.next_seq else None
-    raised = [Meta(section=_COUNTERS, key=key, value=value) for key, value in counters.items()]
+    raised = _records_of(counters)
     for counter in raised:
         loaded.index.apply(counter, b"")
     reason = f"{why}; changes {lost[0]} to {lost[1]} were lost or never made" if lost else why
@@ -112,6 +112,10 @@ def _counters_above(known: Mapping[str, object], given: GivenNumbers, at: str) -
     return above
 
 
+def _records_of(counters: Mapping[str, int]) -> list[Meta]:
+    return [Meta(section=_COUNTERS, key=key, value=value) for key, value in counters.items()]
+
+
 def take_over_by_hand(folder: Path, loaded: Loaded, at: str) -> Leap | None:
     """Leap when *folder* was put in the place of a newer one by hand; see ``leap``."""
     given = given_elsewhere(folder, loaded)
@@ -125,6 +129,19 @@ def spare_ids(folder: Path, loaded: Loaded) -> None:
     mark = read_mark(folder) or Mark()
     for key, value in mark.raised(0, loaded.state.meta[_COUNTERS]).counters.items():
         loaded.index.apply(Meta(section=_COUNTERS, key=key, value=value), b"")
+
+
+def counters_above_lost(
+    folder: Path, loaded: Loaded, lost: Iterable[tuple[int, int]], at: str
+) -> list[Meta]:
+    """Return the records by which no id is given again that a *lost* change (seqs) may have given.
+
+    What the mark has seen is known from it; each change after it gave one id at most.
+    """
+    mark = read_mark(folder) or Mark()
+    unseen = sum(max(0, last - max(first - 1, mark.last_seq)) for first, last in lost)
+    given = GivenNumbers(mark, more_ids=unseen, more_changes=0)
+    return _records_of(_counters_above(loaded.state.meta.get(_COUNTERS, {}), given, at))
 
 
 def forget_backup_note(folder: Path, disk: Disk) -> None:

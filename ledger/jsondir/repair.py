@@ -17,6 +17,7 @@ from ledger.jsondir.check import archive_problems
 from ledger.jsondir.compactor import Compactor
 from ledger.jsondir.files import Disk, corrupt_name
 from ledger.jsondir.journals import JournalPlace, all_journals
+from ledger.jsondir.leaping import counters_above_lost
 from ledger.jsondir.loading import Loaded, Repair, covers, known_losses, load
 from ledger.jsondir.lock import FolderLock
 from ledger.jsondir.open_journal import OpenJournal
@@ -80,6 +81,7 @@ def _repair(path: Path, disk: Disk, at: str) -> Repaired:
     repaired = Repair(lost=lost, history=history, kept_aside=kept_aside)
     transaction = transaction_of(
         record_of(repaired, at),
+        *counters_above_lost(path, loaded, lost, at),
         op="ledger.repaired",
         actor="repair",
         reason="; ".join(told),

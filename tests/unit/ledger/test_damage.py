@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from ledger.direct import DirectLedger
-from ledger.entry import transaction_of
+from ledger.entry import Meta, transaction_of
 from ledger.errors import LedgerDamaged, LedgerTooNew
 from ledger.jsondir.check import verify
 from ledger.jsondir.journal import CRC_BYTES, encode, sealed
@@ -20,6 +20,7 @@ from ledger.jsondir.repair import repair
 from ledger.jsondir.scan import scan
 from ledger.status import Stage, Status
 from ledger.task import OutputFile
+from ledger.timestamps import to_timestamp
 from tests.fakes.records import AT, task_record
 from tests.unit.ledger.conftest import in_folder, write_some
 
@@ -467,3 +468,32 @@ async def test_a_damaged_snapshot_is_told_once(folder, spoil):
         assert told[0].count(path.name) == 1
         if journals == "there":
             (folder / "journal-000000000001.jsonl").unlink()
+
+
+@pytest.mark.parametrize("mark", ["there", "missing"])
+def test_after_a_repair_no_id_is_given_again_that_a_lost_change_gave(folder, mark):
+    def new_id() -> str:
+        with DirectLedger(folder, now=now) as direct:
+            (task_id,) = direct.new_task_ids("图片合成", to_timestamp(now()))
+            direct.commit(task_record(int(task_id[-6:]), task_id=task_id), op="a.b", actor="x")
+            return task_id
+
+    given = [new_id() for _ in range(3)]
+    for path in folder.glob("ledger*.json"):  # but for the journal, all is gone
+        path.unlink()
+    (journal,) = folder.glob("journal-*")
+    lines = journal.read_bytes().splitlines(keepends=True)
+    assert len(lines) == len(given)
+    with DirectLedger(folder, now=now) as direct:  # what is damaged is not the end
+        direct.commit(Meta(section="servers", key="a", value={}), op="a.b", actor="x")
+    (folder / "ledger.json").unlink()
+    data = bytearray(journal.read_bytes())
+    data[len(lines[0]) + 40] ^= 1
+    data[len(lines[0]) + len(lines[1]) + 40] ^= 1
+    journal.write_bytes(data)
+    if mark == "missing":
+        mark_path(folder).unlink()
+    repair(folder, now=now)
+    assert verify(folder) == []
+    assert new_id() not in given
+    assert int(new_id()[-6:]) > len(given)
