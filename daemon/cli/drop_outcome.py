@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from daemon.intake.columns import REPORT_LINE
+from daemon.intake.columns import REPORT_LINE, clean_text
 from daemon.intake.drops import DUPLICATES, REJECTED
 from daemon.intake.filing import SECTION, Filing, from_text
 from daemon.intake.reports import reason_in
@@ -25,7 +25,7 @@ _PLACES = {REJECTED_ENDING: REJECTED, DUPLICATES_ENDING: DUPLICATES, _ERROR: REJ
 class DropOutcome(msgspec.Struct, frozen=True, kw_only=True):
     """What the inbox answered; a drop may be all of these in parts."""
 
-    name: str
+    name: str  # as reports and the ledger call it, see ``clean_text``
     pending: bool = False  # still in the inbox
     batch_id: str | None = None
     accepted_rows: int = 0
@@ -50,7 +50,7 @@ def outcome_of(name: str, verdict: "Verdict", words: Words) -> DropOutcome:
     """Return what became of the drop *name* by our own verdict."""
     receipt, unreadable = verdict.receipt, verdict.unreadable
     return DropOutcome(
-        name=name,
+        name=clean_text(name),
         batch_id=receipt.batch_id if receipt and receipt.accepted_rows else None,
         accepted_rows=receipt.accepted_rows if receipt else 0,
         rejected_rows=len(receipt.rejected) if receipt else 0,
@@ -84,6 +84,7 @@ class OutcomeWatch:
         A report that would say the same as one that lies there is not written again: an old one
         counts when it speaks of lines that nothing else speaks of.
         """
+        name = clean_text(name)
         batch_id, accepted = self._accepted(name, state)
         reports = {ending: self._new_report(name, ending) for ending in _PLACES}
         error = reports[_ERROR]

@@ -18,6 +18,7 @@ from daemon.cli.drop import Drop, place
 from daemon.cli.drop_outcome import DropOutcome, OutcomeWatch, outcome_of
 from daemon.cli.invocation import Invocation
 from daemon.cli.verb import refusal_of
+from daemon.intake.columns import clean_text
 from daemon.words.retelling import OBSTACLES, REPORTS, in_language
 from ledger.errors import LedgerError, LedgerLocked
 from ledger.jsondir.holder import read_holder
@@ -103,7 +104,7 @@ class Submission:
         for name in filter(lambda each: each not in waited_for, intake.waiting):
             pictures = intake.lacking(name)[:_PICTURES_NAMED]
             say = self._invocation.say
-            say("submit.waits", name=name, pictures=pictures, seconds=wait_seconds)
+            say("submit.waits", name=clean_text(name), pictures=pictures, seconds=wait_seconds)
 
     @cached_property
     def _intake(self) -> "DirectIntake":
@@ -148,7 +149,7 @@ class Submission:
         if (verdict := self._verdicts.get(name)) is not None:
             return outcome_of(name, verdict, words)
         if self._is_pending(name):
-            return DropOutcome(name=name, pending=True, postponed=self._reason())
+            return DropOutcome(name=clean_text(name), pending=True, postponed=self._reason())
         outcome = self._watch.outcome(name, drop.lines, read_state(self._ledger))
         why = outcome.unreadable  # in the language of reports
         return msgspec.structs.replace(

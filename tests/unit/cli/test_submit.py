@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import csv
+import os
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -250,6 +251,14 @@ async def test_the_verdict_is_told_row_by_row_whether_a_daemon_runs_or_not(
         text = await asyncio.to_thread(command, "submit", str(broken), code=1)
         assert text == f"broken.json: rejected: {why}\n"
         assert len((await asyncio.to_thread(command.json, "tasks"))["tasks"]) == 2
+
+        name = os.fsdecode(b"u\xff.csv")  # of no text
+        verdict = await submit(
+            job(["碗", "a.png", "a.png"], NO_PICTURE).rename(tmp_path / "mine" / name), code=1
+        )
+        assert verdict["name"] == "u\ufffd"
+        assert (verdict["accepted_rows"], verdict["rejected_rows"]) == (1, 1)
+        assert verdict["reports"][0].endswith("u\ufffd.rejected.csv")
 
 
 async def test_a_daemon_that_starts_while_pictures_are_waited_for_takes_the_drop(
