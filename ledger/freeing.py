@@ -2,7 +2,7 @@
 
 A file system frees a file in one go with its last name, and every sync waits until that is on disk.
 Measured on ext4, mounted with ``discard``: 0.8 ms a megabyte, so a commit waited 130 ms for a
-snapshot of 170 MB to go; in pieces it waits 5.
+snapshot of 170 MB to go; in pieces, 10.
 """
 
 import contextlib

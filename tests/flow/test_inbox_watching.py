@@ -81,12 +81,13 @@ async def test_what_is_renamed_into_the_inbox_counts_at_once_however_new_it_is(p
 
 
 async def test_a_folder_with_its_pictures_counts_at_once_when_it_is_renamed(patient):
-    patient.folder_drop(".spring", GOOD).joinpath(".spring.csv").rename(
-        patient.path / ".spring" / "spring.csv"
-    )
-    (patient.path / ".spring").rename(patient.path / "spring")
-    await until(lambda: len(patient.tasks()) == 1)
+    made = patient.folder_drop(".spring", GOOD)
+    (made / ".spring.csv").rename(made / "spring.csv")
+    made.rename(patient.path / "spring")
     await until(lambda: patient.left() == [])
+    assert patient.filed("accepted") == ["m.png", "p.png", "spring.csv"]
+    (task,) = patient.tasks()
+    assert {each.name for each in task.inputs.values()} == {"m.png", "p.png"}
 
 
 async def test_pictures_that_are_renamed_in_after_their_job_file_count_at_once(patient, tmp_path):
@@ -96,9 +97,12 @@ async def test_pictures_that_are_renamed_in_after_their_job_file_count_at_once(p
     patient.make("a.csv.tmp", f"{heading}\n{GOOD}").rename(patient.path / "a.csv")
     await until(lambda: patient.inbox.lying == 1)
     for name in ("p.png", "m.png"):
+        assert patient.tasks() == []
         (tmp_path / name).rename(patient.path / name)
         await asyncio.sleep(0.2)  # so that they are seen at two looks: that is the experiment
-    await until(lambda: len(patient.tasks()) == 1)
+    await until(lambda: patient.left() == ["m.png", "p.png"])  # others may name them, too
+    (task,) = patient.tasks()
+    assert {each.name for each in task.inputs.values()} == {"m.png", "p.png"}
 
 
 async def test_a_file_that_is_written_to_after_it_was_renamed_in_has_to_settle(patient, tmp_path):
