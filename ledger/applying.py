@@ -67,22 +67,23 @@ class Applier:
     def _apply(self) -> None:
         self._applying = True
         until = monotonic() + SLICE_SECONDS
-        durable, pending = self._durable, self.pending
+        durable, index, listeners = self._durable, self._index, self.listeners
         while durable:
             transaction = durable.popleft()
-            records, encoded = transaction.records, transaction.encoded
-            if len(records) > SLICE:
+            task = transaction.task
+            if task is None and len(transaction.records) > SLICE:
                 self._idle.clear()
                 self._apply_slice(changes_of(transaction), transaction)
                 return
-            try:  # in one go: it is small, and shown as a whole
-                for place, record in enumerate(records):
-                    self._index.apply(record, encoded[place])
-                    pending.settle(record)
+            try:
+                if task is not None and transaction.goes_on:
+                    index.go_on(task)
+                else:
+                    self._apply_at_once(transaction)
             except Exception as error:  # noqa: BLE001 - the others under way are shown all the same
                 _fail(transaction, error)
             else:
-                self.listeners.tell(transaction)
+                listeners.tell(transaction)
                 _wake(transaction)
             if durable and monotonic() > until:
                 self._idle.clear()
@@ -91,6 +92,12 @@ class Applier:
         self._applying = False
         self._idle.set()
         self._let_go()
+
+    def _apply_at_once(self, transaction: Transaction) -> None:
+        """Show a small transaction as a whole."""
+        for record, encoded in zip(transaction.records, transaction.encoded, strict=True):
+            self._index.apply(record, encoded)
+            self.pending.settle(record)
 
     def _apply_slice(self, changes: Iterator[Change], transaction: Transaction) -> None:
         until = monotonic() + SLICE_SECONDS

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from ledger.entry import Record, Transaction, transaction_with
+from ledger.entry import Record, Transaction, cause_of
 from ledger.errors import LedgerClosed, LedgerDamaged
 from ledger.jsondir import snapshot
 from ledger.jsondir.compactor import Compactor
@@ -131,15 +131,14 @@ class DirectLedger(Reading):
         write_set = WriteSet(self._pending)
         for record in records:
             write_set.add(record)
-        transaction = transaction_with(
-            records, tuple(write_set.encoded), op, actor, reason=reason, evidence=evidence
-        )
+        encoded = tuple(write_set.encoded)
+        transaction = Transaction(records, encoded, cause_of(op, actor, reason, evidence))
         if not self._writable:
-            raise LedgerClosed("the ledger takes no changes: it is not open, or a write failed")
+            raise LedgerClosed
         self._append(transaction)
-        for record, encoded in zip(records, transaction.encoded, strict=True):
-            self._index.apply(record, encoded)
-            self._loaded.changes.add(record, encoded)
+        for record, each in zip(records, encoded, strict=True):
+            self._index.apply(record, each)
+            self._loaded.changes.add(record, each)
 
     def _append(self, transaction: Transaction) -> None:
         at = to_timestamp(self._now())

@@ -1,10 +1,9 @@
 """Values as JSON, as the journal and the snapshot hold them."""
 
 import threading
-from collections.abc import Mapping
-from functools import lru_cache
 
 import msgspec
+import orjson
 
 from ledger.task import Json
 
@@ -25,23 +24,22 @@ _room = _Room()
 
 
 def encode(value: object) -> bytes:
-    """Return *value* as JSON; raises TypeError, ValueError or OverflowError for what is none."""
+    """Return *value* as JSON; raises ValueError for what is none, such as half a surrogate pair."""
     buffer = _room.buffer
-    _encode_into(value, buffer)
+    try:
+        _encode_into(value, buffer)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise _not_json(error) from error
     return bytes(buffer)
 
 
-@lru_cache(maxsize=256)
-def encode_author(actor: str, op: str) -> bytes:
-    """Return who changes what, and how, as members of a JSON object; there are few of them."""
-    return b'"actor":%b,"op":%b' % (encode(actor), encode(op))
+def prove_writable(value: Json) -> None:
+    """Return when a snapshot can hold *value*; its writer is stricter with great numbers."""
+    try:
+        orjson.dumps(value)
+    except (TypeError, ValueError) as error:
+        raise _not_json(error) from error
 
 
-#: What ``encode_why`` returns when there is neither.
-NO_REASON = b'"reason":null,"evidence":null'
-
-
-def encode_why(reason: str | None, evidence: Mapping[str, Json] | None) -> bytes:
-    """Return why something changes, and what speaks for it, as members of a JSON object."""
-    known = None if evidence is None else dict(evidence)
-    return b'"reason":%b,"evidence":%b' % (encode(reason), encode(known))
+def _not_json(error: Exception) -> ValueError:
+    return ValueError(f"not to be written as JSON: {error}")

@@ -1,13 +1,13 @@
 """One change to the ledger: what a commit is made of, and what a line of the journal says."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
-import orjson
 
 from ledger.batch import Batch
-from ledger.encoding import NO_REASON, encode, encode_author, encode_why
+from ledger.encoding import encode, prove_writable
 from ledger.task import Json, Task
 
 if TYPE_CHECKING:  # who changes the ledger without a loop does not load one
@@ -46,35 +46,72 @@ Record: TypeAlias = Task | Batch | Meta
 Done: TypeAlias = "Future[None]"
 
 
-class Transaction(msgspec.Struct, gc=False):
-    """Changes that count together or not at all, with who made them and why.
+class Cause(msgspec.Struct, frozen=True, gc=False):
+    """Who changes what, and why; also as members of a JSON object. Made by ``cause_of``."""
 
-    Made by ``transaction_of`` or ``transaction_with``: what a store writes is encoded once for all.
-    Nothing of it changes but ``done``, set once, when it goes to the disk.
-    """
-
-    records: tuple[Record, ...]
     op: str  # noun.past_verb: task.accepted, task.submitted, batch.held
     actor: str
     reason: str | None
     evidence: Mapping[str, Json] | None
+    author: bytes  # actor and op
+    why: bytes  # reason and evidence
+
+
+class Transaction(msgspec.Struct, frozen=True, gc=False):
+    """Changes that count together or not at all; what a store writes is encoded once for all."""
+
+    records: tuple[Record, ...]
     encoded: tuple[bytes, ...]  # the records as JSON, in the same order
-    author: bytes  # actor and op, as members of a JSON object
-    why: bytes  # reason and evidence, likewise
+    cause: Cause
     done: "Done | None" = None
+    task: Task | None = None  # its only record, if that is a task, as most are, and was told
+    goes_on: bool = False  # that task does; see ``Overlay.add_task``
+
+    @property
+    def op(self) -> str:
+        """What was done."""
+        return self.cause.op
+
+    @property
+    def actor(self) -> str:
+        """Who did it."""
+        return self.cause.actor
+
+    @property
+    def evidence(self) -> Mapping[str, Json] | None:
+        """What speaks for it."""
+        return self.cause.evidence
 
 
 def as_json(value: object) -> bytes:
     """Return *value* as JSON, as a journal line holds it.
 
-    Raises ValueError for what a store could not write, such as half a surrogate pair.
+    Raises ValueError for what a store could not write.
     """
-    try:
-        if type(value) is Meta:
-            orjson.dumps(value.value)  # the snapshot's writer; it is stricter with great numbers
-        return encode(value)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise ValueError(f"not to be written as JSON: {error}") from error
+    if type(value) is Meta:
+        prove_writable(value.value)
+    return encode(value)
+
+
+def cause_of(
+    op: str, actor: str, reason: str | None = None, evidence: Mapping[str, Json] | None = None
+) -> Cause:
+    """Return the cause; raises ValueError as ``as_json``."""
+    if reason is None and evidence is None:
+        return _bare_cause(op, actor)  # as most are, and there are few of them
+    return _cause(op, actor, reason, evidence)
+
+
+def _cause(op: str, actor: str, reason: str | None, evidence: Mapping[str, Json] | None) -> Cause:
+    known = None if evidence is None else dict(evidence)
+    author = b'"actor":%b,"op":%b' % (as_json(actor), as_json(op))
+    why = b'"reason":%b,"evidence":%b' % (as_json(reason), as_json(known))
+    return Cause(op, actor, reason, evidence, author, why)
+
+
+@lru_cache(maxsize=256)
+def _bare_cause(op: str, actor: str) -> Cause:
+    return _cause(op, actor, None, None)
 
 
 def transaction_of(
@@ -86,22 +123,4 @@ def transaction_of(
 ) -> Transaction:
     """Return the transaction of these records; raises ValueError as ``as_json``."""
     encoded = tuple(as_json(record) for record in records)
-    return transaction_with(records, encoded, op, actor, reason=reason, evidence=evidence)
-
-
-def transaction_with(
-    records: tuple[Record, ...],
-    encoded: tuple[bytes, ...],
-    op: str,
-    actor: str,
-    *,
-    reason: str | None,
-    evidence: Mapping[str, Json] | None,
-) -> Transaction:
-    """Return the same of records that ``as_json`` has *encoded* already."""
-    try:
-        author = encode_author(actor, op)
-        why = NO_REASON if reason is None and evidence is None else encode_why(reason, evidence)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise ValueError(f"not to be written as JSON: {error}") from error
-    return Transaction(records, op, actor, reason, evidence, encoded, author, why)
+    return Transaction(records, encoded, cause_of(op, actor, reason, evidence))

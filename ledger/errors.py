@@ -48,6 +48,11 @@ class LedgerLocked(LedgerError):
 class LedgerClosed(LedgerError):
     """The ledger takes no more changes; this one was not written."""
 
+    def __init__(
+        self, why: str = "the ledger takes no changes: it is not open, or a write failed"
+    ) -> None:
+        super().__init__(why)
+
 
 class LedgerDamaged(LedgerError):
     """Something in the ledger's files is not as it was written."""

@@ -28,6 +28,8 @@ class Index(BatchIndex):
     def __init__(self, state: State) -> None:
         super().__init__(state.batches)
         self._state = state
+        #: Takes in a task that goes on in its place (see ``Overlay.add_task``), as ``apply`` does.
+        self.go_on = state.tasks.go_on
         self._rolls = Rolls(state.tasks)
         self._open = OpenTasks(state.tasks, self._rolls)
         self._families = Families(state.tasks, self._rolls)
@@ -44,11 +46,6 @@ class Index(BatchIndex):
         """Take in one durable record, which is *encoded* as JSON."""
         if not isinstance(record, Task):
             self._apply_other(record, encoded)
-            return
-        # Most are the next version of a task that stays where it is found.
-        if self._state.tasks.go_on(record):
-            if record.metadata.table_row is not None:
-                self._note_outbox(record)
             return
         before = self.stage_of(record.task_id)
         apply(self._state, record, encoded)

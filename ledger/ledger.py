@@ -16,15 +16,16 @@ import structlog
 from ledger.applying import Applier
 from ledger.archiving import Archived, Needed, rows_to_archive, still_going
 from ledger.backend import Backend
+from ledger.encoding import encode
 from ledger.entry import (
     ARCHIVED,
+    Cause,
     Done,
     Meta,
     Record,
     Transaction,
     as_json,
-    transaction_of,
-    transaction_with,
+    cause_of,
 )
 from ledger.errors import LedgerClosed, UnknownRecord
 from ledger.index import Index
@@ -125,28 +126,26 @@ class Ledger(Reading):
         """
         if not records:
             raise ValueError("a transaction has at least one record")
-        write_set: WriteSet | None = None
-        if len(records) == 1 and not self._checking.locked():
-            encoded: tuple[bytes, ...] = (as_json(records[0]),)
+        task = records[0]  # from the end of a check until it is sent nobody else has a turn
+        if len(records) == 1 and isinstance(task, Task) and not self._checking.locked():
+            encoded, cause = encode(task), cause_of(op, actor, reason, evidence)
+            if not self._writable:
+                raise LedgerClosed
+            goes_on = self._pending.add_task(task)
+            done = asyncio.get_running_loop().create_future()
+            self._backend.append(Transaction(records, (encoded,), cause, done, task, goes_on))
         else:
             write_set = await self._check(records)
-            encoded = tuple(write_set.encoded)
-        transaction = transaction_with(
-            records, encoded, op, actor, reason=reason, evidence=evidence
-        )
-        # From the end of the check until it is counted in nobody else has a turn.
-        pending = self._pending
-        if not self._writable or (write_set is not None and write_set.pending is not pending):
-            raise LedgerClosed("the ledger takes no changes: it is not open, or a write failed")
-        if write_set is None:
-            pending.add(records[0])
-        else:
-            pending.take(write_set)
-        await self._send(transaction)
+            cause = cause_of(op, actor, reason, evidence)
+            if not self._writable or write_set.pending is not self._pending:
+                raise LedgerClosed
+            self._pending.take(write_set)
+            done = self._send(records, tuple(write_set.encoded), cause)
+        await done
 
-    def _send(self, transaction: Transaction) -> Done:
-        done = transaction.done = asyncio.get_running_loop().create_future()
-        self._backend.append(transaction)
+    def _send(self, records: tuple[Record, ...], encoded: tuple[bytes, ...], cause: Cause) -> Done:
+        done = asyncio.get_running_loop().create_future()
+        self._backend.append(Transaction(records, encoded, cause, done))
         return done
 
     async def _check(self, records: Sequence[Record]) -> WriteSet:
@@ -254,13 +253,14 @@ class Ledger(Reading):
     def _remove(self, tasks: Sequence[Task], places: Mapping[str, str]) -> Done:
         """Take archived tasks out of the state; until it is durable nobody goes on with a row."""
         if not self._writable:
-            raise LedgerClosed("the ledger takes no changes: it is not open, or a write failed")
-        records = [
+            raise LedgerClosed
+        records = tuple(
             Meta(section=ARCHIVED, key=task.task_id, value=places[task.task_id]) for task in tasks
-        ]
+        )
         pending, rows = self._pending, {task.row_id for task in tasks}
         pending.leaving |= rows
-        done = self._send(transaction_of(*records, op="task.archived"))
+        cause = cause_of("task.archived", "daemon")
+        done = self._send(records, tuple(map(as_json, records)), cause)
         done.add_done_callback(lambda _: pending.leaving.difference_update(rows))
         return done
 

@@ -1,6 +1,6 @@
 """Who is told of durable changes, and of which."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import TypeAlias
 
 import structlog
@@ -44,17 +44,17 @@ class Listeners:
 
     def tell(self, transaction: Transaction) -> None:
         """Tell those whom *transaction* concerns, as of now; one that raises is logged."""
-        records = transaction.records
-        if len(records) == 1:  # as most have
-            concerned = self._of_kind[_kind_of(records[0])]
-        else:
-            kinds = {_kind_of(record) for record in records}
-            concerned = tuple(each for each, wanted in self._all if not wanted.isdisjoint(kinds))
+        task = transaction.task
+        concerned = self._concerned(transaction) if task is None else self._of_kind[task.stage]
         for listener in concerned:
             try:
                 listener(transaction)
             except Exception:  # the change is durable; a listener's fault is not the committer's
                 log.exception("ledger.listener_failed", op=transaction.op)
+
+    def _concerned(self, transaction: Transaction) -> Sequence[Listener]:
+        kinds = {_kind_of(record) for record in transaction.records}
+        return [each for each, wanted in self._all if not wanted.isdisjoint(kinds)]
 
     def _sort_in(self) -> None:
         for kind in KINDS:

@@ -5,7 +5,7 @@ from typing import Protocol, TypeAlias
 from ledger.batch import Batch
 from ledger.entry import Record, as_json
 from ledger.errors import Conflict, IllegalMove
-from ledger.status import MOVES, OPEN_STAGES, STATUS_OF, Stage
+from ledger.status import IN_PROCESS_STAGES, MOVES, OPEN_STAGES, STATUS_OF, Stage
 from ledger.task import Task
 
 Family: TypeAlias = tuple[str, str]
@@ -46,27 +46,42 @@ class Overlay:
 
         Raises, with nothing changed: Conflict, IllegalMove.
         """
-        if not isinstance(record, Task):
-            if isinstance(record, Batch):
-                self._add_batch(record)
-            return
-        task_id = record.task_id
-        if self.leaving and not self.leaving.isdisjoint(_rows_of(record)):
+        if isinstance(record, Task):
+            self.add_task(record)
+        elif isinstance(record, Batch):
+            self._add_batch(record)
+
+    def add_task(self, task: Task) -> bool:
+        """Check and count in a task likewise.
+
+        Returns whether it goes on where the version before stands: in process, in the same stage
+        and on the same server, and no table is to be told.
+        """
+        task_id = task.task_id
+        if self.leaving and not self.leaving.isdisjoint(_rows_of(task)):
             raise Conflict(f"task {task_id}: its row, or one that it needs, goes to the archive")
         known = self.tasks.get(task_id) or self._below.find_task(task_id)
-        if record.version != (1 if known is None else known.version + 1):
-            raise _does_not_follow(task_id, record, known)
+        if task.version != (1 if known is None else known.version + 1):
+            raise _does_not_follow(task_id, task, known)
+        goes_on = False
         if known is None:
-            self._move(record, None)
+            self._move(task, None)
         elif not (
-            record.row_id == known.row_id
-            and record.workflow_type == known.workflow_type
-            and record.batch_id == known.batch_id
+            task.row_id == known.row_id
+            and task.workflow_type == known.workflow_type
+            and task.batch_id == known.batch_id
         ):
             raise Conflict(f"task {task_id} belongs to another row, type or batch")
-        elif record.stage is not known.stage or record.status is not known.status:
-            self._move(record, known.stage)
-        self.tasks[task_id] = record
+        elif task.stage is not known.stage or task.status is not known.status:
+            self._move(task, known.stage)
+        else:
+            goes_on = (
+                task.stage in IN_PROCESS_STAGES
+                and task.server == known.server
+                and task.metadata.table_row is None
+            )
+        self.tasks[task_id] = task
+        return goes_on
 
     def _move(self, task: Task, before: Stage | None) -> None:
         """Check a move of *task*, and count in what it means for its family."""

@@ -107,18 +107,9 @@ class Shelf(Records[Task]):
         held = task if task.stage in IN_PROCESS_STAGES else encoded
         return self.hold(task.task_id, held)
 
-    def go_on(self, task: Task) -> bool:
-        """Hold the next version of a task in process that keeps its stage and server.
-
-        Returns False, with nothing changed, for any other task.
-        """
-        before = self._here.get(task.task_id)
-        if not isinstance(before, Task):
-            return False
-        if before.stage is not task.stage or before.server != task.server:
-            return False
+    def go_on(self, task: Task) -> None:
+        """Hold the next version of a task in process that stays in process."""
         self._here[task.task_id] = task
-        return True
 
     def put_encoded(self, task_id: str, encoded: bytes) -> None:
         """Hold a task that is not in process given as JSON."""

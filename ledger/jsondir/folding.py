@@ -47,6 +47,7 @@ class Folding:
         self._changes = changes  # durable, but not in ledger.json
         self._snapshotted, self._now, self._limits, self._tell = snapshotted, now, limits, tell
         self._unfolded_bytes = 0  # of the journals the changes are in
+        self._unfolded_lines = 0
         self._closed: dict[int, Told | None] = {}  # journals to be archived, by their first seq
         self._closed_at = 0.0  # monotonic; the newest of them
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger-compactor")
@@ -66,7 +67,9 @@ class Folding:
         if not self._changes:
             soon = time.monotonic() + self._limits.snapshot_seconds
             self._not_before = max(self._not_before, soon)
-        return self._changes.take(transactions)
+        task_ids = self._changes.take(transactions)
+        self._unfolded_lines += len(task_ids)
+        return task_ids
 
     def note_growth(self, written_bytes: int) -> None:
         """Know that the journal is so much longer."""
@@ -108,11 +111,15 @@ class Folding:
     def _is_pressed(self) -> bool:
         """Whether so much waits to be folded that the share of time counts no more.
 
-        It waits in memory. What a snapshot writes stays in proportion to what the journals wrote:
-        17 times as much at most.
+        The newest of each record waits in memory, and all of it for the next start. What a
+        snapshot writes stays in proportion to what the journals wrote: 17 times as much at most.
         """
-        limit_bytes = max(self._limits.unfolded_bytes, self._compactor.snapshot_bytes // 16)
-        return self._unfolded_bytes > limit_bytes and time.monotonic() >= self._pressed_not_before
+        least_bytes, lines = self._compactor.snapshot_bytes // 16, self._unfolded_lines
+        held_bytes = self._unfolded_bytes * min(1, len(self._changes) / lines) if lines else 0
+        return (
+            held_bytes > max(self._limits.unfolded_bytes, least_bytes)
+            or self._unfolded_bytes > max(self._limits.journal_bytes, least_bytes)
+        ) and time.monotonic() >= self._pressed_not_before
 
     def _may_archive(self) -> bool:
         """Whether closed journals need not wait any longer for a quiet moment."""
@@ -127,7 +134,7 @@ class Folding:
         closed: Mapping[int, Told | None] | None = None
         if self._may_archive():
             closed, self._closed = self._closed, {}
-        self._unfolded_bytes = 0
+        self._unfolded_bytes = self._unfolded_lines = 0
         self._served, self._asked = self._asked, []
         self._under_way = True
         self._thread.submit(self._fold, changes, last_seq, active, closed)

@@ -63,31 +63,29 @@ def encode_all(transactions: Sequence[Transaction], first_seq: int, at: str) -> 
     seq, stamp = first_seq, at.encode()
     lines: list[bytes] = []
     for transaction in transactions:
-        records = transaction.records
-        if len(records) == 1:  # as most have
-            (record,), (encoded,) = records, transaction.encoded
-            author, why = transaction.author, transaction.why
-            body = _ONLY_LINE % (seq, stamp, author, seq, _KINDS[type(record)], encoded, why)
-            lines.append(sealed(body))
+        if transaction.task is not None:  # as most are; said at once what the rest say in steps
+            (encoded,), cause = transaction.encoded, transaction.cause
+            body = _ONE_TASK % (seq, stamp, cause.author, seq, encoded, cause.why)
+            lines.append(_SEALED % (body, crc32(body)))
             seq += 1
         else:
             lines += _lines_of(transaction, seq, stamp)
-            seq += len(records)
+            seq += len(transaction.records)
     return lines
 
 
 def _lines_of(transaction: Transaction, tx: int, stamp: bytes) -> Iterator[bytes]:
-    last, author, why = tx + len(transaction.records) - 1, transaction.author, transaction.why
+    last, cause = tx + len(transaction.records) - 1, transaction.cause
     changes = zip(transaction.records, transaction.encoded, strict=True)
     for seq, (record, encoded) in enumerate(changes, tx):
         number = b"" if seq < last else b',"n":%d' % len(transaction.records)
         kind = _KINDS[type(record)]
-        yield sealed(_LINE % (seq, stamp, author, tx, number, kind, encoded, why))
+        yield sealed(_LINE % (seq, stamp, cause.author, tx, number, kind, encoded, cause.why))
 
 
 def sealed(body: bytes) -> bytes:
     """Return a line (or document) with its checksum and end; *body* lacks its closing brace."""
-    return b'%b,"crc":"%08x"}\n' % (body, crc32(body))
+    return _SEALED % (body, crc32(body))
 
 
 def is_sealed(line: bytes | memoryview) -> bool:
@@ -133,6 +131,7 @@ def first_seq_of(path: Path) -> int | None:
     return int(digits) if digits.isdecimal() else None
 
 
-_ONLY_LINE = b'{"seq":%d,"at":"%b",%b,"tx":%d,"n":1,"%b":%b,%b'
+_SEALED = b'%b,"crc":"%08x"}\n'
+_ONE_TASK = b'{"seq":%d,"at":"%b",%b,"tx":%d,"n":1,"task":%b,%b'
 _LINE = b'{"seq":%d,"at":"%b",%b,"tx":%d%b,"%b":%b,%b'
 _KINDS: dict[type[Record], bytes] = {Task: b"task", Batch: b"batch", Meta: b"meta"}

@@ -68,8 +68,8 @@ class Changes:
                 changes.meta[section, key] = Meta(section=section, key=key, value=value)
         return changes
 
-    def __bool__(self) -> bool:
-        return bool(self.tasks or self.batches or self.meta)
+    def __len__(self) -> int:
+        return len(self.tasks) + len(self.batches) + len(self.meta)
 
     def add(self, record: Record, encoded: bytes) -> None:
         """Take in a durable record."""
@@ -87,14 +87,14 @@ class Changes:
     def take(self, transactions: Iterable[Transaction]) -> list[str | None]:
         """Take in durable transactions, in their order; return each record's task, if any."""
         task_ids: list[str | None] = []
+        tasks = self.tasks
         for transaction in transactions:
-            records = transaction.records
-            if len(records) == 1 and isinstance(record := records[0], Task):  # as most are
-                task_id = record.task_id
-                (self.tasks[task_id],) = transaction.encoded
+            if (task := transaction.task) is not None:  # as most are
+                task_id = task.task_id
+                (tasks[task_id],) = transaction.encoded
                 task_ids.append(task_id)
                 continue
-            for record, encoded in zip(records, transaction.encoded, strict=True):
+            for record, encoded in zip(transaction.records, transaction.encoded, strict=True):
                 self.add(record, encoded)
                 task_ids.append(record.task_id if isinstance(record, Task) else None)
         return task_ids

@@ -19,8 +19,8 @@ from tests.fakes.records import batch_record
 
 #: Each committer changes tasks of its own, so that none has to wait for another's version.
 TASKS_EACH = 16
-#: Records that each committer has ready: as many as 64 of them commit in half a second.
-MADE_BEFORE = 500
+#: Records that each committer has ready: as many as 64 of them commit in a turn.
+MADE_BEFORE = 100
 
 Commit: TypeAlias = Callable[[Task], Awaitable[None]]
 COMMITTERS = 65  # at most, by all who commit to the same ledger

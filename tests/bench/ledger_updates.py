@@ -28,7 +28,8 @@ from tests.bench.plain_ledger import PlainLedger
 WRITERS = 64
 
 
-ROUNDS, SECONDS = 5, 0.5
+#: The machine's moods change within half a second: turns are short, and there are many.
+ROUNDS, SECONDS = 25, 0.1
 SECONDS_ON_END = 10.0  # so long that packing and snapshots cannot wait
 
 

@@ -154,6 +154,31 @@ async def test_long_journals_press_for_a_snapshot_once_in_a_while_at_most(folder
     assert (verify(folder), snapshot_seq(folder)) == ([], 19)
 
 
+async def test_changes_press_for_a_snapshot_by_what_of_them_waits_in_memory(folder):
+    limits = Limits(
+        journal_bytes=20_000, unfolded_bytes=3000, snapshot_seconds=3600, pressed_seconds=0
+    )
+    ledger = in_folder(folder, limits=limits)
+    await ledger.open()
+    await ledger.commit(task_record(), op="a.b")
+
+    async def change_again_until(journals_bytes: int) -> None:
+        while sum(each.stat().st_size for each in folder.glob("journal-*")) < journals_bytes:
+            newest = ledger.task(task_record().task_id)
+            await ledger.commit(newest.changed(at=AT), op="a.b")
+
+    await change_again_until(15_000)  # of one task: only its newest version waits
+    unpressed = not (folder / "ledger.json").exists()
+    await change_again_until(21_000)  # by now the next start would have much to read
+    await until(lambda: snapshot_seq(folder) > 0)
+    written = ledger.last_seq
+    for number in range(2, 9):  # of many tasks: all of them wait
+        await ledger.commit(task_record(number), op="a.b")
+    await until(lambda: snapshot_seq(folder) > written)
+    assert unpressed
+    await ledger.close()
+
+
 async def test_closed_journals_wait_for_a_quiet_moment_unless_too_many_do(folder):
     limits = Limits(
         journal_bytes=2000,
