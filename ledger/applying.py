@@ -23,12 +23,14 @@ class Applier:
 
     A transaction of up to ``SLICE`` records is shown as a whole, a larger one bit by bit. One that
     cannot be shown, by a fault of ours or of the disk, is durable all the same: its committer gets
-    that error, and the next start shows it.
+    that error, and the next start shows it. From then on no task is taken to stand where the check
+    saw it.
     """
 
     def __init__(self, index: Index, pending: Pending) -> None:
         self._index = index
         self.pending = pending  # where all that is under way is counted in
+        self._all_shown = True
         self.listeners = Listeners()
         self._durable: deque[Transaction] = deque()  # still to be shown
         self._written_down: deque[WrittenDown] = deque()
@@ -40,7 +42,7 @@ class Applier:
     def take(self, transactions: Iterable[Transaction], last_seq: int) -> None:
         """Show *transactions*, which come next and are durable up to line *last_seq*.
 
-        Each is shown, settled in what is pending, and then its committer is woken.
+        Each is shown, settled in what is pending unless it goes on, and its committer is woken.
         """
         self.last_seq = last_seq
         self._durable.extend(transactions)
@@ -76,12 +78,12 @@ class Applier:
                 self._apply_slice(changes_of(transaction), transaction)
                 return
             try:
-                if task is not None and transaction.goes_on:
+                if transaction.goes_on and task is not None and self._all_shown:
                     index.go_on(task)
                 else:
                     self._apply_at_once(transaction)
             except Exception as error:  # noqa: BLE001 - the others under way are shown all the same
-                _fail(transaction, error)
+                self._fail(transaction, error)
             else:
                 listeners.tell(transaction)
                 _wake(transaction)
@@ -110,7 +112,7 @@ class Applier:
                     loop.call_soon(self._apply_slice, changes, transaction)
                     return
         except Exception as error:  # noqa: BLE001 - as in _apply
-            _fail(transaction, error)
+            self._fail(transaction, error)
             self._apply()
         else:
             self._tell_parts(parts(transaction), transaction)
@@ -136,13 +138,13 @@ class Applier:
                 asyncio.get_running_loop().call_soon(self._take_steps, steps)
                 return
 
-
-def _fail(transaction: Transaction, error: Exception) -> None:
-    done = transaction.done
-    if done is None or done.done():  # whoever committed it was cancelled
-        log.error("ledger.not_shown", exc_info=error)
-    else:
-        done.set_exception(error)
+    def _fail(self, transaction: Transaction, error: Exception) -> None:
+        self._all_shown = False
+        done = transaction.done
+        if done is None or done.done():  # whoever committed it was cancelled
+            log.error("ledger.not_shown", exc_info=error)
+        else:
+            done.set_exception(error)
 
 
 def _wake(transaction: Transaction) -> None:

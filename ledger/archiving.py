@@ -72,7 +72,7 @@ def still_going(
     """Return the tasks of those *rows*, given by their ids, that may still leave.
 
     That is, which nobody has come to need since ``rows_to_archive`` gave them, and nobody changed;
-    *changing* are rows of which a change is under way.
+    *changing* are rows of which a change may be under way.
     """
     for _ in needed.look():
         pass

@@ -64,18 +64,13 @@ class Transaction(msgspec.Struct, frozen=True, gc=False):
     encoded: tuple[bytes, ...]  # the records as JSON, in the same order
     cause: Cause
     done: "Done | None" = None
-    task: Task | None = None  # its only record, if that is a task, as most are, and was told
+    task: Task | None = None  # the one record of a change of one task, said by who made it so
     goes_on: bool = False  # that task does; see ``Overlay.add_task``
 
     @property
     def op(self) -> str:
         """What was done."""
         return self.cause.op
-
-    @property
-    def actor(self) -> str:
-        """Who did it."""
-        return self.cause.actor
 
     @property
     def evidence(self) -> Mapping[str, Json] | None:
@@ -106,7 +101,7 @@ def _cause(op: str, actor: str, reason: str | None, evidence: Mapping[str, Json]
     known = None if evidence is None else dict(evidence)
     author = b'"actor":%b,"op":%b' % (as_json(actor), as_json(op))
     why = b'"reason":%b,"evidence":%b' % (as_json(reason), as_json(known))
-    return Cause(op, actor, reason, evidence, author, why)
+    return Cause(op, actor, reason, known, author, why)
 
 
 @lru_cache(maxsize=256)

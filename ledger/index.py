@@ -23,12 +23,12 @@ from ledger.task import Json, Task
 
 
 class Index(BatchIndex):
-    """The state and the ways into it; changed only by ``apply``, record by record."""
+    """The state and the ways into it; changed only by ``apply`` and ``go_on``, record by record."""
 
     def __init__(self, state: State) -> None:
         super().__init__(state.batches)
         self._state = state
-        #: Takes in a task that goes on in its place (see ``Overlay.add_task``), as ``apply`` does.
+        #: Takes in a task that goes on in its place, and nothing else; see ``Overlay.add_task``.
         self.go_on = state.tasks.go_on
         self._rolls = Rolls(state.tasks)
         self._open = OpenTasks(state.tasks, self._rolls)

@@ -17,16 +17,7 @@ from ledger.applying import Applier
 from ledger.archiving import Archived, Needed, rows_to_archive, still_going
 from ledger.backend import Backend
 from ledger.encoding import encode
-from ledger.entry import (
-    ARCHIVED,
-    Cause,
-    Done,
-    Meta,
-    Record,
-    Transaction,
-    as_json,
-    cause_of,
-)
+from ledger.entry import ARCHIVED, Cause, Done, Meta, Record, Transaction, as_json, cause_of
 from ledger.errors import LedgerClosed, UnknownRecord
 from ledger.index import Index
 from ledger.listeners import KINDS, Kind, Listener
@@ -95,9 +86,10 @@ class Ledger(Reading):
             return
         await self._backend.reopen()
         await self._applier.finish()
-        self._pending = self._applier.pending = Pending(self._index)
-        self._writable = True
-        log.info("ledger.reopened", last_seq=self.last_seq)
+        if not self._writable:  # else somebody was first, and may have changed something
+            self._pending = self._applier.pending = Pending(self._index)
+            self._writable = True
+            log.info("ledger.reopened", last_seq=self.last_seq)
 
     def prove_there(self) -> None:
         """Return when the ledger is where it was opened; raises LedgerGone. Blocks, for a look.
@@ -126,14 +118,14 @@ class Ledger(Reading):
         """
         if not records:
             raise ValueError("a transaction has at least one record")
-        task = records[0]  # from the end of a check until it is sent nobody else has a turn
-        if len(records) == 1 and isinstance(task, Task) and not self._checking.locked():
-            encoded, cause = encode(task), cause_of(op, actor, reason, evidence)
+        first = records[0]  # from the end of a check until it is sent nobody else has a turn
+        if len(records) == 1 and isinstance(first, Task) and not self._checking.locked():
+            encoded, cause = encode(first), cause_of(op, actor, reason, evidence)
             if not self._writable:
                 raise LedgerClosed
-            goes_on = self._pending.add_task(task)
+            goes_on = self._pending.add_task(first)
             done = asyncio.get_running_loop().create_future()
-            self._backend.append(Transaction(records, (encoded,), cause, done, task, goes_on))
+            self._backend.append(Transaction(records, (encoded,), cause, done, first, goes_on))
         else:
             write_set = await self._check(records)
             cause = cause_of(op, actor, reason, evidence)
@@ -259,8 +251,8 @@ class Ledger(Reading):
         )
         pending, rows = self._pending, {task.row_id for task in tasks}
         pending.leaving |= rows
-        cause = cause_of("task.archived", "daemon")
-        done = self._send(records, tuple(map(as_json, records)), cause)
+        encoded, cause = tuple(map(as_json, records)), cause_of("task.archived", "daemon")
+        done = self._send(records, encoded, cause)
         done.add_done_callback(lambda _: pending.leaving.difference_update(rows))
         return done
 

@@ -1,4 +1,8 @@
-"""Changes that were checked but are not yet durable; the next check must know them."""
+"""Changes that were checked but are not yet durable; the next check must know them.
+
+Of a task that goes on in its place the newest version stays here also when it is durable, until the
+task moves: who changes it next, and most are changed again, finds it at once.
+"""
 
 from typing import Protocol, TypeAlias
 
@@ -41,21 +45,12 @@ class Overlay:
         self.batches: dict[str, Batch] = {}
         self.open: dict[Family, Opening] = {}
 
-    def add(self, record: Record) -> None:
-        """Check *record* against all before it, and count it in.
-
-        Raises, with nothing changed: Conflict, IllegalMove.
-        """
-        if isinstance(record, Task):
-            self.add_task(record)
-        elif isinstance(record, Batch):
-            self._add_batch(record)
-
     def add_task(self, task: Task) -> bool:
-        """Check and count in a task likewise.
+        """Check *task* against all before it, and count it in.
 
         Returns whether it goes on where the version before stands: in process, in the same stage
-        and on the same server, and no table is to be told.
+        and on the same server, and no table is to be told. Raises, with nothing changed: Conflict,
+        IllegalMove.
         """
         task_id = task.task_id
         if self.leaving and not self.leaving.isdisjoint(_rows_of(task)):
@@ -93,7 +88,8 @@ class Overlay:
         if (stage in OPEN_STAGES) is not (before in OPEN_STAGES):
             self._open_or_close(task)
 
-    def _add_batch(self, batch: Batch) -> None:
+    def add_batch(self, batch: Batch) -> None:
+        """Check and count in a batch; raises Conflict, with nothing changed."""
         batch_id = batch.batch_id
         known = self.find_batch(batch_id)
         if batch.version != (1 if known is None else known.version + 1):
@@ -135,7 +131,7 @@ class Pending(Overlay):
 
     @property
     def rows(self) -> set[str]:
-        """The rows that something is under way of, and those that it needs."""
+        """The rows that something here is of, and those that it needs."""
         return {row_id for task in self.tasks.values() for row_id in _rows_of(task)}
 
     def take(self, write_set: "WriteSet") -> None:
@@ -175,7 +171,10 @@ class WriteSet(Overlay):
 
         Raises Conflict, IllegalMove, and ValueError as ``as_json``.
         """
-        super().add(record)
+        if isinstance(record, Task):
+            self.add_task(record)
+        elif isinstance(record, Batch):
+            self.add_batch(record)
         self.encoded.append(as_json(record))
 
 

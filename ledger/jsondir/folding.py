@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
+import msgspec
 import structlog
 
 from ledger.backend import Snapshotted
@@ -25,6 +26,13 @@ log = structlog.get_logger()
 
 #: A full disk makes snapshots fail; no use to try again at once.
 AFTER_FAILURE_SECONDS = 30.0
+
+
+class _Journaled(msgspec.Struct):
+    """How much of the journals tells of some changes."""
+
+    size_bytes: int = 0
+    lines: int = 0
 
 
 class Folding:
@@ -46,14 +54,14 @@ class Folding:
         self._compactor = compactor
         self._changes = changes  # durable, but not in ledger.json
         self._snapshotted, self._now, self._limits, self._tell = snapshotted, now, limits, tell
-        self._unfolded_bytes = 0  # of the journals the changes are in
-        self._unfolded_lines = 0
+        self._unfolded = _Journaled()  # what the journals tell of the changes
+        self._under_fold = _Journaled()
         self._closed: dict[int, Told | None] = {}  # journals to be archived, by their first seq
         self._closed_at = 0.0  # monotonic; the newest of them
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger-compactor")
         self._under_way = False
         self._not_before = 0.0  # monotonic; the next snapshot
-        self._pressed_not_before = 0.0  # likewise, when the journals have grown too long
+        self._pressed_not_before = 0.0  # likewise, when too much waits
         self._asked: list[Order] = []  # compactions, to be served by the next fold
         self._served: list[Order] = []  # by the one under way
 
@@ -68,12 +76,12 @@ class Folding:
             soon = time.monotonic() + self._limits.snapshot_seconds
             self._not_before = max(self._not_before, soon)
         task_ids = self._changes.take(transactions)
-        self._unfolded_lines += len(task_ids)
+        self._unfolded.lines += len(task_ids)
         return task_ids
 
     def note_growth(self, written_bytes: int) -> None:
         """Know that the journal is so much longer."""
-        self._unfolded_bytes += written_bytes
+        self._unfolded.size_bytes += written_bytes
 
     def take_closed(self, place: JournalPlace, told: Told | None) -> None:
         """Count in a journal that gets no more lines; without *told* it will be read."""
@@ -98,10 +106,12 @@ class Folding:
 
     def seconds_left(self) -> float | None:
         """Return how long nothing is due, None when nothing is to be done at all."""
-        if self._asked or self._is_pressed():
+        if self._asked:
             return 0.0
         if self._changes:
             due = self._not_before
+            if self._is_pressed():
+                due = min(due, self._pressed_not_before)
         elif self._closed:
             due = self._closed_at + self._limits.quiet_seconds
         else:
@@ -111,15 +121,16 @@ class Folding:
     def _is_pressed(self) -> bool:
         """Whether so much waits to be folded that the share of time counts no more.
 
-        The newest of each record waits in memory, and all of it for the next start. What a
-        snapshot writes stays in proportion to what the journals wrote: 17 times as much at most.
+        The newest of each record waits in memory, taken to be as long as all are on average, and
+        as much as a journal holds would keep the next start. What a snapshot writes stays in
+        proportion to what the journals wrote: 17 times as much at most.
         """
-        least_bytes, lines = self._compactor.snapshot_bytes // 16, self._unfolded_lines
-        held_bytes = self._unfolded_bytes * min(1, len(self._changes) / lines) if lines else 0
-        return (
-            held_bytes > max(self._limits.unfolded_bytes, least_bytes)
-            or self._unfolded_bytes > max(self._limits.journal_bytes, least_bytes)
-        ) and time.monotonic() >= self._pressed_not_before
+        limits, least_bytes = self._limits, self._compactor.snapshot_bytes // 16
+        size_bytes, lines = self._unfolded.size_bytes, self._unfolded.lines
+        held_bytes = size_bytes * min(1, len(self._changes) / lines) if lines else 0
+        return held_bytes > max(limits.unfolded_bytes, least_bytes) or size_bytes > max(
+            limits.journal_bytes, least_bytes
+        )
 
     def _may_archive(self) -> bool:
         """Whether closed journals need not wait any longer for a quiet moment."""
@@ -134,7 +145,7 @@ class Folding:
         closed: Mapping[int, Told | None] | None = None
         if self._may_archive():
             closed, self._closed = self._closed, {}
-        self._unfolded_bytes = self._unfolded_lines = 0
+        self._under_fold, self._unfolded = self._unfolded, _Journaled()
         self._served, self._asked = self._asked, []
         self._under_way = True
         self._thread.submit(self._fold, changes, last_seq, active, closed)
@@ -174,13 +185,17 @@ class Folding:
         """Go on after the compactor's news; what could not be folded is to be folded again."""
         self._under_way = False
         pause = max(self._limits.snapshot_seconds, folded.seconds / self._limits.snapshot_share)
+        pressed_seconds = self._limits.pressed_seconds
         if folded.error is not None:
             log.warning("snapshot.failed", error=str(folded.error))
-            pause = max(pause, AFTER_FAILURE_SECONDS)
+            pause = pressed_seconds = max(pause, AFTER_FAILURE_SECONDS)
+            if folded.changes:
+                self._unfolded.size_bytes += self._under_fold.size_bytes
+                self._unfolded.lines += self._under_fold.lines
             folded.changes.follow(self._changes)
             self._changes = folded.changes
         self._not_before = time.monotonic() + pause
-        self._pressed_not_before = time.monotonic() + self._limits.pressed_seconds
+        self._pressed_not_before = time.monotonic() + pressed_seconds
         for order in self._served:
             if folded.error is None:
                 order.done.set_result(None)

@@ -19,9 +19,9 @@ Answer: TypeAlias = Callable[[int | LedgerClosed], None]
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """When to do what is not a commit."""
 
-    journal_bytes: int = 16 * 1024 * 1024  # a longer journal is closed, and presses for one, too
+    journal_bytes: int = 16 * 1024 * 1024  # a longer journal is closed
     journal_bytes_at_close: int = 1024 * 1024  # a longer one is not kept open for the next start
-    unfolded_bytes: int = 4 * 1024 * 1024  # of changes in memory; more press for a snapshot
+    unfolded_bytes: int = 4 * 1024 * 1024  # of changes held for a snapshot; more press for it
     snapshot_seconds: float = 1.0  # from a change to the snapshot that shows it, when it is cheap
     snapshot_share: float = 0.02  # of the time, at most, goes into snapshots
     pressed_seconds: float = 1.0  # between two snapshots, also when one is pressed for

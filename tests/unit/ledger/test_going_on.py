@@ -5,7 +5,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from ledger.entry import Record
 from ledger.errors import Conflict, LedgerClosed
+from ledger.index import Index
 from ledger.jsondir.reader import read_state
 from ledger.ledger import Ledger
 from ledger.status import STATUS_OF, Stage
@@ -102,3 +104,26 @@ async def test_the_version_before_a_failed_write_is_the_known_one_afterwards(fol
     await change(ledger, comfyui_task_id="two")
     assert (ledger.task(ID).version, ledger.task(ID).comfyui_task_id) == (4, "two")
     await ledger.close()
+
+
+async def test_what_follows_a_change_that_could_not_be_shown_is_found_where_it_stands(
+    ledger, monkeypatch
+):
+    moved = ledger.task(ID).moved(Stage.RUNNING, at=AT)
+    onward = moved.changed(at=AT, comfyui_task_id="one")
+    faults = [RuntimeError("a fault of ours")]
+    apply = Index.apply
+
+    def apply_after_a_fault(index: Index, record: Record, encoded: bytes) -> None:
+        if faults:
+            raise faults.pop()
+        apply(index, record, encoded)
+
+    monkeypatch.setattr(Index, "apply", apply_after_a_fault)
+    outcomes = await asyncio.gather(
+        *(ledger.commit(each, op="task.changed") for each in (moved, onward)),
+        return_exceptions=True,
+    )
+    assert [type(each) for each in outcomes] == [RuntimeError, type(None)]
+    assert ledger.in_stage(Stage.RUNNING) == [onward]
+    assert ledger.in_stage(Stage.SUBMITTING) == []

@@ -17,7 +17,7 @@ from ledger.jsondir.check import verify
 from ledger.jsondir.orders import Limits
 from ledger.jsondir.reader import read_state
 from ledger.ledger import Ledger
-from ledger.status import MOVES
+from ledger.status import IN_PROCESS_STAGES, MOVES
 from ledger.task import Task
 from tests.fakes.disk import FailingDisk
 from tests.fakes.records import AT, batch_record, task_record
@@ -111,6 +111,11 @@ async def test_any_interleaving_loses_nothing_and_leaves_no_trace_of_what_was_re
                 await ledger.reopen()
         await everybody
         await ledger.close()
+    pending = ledger._pending
+    assert (pending.batches, pending.open) == ({}, {})
+    for task_id, task in pending.tasks.items():  # what goes on in its place stays, until it moves
+        assert task is ledger.index.find_task(task_id)
+        assert task.stage in IN_PROCESS_STAGES
     heard = list(dict.fromkeys(op for op, _ in crowd.heard))
     assert [op for op in heard if op in set(crowd.acknowledged)] == crowd.acknowledged
     assert len(crowd.acknowledged) > 10 < len(crowd.refused)

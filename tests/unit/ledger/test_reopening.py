@@ -59,6 +59,25 @@ async def test_a_change_that_follows_from_a_refused_one_is_refused_even_while_re
     assert verify(folder) == []
 
 
+async def test_of_two_who_reopen_at_once_the_second_forgets_nothing_of_what_the_first_began():
+    ledger = Ledger(backend := MemoryBackend())
+    await ledger.open()
+    await ledger.commit(task_record(), op="a.b")
+    second = task_record().changed(at=AT, priority=2)
+    backend.fail(OSError("full"))
+    with pytest.raises(LedgerClosed):
+        await ledger.commit(second, op="a.b")
+
+    async def reopen_and_change() -> None:
+        await ledger.reopen()
+        await ledger.commit(second, op="a.b")
+
+    outcomes = await asyncio.gather(
+        reopen_and_change(), reopen_and_change(), return_exceptions=True
+    )
+    assert [type(each) for each in outcomes] == [type(None), Conflict]
+
+
 async def test_those_who_waited_for_a_large_check_while_writing_failed_are_checked_in_turn(
     monkeypatch,
 ):

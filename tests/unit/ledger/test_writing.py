@@ -154,6 +154,17 @@ async def test_long_journals_press_for_a_snapshot_once_in_a_while_at_most(folder
     assert (verify(folder), snapshot_seq(folder)) == ([], 19)
 
 
+async def test_a_snapshot_pressed_for_comes_also_when_nobody_changes_anything_any_more(folder):
+    limits = Limits(unfolded_bytes=2000, snapshot_seconds=3600, pressed_seconds=0.5)
+    ledger = in_folder(folder, limits=limits)
+    await ledger.open()
+    await ledger.commit(*map(task_record, range(1, 6)), op="a.b")
+    await until(lambda: snapshot_seq(folder) == 5)
+    await ledger.commit(*map(task_record, range(6, 11)), op="a.b")
+    await until(lambda: snapshot_seq(folder) == 10)
+    await ledger.close()
+
+
 async def test_changes_press_for_a_snapshot_by_what_of_them_waits_in_memory(folder):
     limits = Limits(
         journal_bytes=20_000, unfolded_bytes=3000, snapshot_seconds=3600, pressed_seconds=0
