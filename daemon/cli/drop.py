@@ -1,5 +1,6 @@
 """`submit`'s way into the inbox: files come in whole, as one drop, over no existing name."""
 
+import errno
 import os
 import secrets
 import shutil
@@ -16,6 +17,10 @@ from daemon.intake.grid import RawRow
 from daemon.intake.jobfile import JOB_SUFFIXES, read_job_file
 
 _PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
+
+
+#: What renaming a folder says of a name that a folder with files, or a file, has by now.
+_TAKEN = frozenset({errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR})
 
 
 class CannotSubmit(Exception):
@@ -182,7 +187,12 @@ def _rename_to_free_name(hidden: Path, inbox: Path, wanted: str) -> str:
         if name in OUR_FOLDERS or target.exists() or target.is_symlink():
             continue
         if hidden.is_dir():
-            hidden.rename(target)  # fails on a folder that came to be meanwhile and holds files
+            try:
+                hidden.rename(target)
+            except OSError as error:
+                if error.errno in _TAKEN:  # another command was quicker
+                    continue
+                raise
             return name
         try:
             os.link(hidden, target)  # unlike a rename, never over an existing name

@@ -1,6 +1,8 @@
 """What `submit` puts into the inbox is whole, one drop, and lies over nothing."""
 
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -107,6 +109,22 @@ def test_an_existing_name_is_never_taken(job, tmp_path):
     plain.write_text("prompt\nx\n")
     (drop,) = plan_drops([plain])
     assert [place(drop, inbox) for _ in range(2)] == ["p.rerun.csv", "p-2.rerun.csv"]
+
+
+def test_each_of_many_that_come_at_once_gets_a_name_of_its_own(job, tmp_path):
+    (drop,) = plan_drops([job])
+    for turn in range(30):
+        inbox, start = tmp_path / f"inbox-{turn}", threading.Barrier(8)
+
+        def come(inbox: Path = inbox, start: threading.Barrier = start) -> str:
+            start.wait()
+            return place(drop, inbox)
+
+        with ThreadPoolExecutor(8) as threads:
+            coming = [threads.submit(come) for _ in range(8)]
+        names = {each.result() for each in coming}
+        assert names == {"spring", *(f"spring-{number}" for number in range(2, 9))}
+        assert {entry.name for entry in inbox.iterdir()} == names
 
 
 def test_a_drop_never_takes_the_name_of_a_folder_of_the_inbox_itself(job, tmp_path):

@@ -1,4 +1,5 @@
 import asyncio
+import time
 from collections import Counter
 
 import orjson
@@ -171,14 +172,13 @@ async def test_ten_thousand_rows_are_accepted_without_holding_up_the_loop(house,
 
     async def watch() -> None:
         nonlocal longest
-        loop = asyncio.get_running_loop()
         while True:
-            before = loop.time()
-            await asyncio.sleep(0.005)
-            longest = max(longest, loop.time() - before)
+            before = time.thread_time()  # the loop's own work: a machine of others may stand still
+            await asyncio.sleep(0)
+            longest = max(longest, time.thread_time() - before)
 
     watching = asyncio.ensure_future(watch())
     receipt = await house.intake.accept(drop(house, many))
     watching.cancel()
     assert receipt.accepted_rows == 10_000
-    assert longest < 0.5, "generous: other work shares this machine's cores"
+    assert longest < 0.1, "generous: processors differ"
