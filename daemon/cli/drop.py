@@ -17,8 +17,6 @@ from daemon.intake.grid import RawRow
 from daemon.intake.jobfile import JOB_SUFFIXES, read_job_file
 
 _PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
-
-
 #: What renaming a folder says of a name that a folder with files, or a file, has by now.
 _TAKEN = frozenset({errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR})
 

@@ -127,8 +127,8 @@ def take_over_by_hand(folder: Path, loaded: Loaded, at: str) -> Leap | None:
 def spare_ids(folder: Path, loaded: Loaded) -> None:
     """Have a damaged ledger give none of the ids that its lost lines may have given."""
     mark = read_mark(folder) or Mark()
-    for key, value in mark.raised(0, loaded.state.meta[_COUNTERS]).counters.items():
-        loaded.index.apply(Meta(section=_COUNTERS, key=key, value=value), b"")
+    for counter in _records_of(mark.raised(0, loaded.state.meta[_COUNTERS]).counters):
+        loaded.index.apply(counter, b"")
 
 
 def counters_above_lost(
