@@ -1,15 +1,22 @@
 """Putting new content in the place of a file that others may save at the same moment.
 
-Everything here blocks. Nothing that somebody saved is ever lost: where the system can exchange
-two names in one step, what lay there at the very moment is looked at before it goes.
+Everything here blocks. Nothing that somebody saved is lost: where the system can exchange two
+names in one step, what lay there at the very moment is looked at before it goes. Who saves and
+reads again within that moment waits for its end and reads what he saved: else he would save his
+next change over his last one, as a script that edits row by row did.
 """
 
+import contextlib
 import ctypes
+import fcntl
 import hashlib
 import os
 import re
 import secrets
+import signal
 import time
+from collections.abc import Iterator
+from io import BufferedWriter
 from pathlib import Path
 
 import structlog
@@ -31,29 +38,50 @@ def replace_unless_changed(path: Path, expected: bytes, new: bytes) -> bool:
     ``clear_drafts`` puts right. Raises OSError.
     """
     draft = path.with_name(f".{path.name}.{_short(expected)}-{_short(new)}.tmp")
-    _write_draft(path, draft, new)
-    failpoint.reach("tables.draft_written")
     try:
-        if path.read_bytes() != expected:
-            return False
-        if not _exchange(path, draft):
-            draft.replace(path)
-            return True
-        failpoint.reach("tables.exchanged")
-        if draft.read_bytes() == expected:
-            return True
-        _give_back(path, draft, new)
-        return False
+        with _written(path, draft, new) as file:
+            return _take_place(path, draft, expected, file)
     finally:
         draft.unlink(missing_ok=True)
         sync_folder(path.parent)
 
 
-def _give_back(path: Path, draft: Path, new: bytes) -> None:
+def _take_place(path: Path, draft: Path, expected: bytes, file: BufferedWriter) -> bool:
+    """Exchange the names of both files if *path* holds *expected*; *file* is the draft, open."""
+    failpoint.reach("tables.draft_written")
+    if path.read_bytes() != expected:
+        return False
+    _have_readers_wait(file)
+    failpoint.reach("tables.exchanging")
+    if not _exchange(path, draft):
+        draft.replace(path)
+        return True
+    failpoint.reach("tables.exchanged")
+    saved = draft.read_bytes()
+    if saved == expected:
+        return True
+    _give_back(path, draft, file)
+    file.truncate(0)  # who waits opened this file, and is to read what has its name again
+    file.seek(0)
+    file.write(saved)
+    return False
+
+
+def _have_readers_wait(file: BufferedWriter) -> None:
+    """Have whoever opens *file* from now on wait until it is closed, where the system can do it.
+
+    It is a lease of Linux (fcntl(2)): the wait ends by itself after 45 s, whatever becomes of us.
+    """
+    with contextlib.suppress(AttributeError, OSError):
+        fcntl.fcntl(file, fcntl.F_SETSIG, signal.SIGURG)  # told that one waits; ignored by default
+        fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+
+
+def _give_back(path: Path, draft: Path, file: BufferedWriter) -> None:
     """Undo an exchange that took away what somebody had saved a moment before."""
     _exchange(path, draft)
-    if draft.read_bytes() != new:  # and saved once more meanwhile: the newest counts
-        _exchange(path, draft)
+    if not os.path.samestat(draft.stat(), os.fstat(file.fileno())):
+        _exchange(path, draft)  # he saved once more meanwhile: the newest counts
 
 
 def clear_drafts(path: Path) -> None:
@@ -72,22 +100,24 @@ def _escaped(name: str) -> str:
     return re.sub(r"([\[\]*?])", r"[\1]", name)
 
 
-def _write_draft(path: Path, draft: Path, content: bytes) -> None:
+@contextlib.contextmanager
+def _written(path: Path, draft: Path, content: bytes) -> Iterator[BufferedWriter]:
     """Write *content* with the mode and owner of *path*; ``draft`` is whole or not there."""
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part.tmp")
     before = path.stat()
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(file.fileno(), before.st_mode & 0o7777)
+    with os.fdopen(descriptor, "wb") as file:
+        try:
+            os.fchmod(descriptor, before.st_mode & 0o7777)
             if (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):
-                _try_to_give(file.fileno(), before)
+                _try_to_give(descriptor, before)
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
-        partial.replace(draft)
-    finally:
-        partial.unlink(missing_ok=True)
+            os.fsync(descriptor)
+            partial.replace(draft)
+        finally:
+            partial.unlink(missing_ok=True)
+        yield file
 
 
 def _try_to_give(descriptor: int, before: os.stat_result) -> None:

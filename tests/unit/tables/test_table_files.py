@@ -3,7 +3,9 @@
 import io
 import shutil
 import subprocess
+import time
 import zipfile
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import openpyxl
@@ -97,7 +99,9 @@ async def test_our_columns_are_found_by_their_english_names_and_the_records_own(
     assert path.read_text("utf-8").splitlines()[1] == "pot,失败,img_1,why"
 
 
-@pytest.mark.parametrize("place", ["tables.before_replace", "tables.draft_written"])
+@pytest.mark.parametrize(
+    "place", ["tables.before_replace", "tables.draft_written", "tables.exchanging"]
+)
 async def test_what_somebody_saves_while_we_write_stays_and_our_cells_too(tmp_path, place):
     path = tmp_path / "t.csv"
     path.write_text(f"{HEADINGS}\n茶壶,,\n杯子,,\n", "utf-8")
@@ -121,6 +125,32 @@ async def test_what_somebody_saves_while_we_write_stays_and_our_cells_too(tmp_pa
     assert saved
     assert outcome.result is Result.WRITTEN
     assert path.read_text("utf-8") == f"{HEADINGS}\n杯子,,新的\n茶壶,失败,\n"
+    assert [each.name for each in tmp_path.iterdir()] == ["t.csv"]
+
+
+async def test_who_saves_while_we_write_and_reads_again_at_once_reads_what_he_saved(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text(f"{HEADINGS}\n茶壶,,\n", "utf-8")
+    saved = f"{HEADINGS}\n茶壶,,\n杯子,,新的\n"
+    reading: list[Future[str]] = []
+
+    def save(name: str) -> None:
+        if name == "tables.exchanging" and not reading:
+            draft = tmp_path / "editor"
+            draft.write_text(saved, "utf-8")
+            draft.replace(path)
+        if name == "tables.exchanged" and not reading:
+            reading.append(readers.submit(path.read_text, "utf-8"))
+            time.sleep(0.2)
+
+    with ThreadPoolExecutor() as readers:
+        failpoint.arm(save)
+        try:
+            assert await tell(table_of(path), 0, status="失败") is Result.WRITTEN
+        finally:
+            failpoint.arm(None)
+    assert reading[0].result() == saved
+    assert path.read_text("utf-8") == f"{HEADINGS}\n茶壶,失败,\n杯子,,新的\n"
     assert [each.name for each in tmp_path.iterdir()] == ["t.csv"]
 
 
