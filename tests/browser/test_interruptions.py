@@ -1,4 +1,4 @@
-"""When things go wrong while the page is open: a restart, a task that hangs."""
+"""When things change while the page is open: a restart, a task that hangs, one that goes on."""
 
 from pathlib import Path
 
@@ -79,3 +79,28 @@ async def test_a_task_that_hangs_bears_a_badge_and_is_recovered_with_one_click(
         (task,) = world.tasks()
         assert (task.stage, task.attempt) == (Stage.DONE, 2)
         assert len(list((world.state / "ledger-backups").iterdir())) == 1
+
+
+async def test_a_button_under_a_finger_stays_while_its_task_goes_on(
+    tmp_path: Path, open_page: Opener
+) -> None:
+    async with Simulator(tmp_path / "comfyui", seconds_per_job=60) as simulator:
+        world = small_world(tmp_path / "world", simulator.url, max_in_flight=1)
+        world.drop("spring", small_rows(2))
+        async with running(world) as daemon:
+            now = await daemon.until(
+                "/api/tasks", lambda d: {each["stage"] for each in d["tasks"]} >= {"running"}
+            )
+            at_work, waits = sorted(now["tasks"], key=lambda each: each["stage"])
+            async with open_page(f"{daemon.url}/#/task/{waits['task_id']}") as page:
+                pill = page.locator(".title-line .pill")
+                await expect(pill).to_have_text("等待")
+                button = page.get_by_role("button", name="取消任务", exact=True)
+                await button.focus()
+                await button.hover()
+                await page.mouse.down()
+                assert (await world.run("cancel", at_work["task_id"]))[0] == 0
+                await expect(pill).to_have_text("运行", timeout=20_000)
+                await expect(button).to_be_focused()
+                await page.mouse.up()
+                await expect(page.locator("dialog")).to_be_visible()

@@ -2,7 +2,7 @@
 
 import * as actions from "./actions.js";
 import { read } from "./api.js";
-import { h, icon, fill, keyed, setText } from "./dom.js";
+import { h, icon, keyed, setText } from "./dom.js";
 import { count, moment, rowName } from "./format.js";
 import { showMore } from "./more.js";
 import { retold } from "./retold.js";
@@ -53,7 +53,9 @@ export function failedView(root) {
 
 function failedBatch(batch, open) {
   const number = h("span", { class: "nav-count" });
-  const groups = h("div", { class: "groups" }, h("p", { class: "empty" }, t("loading")));
+  const note = h("p", { class: "empty" }, t("loading"));
+  const groups = h("div", { class: "groups" });
+  const showGroups = keyed(groups, ([kind]) => kind, reasonGroup);
   const retryAll = h(
     "button",
     {
@@ -74,6 +76,7 @@ function failedBatch(batch, open) {
       h("a", { href: toBatch(batch.batch_id, "?status=failed") }, t("failed.in_batch")),
       retryAll,
     ),
+    note,
     groups,
   );
   let loaded = -1;
@@ -86,12 +89,12 @@ function failedBatch(batch, open) {
       const found = await read(
         `/api/batches/${encodeURIComponent(batch.batch_id)}/failed-executions`,
       );
-      fill(
-        groups,
-        grouped(found.failed_executions).map(([kind, tasks]) => reasonGroup(kind, tasks)),
-      );
+      showGroups(grouped(found.failed_executions));
+      note.hidden = true;
     } catch (error) {
-      fill(groups, h("p", { class: "problem-line" }, error.message));
+      note.className = "problem-line";
+      note.textContent = error.message;
+      note.hidden = false;
     }
   }
 
@@ -116,34 +119,42 @@ function grouped(tasks) {
   return [...groups].sort(([, a], [, b]) => b.length - a.length);
 }
 
-function reasonGroup(kind, tasks) {
-  const list = h("ul", { class: "failed-tasks" }, tasks.slice(0, SHOWN).map(failedTask));
-  const more = h(
-    "button",
-    {
-      class: "text-button",
-      type: "button",
-      hidden: tasks.length <= SHOWN,
-      onclick: () => {
-        list.append(...tasks.slice(SHOWN).map(failedTask));
-        more.remove();
-      },
-    },
-    t("failed.all", { n: count(tasks.length) }),
-  );
-  return h(
+/** Tasks that stay keep their nodes: a button under a finger must not go. */
+function reasonGroup([kind]) {
+  const number = h("span", { class: "muted num" });
+  const list = h("ul", { class: "failed-tasks" });
+  const showTasks = keyed(list, (task) => task.task_id, failedTask);
+  const more = h("button", { class: "text-button", type: "button", onclick: showAll });
+  const node = h(
     "section",
     { class: "reason" },
-    h(
-      "h3",
-      {},
-      tr(`kind.${kind}`, kind),
-      h("span", { class: "muted num" }, ` ${count(tasks.length)}`),
-    ),
+    h("h3", {}, tr(`kind.${kind}`, kind), number),
     h("p", { class: "muted" }, tr(`kindhint.${kind}`)),
     list,
     more,
   );
+  let tasks = [];
+  let most = SHOWN;
+
+  function showAll() {
+    most = Infinity;
+    show();
+  }
+
+  function show() {
+    setText(number, ` ${count(tasks.length)}`);
+    showTasks(tasks.slice(0, most));
+    more.hidden = tasks.length <= most;
+    setText(more, t("failed.all", { n: count(tasks.length) }));
+  }
+
+  return {
+    node,
+    update([, found]) {
+      tasks = found;
+      show();
+    },
+  };
 }
 
 function failedTask(task) {
@@ -157,7 +168,7 @@ function failedTask(task) {
     t("action.retry"),
   );
   const row = { ...task, inputs: Object.keys(task.inputs), outputs_count: 0 };
-  return h(
+  const node = h(
     "li",
     {},
     picture(thumbOf(row), ""),
@@ -170,4 +181,5 @@ function failedTask(task) {
     h("span", { class: "muted num" }, moment(task.finished_at)),
     retry,
   );
+  return { node, update() {} };
 }

@@ -1,26 +1,27 @@
 // One task: what went in, what came out, what went wrong, what happened.
 
-import * as actions from "./actions.js";
 import { read } from "./api.js";
 import { h, icon, fill } from "./dom.js";
-import { rowName, span } from "./format.js";
-import { toBatch } from "./route.js";
-import { groupOf, meter, pill, ratioOf } from "./status.js";
+import { rowName } from "./format.js";
+import { meter, ratioOf } from "./status.js";
 import { on, onTask, store } from "./store.js";
 import { storyList } from "./story.js";
 import { family, parameters, section, trouble } from "./task-facts.js";
 import { taskFiles } from "./task-files.js";
+import { taskHead } from "./task-head.js";
 import { t } from "./words.js";
 
 const LOOK_AGAIN_MS = 300;
-const OPEN = new Set(["waiting", "submitting", "queued", "running"]);
 
 export function taskView(root, { id }) {
   const leaving = new AbortController();
   const bar = meter(t("task.progress"));
   const node = h("p", { class: "muted" });
   const progress = h("div", { class: "task-progress", hidden: true }, node, bar.node);
+  const head = taskHead();
+  const body = h("div", { class: "task-body" });
   let task = null;
+  let drawn = "";
   let soon = 0;
 
   async function look() {
@@ -32,7 +33,7 @@ export function taskView(root, { id }) {
         read(`${path}/story`, options),
       ]);
       task = found;
-      draw(told.story);
+      show(told.story);
     } catch (error) {
       if (error.name === "AbortError") return;
       fill(
@@ -48,12 +49,20 @@ export function taskView(root, { id }) {
     }
   }
 
+  function show(story) {
+    if (head.node.parentNode !== root) fill(root, head.node, progress, body);
+    head.update(task);
+    showProgress();
+    document.title = `${rowName(task)} – rowkeeper`;
+    const all = JSON.stringify([task, story, store.stuck.get(id)]);
+    if (all !== drawn) draw(story);
+    drawn = all;
+  }
+
   function draw(story) {
     const scrolled = window.scrollY;
     fill(
-      root,
-      heading(task),
-      progress,
+      body,
       trouble(task),
       taskFiles(task),
       h(
@@ -63,8 +72,6 @@ export function taskView(root, { id }) {
         h("div", {}, family(task), parameters(task)),
       ),
     );
-    showProgress();
-    document.title = `${rowName(task)} – rowkeeper`;
     window.scrollTo(0, scrolled);
   }
 
@@ -100,47 +107,4 @@ export function taskView(root, { id }) {
     clearTimeout(soon);
     for (const end of ends) end();
   };
-}
-
-function heading(task) {
-  const status = pill();
-  status.update(groupOf(task), t(`stage.${task.stage}`));
-  const stuck = store.stuck.get(task.task_id);
-  const controls = h("fieldset", { class: "actions", "aria-label": t("actions.label") });
-  const button = (words, symbol, run, primary) =>
-    h(
-      "button",
-      {
-        class: `button ${primary ? "primary" : ""}`,
-        type: "button",
-        onclick: () => actions.carryOut(controls, () => run(task)),
-      },
-      icon(symbol),
-      t(words),
-    );
-  if (stuck) controls.append(button("action.recover", "retry", actions.recoverStuck, true));
-  if (task.stage === "failed" || task.stage === "cancelled")
-    controls.append(button("action.retry", "retry", actions.retryTask, true));
-  if (OPEN.has(task.stage)) controls.append(button("action.cancel", "cross", actions.cancelTask));
-  const facts = [
-    task.workflow_type,
-    `#${task.row_number}`,
-    task.server,
-    task.gpu_seconds === null ? null : t("task.gpu", { span: span(task.gpu_seconds) }),
-    task.task_id,
-  ];
-  return h(
-    "div",
-    { class: "page-head" },
-    h("a", { class: "back", href: toBatch(task.batch_id) }, icon("left"), task.batch_id),
-    h(
-      "div",
-      { class: "title-line" },
-      h("h1", {}, rowName(task)),
-      status.node,
-      stuck ? h("span", { class: "badge stuck" }, icon("failed"), t("stuck.badge")) : null,
-      controls,
-    ),
-    h("p", { class: "lead" }, facts.filter(Boolean).join(" · ")),
-  );
 }
