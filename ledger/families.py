@@ -6,7 +6,7 @@ here: the batch's roll tells of it.
 
 import sys
 
-from ledger.rolls import ONE, Rolls, told_apart
+from ledger.rolls import ONE, Roll, Rolls, told_apart
 from ledger.shelf import Indexed, Shelf
 from ledger.status import Stage
 
@@ -22,25 +22,25 @@ class Families:
         self._totals: dict[str, int] = {}  # by workflow type, packed
         self._failed: dict[str, dict[tuple[str, str], None]] = {}  # by batch, by newest task
 
-    def join(self, task: Indexed) -> int:
+    def join(self, task: Indexed, roll: Roll) -> int:
         """Take in a new task, its family's newest from now on; return what that adds, packed.
 
-        Its batch's roll has it already.
+        *roll*: its batch's, which has it already.
         """
-        row_id, workflow_type = task.family
-        rows = self._members.setdefault(workflow_type, {})
-        roll, before = self._rolls[task.batch_id], None
-        if len(roll) == 1 and row_id == roll.first_row:
+        row_id, workflow_type = task.row_id, task.workflow_type
+        rows, before = self._members.setdefault(workflow_type, {}), None
+        if isinstance(roll.ids, str) and row_id == roll.first_row:
             roll.lone_type = sys.intern(workflow_type)
             return self._stands(task, None, task.stage)
         if roll.lone_type is not None:  # it is alone no longer
             self._members[roll.lone_type][roll.first_row] = next(iter(roll))
             roll.lone_type = None
-        if members := self.members(task.family):
+        if (held := rows.get(row_id)) is None:
+            rows[row_id] = task.task_id
+        else:
+            members = (held,) if isinstance(held, str) else held
             before = self._tasks.stage_of(members[-1])
             rows[row_id] = (*members, task.task_id)
-        else:
-            rows[row_id] = task.task_id
         return self._stands(task, before, task.stage)
 
     def change(self, task: Indexed, before: Stage) -> int:
@@ -101,9 +101,12 @@ class Families:
         """Return the newest tasks of the families that failed, in the order of their failing."""
         return tuple(self.members(family)[-1] for family in self._failed.get(batch_id, ()))
 
+    def count(self, workflow_type: str, families: int) -> None:
+        """Count so many more, packed, of a workflow type: what a change here added."""
+        self._totals[workflow_type] = self._totals.get(workflow_type, 0) + families
+
     def _stands(self, task: Indexed, before: Stage | None, after: Stage | None) -> int:
         step = (ONE[after] if after else 0) - (ONE[before] if before else 0)
-        self._totals[task.workflow_type] = self._totals.get(task.workflow_type, 0) + step
         if after is Stage.FAILED:
             self._failed.setdefault(task.batch_id, {})[task.family] = None
         elif before is Stage.FAILED:

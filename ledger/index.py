@@ -14,12 +14,13 @@ from ledger.errors import UnknownRecord
 from ledger.families import Families
 from ledger.fingerprints import Fingerprints, KnownFingerprints
 from ledger.open_tasks import OpenTasks
-from ledger.rolls import ONE, Rolls, told_apart
+from ledger.rolls import ONE, Counts, Rolls, told_apart
 from ledger.shelf import Indexed, TaskKeys, decode_task
 from ledger.state import State, apply
 from ledger.status import IN_PROCESS_STAGES, OPEN_STAGES, Stage
 from ledger.stored import WrittenDown
 from ledger.task import Json, Task
+from ledger.unpublished import Unpublished
 
 
 class Index(BatchIndex):
@@ -34,11 +35,10 @@ class Index(BatchIndex):
         self._open = OpenTasks(state.tasks, self._rolls)
         self._families = Families(state.tasks, self._rolls)
         self._total = 0  # packed; see ``rolls``
-        self._unpublished: dict[str, dict[str, None]] = {}  # by table
+        self._unpublished = Unpublished()
         self._fingerprints = Fingerprints()
         self._archived: KnownFingerprints = frozenset()  # fingerprints, too
-        for task_id in state.tasks:
-            self.enter(state.tasks.in_process(task_id) or state.tasks.keys_of(task_id))
+        self.enter_all(map(state.tasks.indexed, state.tasks))
 
     # -- changing --------------------------------------------------------------------------------
 
@@ -68,9 +68,14 @@ class Index(BatchIndex):
         self._state.tasks.put_encoded(keys.task_id, encoded)
         self._enter(keys, before)
 
-    def enter(self, task: Indexed) -> None:
-        """Take in a task that has just been put on the shelf: one that is loaded."""
-        self._enter(task, None)
+    def enter_all(self, tasks: Iterable[Indexed]) -> None:
+        """Take in tasks as loading puts them on the shelf; like ones are counted together."""
+        counts = Counts(self._count)
+        for task in tasks:
+            roll = self._rolls.accept(task.batch_id, task.task_id)
+            counts.add(task, ONE[task.stage], self._families.join(task, roll))
+            self._note(task, None)
+        counts.settle()
 
     def read_from(self, written: WrittenDown) -> Iterator[None]:
         """Read records from where they were *written* from now on; see ``Records.read_from``."""
@@ -92,17 +97,21 @@ class Index(BatchIndex):
 
     def _enter(self, task: Indexed, before: Stage | None) -> None:
         if before is None:
-            self._rolls.accept(task.batch_id, task.task_id)
-            self._count(task, ONE[task.stage], families=self._families.join(task))
-            if fingerprint := task.fingerprint:
-                self._fingerprints.add(fingerprint)
+            roll = self._rolls.accept(task.batch_id, task.task_id)
+            self._count(task, ONE[task.stage], self._families.join(task, roll))
         elif task.stage is not before:
             step = ONE[task.stage] - ONE[before]
-            self._count(task, step, families=self._families.change(task, before))
-        self._note_outbox(task)
+            self._count(task, step, self._families.change(task, before))
+        self._note(task, before)
+
+    def _note(self, task: Indexed, before: Stage | None) -> None:
+        """Take in what is known of a task besides how many stand where."""
+        if before is None and (fingerprint := task.fingerprint):
+            self._fingerprints.add(fingerprint)
+        self._unpublished.note(task)
         if task.stage in OPEN_STAGES:
             self._open.place(task)
-        else:
+        elif before is not None:
             self._open.remove(task)
 
     def _forget(self, task_id: str) -> None:
@@ -110,23 +119,16 @@ class Index(BatchIndex):
             return
         keys = self._state.tasks.keys_of(task_id)
         self._open.remove(keys)
-        self._count(keys, -ONE[keys.stage], families=self._families.part(keys))
-        if (row := keys.metadata.table_row) is not None:  # it was told since this version
-            self._unpublished.get(row.table, {}).pop(task_id, None)
+        self._count(keys, -ONE[keys.stage], self._families.part(keys))
+        self._unpublished.forget(keys)
         if not self._rolls.forget(keys.batch_id):
             self._families.forget_batch(keys.batch_id)
 
-    def _note_outbox(self, task: Indexed) -> None:
-        if (row := task.metadata.table_row) is None:
-            return
-        if task.publish.is_settled:
-            self._unpublished.get(row.table, {}).pop(task.task_id, None)
-        else:
-            self._unpublished.setdefault(row.table, {})[task.task_id] = None
-
-    def _count(self, task: Indexed, step: int, *, families: int) -> None:
-        self._rolls.count(task, tasks=step, families=families)
-        self._total += step
+    def _count(self, task: Indexed, tasks: int, families: int) -> None:
+        """Count so many more, packed, where *task* counts."""
+        self._rolls.count(task, tasks=tasks, families=families)
+        self._families.count(task.workflow_type, families)
+        self._total += tasks
 
     # -- asking ----------------------------------------------------------------------------------
 
@@ -289,7 +291,7 @@ class Index(BatchIndex):
 
     def unpublished(self, table: str) -> list[str]:
         """Return the ids of the tasks that *table* has to be told of, those due longest first."""
-        return list(self._unpublished.get(table, {}))
+        return self._unpublished.of(table)
 
     def meta(self, section: str) -> Mapping[str, Json]:
         """Return a section of the meta part: servers, drops, idempotency, counters."""

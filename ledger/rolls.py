@@ -5,7 +5,7 @@ one small record, which the garbage collector need not know: it is never part of
 """
 
 import sys
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 
 import msgspec
 
@@ -35,10 +35,6 @@ class Tally(msgspec.Struct, frozen=True, gc=False):
     families: int = 0  # packed; each counts where its newest task stands
     blocked: int = 0  # of the waiting tasks
 
-    def counts(self, task: Indexed) -> bool:
-        """Say whether *task* is one of these."""
-        return task.row_stage == self.row_stage and task.workflow_type == self.workflow_type
-
     def plus(self, tasks: int, families: int, blocked: int) -> "Tally":
         """Return the tally with so many more."""
         return Tally(
@@ -52,6 +48,8 @@ class Tally(msgspec.Struct, frozen=True, gc=False):
 
 #: So many tasks a batch has at most that shares its tallies with others that stand alike.
 _FEW_TASKS = 8
+#: So many ways to count are kept apart while tasks are counted together.
+_ALIKE_AT_ONCE = 256
 #: So many ways in which such batches stand are shared.
 _WAYS_TO_STAND = 1024
 
@@ -77,22 +75,44 @@ class Roll(msgspec.Struct, gc=False):
     def __len__(self) -> int:
         return 1 if isinstance(self.ids, str) else len(self.ids)
 
-    def accept(self, task_id: str) -> None:
-        """Take in a new task."""
-        if isinstance(self.ids, str):
-            self.ids = [self.ids, task_id]
-        else:
-            self.ids.append(task_id)
-
     def count(self, task: Indexed, tasks: int, families: int, blocked: int) -> None:
         """Count so many more of those that *task* is one of."""
-        for place, tally in enumerate(self.tallies):
-            if tally.counts(task):
+        workflow_type, row_stage, tallies = task.workflow_type, task.row_stage, self.tallies
+        for place, tally in enumerate(tallies):
+            if tally.row_stage == row_stage and tally.workflow_type == workflow_type:
                 counted = tally.plus(tasks, families, blocked)
-                self.tallies = (*self.tallies[:place], counted, *self.tallies[place + 1 :])
+                self.tallies = (*tallies[:place], counted, *tallies[place + 1 :])
                 return
-        workflow_type = sys.intern(task.workflow_type)
-        self.tallies += (Tally(workflow_type, task.row_stage, tasks, families, blocked),)
+        self.tallies += (Tally(sys.intern(workflow_type), row_stage, tasks, families, blocked),)
+
+
+class Counts:
+    """Counts tasks together that come one by one and count alike; until ``settle`` some are out."""
+
+    def __init__(self, count: Callable[[Indexed, int, int], None]) -> None:
+        self._count = count
+        self._outstanding: dict[tuple[str, str, int], list[int]] = {}
+        self._one_of: dict[tuple[str, str, int], Indexed] = {}
+
+    def add(self, task: Indexed, tasks: int, families: int) -> None:
+        """Count so many more, packed, where *task* counts."""
+        alike = task.batch_id, task.workflow_type, task.row_stage
+        if (outstanding := self._outstanding.get(alike)) is not None:
+            outstanding[0] += tasks
+            outstanding[1] += families
+            return
+        if len(self._outstanding) >= _ALIKE_AT_ONCE:
+            self.settle()
+        self._count(task, tasks, families)  # at once, so that types keep the order of their coming
+        self._outstanding[alike], self._one_of[alike] = [0, 0], task
+
+    def settle(self) -> None:
+        """Count all that is outstanding."""
+        for alike, (tasks, families) in self._outstanding.items():
+            if tasks:
+                self._count(self._one_of[alike], tasks, families)
+        self._outstanding.clear()
+        self._one_of.clear()
 
 
 class Rolls:
@@ -111,12 +131,15 @@ class Rolls:
         """Return the roll of a batch, None of one without tasks."""
         return self._rolls.get(batch_id)
 
-    def accept(self, batch_id: str, task_id: str) -> None:
-        """Take in a new task."""
+    def accept(self, batch_id: str, task_id: str) -> Roll:
+        """Take in a new task, and return its batch's roll."""
         if (roll := self._rolls.get(batch_id)) is None:
-            self._rolls[batch_id] = Roll(batch_id, task_id)
+            roll = self._rolls[batch_id] = Roll(batch_id, task_id)
+        elif isinstance(roll.ids, str):
+            roll.ids = [roll.ids, task_id]
         else:
-            roll.accept(task_id)
+            roll.ids.append(task_id)
+        return roll
 
     def forget(self, batch_id: str) -> bool:
         """Take note that a task of the batch will be present no more; say whether others are.

@@ -3,6 +3,7 @@
 See ``records``: a task that waits or has ended costs a place in a file, not its bytes.
 """
 
+import re
 from typing import TypeAlias
 
 import msgspec
@@ -67,11 +68,18 @@ class TaskKeys(msgspec.Struct, frozen=True, gc=False):
 Indexed: TypeAlias = Task | TaskKeys
 
 
+class _Id(msgspec.Struct, frozen=True, gc=False):
+    task_id: str
+
+
 class _Standing(msgspec.Struct, frozen=True, gc=False):
     stage: Stage
 
 
 _keys = msgspec.json.Decoder(TaskKeys)
+_ids = msgspec.json.Decoder(_Id)
+#: How a task begins as we write it.
+_ID = re.compile(rb'\{"task_id":"([^"\\]+)"')
 _standings = msgspec.json.Decoder(_Standing)
 
 
@@ -88,6 +96,15 @@ def decode_task(encoded: bytes | msgspec.Raw) -> Task:
 def decode_keys(encoded: bytes) -> TaskKeys:
     """Return the keys of a task given as JSON; raises msgspec.ValidationError."""
     return _keys.decode(encoded)
+
+
+def id_of_encoded(encoded: bytes) -> str:
+    """Return the id of a task given as JSON, mostly without a look at the rest of it.
+
+    Raises msgspec.ValidationError.
+    """
+    found = _ID.match(encoded)
+    return _ids.decode(encoded).task_id if found is None else found[1].decode()
 
 
 def mark_of_encoded(encoded: bytes) -> int:
@@ -123,6 +140,10 @@ class Shelf(Records[Task]):
         """Return the task's keys without decoding all of it; raises KeyError, LedgerDamaged."""
         held = self.held(task_id)
         return _keys.decode(held) if isinstance(held, bytes) else _keys_of(held)
+
+    def indexed(self, task_id: str) -> Indexed:
+        """Return the task when it is in process, else its keys; raises as ``keys_of``."""
+        return self.in_process(task_id) or self.keys_of(task_id)
 
     def stage_of(self, task_id: str) -> Stage:
         """Return the stage the task stands in, without a read; raises KeyError."""

@@ -22,17 +22,10 @@ from ledger.jsondir.journals import JournalPlace, all_journals, live_journals
 from ledger.jsondir.opening import open_snapshot
 from ledger.jsondir.places import SnapshotPlaces
 from ledger.jsondir.scan import Scan, scan
-from ledger.shelf import decode_keys
+from ledger.shelf import decode_keys, id_of_encoded
 from ledger.state import State, count_id
 
 REPAIRS = "repairs"
-
-
-class _Id(msgspec.Struct, frozen=True, gc=False):
-    task_id: str
-
-
-_ids = msgspec.json.Decoder(_Id)
 
 
 class Loaded(msgspec.Struct):
@@ -166,7 +159,7 @@ def _add_line(loaded: Loaded, line: Line) -> None:
     """Note the record of *line* in the changes; tasks reach the state when all lines are read."""
     changes = loaded.changes
     if line.task is not None:
-        changes.tasks[_ids.decode(line.task).task_id] = line.task
+        changes.tasks[id_of_encoded(line.task)] = line.task
     elif line.batch is not None:
         batch = decode_batch(line.batch)
         loaded.index.apply(batch, line.batch)

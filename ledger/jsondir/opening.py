@@ -1,5 +1,6 @@
 """From a snapshot's file to the state and its index, each record decoded once."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -12,7 +13,7 @@ from ledger.jsondir.placed_file import PlacedFile, Spot
 from ledger.jsondir.places import Places, SnapshotPlaces
 from ledger.jsondir.snapshot_file import SnapshotFile, UnknownLayout
 from ledger.jsondir.spots import Spots
-from ledger.shelf import Shelf, decode_keys, decode_task
+from ledger.shelf import Indexed, Shelf, decode_keys, decode_task
 from ledger.state import State, empty_sections
 from ledger.status import IN_PROCESS_STAGES
 
@@ -45,15 +46,7 @@ def _opened(file: SnapshotFile) -> Opened:
     tasks, batches = Places("task", placed, Spots.none()), Places("batch", placed, Spots.none())
     state = State(tasks=Shelf(tasks), batches=Batches(batches), last_seq=file.last_seq)
     index = Index(state)
-    for offset, encoded in file.tasks():
-        keys = decode_keys(encoded)
-        tasks.spots.put(keys.task_id, keys.mark, Spot.of(encoded, offset))
-        if keys.stage in IN_PROCESS_STAGES:
-            task = decode_task(encoded)
-            state.tasks.put_stored(task)
-            index.enter(task)
-        else:
-            index.enter(keys)
+    index.enter_all(_placed(file, tasks.spots, state.tasks))
     for offset, encoded in file.batches():
         batch = decode_batch_keys(encoded)
         batch_id = index.kept_batch_id(batch.batch_id)
@@ -61,3 +54,16 @@ def _opened(file: SnapshotFile) -> Opened:
         index.enter_batch(batch)
     state.meta = empty_sections() | file.meta()
     return Opened(state, index, SnapshotPlaces(tasks, batches, file.last_seq, file.crc))
+
+
+def _placed(file: SnapshotFile, spots: Spots, shelf: Shelf) -> Iterator[Indexed]:
+    """Note where each task lies, put those in process on the shelf, and yield all of them."""
+    for offset, encoded in file.tasks():
+        keys = decode_keys(encoded)
+        spots.put(keys.task_id, keys.mark, Spot.of(encoded, offset))
+        if keys.stage in IN_PROCESS_STAGES:
+            task = decode_task(encoded)
+            shelf.put_stored(task)
+            yield task
+        else:
+            yield keys

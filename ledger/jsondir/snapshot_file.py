@@ -21,7 +21,7 @@ META = b'},"meta":{\n'
 TASKS = b'"tasks":{\n'
 SEPARATOR = b",\n"
 
-_KEY = re.compile(rb'"(?:[^"\\]|\\.)*":')
+_KEY = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*":')
 
 
 class _Head(msgspec.Struct, frozen=True):

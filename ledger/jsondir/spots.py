@@ -64,7 +64,13 @@ class Spots:
     def put(self, record_id: str, mark: int, spot: Spot) -> None:
         """Note where a record lies now."""
         number = self._numbers.setdefault(record_id, len(self._numbers))
-        if number >= len(self._sizes):
+        if number == len(self._sizes):  # as when a snapshot is read, one after the other
+            self._offsets.append(spot.offset)
+            self._sizes.append(spot.size_bytes)
+            self._crcs.append(spot.crc)
+            self._marks.append(mark)
+            return
+        if number > len(self._sizes):
             self._grow(number + 1)
         self._offsets[number] = spot.offset
         self._sizes[number] = spot.size_bytes
