@@ -104,13 +104,14 @@ class Applier:
     def _apply_slice(self, changes: Iterator[Change], transaction: Transaction) -> None:
         until = monotonic() + SLICE_SECONDS
         try:
-            for record, encoded in changes:
-                self._index.apply(record, encoded)
-                self.pending.settle(record)
-                if monotonic() > until:
-                    loop = asyncio.get_running_loop()
-                    loop.call_soon(self._apply_slice, changes, transaction)
-                    return
+            with self._index.counting_together():
+                for record, encoded in changes:
+                    self._index.apply(record, encoded)
+                    self.pending.settle(record)
+                    if monotonic() > until:
+                        loop = asyncio.get_running_loop()
+                        loop.call_soon(self._apply_slice, changes, transaction)
+                        return
         except Exception as error:  # noqa: BLE001 - as in _apply
             self._fail(transaction, error)
             self._apply()

@@ -5,6 +5,7 @@ known without a look at them; one that waits or has ended costs one read of a fi
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from itertools import chain
 
 from ledger.batch import Batch
@@ -35,6 +36,7 @@ class Index(BatchIndex):
         self._open = OpenTasks(state.tasks, self._rolls)
         self._families = Families(state.tasks, self._rolls)
         self._total = 0  # packed; see ``rolls``
+        self._counts = Counts(self._count)
         self._unpublished = Unpublished()
         self._fingerprints = Fingerprints()
         self._archived: KnownFingerprints = frozenset()  # fingerprints, too
@@ -69,13 +71,14 @@ class Index(BatchIndex):
         self._enter(keys, before)
 
     def enter_all(self, tasks: Iterable[Indexed]) -> None:
-        """Take in tasks as loading puts them on the shelf; like ones are counted together."""
-        counts = Counts(self._count)
-        for task in tasks:
-            roll = self._rolls.accept(task.batch_id, task.task_id)
-            counts.add(task, ONE[task.stage], self._families.join(task, roll))
-            self._note(task, None)
-        counts.settle()
+        """Take in tasks as loading puts them on the shelf."""
+        with self.counting_together():
+            for task in tasks:
+                self._enter(task, None)
+
+    def counting_together(self) -> AbstractContextManager[None]:
+        """Have like tasks taken in within counted at once, at the end: until then nobody asks."""
+        return self._counts.together()
 
     def read_from(self, written: WrittenDown) -> Iterator[None]:
         """Read records from where they were *written* from now on; see ``Records.read_from``."""
@@ -98,10 +101,10 @@ class Index(BatchIndex):
     def _enter(self, task: Indexed, before: Stage | None) -> None:
         if before is None:
             roll = self._rolls.accept(task.batch_id, task.task_id)
-            self._count(task, ONE[task.stage], self._families.join(task, roll))
+            self._counts.add(task, ONE[task.stage], self._families.join(task, roll))
         elif task.stage is not before:
             step = ONE[task.stage] - ONE[before]
-            self._count(task, step, self._families.change(task, before))
+            self._counts.add(task, step, self._families.change(task, before))
         self._note(task, before)
 
     def _note(self, task: Indexed, before: Stage | None) -> None:
@@ -118,6 +121,7 @@ class Index(BatchIndex):
         if task_id not in self._state.tasks:
             return
         keys = self._state.tasks.keys_of(task_id)
+        self._counts.settle()  # its batch may go with it
         self._open.remove(keys)
         self._count(keys, -ONE[keys.stage], self._families.part(keys))
         self._unpublished.forget(keys)
@@ -168,20 +172,12 @@ class Index(BatchIndex):
                 yield task
 
     def kept_ids(self, task: Task) -> tuple[str, str]:
-        """Return the ids of a task and its batch as the texts that are kept here.
-
-        Whoever holds them for long holds no others: a text may take as much as all else that is
-        known of a row.
-        """
-        if (roll := self._rolls.find(task.batch_id)) is None:
-            return task.task_id, task.batch_id
-        if isinstance(roll.ids, str) and roll.ids == task.task_id:
-            return roll.ids, roll.batch_id
-        return task.task_id, roll.batch_id
+        """Return the ids of a task and its batch as the texts that are kept here."""
+        return self._rolls.kept_ids(task)
 
     def kept_batch_id(self, batch_id: str) -> str:
         """Return the id of a batch likewise."""
-        return batch_id if (roll := self._rolls.find(batch_id)) is None else roll.batch_id
+        return self._rolls.kept_batch_id(batch_id)
 
     def task_ids(self, batch_id: str | None = None) -> list[str]:
         """Return the ids of all tasks (of one batch) in the order of their acceptance."""
@@ -192,7 +188,7 @@ class Index(BatchIndex):
         return self._open.in_stage(*stages, server=server)
 
     def ids_in_stage(self, *stages: Stage) -> list[str]:
-        """Return the ids of the tasks in these open stages, oldest first; reads no record."""
+        """Return their ids likewise; reads no record."""
         return self._open.ids_in_stage(*stages)
 
     def each_in_stage(self, *stages: Stage) -> Iterator[Task]:

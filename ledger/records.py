@@ -100,10 +100,9 @@ class Records(Mapping[str, R], Generic[R]):
         if held is not None and not isinstance(held, bytes):
             return held
         if (record := self._at_hand.get(record_id)) is None:
-            try:
-                record = self[record_id]
-            except KeyError:
+            if record_id not in self:  # as of each task that is accepted
                 return None
+            record = self[record_id]
             self.keep_at_hand(record_id, record)
         return record
 

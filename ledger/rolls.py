@@ -6,6 +6,7 @@ one small record, which the garbage collector need not know: it is never part of
 
 import sys
 from collections.abc import Callable, Container, Iterator, Mapping
+from contextlib import contextmanager
 
 import msgspec
 
@@ -87,15 +88,26 @@ class Roll(msgspec.Struct, gc=False):
 
 
 class Counts:
-    """Counts tasks together that come one by one and count alike; until ``settle`` some are out."""
+    """Counts tasks as they come, or those that count alike together."""
 
     def __init__(self, count: Callable[[Indexed, int, int], None]) -> None:
+        """*count*: counts so many tasks and families more, packed, where a task counts."""
         self._count = count
+        self.add = count
         self._outstanding: dict[tuple[str, str, int], list[int]] = {}
         self._one_of: dict[tuple[str, str, int], Indexed] = {}
 
-    def add(self, task: Indexed, tasks: int, families: int) -> None:
-        """Count so many more, packed, where *task* counts."""
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Count what is added within together: until the end some of it is outstanding."""
+        self.add = self._collect
+        try:
+            yield
+        finally:
+            self.add = self._count
+            self.settle()
+
+    def _collect(self, task: Indexed, tasks: int, families: int) -> None:
         alike = task.batch_id, task.workflow_type, task.row_stage
         if (outstanding := self._outstanding.get(alike)) is not None:
             outstanding[0] += tasks
@@ -109,7 +121,7 @@ class Counts:
     def settle(self) -> None:
         """Count all that is outstanding."""
         for alike, (tasks, families) in self._outstanding.items():
-            if tasks:
+            if tasks or families:
                 self._count(self._one_of[alike], tasks, families)
         self._outstanding.clear()
         self._one_of.clear()
@@ -169,6 +181,22 @@ class Rolls:
             if len(self._alike) >= _WAYS_TO_STAND:
                 self._alike.clear()
             roll.tallies = self._alike.setdefault(roll.tallies, roll.tallies)
+
+    def kept_ids(self, task: Indexed) -> tuple[str, str]:
+        """Return the ids of a task and its batch as the texts that are kept here.
+
+        Whoever holds them for long holds no others: a text may take as much as all else that is
+        known of a row.
+        """
+        if (roll := self._rolls.get(task.batch_id)) is None:
+            return task.task_id, task.batch_id
+        if isinstance(roll.ids, str) and roll.ids == task.task_id:
+            return roll.ids, roll.batch_id
+        return task.task_id, roll.batch_id
+
+    def kept_batch_id(self, batch_id: str) -> str:
+        """Return the id of a batch likewise."""
+        return batch_id if (roll := self._rolls.get(batch_id)) is None else roll.batch_id
 
     def in_line(self) -> list[str]:
         """Return the batches of which a task waits."""

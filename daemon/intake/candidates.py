@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from daemon.intake.columns import WorkflowNeeds, clean_text, tidy
+from daemon.intake.columns import WorkflowNeeds
 from daemon.intake.errors import BadPicture
 from daemon.intake.fingerprint import fingerprint, likeness
 from daemon.intake.grid import RawRow
@@ -61,7 +61,7 @@ class Candidates(msgspec.Struct, frozen=True):
 
 def plan_rows(drop: Drop, needs: Mapping[str, WorkflowNeeds]) -> PlannedDrop:
     """Return what each row of *drop* wants; pure, and slow for very many rows."""
-    planned = [plan_row(_tidied(row), needs) for row in drop.rows]
+    planned = [plan_row(row, needs) for row in drop.rows]
     return PlannedDrop(
         drop,
         wanted=[row for row in planned if isinstance(row, WantedRow)],
@@ -89,14 +89,6 @@ def candidates_of(planned: PlannedDrop, kept: Mapping[str, InputFile | BadPictur
 def refused(row: WantedRow, *reasons: Reason) -> RefusedRow:
     """Return the refusal of a row that was planned."""
     return RefusedRow(line=row.line, values=dict(row.values), reasons=reasons)
-
-
-def _tidied(row: RawRow) -> RawRow:
-    values: dict[str, Json] = {}
-    for key, value in row.values.items():
-        if (tidied := tidy(value)) not in (None, ""):
-            values[clean_text(key)] = tidied
-    return msgspec.structs.replace(row, values=values)
 
 
 def _inputs_of(

@@ -33,4 +33,4 @@ def _normal(value: Json) -> str:
     text = as_text(value)
     if text is None:
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
-    return unicodedata.normalize("NFC", text)
+    return text if text.isascii() else unicodedata.normalize("NFC", text)

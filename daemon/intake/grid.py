@@ -17,7 +17,7 @@ _HEADING_SHOWN = 20
 
 
 class RawRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One row as it stood in the file: cells by key, blank ones left out."""
+    """One row as it stood in the file: cells by key, tidy (see ``tidy``), blank ones left out."""
 
     line: int  # where it begins, as an editor or Excel counts; of a list of JSON, which item
     ordinal: int  # 1 = first row of data, blank rows not counted
@@ -125,7 +125,14 @@ def _read_cells(
         for key, cell in zip(keys, cells, strict=False)
         if key and key not in REPORT_COLUMNS and cell not in (None, "")
     }
-    nameless = [cell for key, cell in zip(keys, cells, strict=False) if not key]
-    if not problem and any(c not in (None, "") for c in [*cells[len(keys) :], *nameless]):
+    if not problem and _has_nameless(keys, cells):
         problem = because("no_heading")
     return values, problem
+
+
+def _has_nameless(keys: list[str], cells: list[Json]) -> bool:
+    """Say whether something stands under no heading."""
+    if len(cells) <= len(keys) and "" not in keys:
+        return False
+    nameless = [cell for key, cell in zip(keys, cells, strict=False) if not key]
+    return not _is_blank([*cells[len(keys) :], *nameless])

@@ -57,31 +57,35 @@ def new_tasks(
     at: str,
 ) -> list[Task]:
     """Return a task for each stage of the row; the second waits for the first one's picture."""
-    types = row.wanted.workflow_types
-    row_id = f"{batch.batch_id}:{row.wanted.ordinal}"
+    wanted, origin = row.wanted, batch.source
+    types = wanted.workflow_types
+    row_id = f"{batch.batch_id}:{wanted.ordinal}"
     tasks: list[Task] = []
     for stage, (workflow_type, task_id) in enumerate(zip(types, task_ids, strict=True)):
         columns = own_picture_columns(types, stage, needs)
-        source = msgspec.structs.replace(
-            batch.source, line=row.wanted.line, fingerprint=row.fingerprint if not stage else None
+        elsewhere = FIELDS | columns
+        source = Source(
+            kind=origin.kind,
+            name=origin.name,
+            line=wanted.line,
+            fingerprint=row.fingerprint if not stage else None,
         )
-        first = Dependency(row_id=row_id, workflow_type=types[0])
         tasks.append(
             Task(
                 task_id=task_id,
                 root_task_id=task_id,
                 row_id=row_id,
                 batch_id=batch.batch_id,
-                row_number=row.wanted.row_number,
-                product_name=row.wanted.product_name,
-                model_name=row.wanted.model_name,
+                row_number=wanted.row_number,
+                product_name=wanted.product_name,
+                model_name=wanted.model_name,
                 workflow_type=workflow_type,
-                priority=row.wanted.priority,
+                priority=wanted.priority,
                 created_at=at,
                 updated_at=at,
-                row={k: v for k, v in row.wanted.values.items() if k not in FIELDS | columns},
+                row={k: v for k, v in wanted.values.items() if k not in elsewhere},
                 inputs={k: file for k, file in row.inputs.items() if k in columns},
-                depends_on=first if stage else None,
+                depends_on=Dependency(row_id=row_id, workflow_type=types[0]) if stage else None,
                 metadata=Metadata(source=source),
             )
         )

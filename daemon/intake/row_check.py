@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from daemon.folders import make_below
 from daemon.intake.accept import Intake
+from daemon.intake.columns import tidy_cells
 from daemon.intake.errors import Postponed
 from daemon.intake.grid import RawRow
 from daemon.intake.records import AcceptedRow
@@ -53,7 +54,7 @@ class RowCheck:
                 if isinstance(values, Trouble):
                     refused.append((row, values))
                 else:
-                    raw.append(RawRow(line=line, ordinal=line, values=values))
+                    raw.append(RawRow(line=line, ordinal=line, values=tidy_cells(values)))
             root = self._handle.table.pictures_in or self._folder
             good, bad = await self._intake.check(raw, root, also_in=[self._folder])
         finally:

@@ -54,7 +54,7 @@ def plan_row(raw: RawRow, needs: Mapping[str, WorkflowNeeds]) -> WantedRow | Ref
     problems = [
         because("no_value", column=shown(key))
         for key in HEADINGS
-        if as_text(raw.values.get(key)) is None
+        if key in raw.values and as_text(raw.values[key]) is None
     ]
     types: tuple[str, ...] = ()
     pictures: dict[str, str] = {}
@@ -92,20 +92,18 @@ def _workflow_types(
 ) -> tuple[str, ...]:
     text = (as_text(raw.values.get("workflow_type")) or DEFAULT_WORKFLOW_TYPE).replace("＋", "+")
     types = (text,) if text in needs else tuple(part.strip() for part in text.split("+"))
-    known = ", ".join(needs)
-    column = shown("workflow_type")
-    unknown = [name for name in types if name not in needs]
-    if unknown:
-        named = cut("+".join(unknown), 80)
-        problems.append(because("unknown_type", column=column, type=named, known=known))
-        return ()
-    if len(types) > 2 or len(set(types)) < len(types):  # noqa: PLR2004 - two stages
-        problems.append(because("two_types", column=column))
-        return ()
-    if len(types) > 1 and HANDED_ON not in needs[types[1]].picture_columns:
-        problems.append(because("no_second_stage", column=column, type=types[1]))
-        return ()
-    return types
+    problem = None
+    if unknown := [name for name in types if name not in needs]:
+        named, known = cut("+".join(unknown), 80), ", ".join(needs)
+        problem = because("unknown_type", column=shown("workflow_type"), type=named, known=known)
+    elif len(types) > 2 or len(set(types)) < len(types):  # noqa: PLR2004 - two stages
+        problem = because("two_types", column=shown("workflow_type"))
+    elif len(types) > 1 and HANDED_ON not in needs[types[1]].picture_columns:
+        problem = because("no_second_stage", column=shown("workflow_type"), type=types[1])
+    if problem is None:
+        return types
+    problems.append(problem)
+    return ()
 
 
 def _pictures(
@@ -128,7 +126,8 @@ def _pictures(
 
 
 def _priority(raw: RawRow, problems: list[Reason]) -> int:
-    text = as_text(raw.values.get("priority")) or "0"
+    if not (text := as_text(raw.values.get("priority"))):
+        return 0
     priority = whole_number(text)
     if priority is None or abs(priority) > MAX_PRIORITY:
         problems.append(because("no_priority", column=shown("priority"), value=cut(text)))

@@ -7,7 +7,7 @@ import pytest
 
 from daemon.intake.candidates import Drop
 from daemon.intake.errors import Postponed
-from daemon.intake.grid import RawRow
+from daemon.intake.jobfile import object_row
 from daemon.words import Words
 from ledger.entry import Meta
 from ledger.errors import LedgerClosed
@@ -29,7 +29,7 @@ def rows(house):
 
 
 def drop(house, rows, name="spring.csv", **more) -> Drop:
-    raw = tuple(RawRow(line=n, ordinal=n, values=dict(values)) for n, values in enumerate(rows, 1))
+    raw = tuple(object_row(n, values, {}) for n, values in enumerate(rows, 1))
     return Drop(name=name, rows=raw, pictures_in=house.path, **more)
 
 

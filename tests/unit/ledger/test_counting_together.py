@@ -2,6 +2,7 @@
 
 from itertools import product
 
+from ledger.entry import ARCHIVED, Meta
 from ledger.index import Index
 from ledger.shelf import encode_task
 from ledger.state import State
@@ -52,3 +53,17 @@ def test_whoever_comes_again_after_many_others_is_counted_too():
         one_by_one.apply(task, encode_task(task))
     assert sum(one_by_one.counts().values()) == 12 * len(BATCHES)
     assert told(Index(state)) == told(one_by_one)
+
+
+def test_a_batch_that_goes_while_its_tasks_are_counted_leaves_nothing_behind():
+    index = Index(State())
+    with index.counting_together():
+        for stage in (Stage.WAITING, Stage.CANCELLED):
+            for task in (task_record(number, stage) for number in (1, 2, 3)):
+                index.apply(task, encode_task(task))
+        for number in (1, 2, 3):
+            gone = Meta(section=ARCHIVED, key=task_record(number).task_id, value=None)
+            index.apply(gone, b"")
+    assert {*index.counts().values()} == {0}
+    assert {*index.family_counts()["图片合成"].values()} == {0}
+    assert index.task_ids(task_record(1).batch_id) == []
