@@ -1,10 +1,12 @@
 """`submit`'s way into the inbox: files come in whole, as one drop, over no existing name."""
 
+import contextlib
 import errno
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path, PurePath
 
 import msgspec
@@ -19,6 +21,8 @@ from daemon.intake.jobfile import JOB_SUFFIXES, read_job_file
 _PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 #: What renaming a folder says of a name that a folder with files, or a file, has by now.
 _TAKEN = frozenset({errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR})
+#: No drop takes so long to copy.
+_ABANDONED_SECONDS = 24 * 3600.0
 
 
 class CannotSubmit(Exception):
@@ -75,13 +79,14 @@ def plan_drops(
     return drops
 
 
-def place(drop: Drop, inbox: Path) -> str:
+def place(drop: Drop, inbox: Path, now: Callable[[], float] = time.time) -> str:
     """Put *drop* into *inbox* and return the name it got there.
 
     A crash leaves either nothing that the inbox would take, or the whole drop; what was half
-    written lies under a name beginning with ``.submit-`` and may be deleted.
+    written lies under a name beginning with ``.submit-``, and goes with a later drop.
     """
     inbox.mkdir(parents=True, exist_ok=True)
+    _remove_abandoned(inbox, now() - _ABANDONED_SECONDS)
     hidden = inbox / f".submit-{secrets.token_hex(6)}.part"
     try:
         if drop.folder:
@@ -98,11 +103,26 @@ def place(drop: Drop, inbox: Path) -> str:
                 sync_folder(folder)
         name = _rename_to_free_name(hidden, inbox, drop.name)
     except BaseException:
-        shutil.rmtree(hidden, ignore_errors=True)
-        hidden.unlink(missing_ok=True)
+        _remove(hidden)
         raise
     sync_folder(inbox)
     return name
+
+
+def _remove_abandoned(inbox: Path, before: float) -> None:
+    """Remove what commands that were killed had begun to copy, if nothing was done to it since.
+
+    By the time of its change: that of its content is the original's.
+    """
+    for hidden in inbox.glob(".submit-*.part"):
+        with contextlib.suppress(OSError):  # another command is at it, or it is not ours to remove
+            if hidden.lstat().st_ctime < before:
+                _remove(hidden)
+
+
+def _remove(hidden: Path) -> None:
+    shutil.rmtree(hidden, ignore_errors=True)
+    hidden.unlink(missing_ok=True)
 
 
 def _refuse_ours(folder: Path, own: Iterable[Path]) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -31,6 +32,21 @@ def refused(*paths: Path) -> str:
     with pytest.raises(CannotSubmit) as caught:
         plan_drops(paths)
     return caught.value.word
+
+
+def test_what_a_killed_command_left_goes_with_a_drop_of_another_day(job, tmp_path):
+    inbox = tmp_path / "inbox"
+    folder, file = inbox / ".submit-aa.part", inbox / ".submit-bb.part"
+    folder.mkdir(parents=True)
+    for path in (file, folder / "a.png"):
+        path.write_bytes(b"a")
+        os.utime(path, (0, 0))  # as the original: long ago
+    (drop,) = plan_drops([job])
+    place(drop, inbox)
+    assert file.exists()
+    assert folder.exists()
+    place(drop, inbox, now=lambda: time.time() + 25 * 3600)
+    assert {path.name for path in inbox.iterdir()} == {"spring", "spring-2"}
 
 
 def test_a_job_file_brings_the_pictures_that_its_rows_name_below_its_folder(job, tmp_path):
