@@ -7,6 +7,7 @@ import os
 import re
 import string
 from collections import defaultdict
+from collections.abc import Iterator
 from functools import cache
 from typing import NamedTuple
 
@@ -33,8 +34,12 @@ FIELDS = ("field",)
 _UNTOLD = "…"
 #: Longer texts are told as they are: somebody else's, and not worth looking through.
 _MAX_CHARACTERS = 1000
+#: A sentence with two semicolons has three parts and what stands between.
+_MOST_PIECES = 5
 #: Placeholders that hold sentences, or parts of some.
 _NESTED = {"why", "where", "kind"}
+#: Placeholders of sentences that stand among others, which hold no two of these.
+_WITHIN_ONE = {"name", "first", "last"}
 
 
 class _Pattern(NamedTuple):
@@ -50,12 +55,29 @@ def in_language(text: str, language: str, among: tuple[str, ...] = RECORDS) -> s
     whole = _retold(text, language, among)
     if whole is not None:
         return whole
-    between = "；" if language == "zh" else "; "
-    parts = re.split("; |；", text)
-    retold = [_retold(part, language, among) for part in parts]
-    if not any(retold):
+    sentences = list(_sentences(text, language, among))
+    if all(retold is None for _, retold in sentences):
         return text
-    return between.join(new or old for new, old in zip(retold, parts, strict=True))
+    between = "；" if language == "zh" else "; "
+    return between.join(retold or written for written, retold in sentences)
+
+
+def _sentences(
+    text: str, language: str, among: tuple[str, ...]
+) -> Iterator[tuple[str, str | None]]:
+    """Yield each sentence of *text* as it is written, and retold if it is known.
+
+    A semicolon parts two sentences, or stands within one.
+    """
+    pieces = re.split("(; |；)", text)  # and what parts them
+    while pieces:
+        for count in range(min(len(pieces), _MOST_PIECES), 0, -2):
+            written = "".join(pieces[:count])
+            retold = _retold(written, language, among)
+            if retold is not None:
+                break
+        yield written, retold
+        del pieces[: count + 1]
 
 
 def in_each_language(text: str, among: tuple[str, ...] = RECORDS) -> dict[str, str]:
@@ -103,8 +125,13 @@ def _patterns(language: str, among: tuple[str, ...]) -> list[_Pattern]:
 def _pattern(key: str, sentence: str) -> tuple[int, _Pattern]:
     """Return how much text a sentence has of its own, and what it looks like when filled."""
     parts = [(literal, field) for literal, field, _, _ in string.Formatter().parse(sentence)]
-    text = "".join(
-        re.escape(literal) + (f"(?P<{field}>.+?)" if field else "") for literal, field in parts
-    )
+    text = "".join(re.escape(literal) + _placeholder(field) for literal, field in parts)
     own = sum(len(literal) for literal, _ in parts)
     return own, _Pattern(key, parts[0][0], re.compile(text, re.DOTALL))
+
+
+def _placeholder(field: str | None) -> str:
+    if field is None:
+        return ""
+    character = "(?:(?!; |；).)" if field in _WITHIN_ONE else "."
+    return f"(?P<{field}>{character}+?)"

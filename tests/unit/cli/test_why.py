@@ -11,7 +11,7 @@ from daemon.story.telling import tell
 from daemon.words import Words
 from daemon.words.actors import who
 from daemon.words.catalogue import CATALOGUE
-from daemon.words.retelling import in_language
+from daemon.words.retelling import LEDGER, in_language
 from ledger.direct import DirectLedger
 from ledger.status import Stage
 from ledger.task import Dependency, Metadata, OutputFile, Publish, Source, Task
@@ -176,6 +176,19 @@ def test_reasons_of_the_steps_are_chinese_as_far_as_they_are_known():
     assert in_language("disk is on fire; reset was requested", "zh") == (
         "disk is on fire；有人要求重置"
     )
+
+
+def test_of_many_sentences_each_is_retold_also_those_with_a_semicolon_of_their_own():
+    written = (
+        "changes 5 to 9 are missing; changes 1 to 3 are missing from the journal; the state they made "
+        "is not; a.jsonl: bytes 1-2 are damaged; disk is on fire; b.jsonl: the checksum does not fit"
+    )
+    retold = in_language(written, "zh", LEDGER)
+    assert retold == (
+        "缺少变更 5 至 9；日志里缺少变更 1 至 3；它们的结果还在；a.jsonl：第 1-2 字节已损坏；"
+        "disk is on fire；b.jsonl：校验和不符"
+    )
+    assert in_language(retold, "en", LEDGER) == written
 
 
 def test_the_story_in_json_has_seq_actor_and_evidence_of_each_change(command):
