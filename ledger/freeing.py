@@ -8,10 +8,11 @@ snapshot of 170 MB to go; in pieces, 10.
 import contextlib
 import fcntl
 import os
-import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+
+from ledger.leases import take_lease
 
 PIECE_BYTES = 4 * 1024 * 1024
 #: Between two pieces, so that those who sync get their turn.
@@ -45,11 +46,8 @@ def _opened(path: Path) -> int | None:
 
 def _is_ours_alone(fd: int) -> bool:
     """Say whether nobody else has the file open; a write lease is granted to no other."""
-    if not hasattr(fcntl, "F_SETLEASE"):
-        return False
     try:
-        fcntl.fcntl(fd, fcntl.F_SETSIG, signal.SIGURG)  # in place of one that ends the process
-        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        take_lease(fd, fcntl.F_WRLCK)
     except OSError:
         return False
     return True

@@ -75,8 +75,8 @@ def tidy(value: Json) -> Json:
 
 def tidy_cells(cells: Mapping[str, Json]) -> dict[str, Json]:
     """Return *cells* by their clean keys, each tidy, without those that say nothing."""
-    tidied = {clean_text(key): tidy(value) for key, value in cells.items()}
-    return {key: value for key, value in tidied.items() if value not in (None, "")}
+    tidied = ((clean_text(key), tidy(value)) for key, value in cells.items())
+    return {key: value for key, value in tidied if value not in (None, "")}
 
 
 def clean_text(text: str) -> str:

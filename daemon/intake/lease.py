@@ -4,10 +4,11 @@ import contextlib
 import errno
 import fcntl
 import os
-import signal
 import stat
 from enum import Enum, auto
 from pathlib import Path
+
+from ledger.leases import take_lease
 
 
 class Writers(Enum):
@@ -24,7 +25,7 @@ def writers_of(path: Path) -> Writers:
     Raises FileNotFoundError when it is gone. A writer that opens it in the same instant is held
     up for that instant only.
     """
-    if not hasattr(fcntl, "F_SETLEASE") or not stat.S_ISREG(path.lstat().st_mode):
+    if not stat.S_ISREG(path.lstat().st_mode):
         return Writers.UNKNOWN
     try:
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -34,9 +35,7 @@ def writers_of(path: Path) -> Writers:
     except OSError:
         return Writers.UNKNOWN
     try:
-        # a lease that is broken raises SIGIO, which would end the process; SIGURG is ignored
-        fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)
-        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        take_lease(descriptor, fcntl.F_RDLCK)
     except OSError as error:
         return Writers.SOME if error.errno == errno.EAGAIN else Writers.UNKNOWN
     else:

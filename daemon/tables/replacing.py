@@ -13,16 +13,16 @@ import hashlib
 import os
 import re
 import secrets
-import signal
 import time
 from collections.abc import Iterator
-from io import BufferedWriter
 from pathlib import Path
+from typing import BinaryIO
 
 import structlog
 
 from daemon import failpoint
 from daemon.durable import sync_folder
+from ledger.leases import does_writer_wait, take_lease
 
 log = structlog.get_logger()
 
@@ -40,18 +40,19 @@ def replace_unless_changed(path: Path, expected: bytes, new: bytes) -> bool:
     draft = path.with_name(f".{path.name}.{_short(expected)}-{_short(new)}.tmp")
     try:
         with _written(path, draft, new) as file:
-            return _take_place(path, draft, expected, file)
+            return _take_place(path, draft, expected, new, file.fileno())
     finally:
         draft.unlink(missing_ok=True)
         sync_folder(path.parent)
 
 
-def _take_place(path: Path, draft: Path, expected: bytes, file: BufferedWriter) -> bool:
-    """Exchange the names of both files if *path* holds *expected*; *file* is the draft, open."""
+def _take_place(path: Path, draft: Path, expected: bytes, new: bytes, written: int) -> bool:
+    """Exchange both names if *path* holds *expected*; *written*: the draft, open, with *new*."""
     failpoint.reach("tables.draft_written")
     if path.read_bytes() != expected:
         return False
-    _have_readers_wait(file)
+    with contextlib.suppress(OSError):  # without one, who comes within the moment does not wait
+        take_lease(written, fcntl.F_WRLCK)
     failpoint.reach("tables.exchanging")
     if not _exchange(path, draft):
         draft.replace(path)
@@ -60,28 +61,47 @@ def _take_place(path: Path, draft: Path, expected: bytes, file: BufferedWriter) 
     saved = draft.read_bytes()
     if saved == expected:
         return True
-    _give_back(path, draft, file)
-    file.truncate(0)  # who waits opened this file, and is to read what has its name again
-    file.seek(0)
-    file.write(saved)
+    theirs = draft.stat()
+    if _take_back(path, draft, new, written):
+        _let_in(path, draft, saved, theirs, written)
     return False
 
 
-def _have_readers_wait(file: BufferedWriter) -> None:
-    """Have whoever opens *file* from now on wait until it is closed, where the system can do it.
+def _take_back(path: Path, draft: Path, new: bytes, written: int) -> bool:
+    """Undo an exchange that took away what somebody had saved a moment before.
 
-    It is a lease of Linux (fcntl(2)): the wait ends by itself after 45 s, whatever becomes of us.
+    Says whether that has its place again: if he saved once more meanwhile, the newest counts.
     """
-    with contextlib.suppress(AttributeError, OSError):
-        fcntl.fcntl(file, fcntl.F_SETSIG, signal.SIGURG)  # told that one waits; ignored by default
-        fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
-
-
-def _give_back(path: Path, draft: Path, file: BufferedWriter) -> None:
-    """Undo an exchange that took away what somebody had saved a moment before."""
     _exchange(path, draft)
-    if not os.path.samestat(draft.stat(), os.fstat(file.fileno())):
-        _exchange(path, draft)  # he saved once more meanwhile: the newest counts
+    as_written = os.pread(written, len(new) + 1, 0) == new
+    if as_written and os.path.samestat(draft.stat(), os.fstat(written)):
+        return True
+    _exchange(path, draft)
+    return False
+
+
+def _let_in(path: Path, draft: Path, saved: bytes, theirs: os.stat_result, written: int) -> None:
+    """Have those who wait to open what stood there for a moment get what somebody *saved*.
+
+    A reader reads it, and a writer writes where it has its place. A kill in between has a reader
+    read a part of it; the file itself is whole at any time.
+    """
+    try:
+        _overwrite(written, saved)
+    except OSError:
+        return  # a full disk: who waits is worse off than the file
+    if does_writer_wait(written):
+        os.fsync(written)
+        _exchange(path, draft)
+        if not os.path.samestat(draft.stat(), theirs):
+            _exchange(path, draft)  # somebody saved once more meanwhile: the newest counts
+
+
+def _overwrite(descriptor: int, content: bytes) -> None:
+    at = 0
+    while at < len(content):
+        at += os.pwrite(descriptor, content[at:], at)
+    os.ftruncate(descriptor, len(content))
 
 
 def clear_drafts(path: Path) -> None:
@@ -101,12 +121,12 @@ def _escaped(name: str) -> str:
 
 
 @contextlib.contextmanager
-def _written(path: Path, draft: Path, content: bytes) -> Iterator[BufferedWriter]:
+def _written(path: Path, draft: Path, content: bytes) -> Iterator[BinaryIO]:
     """Write *content* with the mode and owner of *path*; ``draft`` is whole or not there."""
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part.tmp")
     before = path.stat()
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
+    descriptor = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w+b") as file:
         try:
             os.fchmod(descriptor, before.st_mode & 0o7777)
             if (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):

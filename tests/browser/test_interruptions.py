@@ -6,10 +6,13 @@ import pytest
 from playwright.async_api import expect
 
 from daemon.comfy.simulator import Simulator
+from ledger.batch import BatchStatus
+from ledger.direct import DirectLedger
 from ledger.status import Stage
 from tests.browser.acts import confirm, facts, give_token
 from tests.browser.conftest import Opener
 from tests.browser.installation import keep_port, running
+from tests.fakes.records import batch_record, task_record
 from tests.fakes.world import TWO_ROWS, World, small_rows, small_world
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -104,3 +107,27 @@ async def test_a_button_under_a_finger_stays_while_its_task_goes_on(
                 await expect(button).to_be_focused()
                 await page.mouse.up()
                 await expect(page.locator("dialog")).to_be_visible()
+
+
+async def test_the_keyboard_stays_at_a_failure_while_those_above_it_go(
+    tmp_path: Path, open_page: Opener
+) -> None:
+    world = World(tmp_path / "world", "http://127.0.0.1:9")
+    why = {"error_kind": "execution_error", "error_message": "boom"}
+    with DirectLedger(world.ledger) as ledger:
+        failed = [task_record(number, Stage.FAILED, **why) for number in (1, 2, 3)]
+        batch = batch_record(status=BatchStatus.FAILED)
+        ledger.commit(batch, *failed, op="batch.accepted", actor="inbox")
+    async with running(world) as daemon, open_page(f"{daemon.url}/#/failed") as page:
+        rows = page.locator(".failed-tasks li")
+        await expect(rows).to_have_count(3)
+        button = rows.nth(1).get_by_role("button")
+        first, id_there = await rows.evaluate_all(
+            "(rows) => rows.slice(0, 2).map((row) => row.querySelector('a').href.split('/').pop())"
+        )
+        await button.focus()
+        assert (await world.run("retry", first))[0] == 0
+        await expect(rows).to_have_count(2)
+        await expect(rows.nth(0).get_by_role("button")).to_be_focused()
+        await page.keyboard.press("Enter")
+        await expect(page.locator("dialog")).to_contain_text(id_there)

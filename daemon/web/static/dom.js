@@ -76,10 +76,17 @@ const ICONS = {
   check: "M3 8.5 6.5 12 13 4.5",
 };
 
-/** Keep the children of `container` in step with `items`; `make(item)` returns {node, update}. */
+/**
+ * Keep the children of `container` in step with `items`; `make(item)` returns {node, update}.
+ *
+ * What goes is removed first, so that what stays need not move: that would take a click and the
+ * focus from it.
+ */
 export function keyed(container, keyOf, make) {
   let known = new Map();
   return function show(items) {
+    const keys = new Set(items.map(keyOf));
+    for (const [key, part] of known) if (!keys.has(key)) part.node.remove();
     const next = new Map();
     let place = container.firstChild;
     for (const item of items) {
@@ -90,7 +97,6 @@ export function keyed(container, keyOf, make) {
       if (part.node === place) place = place.nextSibling;
       else container.insertBefore(part.node, place);
     }
-    for (const [key, part] of known) if (!next.has(key)) part.node.remove();
     known = next;
   };
 }

@@ -91,13 +91,11 @@ export function taskView(root, { id }) {
     }, LOOK_AGAIN_MS);
   };
   const ends = [
-    onTask(
-      (changed) =>
-        (changed === null ||
-          changed.task_id === id ||
-          task?.family.includes(changed.retried_from)) &&
-        later(),
-    ),
+    onTask((changed) => {
+      if (changed === null) drawn = ""; // pictures that could not be loaded are asked for again
+      const ours = changed?.task_id === id || task?.family.includes(changed?.retried_from);
+      if (changed === null || ours) later();
+    }),
     on("progress", showProgress),
     on("stuck", () => task && later()),
   ];

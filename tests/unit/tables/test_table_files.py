@@ -1,12 +1,14 @@
 """Table files keep every byte that is not ours, and what others save meanwhile."""
 
+import contextlib
 import io
 import shutil
 import subprocess
 import time
 import zipfile
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Thread
 
 import openpyxl
 import pytest
@@ -19,6 +21,7 @@ from daemon import failpoint
 from daemon.tables.cells import Change, Result
 from daemon.tables.errors import InUse, Misconfigured
 from daemon.tables.opening import open_tables
+from daemon.tables.replacing import replace_unless_changed
 from daemon.tables.table import Table
 
 HEADINGS = "产品名,状态,备注"
@@ -128,29 +131,69 @@ async def test_what_somebody_saves_while_we_write_stays_and_our_cells_too(tmp_pa
     assert [each.name for each in tmp_path.iterdir()] == ["t.csv"]
 
 
+@contextlib.contextmanager
+def somebody_who_saves(path: Path, text: str, then: Callable[[], object]) -> Iterator[None]:
+    """Save *text* just before our version takes the file's place, and do *then* just after it."""
+    done: list[str] = []
+
+    def act(place: str) -> None:
+        if place in done or len(done) > 1:
+            return
+        if place == "tables.exchanging":
+            draft = path.with_name("editor")
+            draft.write_text(text, "utf-8")
+            draft.replace(path)
+            done.append(place)
+        if place == "tables.exchanged":
+            acting = Thread(target=then)
+            acting.start()
+            acted.append(acting)
+            time.sleep(0.2)
+            done.append(place)
+
+    acted: list[Thread] = []
+    failpoint.arm(act)
+    try:
+        yield
+    finally:
+        failpoint.arm(None)
+        for each in acted:
+            each.join()
+    assert len(done) == 2
+
+
 async def test_who_saves_while_we_write_and_reads_again_at_once_reads_what_he_saved(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text(f"{HEADINGS}\n茶壶,,\n", "utf-8")
     saved = f"{HEADINGS}\n茶壶,,\n杯子,,新的\n"
-    reading: list[Future[str]] = []
-
-    def save(name: str) -> None:
-        if name == "tables.exchanging" and not reading:
-            draft = tmp_path / "editor"
-            draft.write_text(saved, "utf-8")
-            draft.replace(path)
-        if name == "tables.exchanged" and not reading:
-            reading.append(readers.submit(path.read_text, "utf-8"))
-            time.sleep(0.2)
-
-    with ThreadPoolExecutor() as readers:
-        failpoint.arm(save)
-        try:
-            assert await tell(table_of(path), 0, status="失败") is Result.WRITTEN
-        finally:
-            failpoint.arm(None)
-    assert reading[0].result() == saved
+    read: list[str] = []
+    with somebody_who_saves(path, saved, lambda: read.append(path.read_text("utf-8"))):
+        assert await tell(table_of(path), 0, status="失败") is Result.WRITTEN
+    assert read == [saved]
     assert path.read_text("utf-8") == f"{HEADINGS}\n茶壶,失败,\n杯子,,新的\n"
+    assert [each.name for each in tmp_path.iterdir()] == ["t.csv"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "written", "left"),
+    [
+        ("a", "碗,,\n", f"{HEADINGS}\n茶壶,,\n杯子,,新的\n碗,,\n"),
+        ("w", f"{HEADINGS}\n碗,,\n", f"{HEADINGS}\n碗,,\n"),
+    ],
+)
+def test_what_is_written_into_the_file_while_we_write_stays(tmp_path, mode, written, left):
+    path = tmp_path / "t.csv"
+    before, ours = f"{HEADINGS}\n茶壶,,\n".encode(), f"{HEADINGS}\n茶壶,失败,\n".encode()
+    path.write_bytes(before)
+    saved = f"{HEADINGS}\n茶壶,,\n杯子,,新的\n"
+
+    def write() -> None:
+        with path.open(mode, encoding="utf-8") as file:
+            file.write(written)
+
+    with somebody_who_saves(path, saved, write):
+        assert not replace_unless_changed(path, before, ours)
+    assert path.read_text("utf-8") == left
     assert [each.name for each in tmp_path.iterdir()] == ["t.csv"]
 
 
