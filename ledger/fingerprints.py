@@ -36,7 +36,7 @@ class Fingerprints:
     def add(self, fingerprint: str) -> None:
         """Take it in; nothing happens when it is there."""
         digest = digest_of(fingerprint)
-        place = int.from_bytes(digest[:2]) % _BUCKETS
+        place = _bucket_of(digest)
         bucket = self._buckets[place]
         if bucket is None:
             self._buckets[place] = bytearray(digest)
@@ -46,13 +46,13 @@ class Fingerprints:
     def discard(self, fingerprint: str) -> None:
         """Let it go; nothing happens when it is not there."""
         digest = digest_of(fingerprint)
-        bucket = self._buckets[int.from_bytes(digest[:2]) % _BUCKETS]
+        bucket = self._buckets[_bucket_of(digest)]
         if bucket is not None and (at := _place_in(bucket, digest)) >= 0:
             del bucket[at : at + _DIGEST_BYTES]
 
     def __contains__(self, fingerprint: str) -> bool:
         digest = digest_of(fingerprint)
-        bucket = self._buckets[int.from_bytes(digest[:2]) % _BUCKETS]
+        bucket = self._buckets[_bucket_of(digest)]
         return bucket is not None and _place_in(bucket, digest) >= 0
 
     def __len__(self) -> int:
@@ -68,6 +68,10 @@ def digest_of(fingerprint: str) -> bytes:
     if len(digest) == _DIGEST_BYTES and len(fingerprint) == _HEX_DIGITS:
         return digest
     return hashlib.sha256(fingerprint.encode()).digest()[:_DIGEST_BYTES]
+
+
+def _bucket_of(digest: bytes) -> int:
+    return (digest[0] << 8 | digest[1]) % _BUCKETS
 
 
 def _place_in(bucket: bytearray, digest: bytes) -> int:

@@ -17,7 +17,7 @@ from ledger.fingerprints import Fingerprints, KnownFingerprints
 from ledger.open_tasks import OpenTasks
 from ledger.rolls import ONE, Counts, Rolls, told_apart
 from ledger.shelf import Indexed, TaskKeys, decode_task
-from ledger.state import State, apply
+from ledger.state import State, accept, apply
 from ledger.status import IN_PROCESS_STAGES, OPEN_STAGES, Stage
 from ledger.stored import WrittenDown
 from ledger.task import Json, Task
@@ -50,7 +50,10 @@ class Index(BatchIndex):
             self._apply_other(record, encoded)
             return
         before = self.stage_of(record.task_id)
-        apply(self._state, record, encoded)
+        if before is None:
+            accept(self._state, record, encoded)
+        else:
+            self._state.tasks.put(record, encoded)
         self._enter(record, before)
 
     def _apply_other(self, record: Batch | Meta, encoded: bytes) -> None:

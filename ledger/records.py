@@ -46,9 +46,15 @@ class Records(Mapping[str, R], Generic[R]):
         """Hold a record in place of its version before; say whether it is new."""
         known = self._at_hand.pop(record_id, None) is not None or record_id in self
         if not known:
-            self._new[record_id] = None
-        self._here[record_id] = held
+            self.hold_new(record_id, held)
+        else:
+            self._here[record_id] = held
         return not known
+
+    def hold_new(self, record_id: str, held: R | bytes) -> None:
+        """Hold a record that is not here."""
+        self._new[record_id] = None
+        self._here[record_id] = held
 
     def remove(self, record_id: str) -> None:
         """Forget the record, if it is here; none will ever have its id again."""

@@ -116,10 +116,13 @@ class Shelf(Records[Task]):
         """Return the task that is *encoded* as JSON."""
         return _tasks.decode(encoded)
 
-    def put(self, task: Task, encoded: bytes) -> bool:
-        """Hold *task*, *encoded* as JSON, in place of its version before; say whether it is new."""
-        held = task if task.stage in IN_PROCESS_STAGES else encoded
-        return self.hold(task.task_id, held)
+    def put(self, task: Task, encoded: bytes) -> None:
+        """Hold *task*, *encoded* as JSON, in place of its version before."""
+        self.hold(task.task_id, task if task.stage in IN_PROCESS_STAGES else encoded)
+
+    def accept(self, task: Task, encoded: bytes) -> None:
+        """Hold a task that is not here likewise."""
+        self.hold_new(task.task_id, task if task.stage in IN_PROCESS_STAGES else encoded)
 
     def go_on(self, task: Task) -> None:
         """Hold the next version of a task in process that stays in process."""

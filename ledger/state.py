@@ -38,8 +38,10 @@ class State(msgspec.Struct, kw_only=True):
 def apply(state: State, record: Record, encoded: bytes) -> None:
     """Make *state* what it is after *record*, which is *encoded* as JSON."""
     if isinstance(record, Task):
-        if state.tasks.put(record, encoded):
-            count_id(state.meta, record.task_id)
+        if record.task_id in state.tasks:
+            state.tasks.put(record, encoded)
+        else:
+            accept(state, record, encoded)
     elif isinstance(record, Batch):
         state.batches.put(record, encoded)
     elif record.section == ARCHIVED:
@@ -48,6 +50,12 @@ def apply(state: State, record: Record, encoded: bytes) -> None:
         set_meta(state.meta, record)
         for task_id in claimed_ids(record):
             count_id(state.meta, task_id)
+
+
+def accept(state: State, task: Task, encoded: bytes) -> None:
+    """Take in a task that is not there, as ``apply`` does."""
+    state.tasks.accept(task, encoded)
+    count_id(state.meta, task.task_id)
 
 
 def set_meta(sections: Sections, record: Meta) -> None:

@@ -32,6 +32,9 @@ class NoRecords(StoredRecords):
     def __getitem__(self, record_id: str) -> bytes:
         raise KeyError(record_id)
 
+    def __contains__(self, record_id: object) -> bool:
+        return False
+
     def __iter__(self) -> Iterator[str]:
         return iter(())
 

@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 from ledger.task import Json
 
-_ID = re.compile(r"((?:img|vid)_\d{8})_(\d{6,})")
+_COUNTER = re.compile(r"(?:img|vid)_\d{8}")
+_LEAST_DIGITS = 6
 
 
 def counter_of(workflow_type: str, at: str) -> str:
@@ -20,13 +22,20 @@ def makes_videos(workflow_type: str) -> bool:
 
 def task_id(counter: str, number: int) -> str:
     """Return the id that *number* of *counter* stands for."""
-    return f"{counter}_{number:06d}"
+    return f"{counter}_{number:0{_LEAST_DIGITS}d}"
 
 
 def number_of(identifier: str) -> tuple[str, int] | None:
     """Return counter and number of an id, None for an id of another form."""
-    found = _ID.fullmatch(identifier)
-    return (found[1], int(found[2])) if found else None
+    counter, _, number = identifier.rpartition("_")
+    if len(number) < _LEAST_DIGITS or not number.isdecimal() or not _is_counter(counter):
+        return None
+    return counter, int(number)
+
+
+@lru_cache(maxsize=64)  # of very many ids there are a few
+def _is_counter(text: str) -> bool:
+    return _COUNTER.fullmatch(text) is not None
 
 
 class Numbering:

@@ -50,7 +50,7 @@ class OutputPaths:
 
     def _follow_ledger(self, transaction: Transaction) -> None:
         for record in transaction.records:
-            if isinstance(record, Task):
+            if isinstance(record, Task) and record.version > 1:  # a new one has chosen nothing
                 self._follow(record)
 
     def _follow(self, task: Task) -> None:

@@ -112,8 +112,10 @@ class Lane:
 
     def _free_slots(self) -> int:
         """Return how many more prompts the server may get now."""
-        starting = sum(1 for task_id in self._crew if task_id not in self._inside)
-        return self._state.settings.max_in_flight - len(self._inside) - starting
+        free = self._state.settings.max_in_flight - len(self._inside)
+        if free <= 0:
+            return 0
+        return free - sum(1 for task_id in self._crew if task_id not in self._inside)
 
     def _next_task(self) -> Task | None:
         state = self._state

@@ -21,8 +21,9 @@ class Lanes:
         self._ready.follow(transaction)
         for record in transaction.records:
             if isinstance(record, Task):
-                for lane in self._lanes:
-                    lane.follow(record)
+                if record.version > 1:  # a new one is in no server
+                    for lane in self._lanes:
+                        lane.follow(record)
             else:  # a batch that goes on, a server that is not drained any more
                 self.wake()
 

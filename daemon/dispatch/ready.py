@@ -39,6 +39,7 @@ AFFINITY_STREAK = 50
 CHOICE_ROWS = 4096
 #: Of these so many are drawn at once: that holds the loop for a few milliseconds.
 _PORTION = 1 / 16
+_ENDED_BADLY = frozenset({Status.FAILED, Status.CANCELLED})
 _LONGEST_WAIT_SECONDS = LONGEST_DELAY_SECONDS * (1 + JITTER)
 
 
@@ -83,11 +84,11 @@ class ReadyRows:
     def follow(self, transaction: Transaction) -> None:
         """Take in a durable change; the ledger's subscriber."""
         for record in transaction.records:
-            if isinstance(record, Meta):
-                continue
             if isinstance(record, Task):
                 self._follow_task(record)
-            self._queues.touch(record.batch_id)
+        changed = {each.batch_id for each in transaction.records if not isinstance(each, Meta)}
+        for batch_id in changed:
+            self._queues.touch(batch_id)
 
     def take(
         self, server: str, last_type: str | None, streak: int, runs: Callable[[str], bool]
@@ -222,18 +223,16 @@ class ReadyRows:
 
     def _release(self, needed: Task) -> None:
         """Judge anew the tasks that depend on *needed*, which came to wait or has ended."""
-        if not (self._parked or self._backlog):
-            return
-        for task_id in (*self._parked.pop(needed.family, ()), *self._doubtful_behind(needed)):
+        behind = [*self._parked.pop(needed.family, ())] if self._parked else []
+        if self._backlog and (needed.retried_from or needed.status in _ENDED_BADLY):
+            behind += self._doubtful_behind(needed)
+        for task_id in behind:
             task = self._ledger.task(task_id)
             if task.stage is Stage.WAITING:
                 self._sort_in(task)
 
     def _doubtful_behind(self, needed: Task) -> Iterator[str]:
         """Yield the tasks of the row that are in the backlog and say wrongly what blocks them."""
-        ended = needed.status in (Status.FAILED, Status.CANCELLED)
-        if not self._backlog or not (ended or needed.retried_from):
-            return
         for task_id in self._ledger.index.row(needed.row_id):
             if task_id == needed.task_id or self._is_known(task_id):
                 continue

@@ -1,6 +1,5 @@
 """From the rows of a drop to those that are good in themselves; whether they are new is open."""
 
-from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -73,15 +72,15 @@ def candidates_of(planned: PlannedDrop, kept: Mapping[str, InputFile | BadPictur
     """Part the rows whose pictures are all good, with their fingerprints, from the others."""
     good: list[AcceptedRow] = []
     bad: list[RefusedRow] = []
-    seen: Counter[str] = Counter()
+    seen: dict[str, int] = {}
     for row in planned.wanted:
         inputs, problems = _inputs_of(row, kept)
         if problems:
             bad.append(refused(row, *problems))
             continue
         alike = likeness(row, inputs)
-        seen[alike] += 1
-        mark = fingerprint(alike, seen[alike])
+        seen[alike] = occurrence = seen.get(alike, 0) + 1
+        mark = fingerprint(alike, occurrence)
         good.append(AcceptedRow(wanted=row, inputs=inputs, fingerprint=mark))
     return Candidates(planned.drop, good, sorted(planned.refused + bad, key=lambda row: row.line))
 

@@ -90,11 +90,11 @@ def clean_text(text: str) -> str:
 
 def as_text(value: Json) -> str | None:
     """Return a cell's value as people write it, or None when no single cell can hold it."""
+    if isinstance(value, str):  # as nearly all are
+        return value
     match value:
         case None:
             return ""
-        case str():
-            return value
         case bool():
             return "true" if value else "false"
         case float() if value.is_integer() and abs(value) < _UNSURE_FROM:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from daemon.intake.columns import REPORT_COLUMNS, bare_heading, key_of, tidy
+from daemon.intake.columns import REPORT_COLUMNS, bare_heading, key_of
 from daemon.intake.errors import Unreadable
 from daemon.intake.reasons import Reason, because, cut, shown
 from ledger.task import Json
@@ -33,12 +33,12 @@ class JobFile(msgspec.Struct, frozen=True, kw_only=True):
     headings: dict[str, str] = msgspec.field(default_factory=dict)  # key → as the file has it
 
 
-class Line(msgspec.Struct, frozen=True):
+class Line(msgspec.Struct, frozen=True, gc=False):
     """One line of a grid, with what is wrong with its cells, if anything."""
 
     number: int  # as an editor or Excel counts; of several lines, the first
-    cells: Sequence[Json]
-    problems: Mapping[int, Reason] = {}  # by column, from 0
+    cells: Sequence[Json]  # tidy
+    problems: Mapping[int, Reason] | None = None  # by column, from 0
 
 
 def read_grid(lines: Iterable[Line], known: frozenset[str]) -> JobFile:
@@ -48,29 +48,31 @@ def read_grid(lines: Iterable[Line], known: frozenset[str]) -> JobFile:
     Raises Unreadable when there is no such line, none of its headings is *known*, two of them
     mean the same, or there are more than MAX_ROWS rows or MAX_COLUMNS columns.
     """
-    keys: list[str] | None = None
-    headings: dict[str, str] = {}
+    head: _Head | None = None
     rows: list[RawRow] = []
     for line in lines:
-        if len(line.cells) > MAX_COLUMNS:
+        cells, problem = line.cells, None
+        if len(cells) > MAX_COLUMNS:
             raise Unreadable("many_columns", limit=str(MAX_COLUMNS))
-        cells = [tidy(cell) for cell in line.cells]
-        if keys is None:
+        if head is None:
             if not _is_blank(cells):
-                keys, headings = _read_headings(cells)
-                refuse_strange_columns(keys, headings.values(), known)
+                head = _read_headings(cells)
+                refuse_strange_columns(head.keys, head.headings.values(), known)
             continue
-        cells, problem = _without_idle_problems(cells, line.problems, keys, known)
-        if _is_blank(cells) and problem is None:
+        if line.problems:
+            cells, problem = _without_idle_problems(cells, line.problems, head.keys, known)
+        values = head.values(cells)
+        if not values and problem is None and _is_blank(cells):
             continue
         if len(rows) >= MAX_ROWS:
             raise Unreadable("many_rows", limit=str(MAX_ROWS))
-        values, problem = _read_cells(keys, cells, problem)
+        if problem is None and head.is_nameless_in(cells):
+            problem = because("no_heading")
         row = RawRow(line=line.number, ordinal=len(rows) + 1, values=values, problem=problem)
         rows.append(row)
-    if keys is None:
+    if head is None:
         raise Unreadable("no_headings")
-    return JobFile(rows=tuple(rows), headings=headings)
+    return JobFile(rows=tuple(rows), headings=head.headings)
 
 
 def refuse_strange_columns(
@@ -84,7 +86,31 @@ def refuse_strange_columns(
     raise Unreadable("strange_columns", found=listed, wanted=wanted)
 
 
-def _read_headings(cells: Sequence[Json]) -> tuple[list[str], dict[str, str]]:
+class _Head(msgspec.Struct, frozen=True):
+    """The line of headings."""
+
+    keys: list[str]  # "" where there is none
+    headings: dict[str, str]  # key → as the file has it
+    read: list[str]  # the keys, "" also where our own reports add something
+    nameless: list[int]  # where there is none
+
+    def values(self, cells: Sequence[Json]) -> dict[str, Json]:
+        """Return what *cells* say, by key."""
+        return {
+            key: cell
+            for key, cell in zip(self.read, cells, strict=False)
+            if key and cell is not None and cell != ""
+        }
+
+    def is_nameless_in(self, cells: Sequence[Json]) -> bool:
+        """Say whether something stands under no heading."""
+        if len(cells) <= len(self.keys) and not self.nameless:
+            return False
+        nameless = [cells[column] for column in self.nameless if column < len(cells)]
+        return not _is_blank([*cells[len(self.keys) :], *nameless])
+
+
+def _read_headings(cells: Sequence[Json]) -> _Head:
     headings: dict[str, str] = {}
     keys: list[str] = []
     for cell in cells:
@@ -96,7 +122,9 @@ def _read_headings(cells: Sequence[Json]) -> tuple[list[str], dict[str, str]]:
         keys.append(key)
         if key:
             headings[key] = bare_heading(heading)
-    return keys, headings
+    read = ["" if key in REPORT_COLUMNS else key for key in keys]
+    nameless = [column for column, key in enumerate(keys) if not key]
+    return _Head(keys, headings, read, nameless)
 
 
 def _is_blank(cells: Iterable[Json]) -> bool:
@@ -104,35 +132,15 @@ def _is_blank(cells: Iterable[Json]) -> bool:
 
 
 def _without_idle_problems(
-    cells: list[Json], problems: Mapping[int, Reason], keys: Sequence[str], known: frozenset[str]
+    cells: Sequence[Json],
+    problems: Mapping[int, Reason],
+    keys: Sequence[str],
+    known: frozenset[str],
 ) -> tuple[list[Json], Reason | None]:
-    """Return the first problem in a column with a use, and the cells without those of the others.
+    """Return the cells without idle problems, and the first problem in a column with a use.
 
     An error that nobody reads is no value: the same row may come again with another one there.
     """
-    if not problems:
-        return cells, None
     used = {c: why for c, why in problems.items() if c < len(keys) and keys[c] in known}
     left = [None if c in problems and c not in used else cell for c, cell in enumerate(cells)]
     return left, used[min(used)] if used else None
-
-
-def _read_cells(
-    keys: list[str], cells: list[Json], problem: Reason | None
-) -> tuple[dict[str, Json], Reason | None]:
-    values: dict[str, Json] = {
-        key: cell
-        for key, cell in zip(keys, cells, strict=False)
-        if key and key not in REPORT_COLUMNS and cell not in (None, "")
-    }
-    if not problem and _has_nameless(keys, cells):
-        problem = because("no_heading")
-    return values, problem
-
-
-def _has_nameless(keys: list[str], cells: list[Json]) -> bool:
-    """Say whether something stands under no heading."""
-    if len(cells) <= len(keys) and "" not in keys:
-        return False
-    nameless = [cell for key, cell in zip(keys, cells, strict=False) if not key]
-    return not _is_blank([*cells[len(keys) :], *nameless])

@@ -107,11 +107,14 @@ def _delimiter(text: str) -> str:
 
 
 def _csv_lines(text: str, delimiter: str) -> Iterator[Line]:
+    """Yield the lines, their cells tidy: decoded text has no half of a surrogate pair."""
+    may_be_unwritten = "\0" in text
     reader = csv.reader(_short_lines(text, newline=""), delimiter=delimiter, strict=True)
     number = 1
     try:
         for cells in reader:
-            yield Line(number, cells, _unwritten(cells) if "\0" in "".join(cells) else {})
+            problems = _unwritten(cells) if may_be_unwritten else None
+            yield Line(number, [cell.strip() for cell in cells], problems)
             number = reader.line_num + 1  # a cell may hold line breaks
     except csv.Error as error:
         raise Unreadable("no_csv", line=str(number), said=str(error)) from error

@@ -46,7 +46,7 @@ def told(lines: Iterable[Line], covered: Covered) -> Iterator[Line]:
                 column: because("merged", cell=f"{column_letters(column)}{line.number}")
                 for column in under
             }
-            yield msgspec.structs.replace(line, problems={**why, **line.problems})
+            yield msgspec.structs.replace(line, problems={**why, **(line.problems or {})})
         else:
             yield line
 

@@ -51,11 +51,7 @@ def plan_row(raw: RawRow, needs: Mapping[str, WorkflowNeeds]) -> WantedRow | Ref
     """Return the work that *raw* wants, or the refusal with every reason at once."""
     if raw.problem:
         return RefusedRow(line=raw.line, values=dict(raw.values), reasons=(raw.problem,))
-    problems = [
-        because("no_value", column=shown(key))
-        for key in HEADINGS
-        if key in raw.values and as_text(raw.values[key]) is None
-    ]
+    problems = _without_value(raw)
     types: tuple[str, ...] = ()
     pictures: dict[str, str] = {}
     priority = 0
@@ -79,6 +75,12 @@ def plan_row(raw: RawRow, needs: Mapping[str, WorkflowNeeds]) -> WantedRow | Ref
     )
 
 
+def _without_value(raw: RawRow) -> list[Reason]:
+    """Return what is wrong with cells that hold something, but no value of a single cell."""
+    found = {key for key, value in raw.values.items() if as_text(value) is None}
+    return [because("no_value", column=shown(key)) for key in HEADINGS if key in found]
+
+
 def own_picture_columns(
     types: tuple[str, ...], stage: int, needs: Mapping[str, WorkflowNeeds]
 ) -> frozenset[str]:
@@ -91,7 +93,9 @@ def _workflow_types(
     raw: RawRow, needs: Mapping[str, WorkflowNeeds], problems: list[Reason]
 ) -> tuple[str, ...]:
     text = (as_text(raw.values.get("workflow_type")) or DEFAULT_WORKFLOW_TYPE).replace("＋", "+")
-    types = (text,) if text in needs else tuple(part.strip() for part in text.split("+"))
+    if text in needs:
+        return (text,)
+    types = tuple(part.strip() for part in text.split("+"))
     problem = None
     if unknown := [name for name in types if name not in needs]:
         named, known = cut("+".join(unknown), 80), ", ".join(needs)

@@ -11,6 +11,7 @@ from openpyxl.cell.cell import ERROR_CODES
 from openpyxl.utils import get_column_letter
 from openpyxl.utils.exceptions import InvalidFileException
 
+from daemon.intake.columns import tidy
 from daemon.intake.errors import Unreadable
 from daemon.intake.grid import MAX_COLUMNS, JobFile, Line, RawRow, read_grid
 from daemon.intake.merged_cells import covered_in, told
@@ -138,7 +139,7 @@ def _lines(data: bytes, title: str, *, data_only: bool) -> Iterator[Sequence[obj
 
 def _without_formulas(values: Iterable[Sequence[object]]) -> Iterator[Line]:
     for number, cells in enumerate(values, 1):
-        yield Line(number, [as_json(cell) for cell in cells], dict(_errors_in(cells, number)))
+        yield Line(number, [tidy(as_json(cell)) for cell in cells], dict(_errors_in(cells, number)))
 
 
 def _with_formulas(
@@ -149,7 +150,7 @@ def _with_formulas(
         for column, (cell, source) in enumerate(zip(cells, written, strict=False)):
             if cell is None and source is not None:
                 problems[column] = because("no_result", cell=_place(column, number))
-        yield Line(number, [as_json(cell) for cell in cells], problems)
+        yield Line(number, [tidy(as_json(cell)) for cell in cells], problems)
 
 
 def _errors_in(cells: Sequence[object], number: int) -> Iterator[tuple[int, Reason]]:

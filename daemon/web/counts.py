@@ -42,7 +42,7 @@ class Counts:
     def follow(self, transaction: Transaction) -> None:
         """Count what a durable transaction tells: a listener of the ledger."""
         for record in transaction.records:
-            if isinstance(record, Task):
+            if isinstance(record, Task) and not _is_new_row(record):
                 self._count(record)
                 self._count_recovery(record, transaction)
                 self._durations.follow(record, transaction)
@@ -69,6 +69,11 @@ class Counts:
     def _count_adoption(self, task: Task) -> None:
         if all(output.path is None for output in task.outputs):  # as found, not yet being fetched
             self._metrics.counters.recoveries.labels("adopted").inc()
+
+
+def _is_new_row(task: Task) -> bool:
+    """Say whether it was just accepted, of which the ledger itself counts how many there are."""
+    return task.version == 1 and task.stage is Stage.WAITING and task.retried_from is None
 
 
 def _kind(task: Task | None) -> str:

@@ -80,6 +80,8 @@ class ArchivedRows:
             self._learn(file)
 
     def __contains__(self, fingerprint: str) -> bool:
+        if not self._ends[-1]:  # no row was ever archived
+            return False
         line = _line(fingerprint)
         return line in self.group(_group_of(line))
 
