@@ -4,7 +4,7 @@ Loads neither an event loop nor a log: a command must be quick to start.
 """
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -182,6 +182,10 @@ class DirectLedger(Reading):
 
     def new_task_ids(self, workflow_type: str, at: str, count: int = 1) -> list[str]:
         """Return ids never given before; see ``Ledger.new_task_ids``."""
+        return list(self.each_new_task_id(workflow_type, at, count))
+
+    def each_new_task_id(self, workflow_type: str, at: str, count: int) -> Iterator[str]:
+        """Return such ids likewise; see ``Ledger.each_new_task_id``."""
         return self._numbering.take(self._index.meta("counters"), workflow_type, at, count)
 
     def know_archived(self) -> None:

@@ -7,7 +7,7 @@ checksum.
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from time import monotonic
 
@@ -167,6 +167,10 @@ class Ledger(Reading):
 
         An id that was given but never committed may be given again after a restart.
         """
+        return list(self.each_new_task_id(workflow_type, at, count))
+
+    def each_new_task_id(self, workflow_type: str, at: str, count: int) -> Iterator[str]:
+        """Return such ids, each made when it is asked for: for very many."""
         return self._numbering.take(self._index.meta("counters"), workflow_type, at, count)
 
     def subscribe(self, listener: Listener, *kinds: Kind) -> Callable[[], None]:

@@ -45,11 +45,12 @@ class NoRecords(StoredRecords):
 class WrittenDown(msgspec.Struct, frozen=True, kw_only=True):
     """The state as of ``last_seq``, which a store has written down.
 
-    ``changed`` is what came since it last did so: records as JSON, None for one that went.
+    ``changed`` is what came since it last did so: records as JSON, None for one that went. It is
+    given away with this.
     """
 
     last_seq: int
     tasks: StoredRecords
     batches: StoredRecords
-    changed_tasks: Mapping[str, bytes | None]
-    changed_batches: Mapping[str, bytes | None]
+    changed_tasks: dict[str, bytes | None]
+    changed_batches: dict[str, bytes | None]

@@ -1,8 +1,8 @@
 """Task ids: ``img_`` or ``vid_``, the UTC day, a running number of that day, never used twice."""
 
 import re
-from collections.abc import Mapping
-from functools import lru_cache
+from collections.abc import Iterator, Mapping
+from functools import lru_cache, partial
 
 from ledger.task import Json
 
@@ -46,10 +46,13 @@ class Numbering:
 
     def take(
         self, counters: Mapping[str, Json], workflow_type: str, at: str, count: int
-    ) -> list[str]:
-        """Return the next *count* ids after those in *counters* and those taken here before."""
+    ) -> Iterator[str]:
+        """Return the next *count* ids after those in *counters* and those taken here before.
+
+        They are taken at once, and each is made when it is asked for.
+        """
         counter = counter_of(workflow_type, at)
         seen = counters.get(counter, 0)
         first = max(seen if isinstance(seen, int) else 0, self._given.get(counter, 0)) + 1
         self._given[counter] = first + count - 1
-        return [task_id(counter, number) for number in range(first, first + count)]
+        return map(partial(task_id, counter), range(first, first + count))

@@ -23,6 +23,7 @@ from daemon.intake.superseding import superseded_tasks
 from ledger.entry import Record
 from ledger.errors import Conflict, LedgerDamaged
 from ledger.ledger import Ledger
+from ledger.slices import let_go
 from ledger.task import InputFile
 from ledger.timestamps import to_timestamp
 
@@ -137,7 +138,10 @@ class Intake:
                 self._commit(each, candidates.drop, also)
                 for each, (candidates, also) in zip(decided, brought, strict=True)
             )
-            return await asyncio.gather(*commits, return_exceptions=True)
+            receipts = await asyncio.gather(*commits, return_exceptions=True)
+        for each in decided:
+            await let_go(each.records)
+        return receipts
 
     async def _surely_new_rows(self, brought: Sequence[Candidates]) -> list[list[AcceptedRow]]:
         """Return the same, also when what tells of archived rows was damaged meanwhile."""

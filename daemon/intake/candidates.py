@@ -41,7 +41,7 @@ class Drop(msgspec.Struct, frozen=True, kw_only=True):
 class PlannedDrop(msgspec.Struct, frozen=True):
     """What the rows of a drop want, their pictures unseen."""
 
-    drop: Drop
+    drop: Drop  # its rows are in the lists instead
     wanted: list[WantedRow]
     refused: list[RefusedRow]
 
@@ -62,7 +62,7 @@ def plan_rows(drop: Drop, needs: Mapping[str, WorkflowNeeds]) -> PlannedDrop:
     """Return what each row of *drop* wants; pure, and slow for very many rows."""
     planned = [plan_row(row, needs) for row in drop.rows]
     return PlannedDrop(
-        drop,
+        msgspec.structs.replace(drop, rows=()),
         wanted=[row for row in planned if isinstance(row, WantedRow)],
         refused=[row for row in planned if isinstance(row, RefusedRow)],
     )

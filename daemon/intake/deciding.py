@@ -6,6 +6,7 @@ Whoever takes drops in decides with this, the daemon (``accept``) and a command 
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Protocol, TypeAlias
 
 import msgspec
@@ -37,7 +38,7 @@ class Decided(msgspec.Struct, frozen=True):
     """A receipt, and the records of the rows that run."""
 
     receipt: Receipt
-    records: Sequence[Record]
+    records: list[Record]
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,8 +52,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 class GivesIds(Protocol):
     """A ledger, as far as new tasks are numbered by it."""
 
-    def new_task_ids(self, workflow_type: str, at: str, count: int = 1) -> list[str]:
-        """Return ids never given before."""
+    def each_new_task_id(self, workflow_type: str, at: str, count: int) -> Iterator[str]:
+        """Return ids never given before, each made when it is asked for."""
         ...
 
 
@@ -75,8 +76,8 @@ class Sieve:
 
 def ids_for(rows: Sequence[AcceptedRow], ledger: GivesIds, at: str) -> dict[str, Iterator[str]]:
     """Return, by workflow type, the ids that the tasks of *rows* will bear, in order."""
-    wanted = Counter(name for row in rows for name in row.wanted.workflow_types)
-    return {name: iter(ledger.new_task_ids(name, at, count)) for name, count in wanted.items()}
+    wanted = Counter(chain.from_iterable(row.wanted.workflow_types for row in rows))
+    return {name: ledger.each_new_task_id(name, at, count) for name, count in wanted.items()}
 
 
 def decide(

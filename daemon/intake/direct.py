@@ -37,8 +37,8 @@ class HeldLedger(Protocol):
         """Say whether a row was ever accepted; raises LedgerDamaged."""
         ...
 
-    def new_task_ids(self, workflow_type: str, at: str, count: int = 1) -> list[str]:
-        """Return ids never given before."""
+    def each_new_task_id(self, workflow_type: str, at: str, count: int) -> Iterator[str]:
+        """Return ids never given before, each made when it is asked for."""
         ...
 
     def meta(self, section: str) -> Mapping[str, Json]:

@@ -20,6 +20,7 @@ from daemon.words import Words
 from ledger.entry import Meta
 from ledger.errors import LedgerError
 from ledger.ledger import Ledger
+from ledger.slices import let_go
 from ledger.timestamps import to_timestamp
 
 log = structlog.get_logger()
@@ -59,6 +60,9 @@ class Taker:
         decided = await self._record(jobs)
         decided += await self._refuse([job for job in opened if isinstance(job, UnreadableJob)])
         await self.clerk.finish([each for each in decided if not isinstance(each, BaseException)])
+        for job, candidates in jobs:
+            await let_go(job.planned.wanted)
+            await let_go(candidates.good)
         for failure in decided:
             if isinstance(failure, LedgerError):
                 postponed = postponed or Postponed(str(failure))
