@@ -17,7 +17,7 @@ T = TypeVar("T")
 #: A transaction of more records is shown bit by bit, and told in parts of so many.
 SLICE = 1000
 #: How long the loop is held in one go; the writer's thread may make three times that of it.
-SLICE_SECONDS = 0.008
+SLICE_SECONDS = 0.004
 
 
 async def in_slices(steps: Iterable[object]) -> None:

@@ -29,8 +29,8 @@ from ledger.timestamps import to_timestamp
 
 log = structlog.get_logger()
 
-#: Rows looked up before the loop gets its turn.
-_SLICE = 2000
+#: Rows looked up before the loop gets its turn: two milliseconds.
+_SLICE = 250
 #: Changes to a table's batch that may come before ours; each is over in milliseconds.
 _ATTEMPTS = 20
 _OVERTAKEN_SECONDS = 0.02
