@@ -63,9 +63,7 @@ class Records(Mapping[str, R], Generic[R]):
         self._new.pop(record_id, None)
         self._gone.add(record_id)
 
-    def read_from(
-        self, stored: StoredRecords, changed: dict[str, bytes | None]
-    ) -> Iterator[None]:
+    def read_from(self, stored: StoredRecords, changed: dict[str, bytes | None]) -> Iterator[None]:
         """Read records from *stored* from now on, and let go, step by step, of what is there.
 
         *changed* is what changed between the stored ones before and these; all of it was put or

@@ -80,7 +80,7 @@ class Publish(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Where the row came from; ``line`` is its place in the file (1 = first row of data)."""
+    """Where the row came from; ``line`` is where it begins, as an editor or Excel counts."""
 
     kind: str  # "inbox", "table", "api"
     name: str

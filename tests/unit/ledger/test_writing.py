@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from datetime import UTC, datetime
+from time import monotonic
 
 import msgspec
 import orjson
@@ -164,6 +165,31 @@ async def test_a_snapshot_pressed_for_comes_also_when_nobody_changes_anything_an
     await until(lambda: snapshot_seq(folder) > 5)
     assert snapshot_seq(folder) == 10
     await ledger.close()
+
+
+async def test_the_snapshot_after_very_much_in_one_go_waits_until_that_was_shown(folder):
+    limits = Limits(unfolded_bytes=2000, stroke_bytes=8000, after_stroke_seconds=0.8)
+    ledger = in_folder(folder, limits=limits)
+    await ledger.open()
+    began = monotonic()
+    await ledger.commit(*map(task_record, range(1, 12)), op="a.b")
+    await ledger.commit(task_record(12), op="a.b")  # what comes meanwhile waits with it
+    await until(lambda: snapshot_seq(folder) > 0)
+    assert monotonic() - began > limits.after_stroke_seconds
+    assert snapshot_seq(folder) == 12
+    await ledger.close()
+
+
+async def test_who_asks_for_a_compaction_after_very_much_in_one_go_does_not_wait(folder):
+    limits = Limits(unfolded_bytes=2000, stroke_bytes=8000, after_stroke_seconds=3600)
+    ledger = in_folder(folder, limits=limits)
+    await ledger.open()
+    await ledger.commit(*map(task_record, range(1, 12)), op="a.b")
+    await ledger.compact()
+    assert snapshot_seq(folder) == 11
+    await ledger.commit(*map(task_record, range(12, 23)), op="a.b")
+    await ledger.close()
+    assert (verify(folder), snapshot_seq(folder)) == ([], 22)
 
 
 async def test_changes_press_for_a_snapshot_by_what_of_them_waits_in_memory(folder):
