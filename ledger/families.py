@@ -20,7 +20,8 @@ class Families:
         # By workflow type and row; mostly one: no tuple.
         self._members: dict[str, dict[str, str | tuple[str, ...]]] = {}
         self._totals: dict[str, int] = {}  # by workflow type, packed
-        self._failed: dict[str, dict[tuple[str, str], None]] = {}  # by batch, by newest task
+        # By batch, the newest tasks of families that failed, in the order of their failing.
+        self._failed: dict[str, dict[tuple[str, str], str]] = {}
 
     def join(self, task: Indexed, roll: Roll) -> int:
         """Take in a new task, its family's newest from now on; return what that adds, packed.
@@ -99,7 +100,7 @@ class Families:
 
     def failed(self, batch_id: str) -> tuple[str, ...]:
         """Return the newest tasks of the families that failed, in the order of their failing."""
-        return tuple(self.members(family)[-1] for family in self._failed.get(batch_id, ()))
+        return tuple(self._failed.get(batch_id, {}).values())
 
     def count(self, workflow_type: str, families: int) -> None:
         """Count so many more, packed, of a workflow type: what a change here added."""
@@ -108,7 +109,8 @@ class Families:
     def _stands(self, task: Indexed, before: Stage | None, after: Stage | None) -> int:
         step = (ONE[after] if after else 0) - (ONE[before] if before else 0)
         if after is Stage.FAILED:
-            self._failed.setdefault(task.batch_id, {})[task.family] = None
+            family = task.family
+            self._failed.setdefault(task.batch_id, {})[family] = self.members(family)[-1]
         elif before is Stage.FAILED:
             self._failed.get(task.batch_id, {}).pop(task.family, None)
         return step

@@ -121,7 +121,7 @@ class Shelf(Records[Task]):
         self.hold(task.task_id, task if task.stage in IN_PROCESS_STAGES else encoded)
 
     def accept(self, task: Task, encoded: bytes) -> None:
-        """Hold a task that is not here likewise."""
+        """Hold a task that has no version here, likewise."""
         self.hold_new(task.task_id, task if task.stage in IN_PROCESS_STAGES else encoded)
 
     def go_on(self, task: Task) -> None:

@@ -1,8 +1,9 @@
 """The one way in: rows become tasks here, whoever brings them (inbox, table, HTTP)."""
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import structlog
 
@@ -13,14 +14,14 @@ from daemon.intake.candidates import Candidates, Drop, PlannedDrop, candidates_o
 from daemon.intake.claimed import Claimed, batch_of_table
 from daemon.intake.columns import WorkflowNeeds, known_columns
 from daemon.intake.contents import ContentStore
-from daemon.intake.deciding import Also, Decided, Receipt, Sieve, change_of, decide, ids_for
+from daemon.intake.deciding import Decided, Receipt, Sieve, change_of, decide, ids_for
 from daemon.intake.errors import BadPicture
 from daemon.intake.first_commands import obey_first
 from daemon.intake.grid import RawRow
 from daemon.intake.records import AcceptedRow
 from daemon.intake.rows import RefusedRow
 from daemon.intake.superseding import superseded_tasks
-from ledger.entry import Record
+from ledger.entry import Meta, Record
 from ledger.errors import Conflict, LedgerDamaged
 from ledger.ledger import Ledger
 from ledger.slices import let_go
@@ -28,6 +29,9 @@ from ledger.task import InputFile
 from ledger.timestamps import to_timestamp
 
 log = structlog.get_logger()
+
+#: What is to be written in the same transaction as a receipt.
+Also: TypeAlias = Callable[[Receipt], Awaitable[Sequence[Meta]]]
 
 #: Rows looked up before the loop gets its turn: two milliseconds.
 _SLICE = 250
@@ -85,14 +89,14 @@ class Intake:
         candidates = await self._candidates(drop, also_in)
         return candidates.good, candidates.rejected
 
-    async def accept(self, drop: Drop, also: Also = lambda _: ()) -> Receipt:
+    async def accept(self, drop: Drop, also: Also | None = None) -> Receipt:
         """Record every good row of *drop* in one transaction and say what became of each row.
 
         What *also* returns for the receipt is written in the same transaction. On return the
         rows are safe. A crash before leaves nothing but copies of pictures; so do Postponed
         (our disk) and LedgerError, after which the drop may be brought again.
         """
-        (receipt,) = await self.record([(await self._candidates(drop), also)])
+        (receipt,) = await self.record([(await self._candidates(drop), also or _nothing)])
         if isinstance(receipt, BaseException):
             raise receipt
         return receipt
@@ -178,7 +182,7 @@ class Intake:
         ]
 
     async def _commit(self, decided: Decided, drop: Drop, also: Also) -> Receipt:
-        if change := change_of(decided, drop, also(decided.receipt)):
+        if change := change_of(decided, drop, await also(decided.receipt)):
             await self._ledger.commit(*change.records, op=change.op, actor=change.actor)
         failpoint.reach("intake.after_commit")
         return decided.receipt
@@ -213,3 +217,7 @@ class Intake:
                 failpoint.reach("claim.accepted")
                 return batch.batch_id
         raise AssertionError  # the last attempt raises
+
+
+async def _nothing(_: Receipt) -> Sequence[Meta]:
+    return ()

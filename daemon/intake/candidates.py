@@ -39,7 +39,7 @@ class Drop(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PlannedDrop(msgspec.Struct, frozen=True):
-    """What the rows of a drop want, their pictures unseen."""
+    """What the rows of a drop want, their pictures unseen; emptied as ``Candidates``."""
 
     drop: Drop  # its rows are in the lists instead
     wanted: list[WantedRow]
@@ -51,7 +51,10 @@ class PlannedDrop(msgspec.Struct, frozen=True):
 
 
 class Candidates(msgspec.Struct, frozen=True):
-    """The rows of a drop that can run, with their pictures kept, and those that cannot."""
+    """The rows of a drop that can run, with their pictures kept, and those that cannot.
+
+    Whoever recorded them empties the lists bit by bit; nobody needs them then.
+    """
 
     drop: Drop
     good: list[AcceptedRow]

@@ -7,7 +7,7 @@ Whoever takes drops in decides with this, the daemon (``accept``) and a command 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 import msgspec
 
@@ -30,12 +30,8 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     duplicates: tuple[RefusedRow, ...] = ()
 
 
-#: What is to be written in the same transaction as a receipt.
-Also: TypeAlias = Callable[[Receipt], Sequence[Meta]]
-
-
 class Decided(msgspec.Struct, frozen=True):
-    """A receipt, and the records of the rows that run."""
+    """A receipt, and the records of the rows that run; emptied once they are recorded."""
 
     receipt: Receipt
     records: list[Record]

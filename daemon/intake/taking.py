@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -10,7 +11,7 @@ from daemon.clock import Clock
 from daemon.intake.accept import Intake
 from daemon.intake.candidates import Candidates, candidates_of
 from daemon.intake.completeness import Completeness
-from daemon.intake.deciding import Also, Receipt
+from daemon.intake.deciding import Receipt
 from daemon.intake.drops import DropPlace
 from daemon.intake.errors import Postponed, Vanished
 from daemon.intake.filing import Filing
@@ -20,7 +21,7 @@ from daemon.words import Words
 from ledger.entry import Meta
 from ledger.errors import LedgerError
 from ledger.ledger import Ledger
-from ledger.slices import let_go
+from ledger.slices import SLICE, let_go
 from ledger.timestamps import to_timestamp
 
 log = structlog.get_logger()
@@ -63,6 +64,7 @@ class Taker:
         for job, candidates in jobs:
             await let_go(job.planned.wanted)
             await let_go(candidates.good)
+            await let_go(candidates.rejected)
         for failure in decided:
             if isinstance(failure, LedgerError):
                 postponed = postponed or Postponed(str(failure))
@@ -115,13 +117,22 @@ class Taker:
         if not jobs:
             return []
         at = self._now()
-        brought = [(candidates, self._also(job, at)) for job, candidates in jobs]
+        filings: dict[str, Filing] = {}  # by batch
+
+        async def also(job: ReadJob, receipt: Receipt) -> tuple[Meta]:
+            """Write down, with the receipt, that the drop is to be put away."""
+            many = len(receipt.rejected) + len(receipt.duplicates) > SLICE
+            file = partial(_filed, job, receipt, self._words, at)
+            filings[receipt.batch_id], meta = await asyncio.to_thread(file) if many else file()
+            return (meta,)
+
+        brought = [(candidates, partial(also, job)) for job, candidates in jobs]
         decided: list[tuple[str, Filing] | BaseException] = []
         for (job, _), receipt in zip(jobs, await self._intake.record(brought), strict=True):
             if isinstance(receipt, BaseException):
                 decided.append(receipt)
                 continue
-            decided.append((receipt.batch_id, job.filing(receipt, self._words, at)))
+            decided.append((receipt.batch_id, filings[receipt.batch_id]))
             log.info(
                 "drop.decided",
                 drop=job.place.name,
@@ -144,16 +155,13 @@ class Taker:
         log.warning("drop.refused", drop=job.place.name, reason=str(job.error))
         return key, filing
 
-    def _also(self, job: ReadJob, at: str) -> Also:
-        """Return what writes down, with the receipt, that the drop is to be put away."""
-
-        def also(receipt: Receipt) -> tuple[Meta]:
-            return (job.filing(receipt, self._words, at).as_meta(receipt.batch_id),)
-
-        return also
-
     def _now(self) -> str:
         return to_timestamp(self._clock.now())
+
+
+def _filed(job: ReadJob, receipt: Receipt, words: Words, at: str) -> tuple[Filing, Meta]:
+    filing = job.filing(receipt, words, at)
+    return filing, filing.as_meta(receipt.batch_id)
 
 
 def _all_candidates(jobs: Sequence[ReadJob], kept: Sequence[Kept]) -> list[Candidates]:

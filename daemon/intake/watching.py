@@ -92,8 +92,9 @@ class Watch(FileSystemEventHandler):
         Returns the names of what came by a rename since the last one and was not written to since,
         as far as the system tells renames from new files.
         """
-        renamed, self._renamed, self._events = self._renamed, set(), 0
-        return frozenset(renamed)
+        renamed, self._events = frozenset(self._renamed), 0
+        self._renamed -= renamed  # in place: watchdog's thread may be about to add one more
+        return renamed
 
     def on_any_event(self, event: FileSystemEvent) -> None:
         """Wake the loop; called in watchdog's thread."""

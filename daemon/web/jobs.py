@@ -104,7 +104,7 @@ async def _decide(call: Call[Nothing, Nothing], upload: Upload, key: str | None)
         options=job.options,
     )
 
-    def also(receipt: Receipt) -> Sequence[Meta]:
+    async def also(receipt: Receipt) -> Sequence[Meta]:
         return (
             () if _has_no_good_row(receipt) else answers.records(key, asked, _told(receipt, words))
         )

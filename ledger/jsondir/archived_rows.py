@@ -80,7 +80,7 @@ class ArchivedRows:
             self._learn(file)
 
     def __contains__(self, fingerprint: str) -> bool:
-        if not self._ends[-1]:  # no row was ever archived
+        if not len(self):
             return False
         line = _line(fingerprint)
         return line in self.group(_group_of(line))

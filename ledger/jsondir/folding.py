@@ -62,6 +62,7 @@ class Folding:
         self._under_way = False
         self._not_before = 0.0  # monotonic; the next snapshot
         self._pressed_not_before = 0.0  # likewise, when too much waits
+        self._put_off_until = 0.0  # likewise, after very much in one go; 0: it is not put off
         self._asked: list[Order] = []  # compactions, to be served by the next fold
         self._served: list[Order] = []  # by the one under way
 
@@ -82,14 +83,13 @@ class Folding:
     def note_growth(self, written_bytes: int) -> None:
         """Know that the journal is so much longer.
 
-        With as much as a job file of thousands of rows in one go its snapshot waits: made while
-        all of it is being shown, it would take a third of the time from those who wait for that.
+        After as much in one go as a job file of ten thousand rows is, the next snapshot waits for
+        some seconds: made beside the showing of all that, it would take a third of the
+        interpreter's time from it. What follows before that snapshot puts it off no further.
         """
         self._unfolded.size_bytes += written_bytes
-        if written_bytes > self._limits.stroke_bytes:
-            later = time.monotonic() + self._limits.after_stroke_seconds
-            self._not_before = max(self._not_before, later)
-            self._pressed_not_before = max(self._pressed_not_before, later)
+        if written_bytes > self._limits.stroke_bytes and not self._put_off_until:
+            self._put_off_until = time.monotonic() + self._limits.after_stroke_seconds
 
     def take_closed(self, place: JournalPlace, told: Told | None) -> None:
         """Count in a journal that gets no more lines; without *told* it will be read."""
@@ -120,6 +120,7 @@ class Folding:
             due = self._not_before
             if self._is_pressed():
                 due = min(due, self._pressed_not_before)
+            due = max(due, self._put_off_until)
         elif self._closed:
             due = self._closed_at + self._limits.quiet_seconds
         else:
@@ -154,6 +155,7 @@ class Folding:
         if self._may_archive():
             closed, self._closed = self._closed, {}
         self._under_fold, self._unfolded = self._unfolded, _Journaled()
+        self._put_off_until = 0.0
         self._served, self._asked = self._asked, []
         self._under_way = True
         self._thread.submit(self._fold, changes, last_seq, active, closed)
@@ -223,4 +225,5 @@ class Folding:
 
     def finish(self, last_seq: int, active: JournalPlace) -> None:
         """Fold and archive all there is, in this thread, after ``wait``."""
-        self._fold(self._changes, last_seq, active, self._closed)
+        changes, self._changes = self._changes, Changes()
+        self._fold(changes, last_seq, active, self._closed)

@@ -25,8 +25,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     snapshot_seconds: float = 1.0  # from a change to the snapshot that shows it, when it is cheap
     snapshot_share: float = 0.02  # of the time, at most, goes into snapshots
     pressed_seconds: float = 1.0  # between two snapshots, also when one is pressed for
-    stroke_bytes: int = 16 * 1024 * 1024  # in one go: who shows them has the interpreter first
-    after_stroke_seconds: float = 5.0  # until the snapshot that is due by it
+    stroke_bytes: int = 16 * 1024 * 1024  # written in one go: then the next snapshot waits,
+    after_stroke_seconds: float = 5.0  # so long, whatever is due or pressed for
     quiet_seconds: float = 1.0  # without a journal closed, before closed ones are packed
     waiting_journals: int = 8  # so many closed ones are packed all the same
     probe_bytes: int = 1024 * 1024  # must be free before writing begins again

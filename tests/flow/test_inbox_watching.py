@@ -14,6 +14,7 @@ from watchdog.observers.api import EventEmitter
 from config.settings import Inbox as InboxSettings
 from daemon.clock import SystemClock
 from daemon.intake.inbox import Inbox
+from daemon.intake.watching import Watch
 from daemon.running import run_services
 from ledger.memory import MemoryBackend
 from tests.fakes.waiting import until
@@ -40,11 +41,15 @@ async def house_at_work(
     made.inbox = Inbox(settings, made.intake, made.ledger, made.clock, made.words)
     stop = asyncio.Event()
     service = asyncio.ensure_future(run_services([made.inbox], stop, grace_seconds=5))
-    await until(lambda: made.inbox.idle)
+    await until(lambda: made.inbox.idle and watchers())
     yield made
     stop.set()
     await service
     await made.ledger.close()
+
+
+def watchers() -> list[EventEmitter]:
+    return [each for each in threading.enumerate() if isinstance(each, EventEmitter)]
 
 
 @pytest.fixture
@@ -105,6 +110,15 @@ async def test_pictures_that_are_renamed_in_after_their_job_file_count_at_once(p
     assert {each.name for each in task.inputs.values()} == {"m.png", "p.png"}
 
 
+async def test_a_rename_that_is_noted_while_a_look_begins_is_known_to_the_next_one(tmp_path):
+    watch = Watch(tmp_path, asyncio.get_running_loop(), asyncio.Event())
+    note = watch._renamed.add  # watchdog's thread stands here when the loop gets its turn
+    assert watch.look() == frozenset()
+    note("a.csv")
+    assert watch.look() == {"a.csv"}
+    assert watch.look() == frozenset()
+
+
 async def test_a_file_that_is_written_to_after_it_was_renamed_in_has_to_settle(patient, tmp_path):
     for name in ("a.json", "b.json"):
         (tmp_path / name).write_text("[3]")
@@ -163,9 +177,7 @@ async def test_an_inbox_that_is_removed_is_made_anew_and_watched_again(house, tm
 
 
 async def test_a_file_is_taken_also_when_the_watch_has_died_unnoticed(house):
-    emitters = [thread for thread in threading.enumerate() if isinstance(thread, EventEmitter)]
-    assert emitters
-    for emitter in emitters:
+    for emitter in watchers():
         emitter.stop()
         await asyncio.to_thread(emitter.join)
     house.make("a.json", "[3]")

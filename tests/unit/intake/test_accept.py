@@ -131,7 +131,7 @@ async def test_a_rerun_runs_everything(house, rows, name, options):
 async def test_a_drop_without_a_good_row_makes_no_batch_and_says_its_verdict_in_one_transaction(
     house,
 ):
-    def also(receipt):
+    async def also(receipt):
         return [Meta(section="drops", key=receipt.batch_id, value=len(receipt.rejected))]
 
     receipt = await house.intake.accept(drop(house, [{"product_name": "x"}]), also)

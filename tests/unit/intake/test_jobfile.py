@@ -302,6 +302,14 @@ def test_what_lies_under_a_merged_cell_refuses_its_row_where_it_would_count():
     assert "cell B6 lies under a merged cell" in rows[3][1]
 
 
+def test_a_line_of_blanks_under_a_merged_cell_is_no_row():
+    made = sheets(任务=[["产品名", "备注"], ["茶壶", "x"], [None, "  "], ["茶杯", "y"]])
+    made["任务"].merge_cells("A2:A3")
+    kettle, cup = jobfile.read_job_file("a.xlsx", saved(made), KNOWN).rows
+    assert (kettle.values["product_name"], cup.values["product_name"]) == ("茶壶", "茶杯")
+    assert (cup.line, cup.ordinal, cup.problem) == (4, 2, None)
+
+
 def test_merged_cells_without_end_hold_nobody_up():
     part = b"<mergeCells>%b</mergeCells></worksheet>"
     merges = b"".join(b'<mergeCell ref="A2:XFD%d"/>' % (1_048_576 - n) for n in range(20_000))

@@ -9,6 +9,7 @@ import structlog
 
 from config.settings import Inbox as InboxSettings
 from daemon import failpoint
+from daemon.intake import taking
 from daemon.intake.filing import SECTION, from_text, to_text
 from daemon.intake.jobfile import MAX_JOB_FILE_BYTES
 from daemon.intake.leftovers import lying_there
@@ -179,7 +180,11 @@ async def test_a_move_that_failed_is_tried_again_soon_and_then_ever_more_seldom(
     assert house.left() == []
 
 
-async def test_the_same_drop_again_runs_nothing_and_is_listed_as_duplicate(house):
+@pytest.mark.parametrize("many", [1000, 0])  # with more of them the report is made in a thread
+async def test_the_same_drop_again_runs_nothing_and_is_listed_as_duplicate(
+    house, many, monkeypatch
+):
+    monkeypatch.setattr(taking, "SLICE", many)
     house.folder_drop("spring", GOOD)
     await house.take_in()
     house.folder_drop("spring", GOOD, "新,小美,图片合成,p.png,m.png")

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from datetime import UTC, datetime
 from time import monotonic
 
@@ -177,6 +178,41 @@ async def test_the_snapshot_after_very_much_in_one_go_waits_until_that_was_shown
     await until(lambda: snapshot_seq(folder) > 0)
     assert monotonic() - began > limits.after_stroke_seconds
     assert snapshot_seq(folder) == 12
+    await ledger.close()
+
+
+async def test_much_in_one_go_again_and_again_keeps_no_snapshot_away(folder):
+    limits = Limits(unfolded_bytes=2000, stroke_bytes=8000, after_stroke_seconds=0.5)
+    ledger = in_folder(folder, limits=limits)
+    await ledger.open()
+    async with asyncio.timeout(10):
+        while snapshot_seq(folder) == 0:
+            numbers = range(ledger.last_seq + 1, ledger.last_seq + 12)
+            await ledger.commit(*map(task_record, numbers), op="a.b")
+            await asyncio.sleep(0.02)
+    await ledger.close()
+
+
+async def test_much_in_one_go_while_a_snapshot_is_made_puts_off_the_next_one(folder):
+    limits = Limits(
+        unfolded_bytes=2000, pressed_seconds=0, stroke_bytes=8000, after_stroke_seconds=0.8
+    )
+    writing, go_on = threading.Event(), threading.Event()
+
+    def reached(point: str) -> None:
+        if point == "snapshot.before_write":
+            writing.set()
+            go_on.wait(10)
+
+    ledger = in_folder(folder, Disk(reached), limits=limits)
+    await ledger.open()
+    await ledger.commit(*map(task_record, range(1, 6)), op="a.b")
+    await until(writing.is_set)
+    began = monotonic()
+    await ledger.commit(*map(task_record, range(6, 17)), op="a.b")
+    go_on.set()
+    await until(lambda: snapshot_seq(folder) == 16)
+    assert monotonic() - began > limits.after_stroke_seconds
     await ledger.close()
 
 
