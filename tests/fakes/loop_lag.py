@@ -24,6 +24,7 @@ class LoopLag:
     def __init__(self) -> None:
         self.worst_seconds = 0.0
         self.held_seconds = 0.0
+        self.beats = 0
         self.total_seconds = 0.0
 
     @property
@@ -46,6 +47,7 @@ class LoopLag:
                 lag = time.perf_counter() - began - BEAT_SECONDS
                 self.worst_seconds = max(self.worst_seconds, lag)
                 self.held_seconds = max(self.held_seconds, time.thread_time() - computed)
+                self.beats += 1
 
     async def __aexit__(
         self,

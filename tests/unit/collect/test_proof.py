@@ -17,7 +17,7 @@ from daemon import failpoint
 from daemon.collect import proof
 from daemon.collect.part import discard
 from daemon.collect.proof import BadOutput, place, prove
-from tests.fakes.loop_lag import WORST_SHARE, LoopLag
+from tests.fakes.loop_lag import LoopLag
 
 NOISE = Image.frombytes("RGB", (120, 90), random.Random(7).randbytes(120 * 90 * 3))
 
@@ -222,10 +222,10 @@ async def test_a_picture_beyond_every_measure_is_checked_without_decoding(tmp_pa
 async def test_the_loop_goes_on_while_a_picture_is_decoded(tmp_path):
     path = tmp_path / "big.png"
     Image.effect_noise((2400, 1800), 80).convert("RGB").save(path, compress_level=1)
-    async with LoopLag() as lag:  # four times: a stall that others cause is no fifth of that
+    async with LoopLag() as lag:
         for _ in range(4):
             assert "2400 x 1800" in await asyncio.to_thread(prove, path)
-    assert lag.worst_share < WORST_SHARE
+    assert lag.beats > 20  # of eighty; one that holds the interpreter leaves time for two or three
 
 
 async def test_a_file_that_is_gone_is_the_disks_fault_not_the_files(tmp_path):

@@ -4,6 +4,7 @@ What was acknowledged is there, in the order in which it was; what was refused l
 """
 
 import asyncio
+from functools import partial
 from random import Random
 
 import pytest
@@ -52,6 +53,7 @@ class Crowd:
         for step in range(20):
             op = f"{name}.{step}"
             commit = asyncio.ensure_future(self.ledger.commit(*self.records(), op=op))
+            commit.add_done_callback(partial(self.note_end, op))
             for _ in range(self.order.randrange(6)):
                 await asyncio.sleep(0)
             if self.order.random() < 0.15:
@@ -61,11 +63,14 @@ class Crowd:
             except asyncio.CancelledError:
                 continue
             except (Conflict, LedgerClosed):
-                self.refused.add(op)
                 while not self.ledger.writable:
                     await asyncio.sleep(0.001)
-            else:
-                self.acknowledged.append(op)
+
+    def note_end(self, op: str, commit: asyncio.Future[None]) -> None:
+        """Note what came of it the moment it ended, whatever who began it is at."""
+        if commit.cancelled():
+            return
+        (self.acknowledged.append if commit.exception() is None else self.refused.add)(op)
 
     def records(self) -> list[Record]:
         """Return next versions of some records; now and then two of one task."""
