@@ -86,11 +86,12 @@ class Families:
         """Return the id of the family's newest task, or None: only this one may be open."""
         return members[-1] if (members := self.members(family)) else None
 
-    def row(self, row_id: str) -> list[str]:
-        """Return the ids of all tasks of the row, of whatever workflow type."""
+    def row(self, row_id: str, *, besides: str | None = None) -> list[str]:
+        """Return the ids of all tasks of the row, but for those of the workflow type *besides*."""
         return [
             task_id
             for workflow_type in self._members
+            if workflow_type != besides
             for task_id in self.members((row_id, workflow_type))
         ]
 

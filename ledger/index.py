@@ -250,9 +250,9 @@ class Index(BatchIndex):
         """Return all tasks of the family in the state, oldest first."""
         return [self.task(each) for each in self._families.members((row_id, workflow_type))]
 
-    def row(self, row_id: str) -> list[str]:
-        """Return the ids of all tasks of the row in the state, of whatever workflow type."""
-        return self._families.row(row_id)
+    def row(self, row_id: str, *, besides: str | None = None) -> list[str]:
+        """Return the ids of the row's tasks in the state, but for those of the type *besides*."""
+        return self._families.row(row_id, besides=besides)
 
     def counts(self, batch_id: str | None = None) -> dict[Stage, int]:
         """Return how many tasks stand in each stage (of one batch); never by counting."""

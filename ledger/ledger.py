@@ -178,7 +178,7 @@ class Ledger(Reading):
 
         With *kinds* only after those that hold a record of one of them, whatever else they hold.
         Listeners are called in the order of the transactions, before the committer goes on; of a
-        transaction of more than ``SLICE`` records in parts of that many, tasks first. One that
+        transaction of more than ``SLICE`` records in parts of ``PART``, tasks first. One that
         raises is logged and called again next time; the commit stands.
         """
         return self._applier.listeners.add(listener, kinds or KINDS)

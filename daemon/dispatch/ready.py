@@ -233,8 +233,8 @@ class ReadyRows:
 
     def _doubtful_behind(self, needed: Task) -> Iterator[str]:
         """Yield the tasks of the row that are in the backlog and say wrongly what blocks them."""
-        for task_id in self._ledger.index.row(needed.row_id):
-            if task_id == needed.task_id or self._is_known(task_id):
+        for task_id in self._ledger.index.row(needed.row_id, besides=needed.workflow_type):
+            if self._is_known(task_id):
                 continue
             if self._ledger.index.stage_of(task_id) is Stage.WAITING:
                 task = self._ledger.task(task_id)

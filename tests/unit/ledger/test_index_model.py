@@ -383,12 +383,19 @@ class Life:
             assert index.newest_of_family(row_id, kind) == (members[-1] if members else None)
             assert index.newest_done_of_family(row_id, kind) == (done[-1] if done else None)
             assert index.open_of_family((row_id, kind)) == (open_[0] if open_ else None)
+            of_row = {
+                t.task_id: t.workflow_type for t in model.tasks.values() if t.row_id == row_id
+            }
+            others = {each for each, its_kind in of_row.items() if its_kind != kind}
+            assert set(index.row(row_id)) == of_row.keys()
+            assert set(index.row(row_id, besides=kind)) == others
 
 
 @pytest.mark.parametrize("seed", range(4))
 async def test_every_answer_is_what_a_look_at_all_records_gives(tmp_path, monkeypatch, seed):
     for module in (slices, archiving_ledger):
         monkeypatch.setattr(module, "SLICE", 10)
+    monkeypatch.setattr(slices, "PART", 10)
     monkeypatch.setattr(archiving_ledger, "_FINGERPRINTS_HELD", 15)
     life = Life(tmp_path, Random(seed))
     await life.begin()
