@@ -180,5 +180,7 @@ async def test_a_file_is_taken_also_when_the_watch_has_died_unnoticed(house):
     for emitter in watchers():
         emitter.stop()
         await asyncio.to_thread(emitter.join)
+    assert not watchers()
     house.make("a.json", "[3]")
-    await until(lambda: house.filed("rejected") == ["a.json", "a.json.rejected.csv"])
+    await until(lambda: house.left() == [])
+    assert house.filed("rejected") == ["a.json", "a.json.rejected.csv"]
